@@ -1,0 +1,1 @@
+"""What crosses a boundary: records, topics, tables, errors. Defined once, imported by every stage."""

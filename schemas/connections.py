@@ -1,0 +1,58 @@
+"""Where Kafka and Postgres are: the environment, else the embedded stack of this checkout.
+
+`KAFKA_BOOTSTRAP_SERVERS` and `DATABASE_URL` each stand on their own. Any other `KAFKA_*` variable is a
+librdkafka setting: `KAFKA_SASL_MECHANISM` is `sasl.mechanism`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from schemas.errors import UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".driftline"
+"""Data, logs and addresses of the embedded stack."""
+
+
+class Addresses(msgspec.Struct, frozen=True):
+    """What a running embedded stack answers to; `stack` writes it to `STATE/stack.json` when both are up."""
+
+    bootstrap_servers: str
+    database_url: str
+
+
+def embedded(state: Path = STATE) -> Addresses | None:
+    """Addresses of the embedded stack, None where none was started. It may have died since."""
+    try:
+        return msgspec.json.decode((state / "stack.json").read_bytes(), type=Addresses)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, str]:
+    """librdkafka settings for every client. Raises UsageError where no Kafka is named and none is embedded."""
+    config = {
+        name.removeprefix("KAFKA_").lower().replace("_", "."): value
+        for name, value in environ.items()
+        if name.startswith("KAFKA_")
+    }
+    if "bootstrap.servers" not in config:
+        stack = embedded(state)
+        if stack is None:
+            raise UsageError("no Kafka", "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS")
+        config["bootstrap.servers"] = stack.bootstrap_servers
+    return config
+
+
+def database_url(environ: Mapping[str, str], state: Path = STATE) -> str:
+    """A libpq URL. Raises UsageError where no database is named and none is embedded."""
+    if url := environ.get("DATABASE_URL"):
+        return url
+    stack = embedded(state)
+    if stack is None:
+        raise UsageError("no database", "run `driftline stack up`, or set DATABASE_URL")
+    return stack.database_url

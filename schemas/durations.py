@@ -1,0 +1,55 @@
+"""Durations and moments as people write them (`5m`, `2022-02-01T06:00`), and as the program counts: ms."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from schemas.errors import UsageError
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
+
+
+def duration_ms(text: str) -> int:
+    """`90s`, `5m`, `1h`, `1d`, `1w` in milliseconds. Raises UsageError for anything else, and for 0."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0:
+        raise UsageError(f"{text!r} is not a duration", "write a whole number and ms, s, m, h, d or w, such as 5m")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def duration_text(ms: int) -> str:
+    """The shortest exact spelling: 3_600_000 is `1h`. Weeks stay days, as in `7d`. Raises ValueError below 1."""
+    if ms < 1:
+        raise ValueError(f"a duration is at least 1 ms, not {ms}")
+    unit = next(u for u in ("d", "h", "m", "s", "ms") if ms % _UNITS[u] == 0)
+    return f"{ms // _UNITS[unit]}{unit}"
+
+
+def sizes_ms(text: str, pane_ms: int) -> tuple[int, ...]:
+    """`1h,6h,1d` as ascending, distinct ms. Raises UsageError unless each is a whole number of panes."""
+    sizes = sorted({duration_ms(part) for part in text.split(",")})
+    for size in sizes:
+        if size % pane_ms or size % 1_000:
+            raise UsageError(
+                f"a window of {duration_text(size)} is not a whole number of {duration_text(pane_ms)} panes",
+                "choose multiples of the run's pane",
+            )
+    return tuple(sizes)
+
+
+def moment_ms(text: str) -> int:
+    """An ISO date or time (no zone means UTC) in ms since the epoch. Raises UsageError for anything else."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is not a moment", "write it as 2022-02-01 or 2022-02-01T06:00") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1_000)
+
+
+def moment(ms: int) -> datetime:
+    """ms since the epoch as an aware datetime in UTC."""
+    return datetime.fromtimestamp(ms / 1_000, UTC)

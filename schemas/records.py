@@ -1,0 +1,134 @@
+"""Records as they travel: one JSON object each, UTF-8, its key the record's id.
+
+Every record says in its body what it is (`kind`), which run it is of and its place in its partition (`seq`).
+`seq` counts the data records of one run, topic and partition: 0, 1, 2… A heartbeat does not count: it carries
+the `seq` of the last data record before it (-1 before the first), so that the same trips have the same
+numbers whenever heartbeats happened to be sent.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+from msgspec import Meta
+
+from schemas.definition import Field, Stream
+
+LIVE = "live"
+"""The run of records that name none: somebody else's producer. Without `seq` there is no duplicate check."""
+
+HEARTBEAT = "heartbeat"
+MAX_TIME = 4_102_444_800_000
+"""2100-01-01: an event time beyond is invalid."""
+
+RunId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
+Seq = Annotated[int, Meta(ge=0, le=2**53)]
+Time = Annotated[int, Meta(ge=0, le=MAX_TIME)]
+
+
+class Injected(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of the run that a scenario bends: event time, ms since the epoch, end exclusive."""
+
+    starts_at: int
+    ends_at: int
+    label: str
+    columns: tuple[str, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is: carried by its first heartbeat on every partition.
+
+    period: event time that the replay covers, ms since the epoch, end exclusive.
+    speed: event seconds per wall second; None is as fast as it goes.
+    trips: how many data records the topic of trips will hold; None where unknown beforehand.
+    """
+
+    source: str
+    period: tuple[int, int]
+    speed: float | None = None
+    trips: int | None = None
+    partitions: int | None = None
+    scenario: str | None = None
+    injected: tuple[Injected, ...] = ()
+
+
+class Heartbeat(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=HEARTBEAT, gc=False, omit_defaults=True
+):
+    """Moves the watermark of its partition to `at` though no data came.
+
+    seq: of the last data record of this run in this partition; -1 before the first.
+    final: nothing of this run follows in this partition: the watermark moves past every window.
+    """
+
+    run_id: RunId
+    seq: Annotated[int, Meta(ge=-1, le=2**53)]
+    at: Time
+    final: bool = False
+    manifest: Manifest | None = None
+
+
+def _type_of(field: Field) -> Any:
+    bounds: dict[str, Any] = {k: v for k, v in (("ge", field.low), ("le", field.high)) if v is not None}
+    if field.type == "int":
+        kind: Any = Annotated[int, Meta(**{k: int(v) for k, v in bounds.items()})]
+    elif field.type == "float":
+        kind = Annotated[float, Meta(**bounds)]
+    else:
+        lengths = {"ge": "min_length", "le": "max_length"}
+        kind = Annotated[str, Meta(**{lengths[k]: int(v) for k, v in bounds.items()})]
+    return kind if field.required else kind | None
+
+
+@cache
+def record_type(stream: Stream, *, every_field: bool = False) -> Any:
+    """The msgspec Struct of one data record of a stream, built from its definition.
+
+    every_field: also those that are merely carried; for the exported JSON Schema.
+    `run_id` and `seq` may be missing (None): the record is then of the run `live`.
+    """
+    fields = stream.fields if every_field else stream.kept
+    layout: list[Any] = [
+        (stream.id, Annotated[str, Meta(min_length=1, max_length=128)]),
+        (stream.time, Time),
+        *((f.name, _type_of(f)) for f in fields if f.required),
+        ("run_id", RunId | None, None),
+        ("seq", Seq | None, None),
+        *((f.name, _type_of(f), None) for f in fields if not f.required),
+    ]
+    return msgspec.defstruct(
+        stream.kind.capitalize(), layout, tag_field="kind", tag=stream.kind, frozen=True, gc=False, kw_only=True
+    )
+
+
+@cache
+def decoder(stream: Stream) -> msgspec.json.Decoder[Any]:
+    """Decodes and validates one record of a stream: a data record or a Heartbeat.
+
+    Its `decode(bytes)` raises msgspec.ValidationError (a DecodeError) with the path of the field that is wrong,
+    or msgspec.DecodeError for what is not JSON.
+    """
+    return msgspec.json.Decoder(record_type(stream) | Heartbeat)
+
+
+@cache
+def bare_decoder(stream: Stream) -> msgspec.json.Decoder[Any]:
+    """As `decoder`, for records that do not say their `kind`: data records of somebody else's producer."""
+    return msgspec.json.Decoder(record_type(stream))
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """One record as JSON bytes; NaN becomes null. `kind` first: it makes a record tell itself at a glance."""
+    return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def encode_heartbeat(beat: Heartbeat) -> bytes:
+    return msgspec.json.encode(beat)
+
+
+def json_schema(stream: Stream) -> dict[str, Any]:
+    """JSON Schema of what a topic may hold, for producers in other languages."""
+    return msgspec.json.schema(record_type(stream, every_field=True) | Heartbeat)
