@@ -74,12 +74,14 @@ class Heartbeat(
 def _type_of(field: Field) -> Any:
     bounds: dict[str, Any] = {k: v for k, v in (("ge", field.low), ("le", field.high)) if v is not None}
     if field.type == "int":
-        kind: Any = Annotated[int, Meta(**{k: int(v) for k, v in bounds.items()})]
+        whole: dict[str, Any] = {k: int(v) for k, v in bounds.items()}
+        kind: Any = Annotated[int, Meta(**whole)]
     elif field.type == "float":
         kind = Annotated[float, Meta(**bounds)]
     else:
-        lengths = {"ge": "min_length", "le": "max_length"}
-        kind = Annotated[str, Meta(**{lengths[k]: int(v) for k, v in bounds.items()})]
+        names = {"ge": "min_length", "le": "max_length"}
+        lengths: dict[str, Any] = {names[k]: int(v) for k, v in bounds.items()}
+        kind = Annotated[str, Meta(**lengths)]
     return kind if field.required else kind | None
 
 
