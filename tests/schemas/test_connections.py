@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas.connections import Addresses, database_url, kafka_config
+from schemas.errors import UsageError
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Path:
+    addresses = Addresses(bootstrap_servers="127.0.0.1:1", database_url="postgresql://embedded")
+    (tmp_path / "stack.json").write_bytes(msgspec.json.encode(addresses))
+    return tmp_path
+
+
+def test_the_environment_goes_before_the_embedded_stack_each_on_its_own(embedded: Path) -> None:
+    assert kafka_config({"KAFKA_BOOTSTRAP_SERVERS": "mine:9092"}, embedded) == {"bootstrap.servers": "mine:9092"}
+    assert database_url({"KAFKA_BOOTSTRAP_SERVERS": "mine:9092"}, embedded) == "postgresql://embedded"
+    assert kafka_config({"DATABASE_URL": "x"}, embedded) == {"bootstrap.servers": "127.0.0.1:1"}
+    assert database_url({"DATABASE_URL": "postgresql://mine"}, embedded) == "postgresql://mine"
+
+
+def test_any_librdkafka_setting_can_come_from_the_environment(embedded: Path) -> None:
+    config = kafka_config({"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SSL_CA_LOCATION": "ca.pem"}, embedded)
+    assert config["sasl.mechanism"] == "PLAIN"
+    assert config["ssl.ca.location"] == "ca.pem"
+
+
+def test_without_either_the_operator_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="driftline stack up"):
+        kafka_config({}, tmp_path)
+    with pytest.raises(UsageError, match="DATABASE_URL"):
+        database_url({}, tmp_path)
+
+
+def test_a_damaged_address_file_is_no_stack(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text("{")
+    with pytest.raises(UsageError):
+        database_url({}, tmp_path)
