@@ -1,0 +1,165 @@
+"""The oracle: what a log means, by the rules of the design, one record after the other, in plain Python.
+
+Slow, obvious and without a line of the product's code but the streams' definitions, so that both can only agree by
+being right. Times are ms since the epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from schemas.definition import Field, Stream
+
+Record = dict[str, Any]
+
+
+class Entry(NamedTuple):
+    """One record of the log; topic without prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    pane: int
+    lateness: Mapping[str, int]  # by topic
+    max_ahead: int
+
+
+@dataclass
+class State:
+    """Of one run in one partition."""
+
+    M: int | None = None
+    last_seq: int = -1
+    finished: bool = False
+    tally: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Reading:
+    """What a log holds.
+
+    rows: (run, topic, pane start) → [(partition, offset, record)].
+    dead: (topic, partition, offset) → (run, reason).
+    states: (run, topic, partition) → its state after the last entry.
+    """
+
+    rows: dict[tuple[str, str, int], list[tuple[int, int, Record]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    dead: dict[tuple[str, int, int], tuple[str, str]] = field(default_factory=dict)
+    states: dict[tuple[str, str, int], State] = field(default_factory=lambda: defaultdict(State))
+
+
+def read(log: Iterable[Entry], streams: Mapping[str, Stream], rules: Rules) -> Reading:
+    """What the log holds. Entries of one partition come in offset order; partitions may be mixed."""
+    reading = Reading()
+    for entry in log:
+        stream = streams[entry.topic]
+        reason, record = decoded(entry.value, stream)
+        run = run_of(record, reason)
+        state = reading.states[run, entry.topic, entry.partition]
+        if reason is None and record is not None:
+            reason = judged(record, state, stream, rules)
+        state.tally["invalid" if reason == "undecodable" else reason or "accepted"] += 1
+        if reason in ("undecodable", "invalid", "future", "late"):
+            reading.dead[entry[:3]] = (run, reason)
+        elif reason is None and record is not None:
+            pane = record[stream.time] // rules.pane * rules.pane
+            reading.rows[run, entry.topic, pane].append((entry.partition, entry.offset, record))
+    return reading
+
+
+def judged(record: Record, state: State, stream: Stream, rules: Rules) -> str | None:
+    """Why this valid record is no row, None where it is one. Moves the state of its run and partition."""
+    beat, seq = record.get("kind") == "heartbeat", record.get("seq")
+    at = record["at"] if beat else record[stream.time]
+    if seq is not None and record.get("run_id") is not None:
+        if not beat and seq <= state.last_seq:
+            return "duplicates"
+        state.tally["missing"] += max(0, seq - state.last_seq - (0 if beat else 1))
+        state.last_seq = max(state.last_seq, seq)
+    if not beat and not state.finished and state.M is not None and at > state.M + rules.max_ahead:
+        return "future"
+    pane_end = at // rules.pane * rules.pane + rules.pane
+    late = state.finished or (state.M is not None and pane_end <= state.M - rules.lateness[stream.topic])
+    state.M = at if state.M is None else max(state.M, at)
+    if beat:
+        state.finished = state.finished or record.get("final", False)
+        return "heartbeats"
+    return "late" if late else None
+
+
+def windows(reading: Reading, size: int) -> Counter[tuple[str, str, int]]:
+    """Rows per (run, topic, window start) for tumbling windows of `size` from the epoch."""
+    counts: Counter[tuple[str, str, int]] = Counter()
+    for (run, topic, pane), rows in reading.rows.items():
+        counts[run, topic, pane // size * size] += len(rows)
+    return counts
+
+
+# What a record must look like. The rules above are the oracle; below is only JSON and bounds.
+
+_RUN = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_TIME = Field(name="time", type="int", role="carried", low=0, high=4_102_444_800_000)
+_SEQ = Field(name="seq", type="int", role="carried", required=False, low=0, high=2**53)
+_BEAT_SEQ = Field(name="seq", type="int", role="carried", low=-1, high=2**53)
+_PYTHON = {"int": (int,), "float": (int, float), "str": (str,)}
+
+
+def decoded(value: bytes | None, stream: Stream) -> tuple[str | None, Record | None]:
+    """(None, record), or why not: ("undecodable", None) what is no JSON, ("invalid", record) what does not fit."""
+    try:
+        record = json.loads((value or b"").decode(), parse_constant=_refuse)
+    except ValueError:
+        return "undecodable", None
+    if not isinstance(record, dict):
+        return "invalid", None
+    return (None if fits_record(record, stream) else "invalid"), record
+
+
+def fits_record(record: Record, stream: Stream) -> bool:
+    kind, run = record.get("kind", stream.kind), record.get("run_id")
+    if run is not None and not (isinstance(run, str) and _RUN.fullmatch(run)):
+        return False
+    if kind == "heartbeat":
+        return run is not None and fits(record.get("at"), _TIME) and fits(record.get("seq"), _BEAT_SEQ)
+    named = Field(name=stream.id, type="str", role="carried", low=1, high=128)
+    return (
+        kind == stream.kind
+        and fits(record.get(stream.id), named)
+        and fits(record.get(stream.time), _TIME)
+        and fits(record.get("seq"), _SEQ)
+        and all(fits(record.get(f.name), f) for f in stream.kept)
+    )
+
+
+def fits(value: Any, field: Field) -> bool:
+    """A value of the field's type within its bounds; null where it may be."""
+    if value is None:
+        return not field.required
+    if isinstance(value, bool) or not isinstance(value, _PYTHON[field.type]):
+        return False
+    size = len(value) if isinstance(value, str) else value
+    return (field.low is None or size >= field.low) and (field.high is None or size <= field.high)
+
+
+def run_of(record: Record | None, reason: str | None) -> str:
+    """`live` for a valid record that names no run, '' for one that cannot be told to any."""
+    run = (record or {}).get("run_id")
+    if isinstance(run, str) and _RUN.fullmatch(run):
+        return run
+    return "live" if reason is None else ""
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
