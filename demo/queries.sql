@@ -1,0 +1,58 @@
+-- What the live view and the summary read.
+
+-- name: progress
+-- One row: tallies of the run over both topics, lag, and how far event time has come.
+SELECT coalesce(sum(r.accepted) FILTER (WHERE r.topic = 'trips'), 0)::bigint    AS trips,
+       coalesce(sum(r.accepted) FILTER (WHERE r.topic = 'outcomes'), 0)::bigint AS outcomes,
+       coalesce(sum(r.duplicates), 0)::bigint AS duplicates,
+       coalesce(sum(r.late), 0)::bigint       AS late,
+       coalesce(sum(r.future), 0)::bigint     AS future,
+       coalesce(sum(r.invalid), 0)::bigint    AS invalid,
+       coalesce(sum(r.missing), 0)::bigint    AS missing,
+       coalesce(bool_and(r.finished), false)  AS finished,
+       min(r.max_event_time_ms) FILTER (WHERE r.topic = 'trips') AS event_time_ms,
+       (SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint FROM driftline.partition_progress) AS lag
+FROM driftline.run_progress r WHERE r.run_id = %(run)s;
+
+-- name: trips_tallies
+-- Every trip that came, by what became of it.
+SELECT sum(accepted)::bigint AS accepted, sum(late)::bigint AS late, sum(future)::bigint AS future,
+       sum(invalid)::bigint AS invalid, sum(duplicates)::bigint AS duplicates
+FROM driftline.run_progress WHERE run_id = %(run)s AND topic = 'trips';
+
+-- name: windows_by_status
+SELECT size_s, stream, status, count(*)::int AS windows, sum(rows)::bigint AS rows
+FROM driftline.window_result WHERE run_id = %(run)s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+
+-- name: newest_windows
+-- The newest windows of one size of trips, with the severity of every column and the error of the same hours.
+SELECT w.window_start, w.status, w.rows, w.share_drifted, w.dataset_drift, o.mae,
+       (SELECT jsonb_object_agg(c.column_name, c.severity) FROM driftline.column_metric c
+        WHERE (c.run_id, c.stream, c.size_s, c.window_start, c.segment)
+            = (w.run_id, w.stream, w.size_s, w.window_start, w.segment) AND c.metric = 'drift') AS severity
+FROM driftline.window_result w
+LEFT JOIN driftline.window_result o
+       ON (o.run_id, o.stream, o.size_s, o.window_start, o.segment) = (w.run_id, 'outcomes', w.size_s, w.window_start, w.segment)
+WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.size_s = %(size_s)s AND w.segment = ''
+ORDER BY w.window_start DESC LIMIT %(limit)s;
+
+-- name: first_drift_of_columns
+-- Per size: the first closed window at or after a moment that overlaps it and in which one of these columns drifted.
+SELECT DISTINCT ON (w.size_s) w.size_s, w.window_start, w.window_end, c.column_name, c.severity
+FROM driftline.window_result w
+JOIN driftline.column_metric c USING (run_id, stream, size_s, window_start, segment)
+WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status <> 'open'
+  AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s) AND w.window_end > %(starts_at)s
+ORDER BY w.size_s, w.window_start, c.severity DESC;
+
+-- name: calm_before
+-- Per size: windows closed before a moment, and how many of them had one of these columns drifted.
+SELECT w.size_s, count(*)::int AS windows,
+       count(*) FILTER (WHERE EXISTS (
+           SELECT 1 FROM driftline.column_metric c
+           WHERE (c.run_id, c.stream, c.size_s, c.window_start, c.segment)
+               = (w.run_id, w.stream, w.size_s, w.window_start, w.segment)
+             AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s)))::int AS flagged
+FROM driftline.window_result w
+WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status = 'final' AND w.window_end <= %(starts_at)s
+GROUP BY 1 ORDER BY 1;

@@ -1,0 +1,158 @@
+"""The live view: a snapshot as something to look at. Pure: no clock, no database, no terminal.
+
+The terminal shows `render`, a pipe or a log file gets `line`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from demo.snapshot import Snapshot, Window
+from schemas.durations import duration_text
+
+NEAR = 0.75
+"""Severity from which a column is shown as close to drift."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the view shows beside the snapshot.
+
+    period: event time of the replay. injected: (start, end, label) of the scenario. rows_per_s: by wall clock.
+    """
+
+    run: str
+    source: str
+    period: tuple[datetime, datetime]
+    injected: tuple[tuple[datetime, datetime, str], ...]
+    size_s: int
+    rows_per_s: float
+
+
+def done(snapshot: Snapshot, frame: Frame) -> float:
+    """Share of the period replayed, in [0, 1]."""
+    start, end = frame.period
+    if snapshot.finished:
+        return 1.0
+    if snapshot.event_time is None:
+        return 0.0
+    return min(1.0, max(0.0, (snapshot.event_time - start) / (end - start)))
+
+
+def _clock(at: datetime | None) -> str:
+    return "–" if at is None else f"{at:%a %d %b %H:%M}"
+
+
+def line(snapshot: Snapshot, frame: Frame) -> str:
+    """One line for where there is no terminal."""
+    newest = snapshot.windows[0] if snapshot.windows else None
+    worst = "" if newest is None else _worst(newest.severity)
+    return (
+        f"{done(snapshot, frame):4.0%}  event time {_clock(snapshot.event_time)}  trips {snapshot.trips:,}"
+        f"  {frame.rows_per_s:,.0f} rows/s  lag {snapshot.lag:,}"
+        f"  windows {sum(snapshot.closed.values()):,}{worst}"
+    )
+
+
+def _worst(severity: Mapping[str, float | None]) -> str:
+    known = {column: value for column, value in severity.items() if value is not None}
+    if not known:
+        return ""
+    column = max(known, key=lambda name: known[name])
+    return f"  worst {column} {known[column]:.2f}"
+
+
+def _severity(value: float | None) -> Text:
+    if value is None:
+        return Text("·", style="dim")
+    style = "bold white on red" if value >= 1 else "yellow" if value >= NEAR else "green"
+    return Text(f"{value:.1f}", style=style)
+
+
+def _short(column: str) -> str:
+    names = {"PULocationID": "PU", "DOLocationID": "DO", "store_and_fwd_flag": "s&f", "prediction": "pred"}
+    return names.get(column, column.replace("_amount", "").replace("ID", "").replace("_", " "))
+
+
+def _columns(windows: Iterable[Window]) -> list[str]:
+    return sorted({column for window in windows for column in window.severity})
+
+
+def _verdict(window: Window) -> Text:
+    if window.status in ("open", "insufficient"):
+        return Text(window.status, style="dim")
+    drifted = any(value is not None and value >= 1 for value in window.severity.values())
+    return Text(
+        "DATASET" if window.dataset_drift else "column" if drifted else "ok", style="red" if drifted else ""
+    )
+
+
+def _table(snapshot: Snapshot, frame: Frame) -> Table:
+    columns = _columns(snapshot.windows)
+    table = Table(expand=True, box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for name in ("window", "rows", "MAE", "drift"):
+        table.add_column(
+            name, no_wrap=True, justify="left" if name in ("window", "drift") else "right", vertical="bottom"
+        )
+    for column in columns:
+        table.add_column(_short(column), justify="right", vertical="bottom", overflow="fold")
+    for window in snapshot.windows:
+        bent = any(start <= window.start < end for start, end, _ in frame.injected)
+        table.add_row(
+            Text(_clock(window.start), style="magenta" if bent else ""),
+            f"{window.rows:,}",
+            "·" if window.mae is None else f"{window.mae:.2f}",
+            _verdict(window),
+            *(_severity(window.severity.get(column)) for column in columns),
+        )
+    return table
+
+
+def _facts(snapshot: Snapshot, frame: Frame) -> Table:
+    facts = Table.grid(expand=True, padding=(0, 2))
+    for _ in range(5):
+        facts.add_column()
+    closed = (
+        "  ".join(f"{duration_text(size * 1000)} {n:,}" for size, n in sorted(snapshot.closed.items()))
+        or "none yet"
+    )
+    facts.add_row(
+        f"[b]{snapshot.trips:,}[/] trips",
+        f"[b]{frame.rows_per_s:,.0f}[/] rows/s",
+        f"lag [b]{snapshot.lag:,}[/]",
+        f"dead letters [b]{snapshot.dead:,}[/]",
+        f"closed  {closed}",
+    )
+    return facts
+
+
+def render(snapshot: Snapshot, frame: Frame) -> RenderableType:
+    """The whole screen: progress of event time, throughput, and the newest windows with severity per column."""
+    head = Table.grid(expand=True, padding=(0, 2))
+    head.add_column(no_wrap=True)
+    head.add_column(ratio=1)
+    head.add_column(justify="right", no_wrap=True)
+    head.add_row(
+        f"watermark [b]{_clock(snapshot.event_time)}[/]",
+        ProgressBar(total=1.0, completed=done(snapshot, frame)),
+        f"{done(snapshot, frame):.0%}",
+    )
+    notes = [
+        Text(f"injected  {label}, {_clock(start)} to {_clock(end)}", style="magenta")
+        for start, end, label in frame.injected
+    ]
+    body: RenderableType = (
+        _table(snapshot, frame)
+        if snapshot.windows
+        else Text("waiting for the first window to close …", style="dim")
+    )
+    title = f"[b]Driftline[/]  run {frame.run}  ·  {frame.source}  ·  {duration_text(frame.size_s * 1000)} windows"
+    return Panel(Group(head, _facts(snapshot, frame), *notes, Text(), body), title=title, title_align="left")

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from demo.snapshot import Snapshot, Window
+from demo.view import Frame, done, line, render
+
+DAY = datetime(2022, 2, 14, tzinfo=UTC)
+FRAME = Frame(
+    run="r",
+    source="synthetic",
+    period=(datetime(2022, 2, 1, tzinfo=UTC), datetime(2022, 3, 1, tzinfo=UTC)),
+    injected=((DAY, datetime(2022, 3, 1, tzinfo=UTC), "miles become kilometres"),),
+    size_s=21_600,
+    rows_per_s=41_234.5,
+)
+BLANK = Snapshot(
+    trips=0, outcomes=0, dead=0, duplicates=0, lag=0, finished=False, event_time=None, windows=(), closed={}
+)
+WINDOW = Window(
+    start=DAY,
+    status="final",
+    rows=812,
+    share_drifted=0.2,
+    dataset_drift=False,
+    mae=3.41,
+    severity={"trip_distance": 2.34, "fare_amount": 0.8, "VendorID": None},
+)
+FULL = replace(BLANK, trips=50_000, lag=12, event_time=DAY, windows=(WINDOW,), closed={21_600: 52, 3_600: 300})
+
+
+def shown(snapshot: Snapshot, width: int = 140) -> str:
+    console = Console(file=StringIO(), width=width, color_system=None)
+    console.print(render(snapshot, FRAME))
+    file = console.file
+    assert isinstance(file, StringIO)
+    return file.getvalue()
+
+
+def test_before_the_first_window_the_view_says_what_it_waits_for() -> None:
+    assert "waiting for the first window" in shown(BLANK)
+
+
+def test_the_view_shows_severity_per_column_error_and_verdict() -> None:
+    text = shown(FULL)
+    for part in ("812", "3.41", "column", "2.3", "0.8", "50,000", "41,23", "1h 300", "6h 52", "miles become"):
+        assert part in text
+
+
+@pytest.mark.parametrize("status", ["open", "insufficient"])
+def test_a_window_without_a_verdict_is_not_called_ok(status: str) -> None:
+    text = shown(replace(FULL, windows=(replace(WINDOW, status=status, severity={}),)))
+    assert status in text
+    assert " ok " not in text
+
+
+def test_a_narrow_terminal_keeps_every_line_within_its_width() -> None:
+    assert max(map(len, shown(FULL, width=80).splitlines())) <= 80
+
+
+def test_the_replayed_share_follows_event_time_and_ends_at_one() -> None:
+    assert done(BLANK, FRAME) == 0.0
+    assert done(FULL, FRAME) == pytest.approx(13 / 28)
+    assert done(replace(FULL, finished=True), FRAME) == 1.0
+
+
+def test_without_a_terminal_one_line_says_the_same() -> None:
+    text = line(FULL, FRAME)
+    assert "46%" in text
+    assert "worst trip_distance 2.34" in text
+    assert "\n" not in text
