@@ -43,8 +43,10 @@ CREATE TABLE driftline.run_progress (
     invalid           bigint NOT NULL DEFAULT 0,
     heartbeats        bigint NOT NULL DEFAULT 0,
     missing           bigint NOT NULL DEFAULT 0, -- sequence numbers that never came
+    moved_at          timestamptz,              -- clock_timestamp() of the last flush that moved M or finished
     PRIMARY KEY (run_id, topic, partition)
 );
+COMMENT ON COLUMN driftline.run_progress.moved_at IS 'Set by the consumer, in the transaction that moves max_event_time_ms or sets finished. The monitor takes it for the moment at which a window closed (window_result.closed_at).';
 COMMENT ON TABLE driftline.run_progress IS 'Event-time state and tallies of one run in one partition. The tallies add up to the offsets passed. run_id '''' holds records that could not be told to any run.';
 
 CREATE VIEW driftline.progress AS
@@ -117,7 +119,9 @@ CREATE TABLE driftline.window_result (
     target_drift     double precision,
     label_coverage   double precision,
     offsets          jsonb NOT NULL,            -- {"0": [first, last], …} per partition, both inclusive
-    closed_at        timestamptz,               -- first seen closed; never changes on upsert
+    joined_rows      bigint NOT NULL DEFAULT 0, -- outcomes: rows of the trips' window that they were joined with
+    joined_offsets   jsonb NOT NULL DEFAULT '{}', -- … and their ranges, as in `offsets`
+    closed_at        timestamptz,               -- the flush that closed it; never changes on upsert
     written_at       timestamptz NOT NULL,
     PRIMARY KEY (run_id, stream, size_s, window_start, segment)
 );
@@ -140,6 +144,26 @@ CREATE TABLE driftline.column_metric (
     PRIMARY KEY (run_id, stream, size_s, window_start, segment, column_name, metric),
     FOREIGN KEY (run_id, stream, size_s, window_start, segment) REFERENCES driftline.window_result ON DELETE CASCADE
 );
+
+CREATE TABLE driftline.frontier (
+    run_id        text NOT NULL,
+    stream        text NOT NULL,
+    size_s        int NOT NULL,
+    next_start_ms bigint NOT NULL,              -- 2^62: the run is over, all its windows are final
+    PRIMARY KEY (run_id, stream, size_s)
+);
+COMMENT ON TABLE driftline.frontier IS 'Every window that starts before next_start_ms is final: the monitor plans from there. Delete a run''s rows here together with its results, and they are computed again.';
+
+CREATE VIEW driftline.window_overview AS
+SELECT w.*, d.late, d.dead
+FROM driftline.window_result w
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE l.reason = 'late') AS late, count(*) FILTER (WHERE l.reason <> 'late') AS dead
+    FROM driftline.dead_letter l
+    WHERE l.run_id = w.run_id AND l.topic = w.stream
+      AND l.event_time >= w.window_start AND l.event_time < w.window_end
+) d;
+COMMENT ON VIEW driftline.window_overview IS 'Windows with what came too late for them, or was refused. Counted when asked: late rows come after a window is final.';
 
 CREATE TABLE driftline.alarm (
     alarm_id      text PRIMARY KEY,
