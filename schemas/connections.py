@@ -19,7 +19,10 @@ STATE = ROOT / ".driftline"
 
 
 class Addresses(msgspec.Struct, frozen=True):
-    """What a running embedded stack answers to; `stack` writes it to `STATE/stack.json` when both are up."""
+    """What a running embedded stack answers to; `stack` writes it to `STATE/stack.json` when it is up.
+
+    Empty: that server is not embedded, the environment named another when the stack was started.
+    """
 
     bootstrap_servers: str
     database_url: str
@@ -42,7 +45,7 @@ def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, s
     }
     if "bootstrap.servers" not in config:
         stack = embedded(state)
-        if stack is None:
+        if stack is None or not stack.bootstrap_servers:
             raise UsageError("no Kafka", "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS")
         config["bootstrap.servers"] = stack.bootstrap_servers
     return config
@@ -53,6 +56,6 @@ def database_url(environ: Mapping[str, str], state: Path = STATE) -> str:
     if url := environ.get("DATABASE_URL"):
         return url
     stack = embedded(state)
-    if stack is None:
+    if stack is None or not stack.database_url:
         raise UsageError("no database", "run `driftline stack up`, or set DATABASE_URL")
     return stack.database_url

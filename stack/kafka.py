@@ -1,0 +1,150 @@
+"""Apache Kafka, one node, broker and controller in one: from its published jars, on 127.0.0.1."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from schemas.errors import StackBroken
+from stack import jars, java
+from stack.part import Command, Say, chosen_ports, ports
+
+_AOT_SINCE = 25  # before: a class-data archive
+_CACHES_KEPT = 3
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={data}
+# A reader that comes before the writer must not create the topic, with the wrong number of partitions.
+auto.create.topics.enable=false
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# A consumer that joins, or was killed, is noticed in seconds.
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=3000
+# After kill -9 the broker is back when its old session has expired: 2.7 s instead of 10.8.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+"""
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """cache: start-up caches and what is known of the jars, shared by all stacks of the checkout."""
+
+    cache: Path
+    name: str = "kafka"
+    variable: str = "KAFKA_BOOTSTRAP_SERVERS"
+
+    def prepare(self, home: Path, environ: Mapping[str, str], say: Say) -> Command:
+        runtime = java.find(environ)
+        paths = jars.install(jars.pinned(), jars.repository(environ), self.cache, say)
+        broker, controller = ports(home, 2)
+        properties = home / "server.properties"
+        properties.write_text(_PROPERTIES.format(broker=broker, controller=controller, data=home / "data"))
+        class_path = os.pathsep.join(map(str, paths))
+        env = {name: value for name, value in environ.items() if not name.startswith(("KAFKA_", "DRIFTLINE_"))}
+        if not (home / "data" / "meta.properties").exists():
+            _format(runtime, class_path, properties, home, env)
+        flags, produces = startup_cache(runtime, self.cache)
+        return Command(
+            argv=[str(runtime.path), *_flags(), *flags, "-cp", class_path, "kafka.Kafka", str(properties)],
+            env=env,
+            cwd=str(home),
+            log=str(home / "server.log"),
+            stop=signal.SIGTERM,
+            orphaned=signal.SIGKILL,
+            produces=produces,
+        )
+
+    def address(self, home: Path) -> str:
+        return f"127.0.0.1:{chosen_ports(home)[0]}"
+
+    def answers(self, address: str, timeout: float) -> bool:
+        return brokers(address, timeout) > 0
+
+
+def brokers(address: str, timeout: float) -> int:
+    """How many brokers the cluster says it has; 0 where nothing answers within `timeout` seconds."""
+    silent = logging.Logger("unreachable", logging.CRITICAL + 1)
+    client = AdminClient({"bootstrap.servers": address, "reconnect.backoff.max.ms": 100}, logger=silent)
+    try:
+        return len(client.list_topics(timeout=timeout).brokers)
+    except KafkaException:
+        return 0
+
+
+def _flags() -> list[str]:
+    return [
+        "-Xmx512m",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-Djava.awt.headless=true",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    ]
+
+
+def startup_cache(runtime: java.Java, cache: Path) -> tuple[list[str], tuple[str, str] | None]:
+    """Java's flags to use the cache of loaded classes, or to write it at the server's end; then draft and name too.
+
+    It belongs to one runtime and one list of jars; Java itself refuses what does not fit.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    identity = (
+        f"{runtime.path} {runtime.version} {runtime.path.stat().st_mtime_ns} {_flags()} {jars.LIST.read_text()}"
+    )
+    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    ahead = runtime.major >= _AOT_SINCE
+    file = cache / f"kafka-{key}.{'aot' if ahead else 'jsa'}"
+    if file.exists():
+        return [f"-XX:{'AOTCache' if ahead else 'SharedArchiveFile'}={file}"], None
+    for old in sorted(cache.glob("kafka-*"), key=lambda path: path.stat().st_mtime)[: -_CACHES_KEPT or None]:
+        old.unlink(missing_ok=True)
+    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    return [f"-XX:{'AOTCacheOutput' if ahead else 'ArchiveClassesAtExit'}={draft}"], (str(draft), str(file))
+
+
+def _format(runtime: java.Java, class_path: str, properties: Path, home: Path, env: Mapping[str, str]) -> None:
+    """Make the data folder. The formatter writes `meta.properties` last, so that half a folder is made anew."""
+    shutil.rmtree(home / "data", ignore_errors=True)
+    formatter = ["-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool", "format", "--standalone"]
+    told = subprocess.run(
+        [str(runtime.path), *formatter, "-t", cluster_id(), "-c", str(properties)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode != 0:
+        said = (told.stderr + told.stdout).strip().splitlines() or [f"exit code {told.returncode}"]
+        raise StackBroken(f"Kafka's data folder could not be made ({said[-1]})", f"check the disk under {home}")
+
+
+def cluster_id() -> str:
+    """A random id, 22 characters. Never with a leading `-`, which would be taken for an option."""
+    while (drawn := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return drawn

@@ -1,0 +1,154 @@
+"""Keeps one server of the embedded stack: starts it, starts it again when it dies, stops it when nobody needs it.
+
+    python -I -S keeper.py HOME LOCK_FD      (the command to keep comes as JSON on stdin)
+
+HOME/keeper.lock  held (inherited as LOCK_FD) for as long as the keeper lives: nobody else starts a second one.
+HOME/lease.lock   everybody who uses the server holds it shared, until they end, however they end. Once the keeper
+                  gets it exclusively the last user has gone. It keeps it while it stops, so that a newcomer waits.
+HOME/keep         there: the server stays without users, until SIGTERM.
+HOME/keeper.json  pids and restarts.
+
+The kernel kills the server when the keeper dies (PR_SET_PDEATHSIG, Linux), so that no kill -9 leaves an orphan.
+Standard library only and one thread: it starts in 30 ms, and forks safely.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+TICK = 0.1
+"""Seconds between two looks at the server and the lease."""
+PATIENCE = 20.0
+"""Seconds that an asked-for stop may take: on its first stop Java writes its start-up cache."""
+ABANDONED = 2.0
+"""The same when the last user has gone without a word."""
+SLOWEST = 5.0
+"""Seconds before the next try for a server that will not stay up."""
+_PR_SET_PDEATHSIG = 1
+
+
+class Keeper:
+    """One server. `command` is a `stack.part.Command` as JSON."""
+
+    def __init__(self, home: Path, command: dict[str, Any]) -> None:
+        self.home = home
+        self.command = command
+        self.child: subprocess.Popen[bytes] | None = None
+        self.restarts = -1
+        self.started_at = 0.0
+        self.delay = 0.0
+        self.asked_to_stop = False
+        self.lease = os.open(home / "lease.lock", os.O_RDWR | os.O_CREAT, 0o600)
+
+    def run(self) -> None:
+        """Until SIGTERM, or until the last user has gone."""
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while not self.asked_to_stop and not self.abandoned():
+            self.tend(time.monotonic())
+            time.sleep(TICK)
+        self.stop(PATIENCE if self.asked_to_stop else ABANDONED)
+
+    def abandoned(self) -> bool:
+        """Whether nobody uses the server and nobody asked for it to be kept. True keeps newcomers waiting."""
+        if (self.home / "keep").exists():
+            return False
+        try:
+            fcntl.flock(self.lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def tend(self, now: float) -> None:
+        """Start the server if it does not run; more slowly each time if it keeps dying young."""
+        if self.child is not None and (code := self.child.poll()) is not None:
+            young = now - self.started_at < 2 * SLOWEST
+            self.delay = min(SLOWEST, self.delay * 2) if young and self.delay else 0.1
+            log("server_died", name=self.home.name, pid=self.child.pid, code=code, next_try_s=self.delay)
+            self.child, self.started_at = None, now
+        if self.child is None and now - self.started_at >= self.delay:
+            self.start()
+            self.started_at = now
+
+    def start(self) -> None:
+        with Path(self.command["log"]).open("ab") as out:
+            self.child = subprocess.Popen(
+                self.command["argv"],
+                env=self.command["env"],
+                cwd=self.command["cwd"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                preexec_fn=dies_with(os.getpid(), self.command["orphaned"]),  # noqa: PLW1509 (we have no threads)
+            )
+        self.restarts += 1
+        write(
+            self.home / "keeper.json",
+            {"keeper": os.getpid(), "server": self.child.pid, "restarts": self.restarts},
+        )
+        log("server_started", name=self.home.name, pid=self.child.pid, restarts=self.restarts)
+
+    def stop(self, patience: float) -> None:
+        """Ask the server to end; after `patience` seconds kill it and what it has started."""
+        if self.child is None:
+            return
+        log("stopping", name=self.home.name, asked=self.asked_to_stop)
+        self.child.send_signal(self.command["stop"])
+        try:
+            self.child.wait(patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.child.pid, signal.SIGKILL)
+            self.child.wait()
+            return
+        if self.command["produces"] and os.path.exists(self.command["produces"][0]):
+            os.replace(*self.command["produces"])
+
+    def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.asked_to_stop = True
+
+
+def dies_with(keeper: int, signum: int) -> Callable[[], None]:
+    """To be called in the child: have the kernel send it `signum` when `keeper` dies."""
+
+    def ask() -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)
+            if os.getppid() != keeper:  # it died before we asked
+                os._exit(1)
+
+    return ask
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(content))
+    draft.replace(path)
+
+
+def log(event: str, **fields: Any) -> None:
+    print(json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **fields}), flush=True)
+
+
+def main() -> None:
+    home, command = Path(sys.argv[1]), json.load(sys.stdin)
+    os.set_inheritable(int(sys.argv[2]), False)
+    if os.fork():  # our starter need not wait for us, nor bury us
+        os._exit(0)
+    Keeper(home, command).run()
+
+
+if __name__ == "__main__":
+    main()

