@@ -28,7 +28,7 @@ def layout(stream: Stream) -> pa.Schema:
         pa.field(stream.time, pa.int64(), nullable=False),
         *(_field(f) for f in stream.kept),
     ]
-    if stream.label is None:
+    if stream.label is None and all(f.name != PREDICTION for f in stream.kept):
         columns.append(pa.field(PREDICTION, pa.float64(), nullable=False))
     return pa.schema(columns)
 
