@@ -120,7 +120,7 @@ def decoded(value: bytes | None, stream: Stream) -> tuple[str | None, Record | N
     """(None, record), or why not: ("undecodable", None) what is no JSON, ("invalid", record) what does not fit."""
     try:
         record = json.loads((value or b"").decode(), parse_constant=_refuse)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "undecodable", None
     if not isinstance(record, dict):
         return "invalid", None

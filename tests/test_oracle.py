@@ -101,6 +101,7 @@ def test_records_of_no_run_are_live_and_never_duplicates() -> None:
         (None, "undecodable"),
         (b"", "undecodable"),
         (b"{", "undecodable"),
+        (b"[" * 100_000, "undecodable"),
         (thing(1, 0)[:-1], "undecodable"),
         (b'{"id": "\xff"}', "undecodable"),
         (thing(1, 0, x=float("nan")), "undecodable"),
