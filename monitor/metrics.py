@@ -1,0 +1,257 @@
+"""Evidently metrics that draw no plots and keep no copies: the fast path of the monitor.
+
+They are ordinary metrics of Evidently's API, run by its `Report` and open to its tests, but
+- a calculation reads the reference prepared (`monitor.number`, `monitor.category`) where the method allows it,
+  and calls Evidently's own registered statistical test for any other method;
+- what cannot be computed is noted for its column, where Evidently would end the Report;
+- identity and configuration are hashed once per metric, where Evidently does so several times per window.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from abc import ABC
+from collections.abc import Mapping
+from functools import cached_property
+from math import isfinite, nan
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from monitor.columns import Floats, Looks, Prepared
+from monitor.number import NumberReference
+from schemas.errors import UsageError
+
+os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it when imported
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its dependencies' deprecations
+    from evidently import DataDefinition, Report
+    from evidently.core.datasets import DatasetStats, PandasDataset
+    from evidently.core.metric_types import (
+        ColumnMetric,
+        MetricConfig,
+        SingleValue,
+        SingleValueCalculation,
+        SingleValueMetric,
+    )
+    from evidently.legacy.calculations.stattests.registry import StatTest, get_registered_stattest
+    from evidently.legacy.core import ColumnType
+
+DISTANCES = frozenset({"wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ed"})
+"""Tests whose score grows with drift. All others yield p-values, which fall."""
+
+_UNBOUNDED = frozenset({"empirical_mmd"})
+"""Tests whose memory grows with the square of the rows: 30 GB for a month of trips."""
+
+
+class Measured(NamedTuple):
+    """What a calculation found out about a column. score: finite, or None, and then `reason` says why.
+
+    failed: the column, or the test, could not be computed at all; else there merely were too few values.
+    """
+
+    looks: Looks | None = None
+    score: float | None = None
+    reason: str | None = None
+    failed: bool = False
+
+
+class Errors(NamedTuple):
+    """How far predictions are from the truth. bias: mean of prediction - truth."""
+
+    mae: float
+    rmse: float
+    bias: float
+    r2: float
+
+
+class ArrowDataset(PandasDataset):  # type: ignore[misc]
+    """A table as one of Evidently's datasets, without its copies and its statistics of every column.
+
+    prepared: the reference's columns; for one that cannot be used, the reason.
+    measured, errors: filled by the calculations below when it is the current side of a Report.
+    """
+
+    def __init__(
+        self, table: pa.Table, *, min_rows: int, prepared: Mapping[str, Prepared | str] | None = None
+    ) -> None:
+        self.table = table
+        self.min_rows = min_rows
+        self.prepared = prepared or {}
+        self.measured: dict[str, Measured] = {}
+        self.errors: Errors | None = None
+        self._dataset_stats = DatasetStats(table.num_rows, table.num_columns, {})
+        self._metadata: dict[str, str] = {}
+        self._tags: list[str] = []
+
+    @cached_property
+    def _data(self) -> pd.DataFrame:  # only for metrics of Evidently's own, put beside ours
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
+
+    @cached_property
+    def _data_definition(self) -> DataDefinition:
+        numeric = {f.name for f in self.table.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)}
+        return definition(numeric, set(self.table.column_names) - numeric)
+
+
+def definition(numeric: set[str], category: set[str], **roles: Any) -> DataDefinition:
+    """A DataDefinition that leaves nothing to be guessed from the window's values."""
+    return DataDefinition(
+        numerical_columns=sorted(numeric),
+        categorical_columns=sorted(category),
+        text_columns=[],
+        datetime_columns=[],
+        unknown_columns=[],
+        list_columns=[],
+        **roles,
+    )
+
+
+class _Metric(SingleValueMetric):  # type: ignore[misc]
+    _fingerprint: str | None = None
+    _config: MetricConfig | None = None
+
+    def get_fingerprint(self) -> str:
+        if self._fingerprint is None:
+            self._fingerprint = super().get_fingerprint()
+        return self._fingerprint
+
+
+_M = TypeVar("_M", bound=_Metric)
+
+
+class _Calculation(SingleValueCalculation[_M], Generic[_M], ABC):  # type: ignore[misc]
+    def to_metric_config(self) -> MetricConfig:
+        if self.metric._config is None:
+            self.metric._config = super().to_metric_config()
+        return self.metric._config
+
+    def found(self, value: float | None) -> SingleValue:
+        """An Evidently result; its empty list of widgets is what keeps Evidently from drawing some."""
+        return SingleValue(value=nan if value is None else value, display_name=self.display_name(), widget=[])
+
+
+class ColumnDrift(ColumnMetric, _Metric):  # type: ignore[misc]
+    """Drift score of a column by one of Evidently's tests. NaN where there is none: `measured` says why."""
+
+    method: str
+
+
+class ColumnDriftCalculation(_Calculation[ColumnDrift]):
+    def calculate(self, context: Any, current_data: ArrowDataset, reference_data: ArrowDataset) -> SingleValue:
+        column = self.metric.column
+        try:
+            found = measure(column, self.metric.method, current_data, reference_data.prepared[column])
+        except Exception as error:  # whatever is wrong with this column must not cost the others
+            found = Measured(reason=f"{type(error).__name__}: {error}"[:200], failed=True)
+        current_data.measured[column] = found
+        return self.found(found.score)
+
+    def display_name(self) -> str:
+        return f"Drift of {self.metric.column} ({self.metric.method})"
+
+
+class PredictionError(_Metric):
+    """Mean absolute error of `prediction` against `target` inside [low, high]; the other errors are in `errors`."""
+
+    target: str
+    prediction: str
+    low: float
+    high: float
+
+
+class PredictionErrorCalculation(_Calculation[PredictionError]):
+    def calculate(self, context: Any, current_data: ArrowDataset, reference_data: ArrowDataset) -> SingleValue:
+        name = self.metric.prediction
+        try:
+            truth, predicted = self._pairs(current_data.table)
+            found = enough(len(truth), current_data.min_rows)
+            if not found.reason:
+                current_data.errors = errors(truth, predicted)
+                found = Measured(score=current_data.errors.mae)
+        except Exception as error:
+            found = Measured(reason=f"{type(error).__name__}: {error}"[:200], failed=True)
+        current_data.measured[name] = found
+        return self.found(found.score)
+
+    def _pairs(self, table: pa.Table) -> tuple[Floats, Floats]:
+        truth = table[self.metric.target].to_numpy().astype(np.float64)
+        predicted = table[self.metric.prediction].to_numpy().astype(np.float64)
+        inside = (truth >= self.metric.low) & (truth <= self.metric.high) & np.isfinite(predicted)
+        return truth[inside], predicted[inside]
+
+    def display_name(self) -> str:
+        return f"MAE of {self.metric.target}"
+
+
+def report(methods: Mapping[str, str], error: PredictionError | None = None) -> Report:
+    """A Report, to be run again and again. methods: by column, the test of its drift."""
+    metrics: list[_Metric] = [ColumnDrift(column=column, method=method) for column, method in methods.items()]
+    return Report(metrics if error is None else [*metrics, error])
+
+
+def measure(column: str, method: str, current: ArrowDataset, prepared: Prepared | str) -> Measured:
+    """A window's column beside its reference. Raises whatever the reading or the test raises."""
+    if isinstance(prepared, str):
+        raise ValueError(f"reference: {prepared}")
+    with np.errstate(all="ignore"):
+        looks = prepared.look(current.table[column])
+        found = enough(looks.count, current.min_rows)._replace(looks=looks)
+        if found.reason:
+            return found
+        if prepared.count < current.min_rows:
+            return found._replace(reason=f"reference: {prepared.count} values", failed=True)
+        value = score(method, prepared, looks)
+    if not isfinite(value):
+        return found._replace(reason=f"{method} gave {value}", failed=True)
+    return found._replace(score=value)
+
+
+def enough(count: int, needed: int) -> Measured:
+    """Empty but for the reason, if there is one to say no more."""
+    return Measured(reason=None if count >= needed else f"{count} values, {needed} needed")
+
+
+def errors(truth: Floats, predicted: Floats) -> Errors:
+    """Of at least one pair. r2: as scikit-learn's, so 1 or 0 where the truth does not vary. shape: (rows,)."""
+    off = predicted - truth
+    squares = float(off @ off)
+    spread = float(np.square(truth - truth.mean()).sum())
+    r2 = 1 - squares / spread if spread else float(squares == 0)
+    return Errors(float(np.abs(off).mean()), (squares / len(off)) ** 0.5, float(off.mean()), r2)
+
+
+def test_of(column: str, method: str, *, numeric: bool) -> StatTest:
+    """Evidently's registered test. Raises UsageError where it has none of this name for this type of column."""
+    if method in _UNBOUNDED:
+        raise UsageError(f"{method} for {column} needs memory by the square of the rows", "choose another test")
+    try:
+        return get_registered_stattest(method, column_type(numeric=numeric))
+    except ValueError as error:
+        raise UsageError(f"{column}: {error}", "choose one of those, of this type of column") from None
+
+
+def column_type(*, numeric: bool) -> ColumnType:
+    return ColumnType.Numerical if numeric else ColumnType.Categorical
+
+
+def score(method: str, prepared: Prepared, looks: Looks) -> float:
+    """By the prepared arithmetic, or by Evidently's registered test; of at least one usable value.
+
+    Such a test's warnings, and its seeding of numpy's global generator, stay inside.
+    """
+    if method == prepared.method:
+        return prepared.distance(looks)
+    kind = column_type(numeric=isinstance(prepared, NumberReference))
+    state = np.random.get_state()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = get_registered_stattest(method, kind)(*prepared.sides(looks), kind, None)
+    finally:
+        np.random.set_state(state)
+    return float(result.drift_score)
