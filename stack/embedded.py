@@ -6,7 +6,7 @@ import fcntl
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -41,7 +41,8 @@ class Status(msgspec.Struct, frozen=True):
     """Bootstrap servers or database URL; empty where it does not run."""
     yours: bool
     """Named by the environment: not of the embedded stack."""
-    answers: bool
+    trouble: str
+    """Why clients are not served; empty where they are."""
     kept: bool = False
     """Stays until `down`."""
     pid: int | None = None
@@ -115,7 +116,6 @@ def wait(state: Path = STATE, seconds: float = 60.0) -> None:
 def _join(leases: dict[str, int], state: Path, environ: Mapping[str, str], say: Say) -> Addresses:
     needed = [part for part in PARTS if not environ.get(part.variable)]
     if needed:
-        _make(state)
         with _locked(state):
             for part in needed:
                 leases[part.name] = begin(part, state / part.name, environ, say)
@@ -157,15 +157,15 @@ def _stop(names: list[str], state: Path) -> list[str]:
 
 def _status(part: Part, home: Path, environ: Mapping[str, str]) -> Status:
     if yours := environ.get(part.variable):
-        return Status(part.name, yours, yours=True, answers=part.answers(yours, 3))
+        return Status(part.name, yours, yours=True, trouble=part.trouble(yours, environ, 5))
     if not is_kept(home):
-        return Status(part.name, "", yours=False, answers=False)
+        return Status(part.name, "", yours=False, trouble="not running")
     address, kept = part.address(home), kept_by(home)
     return Status(
         part.name,
         address,
         yours=False,
-        answers=part.answers(address, 3),
+        trouble=part.trouble(address, {}, 3),
         kept=(home / "keep").exists(),
         pid=kept.server if kept else None,
         restarts=kept.restarts if kept else 0,
@@ -190,15 +190,15 @@ def _publish(state: Path) -> None:
     draft.replace(file)
 
 
-def _make(state: Path) -> None:
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StackBroken(f"{state} cannot be made ({error.strerror})", "see who owns the checkout") from error
-
-
 @contextmanager
 def _locked(state: Path) -> Iterator[None]:
-    """One process at a time starts or stops servers here."""
-    with suppress(FileNotFoundError), closing(lock(state / "lock", fcntl.LOCK_EX)):
+    """One process at a time starts or stops servers here. Raises StackBroken where the folder is not ours."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = lock(state / "lock", fcntl.LOCK_EX)
+    except OSError as error:
+        raise StackBroken(
+            f"{error.filename} cannot be used ({error.strerror})", "see whose it is, or move it out of the way"
+        ) from error
+    with closing(held):
         yield

@@ -77,14 +77,23 @@ def fetch(jars: Iterable[Jar], repo: Path) -> None:
     try:
         repo.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".driftline-", dir=repo) as staging:
-            context = jgo.maven.MavenContext(repo_cache=Path(staging), timeout=60)
+            context = jgo.maven.MavenContext(repo_cache=Path(staging), timeout=20)
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(lambda jar: _fetch_one(jar, context, repo), jars))
+                try:
+                    list(pool.map(lambda jar: _fetch_one(jar, context, repo), jars))
+                finally:
+                    pool.shutdown(wait=False, cancel_futures=True)  # one failure is enough
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors, jgo's own RuntimeErrors
         raise StackBroken(
-            f"could not fetch Apache Kafka's jars into {repo} ({error})",
+            f"could not fetch Apache Kafka's jars from Maven Central into {repo} ({_brief(error)})",
             "check the network and the disk and try again, or set KAFKA_BOOTSTRAP_SERVERS to a Kafka of yours",
         ) from error
+
+
+def _brief(error: Exception) -> str:
+    """Without the chain of causes that requests puts into its texts."""
+    text = str(error)
+    return text if len(text) < 100 else f"{type(error).__name__}, …{text[-80:]}"  # the cause stands at the end
 
 
 def _fetch_one(jar: Jar, context: Any, repo: Path) -> None:

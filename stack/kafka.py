@@ -13,14 +13,18 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from schemas.connections import kafka_config
 from schemas.errors import StackBroken
 from stack import jars, java
 from stack.part import Command, Say, chosen_ports, ports
 
+_SILENT = logging.Logger("driftline.stack.probe", logging.CRITICAL + 1)
+_IMPATIENT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 100}
 _AOT_SINCE = 25  # before: a class-data archive
 _CACHES_KEPT = 3
 _PROPERTIES = """\
@@ -81,18 +85,22 @@ class Kafka:
     def address(self, home: Path) -> str:
         return f"127.0.0.1:{chosen_ports(home)[0]}"
 
-    def answers(self, address: str, timeout: float) -> bool:
-        return brokers(address, timeout) > 0
+    def trouble(self, address: str, environ: Mapping[str, str], timeout: float) -> str:
+        """As every Part's. The KAFKA_* of `environ` are settings of the client.
 
-
-def brokers(address: str, timeout: float) -> int:
-    """How many brokers the cluster says it has; 0 where nothing answers within `timeout` seconds."""
-    silent = logging.Logger("unreachable", logging.CRITICAL + 1)
-    client = AdminClient({"bootstrap.servers": address, "reconnect.backoff.max.ms": 100}, logger=silent)
-    try:
-        return len(client.list_topics(timeout=timeout).brokers)
-    except KafkaException:
-        return 0
+        A broker that has not registered yet does answer, but nobody can use it.
+        """
+        told: list[KafkaError] = []
+        settings: dict[str, Any] = dict(kafka_config({**environ, "KAFKA_BOOTSTRAP_SERVERS": address}))
+        try:
+            client = AdminClient({**settings, **_IMPATIENT, "error_cb": told.append}, logger=_SILENT)
+        except KafkaException as error:  # a setting that it does not know
+            return str(error.args[0].str())
+        try:
+            return "" if client.list_topics(timeout=timeout).brokers else "no broker has registered yet"
+        except KafkaException as error:
+            client.poll(0)  # hands over what went wrong before
+            return str((told or error.args)[0].str())
 
 
 def _flags() -> list[str]:

@@ -31,7 +31,7 @@ TICK = 0.1
 """Seconds between two looks at the server and the lease."""
 PATIENCE = 20.0
 """Seconds that an asked-for stop may take: on its first stop Java writes its start-up cache."""
-ABANDONED = 2.0
+ABANDONED = 4.0
 """The same when the last user has gone without a word."""
 SLOWEST = 5.0
 """Seconds before the next try for a server that will not stay up."""

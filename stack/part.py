@@ -57,8 +57,8 @@ class Part(Protocol):
     def address(self, home: Path) -> str:
         """What clients need; only after `prepare`."""
 
-    def answers(self, address: str, timeout: float) -> bool:
-        """Whether clients are served, within `timeout` seconds."""
+    def trouble(self, address: str, environ: Mapping[str, str], timeout: float) -> str:
+        """Why clients are not served within `timeout` seconds; empty where they are."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -106,7 +106,7 @@ def _spawn(command: Command, home: Path, keeper_lock: int) -> None:
 def wait_until_it_answers(part: Part, home: Path, seconds: float = 60.0) -> None:
     """Raises StackBroken, with the end of the server's log, if it keeps dying or the time is up."""
     deadline, first = time.monotonic() + seconds, None
-    while not part.answers(part.address(home), timeout=0.5):
+    while part.trouble(part.address(home), {}, timeout=0.5):
         kept = kept_by(home)
         if first is None and kept is not None:
             first = kept.restarts

@@ -27,7 +27,15 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-_NOBODY = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
+_NOBODY = 65534
+_NAMESPACE = ("unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}")
+"""Root under the name of nobody: needs no file to change hands. Docker forbids it."""
+_DROPPED = (
+    *("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"),
+    *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),  # so that it gets through a closed /root
+    *("--pdeathsig=QUIT", "--"),  # what the keeper has asked for is lost with the user id
+)
+"""Nobody himself, for root in a container."""
 _YOURS = "set DATABASE_URL to a Postgres of yours"
 
 
@@ -41,6 +49,7 @@ class Postgres:
         data = home / "data"
         if not (data / "PG_VERSION").exists():
             _initialize(programs, prefix, home, env)
+        _own(data, prefix)
         _forget_the_dead(data)
         settings = {**_SETTINGS, "port": str(ports(home, 1)[0])}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -57,12 +66,12 @@ class Postgres:
         password = (home / "password").read_text()
         return f"postgresql://{USER}:{password}@127.0.0.1:{chosen_ports(home)[0]}/{DATABASE}"
 
-    def answers(self, address: str, timeout: float) -> bool:
+    def trouble(self, address: str, environ: Mapping[str, str], timeout: float) -> str:
         try:
             psycopg.connect(address, connect_timeout=max(2, round(timeout))).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        except psycopg.Error as error:
+            return str(error).strip().replace("\n", " ")
+        return ""
 
 
 def binaries() -> Path:
@@ -77,20 +86,35 @@ def binaries() -> Path:
 
 
 def as_somebody() -> tuple[str, ...]:
-    """How to call Postgres, which refuses root: nothing for an ordinary user, for root a user namespace."""
+    """How to call Postgres, which refuses root: nothing for an ordinary user, else a program before it."""
     if os.geteuid() != 0:
         return ()
+    refused = []
+    for prefix in (_NAMESPACE, _DROPPED):
+        if not (refusal := _refusal(prefix)):
+            return prefix
+        refused.append(refusal)
+    raise StackBroken(
+        f"Postgres refuses to run as root, and nobody else can be had here ({'; '.join(refused)})",
+        f"run as an ordinary user, or {_YOURS}",
+    )
+
+
+def _refusal(prefix: tuple[str, ...]) -> str:
     try:
-        told = subprocess.run([*_NOBODY, "true"], capture_output=True, text=True, check=False)
-        failed = told.stderr.strip() if told.returncode else None
+        told = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)
     except OSError as error:
-        failed = str(error)
-    if failed is not None:
-        raise StackBroken(
-            f"Postgres refuses to run as root, and user namespaces are forbidden here ({failed})",
-            f"run as an ordinary user, or {_YOURS}",
-        )
-    return _NOBODY
+        return str(error)
+    return (told.stderr.strip() or f"{prefix[0]}: exit code {told.returncode}") if told.returncode else ""
+
+
+def _own(data: Path, prefix: tuple[str, ...]) -> None:
+    """Give root's data folder to whom it will now be run as, where that was another last time."""
+    owner = _NOBODY if prefix == _DROPPED else os.geteuid()
+    if os.geteuid() == 0 and data.stat().st_uid != owner:
+        for folder, _, files in os.walk(data):
+            for path in (folder, *(os.path.join(folder, file) for file in files)):
+                os.chown(path, owner, owner, follow_symlinks=False)
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:

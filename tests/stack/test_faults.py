@@ -1,0 +1,158 @@
+"""The stack against kill -9: of its user, its keeper and its servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import stack
+from stack.part import is_kept, kept_by
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+EMBEDDED = {k: v for k, v in os.environ.items() if k != "DATABASE_URL" and not k.startswith("KAFKA_")}
+USER = """
+import sys, time
+from pathlib import Path
+import stack
+with stack.running(Path(sys.argv[1])):
+    print("running", flush=True)
+    time.sleep(600)
+"""
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def processes_of(state: Path) -> list[str]:
+    """Command lines, of this whole machine, that name the state folder or run inside it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if str(state) in command or Path(os.readlink(entry / "cwd")).is_relative_to(state):
+                found.append(f"{entry.name} {command[:60]}")
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "state"
+    stack.down(tmp_path / "state")
+
+
+def start_user(state: Path) -> subprocess.Popen[str]:
+    """Another process that uses the stack, once it does."""
+    user = subprocess.Popen(
+        [sys.executable, "-c", USER, str(state)], stdout=subprocess.PIPE, text=True, env=EMBEDDED
+    )
+    assert user.stdout is not None
+    assert user.stdout.readline() == "running\n"
+    return user
+
+
+def end_user(user: subprocess.Popen[str], signum: int) -> None:
+    user.send_signal(signum)
+    user.communicate()
+
+
+def test_nothing_is_left_when_its_only_user_was_killed(state):
+    user = start_user(state)
+    assert len(processes_of(state)) > 4  # our user, two keepers, Java, Postgres and its children
+    end_user(user, signal.SIGKILL)
+    assert eventually(lambda: not processes_of(state)), processes_of(state)
+
+
+def test_nothing_is_left_of_a_server_whose_keeper_was_killed(state):
+    user = start_user(state)
+    for name in ("kafka", "postgres"):
+        kept = kept_by(state / name)
+        assert kept
+        os.kill(kept.keeper, signal.SIGKILL)
+    others = str(user.pid)
+    assert eventually(lambda: all(line.startswith(others) for line in processes_of(state))), processes_of(state)
+    end_user(user, signal.SIGKILL)
+
+
+def test_a_stack_that_another_command_joined_outlives_the_one_that_started_it(state):
+    first = start_user(state)
+    with stack.running(state, EMBEDDED) as addresses:
+        before = stack.pids(state)
+        end_user(first, signal.SIGKILL)
+        assert not eventually(lambda: stack.pids(state) != before, seconds=0.5)  # five looks of the keepers
+        with psycopg.connect(addresses.database_url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert not processes_of(state)
+
+
+def test_a_kept_stack_stays_without_users_until_it_is_taken_down(state):
+    addresses = stack.up(state, EMBEDDED)
+    assert not eventually(lambda: len(stack.pids(state)) < 2, seconds=0.5)
+    with stack.running(state, EMBEDDED) as joined:
+        assert joined == addresses
+    assert all(server.kept and not server.trouble for server in stack.status(state, {}))
+    assert stack.down(state) == ["postgres", "kafka"]
+    assert not processes_of(state)
+    assert not (state / "stack.json").exists()
+
+
+def test_a_killed_postgres_comes_back_with_its_data(fault_stack):
+    url = fault_stack.addresses.database_url
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE seen (n int)")
+        connection.execute("INSERT INTO seen VALUES (7)")
+    before = fault_stack.pid("postgres")
+    fault_stack.kill("postgres")
+    assert eventually(lambda: fault_stack.pid("postgres") != before)
+    fault_stack.wait()
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT n FROM seen").fetchall() == [(7,)]
+
+
+def test_a_killed_broker_comes_back_with_its_data(fault_stack):
+    settings = {"bootstrap.servers": fault_stack.addresses.bootstrap_servers}
+    admin = AdminClient(settings)
+    admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(timeout=10)
+    producer = Producer(settings | {"acks": "all"})
+    producer.produce("kept", b"seven")
+    assert producer.flush(10) == 0
+    before = fault_stack.pid("kafka")
+    fault_stack.kill("kafka")
+    assert eventually(lambda: fault_stack.pid("kafka") != before)
+    fault_stack.wait()
+    consumer = Consumer(settings | {"group.id": "test", "auto.offset.reset": "error"})
+    consumer.assign([TopicPartition("kept", 0, 0)])
+    message = consumer.poll(20)
+    consumer.close()
+    assert message is not None
+    assert message.value() == b"seven"
+
+
+def test_two_that_start_at_once_get_one_stack(state):
+    command = [sys.executable, "-c", USER, str(state)]
+    users = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=EMBEDDED) for _ in range(2)]
+    for user in users:
+        assert user.stdout is not None
+        assert user.stdout.readline() == "running\n"
+    assert sum("keeper.py" in line for line in processes_of(state)) == 2
+    for user in users:
+        end_user(user, signal.SIGKILL)
+    assert eventually(lambda: not is_kept(state / "kafka") and not is_kept(state / "postgres"))
