@@ -1,0 +1,156 @@
+"""Raw records → columns. A batch is decoded and validated as one; only what fails is looked at on its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas import records
+from schemas.definition import Stream
+
+Decode = Callable[[Any], Any]
+
+UNDECODABLE, INVALID = "undecodable", "invalid"
+
+_LAST_MOMENT = 253_402_300_799_999  # the year 9999: beyond it an event time is not worth repeating
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that is no record. place: in its batch. run_id: '' where it names none. time: where it has one."""
+
+    place: int
+    reason: str
+    detail: str
+    run_id: str = ""
+    time: int | None = None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A batch, taken apart.
+
+    places: of the data records in the batch, ascending, shape (data records,).
+    columns: their values, field by field, None where one is missing; `run_id` and `seq` too.
+    beats: (place, heartbeat), ascending.
+    rejected: ascending.
+    """
+
+    places: npt.NDArray[np.int64]
+    columns: Mapping[str, Sequence[Any]]
+    beats: tuple[tuple[int, records.Heartbeat], ...]
+    rejected: tuple[Rejected, ...]
+
+
+class Decoder:
+    """Decodes batches of one stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._data = records.record_type(stream, any_run=True)
+        self._tagged: Decode = records.decoder(stream, any_run=True).decode
+        self._bare: Decode = records.bare_decoder(stream, any_run=True).decode
+
+    def decode(self, values: Sequence[bytes | None]) -> Decoded:
+        """Take a batch apart. Never raises, whatever the records hold."""
+        found = self._each(values)
+        kinds = [*map(type, found)]
+        if kinds.count(self._data) == len(kinds) > 0:
+            decoded = Decoded(np.arange(len(found)), self._columns(found), (), ())
+        else:
+            decoded = self._sorted(enumerate(found))
+        return self._without_misnamed_runs(decoded, found)
+
+    def _each(self, values: Sequence[bytes | None]) -> list[Any]:
+        """For each value its data record, Heartbeat or Rejected.
+
+        Decodes at the speed of `map` up to a record that fails, looks at that one, and goes on behind it with
+        the decoder that fitted last: records without `kind`, of somebody else's producer, come in rows.
+        """
+        found: list[Any] = []
+        left, decode = iter(values), self._tagged
+        while len(found) < len(values):
+            try:
+                found.extend(map(decode, left))  # what came before a failure stays in the list
+            except Exception as error:  # whatever a hostile record can raise: it must never stop its neighbours
+                other = self._bare if decode is self._tagged else self._tagged
+                try:
+                    found.append(other(values[len(found)]))
+                    decode = other
+                except Exception as again:
+                    found.append(self._rejected(len(found), values[len(found)], _told_best(error, again)))
+        return found
+
+    def _sorted(self, found: Iterable[tuple[int, Any]]) -> Decoded:
+        data, places, beats, rejected = [], [], [], []
+        for place, record in found:
+            if type(record) is self._data:
+                data.append(record)
+                places.append(place)
+            elif type(record) is Rejected:
+                rejected.append(record)
+            else:
+                beats.append((place, record))
+        return Decoded(np.array(places, np.int64), self._columns(data), tuple(beats), tuple(rejected))
+
+    def _columns(self, data: Sequence[Any]) -> dict[str, Sequence[Any]]:
+        fields = self._data.__struct_fields__
+        if not data:
+            return dict.fromkeys(fields, ())
+        return dict(zip(fields, zip(*map(msgspec.structs.astuple, data), strict=True), strict=True))
+
+    def _without_misnamed_runs(self, decoded: Decoded, found: Sequence[Any]) -> Decoded:
+        """The one check that the decoder leaves out: what a run may be called, once per name."""
+        wrong = {n for n in set(decoded.columns["run_id"]) if n is not None and not records.is_run_id(n)}
+        if not wrong:
+            return decoded
+        return self._sorted(
+            (place, _misnamed(place, r, self._stream) if getattr(r, "run_id", None) in wrong else r)
+            for place, r in enumerate(found)
+        )
+
+    def _rejected(self, place: int, value: bytes | None, error: Exception) -> Rejected:
+        if not value:
+            return Rejected(place, UNDECODABLE, "there is no value" if value is None else "the value is empty")
+        detail = printable(str(error))
+        try:
+            record = json.loads(value.decode(), parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return Rejected(place, UNDECODABLE, detail)
+        if not isinstance(record, dict):
+            return Rejected(place, INVALID, detail)
+        run_id, time = record.get("run_id"), record.get(self._stream.time, record.get("at"))
+        known = type(time) is int and 0 <= time <= _LAST_MOMENT
+        named = run_id if isinstance(run_id, str) and records.is_run_id(run_id) else ""
+        return Rejected(place, INVALID, detail, named, time if known else None)
+
+
+def printable(text: str, longest: int = 500) -> str:
+    """Text that Postgres and a terminal can take: no NUL, no control characters, no half surrogates; cut."""
+    shown = text if text.isprintable() else "".join(_escaped(text[: longest + 1]))
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _escaped(text: str) -> Iterator[str]:
+    for char in text:
+        yield char if char.isprintable() else char.encode("unicode_escape").decode()
+
+
+def _misnamed(place: int, record: Any, stream: Stream) -> Rejected:
+    detail = f"no run may be called {printable(record.run_id, 140)!r} - at `$.run_id`"
+    return Rejected(place, INVALID, detail, "", getattr(record, stream.time))
+
+
+def _told_best(error: Exception, again: Exception) -> Exception:
+    """The complaint that helps: not that `kind` is missing, since it may be."""
+    return again if "missing required field `kind`" in str(error) else error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

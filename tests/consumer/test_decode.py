@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.decode import INVALID, UNDECODABLE, Decoder, printable
+from schemas.records import Heartbeat, encode_heartbeat
+from schemas.taxi import OUTCOMES, TRIPS
+from tests import oracle
+
+TRIP: dict[str, Any] = {
+    "kind": "trip",
+    "run_id": "r",
+    "seq": 0,
+    "trip_id": "t-1",
+    "pickup_at": 1_643_673_600_000,
+    "PULocationID": 74,
+    "DOLocationID": 75,
+    "trip_distance": 1.2,
+    "fare_amount": 7.5,
+    "tip_amount": 0.0,
+    "tolls_amount": 0.0,
+    "total_amount": 8.8,
+}
+FOREIGN = {k: v for k, v in TRIP.items() if k not in ("kind", "run_id", "seq")}
+BEAT = encode_heartbeat(Heartbeat(run_id="r", seq=0, at=1_643_673_600_000))
+
+
+def trip(**changes: Any) -> bytes:
+    return json.dumps(TRIP | changes).encode()
+
+
+POISON: dict[str, tuple[bytes | None, str]] = {
+    "null value": (None, UNDECODABLE),
+    "empty": (b"", UNDECODABLE),
+    "not JSON": (b"hello", UNDECODABLE),
+    "truncated": (trip()[:-9], UNDECODABLE),
+    "trailing": (trip() + b"}", UNDECODABLE),
+    "not UTF-8": (b"\xff\xfe\x00", UNDECODABLE),
+    "not UTF-8 inside": (trip().replace(b"t-1", b"t-\xff"), UNDECODABLE),
+    "UTF-16": (trip().decode().encode("utf-16"), UNDECODABLE),
+    "byte order mark": (b"\xef\xbb\xbf" + trip(), UNDECODABLE),
+    "NaN": (trip(trip_distance=float("nan")), UNDECODABLE),
+    "infinite": (trip(trip_distance=float("inf")), UNDECODABLE),
+    "deep": (b"[" * 200_000 + b"]" * 200_000, UNDECODABLE),
+    "deep inside": (trip()[:-1] + b',"x":' + b"[" * 200_000 + b"]" * 200_000 + b"}", UNDECODABLE),
+    "beyond float": (trip().replace(b"8.8", b"1e999"), INVALID),
+    "huge integer": (trip(PULocationID=10**400), INVALID),
+    "endless integer": (trip().replace(b"8.8", b"9" * 6_000), UNDECODABLE),
+    "wrong type": (trip(trip_distance="far"), INVALID),
+    "bool for a number": (trip(PULocationID=True), INVALID),
+    "unknown zone": (trip(PULocationID=266), INVALID),
+    "missing field": (json.dumps({"kind": "trip", "trip_id": "t"}).encode(), INVALID),
+    "list": (b"[1, 2]", INVALID),
+    "text": (b'"trip"', INVALID),
+    "unknown kind": (trip(kind="ride"), INVALID),
+    "kind is no text": (trip(kind=5), INVALID),
+    "beyond 2100": (trip(pickup_at=4_102_444_800_001), INVALID),
+    "before 1970": (trip(pickup_at=-1), INVALID),
+    "time beyond 64 bits": (trip(pickup_at=2**70), INVALID),
+    "bad run": (trip(run_id="a b"), INVALID),
+    "NUL in run": (trip(run_id="a\x00b"), INVALID),
+    "newline after run": (trip(run_id="a\n"), INVALID),
+    "run is a number": (trip(run_id=5), INVALID),
+    "heartbeat without run": (b'{"kind":"heartbeat","seq":1,"at":5}', INVALID),
+    "half a surrogate": (trip().replace(b"t-1", b"\\ud800"), INVALID),
+    "1 MB": (json.dumps({"kind": "trip", "padding": "x" * 1_000_000}).encode(), INVALID),
+}
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_poison_is_rejected_and_its_neighbours_go_through(name: str) -> None:
+    value, reason = POISON[name]
+    decoded = Decoder(TRIPS).decode([trip(seq=0), value, BEAT, value, trip(seq=1)])
+    assert [(r.place, r.reason) for r in decoded.rejected] == [(1, reason), (3, reason)]
+    assert all(r.detail and "\x00" not in r.detail and len(r.detail) <= 500 for r in decoded.rejected)
+    assert (decoded.places.tolist(), decoded.columns["seq"]) == ([0, 4], (0, 1))
+    assert [place for place, _ in decoded.beats] == [2]
+
+
+def test_what_can_be_told_about_a_rejected_record_is_kept() -> None:
+    (rejected,) = Decoder(TRIPS).decode([trip(trip_distance="far")]).rejected
+    assert (rejected.run_id, rejected.time) == ("r", TRIP["pickup_at"])
+    assert rejected.detail == "Expected `float`, got `str` - at `$.trip_distance`"
+
+
+def test_a_rejected_record_of_a_hostile_run_is_of_no_run() -> None:
+    (rejected,) = Decoder(TRIPS).decode([trip(trip_distance="far", run_id="a\x00b", pickup_at=10**18)]).rejected
+    assert (rejected.run_id, rejected.time) == ("", None)
+
+
+def test_records_without_kind_may_come_mixed_with_others() -> None:
+    bare = json.dumps(FOREIGN).encode()
+    decoded = Decoder(TRIPS).decode([bare, bare, trip(), BEAT, bare, b"{", bare])
+    assert decoded.places.tolist() == [0, 1, 2, 4, 6]
+    assert decoded.columns["run_id"] == (None, None, "r", None, None)
+    assert [r.place for r in decoded.rejected] == [5]
+
+
+def test_a_record_without_kind_is_told_what_else_is_wrong_with_it() -> None:
+    (rejected,) = Decoder(TRIPS).decode([json.dumps(FOREIGN | {"PULocationID": 0}).encode()]).rejected
+    assert "PULocationID" in rejected.detail
+
+
+def test_an_empty_batch_and_one_of_heartbeats_have_no_rows() -> None:
+    assert len(Decoder(TRIPS).decode([]).places) == 0
+    decoded = Decoder(OUTCOMES).decode([BEAT])
+    assert (len(decoded.places), len(decoded.beats), decoded.columns["run_id"]) == (0, 1, ())
+
+
+values = st.one_of(
+    st.binary(max_size=40),
+    st.none(),
+    st.just(BEAT),
+    st.just(json.dumps(FOREIGN).encode()),
+    st.sampled_from([value for value, _ in POISON.values() if value is not None and len(value) < 10_000]),
+    st.builds(
+        lambda cut, byte: trip()[:cut] + byte + trip()[cut + 1 :], st.integers(0, 230), st.binary(max_size=1)
+    ),
+)
+
+
+@given(st.lists(values, max_size=12))
+def test_whatever_bytes_come_each_record_has_exactly_one_fate(batch: list[bytes | None]) -> None:
+    decoded = Decoder(TRIPS).decode(batch)
+    fates = [*decoded.places.tolist(), *(p for p, _ in decoded.beats), *(r.place for r in decoded.rejected)]
+    assert sorted(fates) == list(range(len(batch)))
+    for rejected in decoded.rejected:
+        expected = oracle.decoded(batch[rejected.place], TRIPS)[0]
+        assert expected in (rejected.reason, None)
+
+
+@pytest.mark.parametrize("hostile", ["a\x00b", "\ud800", "\x1b[31mred", "x" * 10_000, "\U000e0001"])
+def test_text_for_postgres_and_terminals_is_harmless(hostile: str) -> None:
+    shown = printable(hostile)
+    assert shown.isprintable()
+    assert len(shown.encode()) <= 520
