@@ -1,0 +1,25 @@
+"""The monitor: takes windows that are ready, computes their figures against the reference, writes them."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+from monitor.database import persistently, prepared
+from monitor.evidence import DriftEngine
+from monitor.settings import Settings
+from monitor.watch import watch
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Watch all runs until `stop` is set; with `until_done`, until all windows of that run are final.
+
+    1. Bring the tables up to date, and find out at once if the database refuses us.
+    2. Load the model and prepare its reference: all that does not depend on the window.
+    3. Wait for consumers to move the watermarks, compute what closed, commit it; again after every loss of the
+       database.
+
+    Raises DriftlineError for what waiting cannot mend.
+    """
+    persistently(partial(prepared, settings.database_url), stop)
+    watch(settings, stop, DriftEngine(settings))

@@ -1,0 +1,67 @@
+"""When windows closed, and how long it took from there to their rows. Pure: the clock is an argument."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict, deque
+from collections.abc import Mapping
+
+from monitor.readiness import NEVER, Marks
+
+KEPT = 4_096
+
+
+class Closings:
+    """The moments at which the strict watermarks of one run's streams were seen to move."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, list[int]] = defaultdict(list)
+        self._moments: dict[str, list[int]] = defaultdict(list)
+
+    def saw(self, marks: Mapping[str, Marks], moved_at: Mapping[str, int]) -> None:
+        """moved_at: wall time, ms, of the last flush that moved any partition of the stream."""
+        for stream, mark in marks.items():
+            known = self._marks[stream]
+            if mark.strict > (known[-1] if known else NEVER):
+                known.append(mark.strict)
+                self._moments[stream].append(moved_at[stream])
+                if len(known) > KEPT:
+                    del known[: KEPT // 2], self._moments[stream][: KEPT // 2]
+
+    def closed_at(self, stream: str, end: int, now: int) -> int:
+        """The flush that closed a window; now, for one that closed by the idleness of a partition."""
+        place = bisect_left(self._marks[stream], end)
+        moments = self._moments[stream]
+        return moments[place] if place < len(moments) else now
+
+
+class Meter:
+    """What the monitor says of its own health."""
+
+    def __init__(self, now: float) -> None:
+        """now: monotonic seconds, as everywhere here."""
+        self._since = now
+        self._written = 0
+        self._latencies: deque[float] = deque(maxlen=1_000)
+
+    def wrote(self, latency: float | None) -> None:
+        """latency: ms from the flush that closed the window to its row; None for anything but a first closing."""
+        self._written += 1
+        if latency is not None:
+            self._latencies.append(latency)
+
+    def measures(self, now: float, pending: int) -> dict[str, float | int | None]:
+        """Since the last call; latencies of the last thousand windows that closed."""
+        rate = self._written / (now - self._since) if now > self._since else 0.0
+        self._since, self._written = now, 0
+        ordered = sorted(self._latencies)
+        return {
+            "windows_per_s": round(rate, 2),
+            "pending": pending,
+            "latency_p50_ms": _quantile(ordered, 0.50),
+            "latency_p95_ms": _quantile(ordered, 0.95),
+        }
+
+
+def _quantile(ordered: list[float], q: float) -> float | None:
+    return round(ordered[min(int(q * len(ordered)), len(ordered) - 1)], 1) if ordered else None

@@ -1,0 +1,86 @@
+"""Connections to Postgres: what is hopeless is said at once, what may pass is waited for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import IsolationLevel
+from psycopg.conninfo import conninfo_to_dict
+
+from schemas.errors import DatabaseUnreachable
+from schemas.sql import migrate
+
+log = structlog.get_logger()
+
+Connection = psycopg.Connection[Any]
+
+_REFUSED = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
+"""libpq gives no SQLSTATE for a connection that failed, only this text."""
+
+
+def connect(url: str) -> Connection:
+    """An autocommitting connection.
+
+    Raises DatabaseUnreachable where trying again cannot help, psycopg.OperationalError where it may.
+    """
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=5)
+    except psycopg.ProgrammingError as error:
+        raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
+    except psycopg.OperationalError as error:
+        if any(text in str(error) for text in _REFUSED):
+            raise DatabaseUnreachable(f"Postgres refused {where(url)}", f"correct DATABASE_URL ({error})") from None
+        raise
+
+
+def connect_now(url: str) -> Connection:
+    """As `connect`, for commands that answer once. Raises DatabaseUnreachable for whatever is wrong."""
+    try:
+        return connect(url)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnreachable(
+            f"Postgres did not answer at {where(url)}", f"run `driftline stack up`, or set DATABASE_URL ({error})"
+        ) from None
+
+
+def prepared(url: str) -> None:
+    """Bring the tables up to date. Raises as `connect`."""
+    with connect(url) as connection:
+        migrate(connection)
+
+
+def snapshots(connection: Connection) -> Connection:
+    """Make every transaction of a connection a read-only snapshot: all its statements see the same rows."""
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
+    return connection
+
+
+def where(url: str) -> str:
+    """A URL as it may be shown: without the password."""
+    parts = conninfo_to_dict(url)
+    return "{user}@{host}:{port}/{dbname}".format_map(
+        {"user": "", "host": "localhost", "port": 5432, "dbname": ""} | parts
+    )
+
+
+def persistently(session: Callable[[], None], stop: threading.Event, longest: float = 10.0) -> None:
+    """Run a session to its end; each time the database goes away, say so, wait and begin it again.
+
+    longest: seconds between two tries, which begin at 0.2 and double.
+    """
+    delay = 0.1
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            session()
+            break
+        except psycopg.OperationalError as error:
+            delay = 0.2 if time.monotonic() - began > longest else min(2 * delay, longest)
+            log.warning("database_down", error=str(error).strip(), retry_s=delay)
+            stop.wait(delay)

@@ -1,0 +1,149 @@
+-- name: clock
+-- Wall time by the database, ms. Every consumer stamps its beats by the same clock.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+
+-- name: runs
+-- Runs whose windows of these sizes are not all final; only one of them where it is named.
+SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model
+FROM driftline.run r
+WHERE (%(only)s::text IS NULL OR r.run_id = %(only)s)
+  AND (SELECT count(*) FROM driftline.frontier f
+       WHERE f.run_id = r.run_id AND f.size_s = ANY(%(sizes_s)s) AND f.stream = ANY(%(streams)s)
+         AND f.next_start_ms >= %(end)s) < %(tracks)s
+ORDER BY r.started_at, r.run_id;
+
+-- name: run
+SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model FROM driftline.run r WHERE r.run_id = %(run_id)s;
+
+-- name: frontiers
+SELECT stream, size_s, next_start_ms FROM driftline.frontier WHERE run_id = %(run_id)s;
+
+-- name: advance
+-- Never back: another monitor may have seen more.
+INSERT INTO driftline.frontier AS f (run_id, stream, size_s, next_start_ms)
+VALUES (%(run_id)s, %(stream)s, %(size_s)s, %(next_start_ms)s)
+ON CONFLICT (run_id, stream, size_s) DO UPDATE SET next_start_ms = excluded.next_start_ms
+WHERE f.next_start_ms < excluded.next_start_ms;
+
+-- name: set_back
+-- Rows were found behind the frontier, which cannot be by the rules: plan again from there.
+UPDATE driftline.frontier SET next_start_ms = %(next_start_ms)s
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND next_start_ms > %(next_start_ms)s;
+
+-- name: progress
+-- Every partition of the topics, met by the run or not.
+SELECT p.topic, p.next_offset, p.log_end, r.max_event_time_ms, coalesce(r.finished, false),
+       (extract(epoch FROM p.beat_at) * 1000)::bigint,
+       (extract(epoch FROM p.caught_up_since) * 1000)::bigint,
+       (extract(epoch FROM r.moved_at) * 1000)::bigint
+FROM driftline.partition_progress p
+LEFT JOIN driftline.run_progress r ON r.run_id = %(run_id)s AND r.topic = p.topic AND r.partition = p.partition
+WHERE p.topic = ANY(%(streams)s);
+
+-- name: first_pane
+SELECT min(pane_start) FROM driftline.pane
+WHERE run_id = %(run_id)s AND topic = %(stream)s AND pane_start >= %(at)s;
+
+-- name: last_pane
+SELECT max(pane_start) FROM driftline.pane WHERE run_id = %(run_id)s AND topic = %(stream)s;
+
+-- name: rows
+-- Rows of each window that has any.
+SELECT date_bin(%(size_s)s * interval '1 second', pane_start, 'epoch'), sum(rows)::bigint
+FROM driftline.pane
+WHERE run_id = %(run_id)s AND topic = %(stream)s AND pane_start >= %(from)s AND pane_start < %(to)s
+GROUP BY 1;
+
+-- name: written
+SELECT window_start, status, rows, joined_rows
+FROM driftline.window_result
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND segment = ''
+  AND window_start >= %(from)s AND window_start < %(to)s;
+
+-- name: index
+-- Where a window's rows lie: in each chunk side by side, since it is sorted by pane. Panes are written together with
+-- their chunk, so xmin tells chunks of one place apart, should a run be deleted and another be given its name.
+SELECT partition, first_offset, min(first_row), sum(rows)::bigint, max(xmin::text)
+FROM driftline.pane
+WHERE run_id = %(run_id)s AND topic = %(stream)s AND pane_start >= %(from)s AND pane_start < %(to)s
+GROUP BY partition, first_offset
+ORDER BY partition, first_offset;
+
+-- name: chunks
+SELECT c.partition, c.first_offset, c.payload
+FROM unnest(%(partitions)s::int[], %(first_offsets)s::bigint[]) AS k (partition, first_offset)
+JOIN driftline.chunk c ON c.run_id = %(run_id)s AND c.topic = %(stream)s
+  AND c.partition = k.partition AND c.first_offset = k.first_offset;
+
+-- name: chunk_ranges
+-- The offsets that a window's chunks cover: an upper bound of its own.
+SELECT c.partition, min(c.first_offset), max(c.last_offset)
+FROM driftline.chunk c
+JOIN driftline.pane p USING (run_id, topic, partition, first_offset)
+WHERE p.run_id = %(run_id)s AND p.topic = %(stream)s AND p.pane_start >= %(from)s AND p.pane_start < %(to)s
+GROUP BY c.partition;
+
+-- name: claim
+-- Until the transaction ends, by commit or by death: no other monitor computes this window.
+SELECT pg_try_advisory_xact_lock(hashtextextended(%(name)s, 7595448453092895091));
+
+-- name: publish
+-- Never fewer rows, never a lower status. A revision is a closed window whose rows changed.
+INSERT INTO driftline.window_result AS w (
+    run_id, stream, size_s, window_start, window_end, status, rows, sampled,
+    columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
+    mae, rmse, bias, r2, target_drift, label_coverage,
+    offsets, joined_rows, joined_offsets, closed_at, written_at)
+VALUES (
+    %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, %(window_end)s, %(status)s, %(rows)s, %(sampled)s,
+    %(columns_tested)s, %(columns_drifted)s, %(share_drifted)s, %(dataset_drift)s, %(prediction_drift)s,
+    %(share_missing)s, %(mae)s, %(rmse)s, %(bias)s, %(r2)s, %(target_drift)s, %(label_coverage)s,
+    %(offsets)s, %(joined_rows)s, %(joined_offsets)s, %(closed_at)s, clock_timestamp())
+ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
+    status = excluded.status, rows = excluded.rows, sampled = excluded.sampled,
+    columns_tested = excluded.columns_tested, columns_drifted = excluded.columns_drifted,
+    share_drifted = excluded.share_drifted, dataset_drift = excluded.dataset_drift,
+    prediction_drift = excluded.prediction_drift, share_missing = excluded.share_missing,
+    mae = excluded.mae, rmse = excluded.rmse, bias = excluded.bias, r2 = excluded.r2,
+    target_drift = excluded.target_drift, label_coverage = excluded.label_coverage,
+    offsets = excluded.offsets, joined_rows = excluded.joined_rows, joined_offsets = excluded.joined_offsets,
+    closed_at = coalesce(w.closed_at, excluded.closed_at), written_at = excluded.written_at,
+    revision = w.revision + (
+        w.status <> 'open' AND (w.rows, w.joined_rows) <> (excluded.rows, excluded.joined_rows))::int
+WHERE w.rows <= excluded.rows AND w.joined_rows <= excluded.joined_rows
+  AND CASE w.status WHEN 'open' THEN 0 WHEN 'provisional' THEN 1 ELSE 2 END <= %(rank)s
+  AND ((w.rows, w.joined_rows) <> (excluded.rows, excluded.joined_rows)
+       OR CASE w.status WHEN 'open' THEN 0 WHEN 'provisional' THEN 1 ELSE 2 END < %(rank)s)
+RETURNING revision, (extract(epoch FROM written_at - closed_at) * 1000)::float8;
+
+-- name: clear_columns
+DELETE FROM driftline.column_metric
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
+  AND segment = '';
+
+-- name: write_columns
+INSERT INTO driftline.column_metric (
+    run_id, stream, size_s, window_start, column_name, metric, method, value, threshold, severity, status, reason)
+SELECT %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, c.*
+FROM unnest(
+    %(column)s::text[], %(metric)s::text[], %(method)s::text[], %(value)s::float8[], %(threshold)s::float8[],
+    %(severity)s::float8[], %(status)s::text[], %(reason)s::text[]) AS c;
+
+-- name: behind
+-- The earliest window whose result has fewer rows than its panes hold.
+SELECT min(h.window_start)
+FROM (SELECT date_bin(%(size_s)s * interval '1 second', pane_start, 'epoch') AS window_start, sum(rows) AS rows
+      FROM driftline.pane WHERE run_id = %(run_id)s AND topic = %(stream)s GROUP BY 1) h
+LEFT JOIN driftline.window_result w
+    ON w.run_id = %(run_id)s AND w.stream = %(stream)s AND w.size_s = %(size_s)s
+   AND w.window_start = h.window_start AND w.segment = ''
+WHERE w.rows IS NULL OR w.rows < h.rows;
+
+-- name: report_health
+INSERT INTO driftline.health (stage, instance, run_id, at, measures)
+VALUES ('monitor', %(instance)s, %(run_id)s, clock_timestamp(), %(measures)s)
+ON CONFLICT (stage, instance) DO UPDATE SET run_id = excluded.run_id, at = excluded.at, measures = excluded.measures;
+
+-- name: forget_health
+-- Of monitors that are long gone.
+DELETE FROM driftline.health WHERE stage = 'monitor' AND at < now() - interval '1 day';

@@ -1,0 +1,40 @@
+"""What the monitor is told: read once, at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from monitor.figures import Config
+from schemas.connections import ROOT
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of `driftline monitor`, `report` and `recompute`.
+
+    kafka: librdkafka settings; only `recompute` reads the log.
+    sizes: of windows, in ms; each a multiple of the run's pane.
+    until_done: return once all windows of this run are final; None: watch all runs until stopped.
+    poll_s: how often to look without being notified.
+    alive_s: a consumer whose last beat is older counts as dead.
+    idle_timeout_s: a partition that is read to its end for so long no longer holds the watermark back.
+    open_every_s: a window that is still filling is published at most so often.
+    attempts: after so many failures a window is written with its columns `failed`.
+    cache_mb: decoded chunks kept, in MB.
+    """
+
+    database_url: str
+    kafka: Mapping[str, str] = {}
+    topic_prefix: str = ""
+    sizes: tuple[int, ...] = (3_600_000, 21_600_000, 86_400_000)
+    until_done: str | None = None
+    model: Path = ROOT / "models" / "artifacts" / "default"
+    poll_s: float = 1.0
+    alive_s: float = 10.0
+    idle_timeout_s: float = 30.0
+    open_every_s: float = 1.0
+    attempts: int = 5
+    cache_mb: int = 256
+    metrics: Config = Config()

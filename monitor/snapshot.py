@@ -1,0 +1,216 @@
+"""What is known of runs and windows, read in one snapshot of the database. Times are ms since the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from monitor.database import Connection, snapshots
+from monitor.readiness import END, NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
+from schemas.definition import Stream
+from schemas.durations import moment
+from schemas.records import MAX_TIME
+from schemas.sql import queries
+from schemas.taxi import STREAMS, TRIPS
+
+SQL = queries(Path(__file__).with_name("queries.sql"))
+TOPICS = [stream.topic for stream in STREAMS]
+Ranges = Mapping[str, tuple[int, int]]
+"""Partition → its first and last offset, both inclusive."""
+
+
+def joined_with(stream: Stream) -> Stream | None:
+    """The stream that holds the predictions for this one's labels."""
+    return None if stream.label is None else TRIPS
+
+
+class Run(msgspec.Struct, frozen=True):
+    """What belongs to a run. lateness: allowed, by topic. model: hash of the one that scored it."""
+
+    run_id: str
+    pane: int
+    lateness: Mapping[str, int]
+    model: str | None
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The key of a result; size and start in ms."""
+
+    run_id: str
+    stream: Stream
+    size: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
+    def of(self, stream: Stream) -> Window:
+        """The same window of another stream."""
+        return msgspec.structs.replace(self, stream=stream)
+
+    @property
+    def name(self) -> str:
+        return f"{self.run_id}/{self.stream.topic}/{self.size}/{self.start}"
+
+    @property
+    def key(self) -> dict[str, Any]:
+        return {
+            "run_id": self.run_id,
+            "stream": self.stream.topic,
+            "size_s": self.size // 1_000,
+            "window_start": moment(self.start),
+        }
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """A window's rows in one chunk. version: tells apart chunks that stood at one place, one after the other."""
+
+    partition: int
+    first_offset: int
+    first_row: int
+    rows: int
+    version: str
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a run has come in each stream, when (wall time) it last moved there, and how much was read in all."""
+
+    marks: Mapping[str, Marks]
+    moved_at: Mapping[str, int]
+    now: int
+    position: int
+
+    def same_as(self, other: Progress) -> bool:
+        return (self.marks, self.position) == (other.marks, other.position)
+
+
+class Snapshot:
+    """One state of the database: every question is answered from the same moment."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def _rows(self, query: str, **params: Any) -> list[Any]:
+        with self._connection.cursor(binary=True) as cursor:
+            return cursor.execute(SQL[query], params).fetchall()
+
+    def _one(self, query: str, **params: Any) -> Any:
+        return self._rows(query, **params)[0][0]
+
+    def runs(self, sizes: Sequence[int], only: str | None = None) -> list[Run]:
+        """Runs that have something left to do, for windows of these sizes."""
+        sizes_s = [size // 1_000 for size in sizes]
+        tracks = len(sizes_s) * len(TOPICS)
+        params = {"only": only, "sizes_s": sizes_s, "streams": TOPICS, "tracks": tracks, "end": END}
+        return [_run(row) for row in self._rows("runs", **params)]
+
+    def run(self, run_id: str) -> Run | None:
+        return next((_run(row) for row in self._rows("run", run_id=run_id)), None)
+
+    def frontiers(self, run_id: str) -> dict[tuple[str, int], int]:
+        """(stream, size) → frontier, where one was written."""
+        return {(stream, 1_000 * size_s): at for stream, size_s, at in self._rows("frontiers", run_id=run_id)}
+
+    def progress(self, run: Run, patience: Patience) -> Progress:
+        """Marks of each stream: of one that is joined with another, as far as both have come."""
+        now: int = self._one("clock")
+        known: dict[str, list[Partition]] = {topic: [] for topic in TOPICS}
+        for topic, next_offset, log_end, m, finished, beat, caught, moved in self._rows(
+            "progress", run_id=run.run_id, streams=TOPICS
+        ):
+            known[topic].append(
+                Partition(
+                    next_offset=next_offset,
+                    log_end=log_end,
+                    max_event_time=m,
+                    finished=finished,
+                    beat_at=beat,
+                    caught_up_since=caught,
+                    moved_at=moved,
+                )
+            )
+        own = {topic: marks(parts, run.lateness[topic], now, patience) for topic, parts in known.items()}
+        moved_at = {topic: max((p.moved_at or now for p in parts), default=now) for topic, parts in known.items()}
+        for stream in STREAMS:
+            if (other := joined_with(stream)) is not None:
+                own[stream.topic] = both(own[stream.topic], own.get(other.topic, NOTHING))
+                moved_at[stream.topic] = max(moved_at[stream.topic], moved_at[other.topic])
+        return Progress(own, moved_at, now, sum(p.next_offset for parts in known.values() for p in parts))
+
+    def first_pane(self, run_id: str, stream: str, at: int) -> int | None:
+        """The first pane with rows that starts at `at` or later."""
+        return _ms_or_none(self._one("first_pane", run_id=run_id, stream=stream, at=_moment(at)))
+
+    def last_pane(self, run_id: str, stream: str) -> int | None:
+        return _ms_or_none(self._one("last_pane", run_id=run_id, stream=stream))
+
+    def scan(self, run_id: str, stream: Stream, size: int, start: int, end: int) -> Scan:
+        """The windows of one size in [start, end)."""
+        where = {"run_id": run_id, "size_s": size // 1_000, "from": _moment(start), "to": _moment(end)}
+        rows = dict(self._rows("rows", stream=stream.topic, **where))
+        other = joined_with(stream)
+        joined = dict(self._rows("rows", stream=other.topic, **where)) if rows and other else {}
+        written = self._rows("written", stream=stream.topic, **where)
+        return Scan(
+            size,
+            start,
+            end,
+            {_ms(at): Rows(n, joined.get(at, 0)) for at, n in rows.items()},
+            {_ms(at): Written(status, Rows(n, joined)) for at, status, n, joined in written},
+        )
+
+    def index(self, window: Window) -> list[Slice]:
+        """Where the rows of a window lie, by partition and chunk."""
+        return [Slice(*row) for row in self._rows("index", **_span(window))]
+
+    def chunks(
+        self, run_id: str, stream: str, places: Sequence[tuple[int, int]]
+    ) -> Iterable[tuple[int, int, bytes]]:
+        """(partition, first offset, payload) of each chunk at these (partition, first offset)."""
+        partitions, first_offsets = [list(part) for part in zip(*places, strict=True)]
+        where = {"run_id": run_id, "stream": stream}
+        return self._rows("chunks", **where, partitions=partitions, first_offsets=first_offsets)
+
+    def chunk_ranges(self, window: Window) -> Ranges:
+        """Offsets that the window's chunks cover: known even where a chunk cannot be read."""
+        return {str(p): (first, last) for p, first, last in self._rows("chunk_ranges", **_span(window))}
+
+    def behind(self, run_id: str, stream: str, size: int) -> int | None:
+        """The earliest window whose result lacks rows; None where every row is accounted for."""
+        return _ms_or_none(self._one("behind", run_id=run_id, stream=stream, size_s=size // 1_000))
+
+
+@contextmanager
+def snapshot_of(connection: Connection) -> Iterator[Snapshot]:
+    """A snapshot on a connection of one's own, for commands that only read."""
+    with snapshots(connection).transaction():
+        yield Snapshot(connection)
+
+
+def _span(window: Window) -> dict[str, Any]:
+    where = {"run_id": window.run_id, "stream": window.stream.topic}
+    return where | {"from": _moment(window.start), "to": _moment(window.end)}
+
+
+def _run(row: Sequence[Any]) -> Run:
+    run_id, pane, lateness, outcome_lateness, model = row
+    return Run(run_id, pane, dict(zip(TOPICS, (lateness, outcome_lateness), strict=True)), model)
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1_000)
+
+
+def _ms_or_none(at: datetime | None) -> int | None:
+    return None if at is None else _ms(at)
+
+
+def _moment(ms: int) -> datetime:
+    """As a moment that Postgres and Python can both hold: no event time lies outside."""
+    return moment(min(max(ms, 0), MAX_TIME + 1))

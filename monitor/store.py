@@ -1,0 +1,117 @@
+"""What the monitor writes, and the connections it holds.
+
+Reading happens in a `Snapshot`, writing in a `Claim`; each is a transaction on a connection of its own, since a
+claim is held while a snapshot is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from monitor.database import Connection, connect, snapshots
+from monitor.figures import ColumnFigure, WindowFigures
+from monitor.readiness import RANK, Rows, Status
+from monitor.snapshot import SQL, Ranges, Snapshot, Window
+from schemas.durations import moment
+
+CHANNEL = "driftline_progress"
+"""Notified by consumers in the transaction that moves something; the payload is the run."""
+
+_SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns", "sufficient"))
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be written of a window."""
+
+    status: Status
+    of: Rows
+    figures: WindowFigures
+    offsets: Ranges
+    joined_offsets: Ranges = {}
+    closed_at: int | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What was written. latency: ms from the flush that closed the window to this row; None for an open window."""
+
+    revision: int
+    latency: float | None
+
+
+class Claim:
+    """The right to write one window, held until the transaction ends."""
+
+    def __init__(self, connection: Connection, window: Window) -> None:
+        self._connection = connection
+        self._window = window
+
+    def publish(self, result: Result) -> Receipt | None:
+        """Write a result with its columns; None where what is there says as much already."""
+        closed_at = None if result.closed_at is None else moment(result.closed_at)
+        params = self._window.key | {name: getattr(result.figures, name) for name in _SCALARS}
+        params |= {"window_end": moment(self._window.end), "status": result.status, "rank": RANK[result.status]}
+        params |= {"rows": result.of.rows, "joined_rows": result.of.joined, "closed_at": closed_at}
+        params |= {"offsets": Jsonb(result.offsets), "joined_offsets": Jsonb(result.joined_offsets)}
+        row = self._connection.execute(SQL["publish"], params).fetchone()
+        if row is None:
+            return None
+        self._connection.execute(SQL["clear_columns"], self._window.key)
+        columns = {f: [getattr(c, f) for c in result.figures.columns] for f in ColumnFigure.__struct_fields__}
+        self._connection.execute(SQL["write_columns"], self._window.key | columns)
+        return Receipt(*row)
+
+
+class Store:
+    """Three connections: snapshots, claims, and notifications. Any of them may raise psycopg.OperationalError."""
+
+    def __init__(self, reader: Connection, writer: Connection, listener: Connection) -> None:
+        self._reader = snapshots(reader)
+        self._writer = writer
+        self._listener = listener
+        self._listener.execute(f"LISTEN {CHANNEL}")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        with self._reader.transaction():
+            yield Snapshot(self._reader)
+
+    @contextmanager
+    def claim(self, window: Window) -> Iterator[Claim | None]:
+        """None where another monitor has it. Commits at the end, rolls back on an exception."""
+        with self._writer.transaction():
+            row = self._writer.execute(SQL["claim"], {"name": window.name}).fetchone()
+            yield Claim(self._writer, window) if row and row[0] else None
+
+    def advance(self, run_id: str, stream: str, size: int, frontier: int) -> None:
+        where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}
+        self._writer.execute(SQL["advance"], where | {"next_start_ms": frontier})
+
+    def set_back(self, run_id: str, stream: str, size: int, frontier: int) -> None:
+        where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}
+        self._writer.execute(SQL["set_back"], where | {"next_start_ms": frontier})
+
+    def report_health(self, instance: str, run_id: str | None, measures: Mapping[str, Any]) -> None:
+        params = {"instance": instance, "run_id": run_id, "measures": Jsonb(dict(measures))}
+        self._writer.execute(SQL["report_health"], params)
+
+    def forget_health(self) -> None:
+        self._writer.execute(SQL["forget_health"])
+
+    def wait(self, timeout: float) -> set[str]:
+        """The runs that moved, as soon as one does; empty after `timeout` seconds."""
+        first = {note.payload for note in self._listener.notifies(timeout=timeout, stop_after=1)}
+        if not first:
+            return first
+        return first | {note.payload for note in self._listener.notifies(timeout=0)}
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Store]:
+    """A store, closed at the end. Raises as `connect`."""
+    with connect(url) as reader, connect(url) as writer, connect(url) as listener:
+        yield Store(reader, writer, listener)

@@ -1,0 +1,195 @@
+"""All runs, side by side: what closed is computed first, what fills when there is nothing else to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from math import inf
+
+import psycopg
+import structlog
+
+from monitor.closings import Meter
+from monitor.database import persistently
+from monitor.engine import Engine
+from monitor.panes import ChunkCache
+from monitor.plan import Plan
+from monitor.readiness import Patience
+from monitor.settings import Settings
+from monitor.snapshot import Run, Snapshot, Window
+from monitor.store import Receipt, Store, opened
+from monitor.work import TAKEN, Worker, about
+from schemas.durations import duration_text
+from schemas.errors import DriftlineError, ModelUnusable, UsageError
+
+log = structlog.get_logger()
+
+TURN_S = 0.2
+"""Time given to one run before the others are looked at."""
+
+HEALTH_S = 2.0
+INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
+
+
+class Watch:
+    """One session with the database. Any method may raise psycopg.OperationalError: begin a new session then."""
+
+    def __init__(self, store: Store, worker: Worker, model: str, settings: Settings) -> None:
+        """model: hash of the loaded model."""
+        self._store = store
+        self._worker = worker
+        self._model = model
+        self._settings = settings
+        self._patience = patience(settings)
+        self._plans: dict[str, Plan] = {}
+        self._skipped: set[str] = set()
+        self._audited: set[str] = set()
+        self._meter = Meter(time.monotonic())
+        self._polled = self._reported = -inf
+        self._done = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Until stopped, or until the named run is final. Raises DriftlineError where that can never be."""
+        moved: set[str] = set()
+        while not stop.is_set():
+            polled = self._poll(moved)
+            plans = [p for p in self._plans.values() if polled or not p.quiet or p.run.run_id in moved]
+            busy = [self._look(plan, stop) for plan in plans]
+            self._report(time.monotonic())
+            if self._done:
+                return
+            moved = self._store.wait(0.0 if any(busy) else 0.1)
+
+    def _poll(self, moved: set[str]) -> bool:
+        """Now and then, and when a run moves that is not known yet: which have something left to do?"""
+        now, only = time.monotonic(), self._settings.until_done
+        if now - self._polled < self._settings.poll_s and moved <= {*self._plans, *self._skipped}:
+            return False
+        self._polled = now
+        with self._store.snapshot() as snapshot:
+            runs = {run.run_id: run for run in snapshot.runs(self._settings.sizes, only)}
+            for run in runs.values():
+                if run.run_id not in self._plans and run.run_id not in self._skipped:
+                    self._meet(run, snapshot)
+            self._done = only is not None and only not in runs and snapshot.run(only) is not None
+        self._plans = {run_id: plan for run_id, plan in self._plans.items() if run_id in runs}
+        return True
+
+    def _meet(self, run: Run, snapshot: Snapshot) -> None:
+        """Plan a run that is new, as far as its windows can be computed here."""
+        try:
+            _check_model(run, self._model)
+            sizes = _check_sizes(run, self._settings.sizes, strict=self._settings.until_done is not None)
+        except DriftlineError as error:
+            if self._settings.until_done is not None:
+                raise
+            log.error("run_skipped", run=run.run_id, reason=str(error))
+            self._skipped.add(run.run_id)
+            return
+        frontiers = snapshot.frontiers(run.run_id)
+        self._plans[run.run_id] = Plan(run, sizes, frontiers, self._settings.open_every_s)
+
+    def _look(self, plan: Plan, stop: threading.Event) -> bool:
+        """Plan a run, unless windows are planned still, and compute for a while; whether there is more to do."""
+        if not plan.queue:
+            with self._store.snapshot() as snapshot:
+                progress = snapshot.progress(plan.run, self._patience)
+                moved = plan.refill(snapshot, progress, time.monotonic())
+            for track in moved:
+                self._store.advance(plan.run.run_id, track.stream.topic, track.size, track.frontier)
+            if moved and plan.done:
+                self._audit(plan)
+        deadline = time.monotonic() + TURN_S
+        while plan.queue and time.monotonic() < deadline and not stop.is_set():
+            self._attempt(plan, plan.queue.popleft())
+        return plan.busy
+
+    def _attempt(self, plan: Plan, window: Window) -> None:
+        """Compute one window. Whatever is wrong with it stays with it: the others go on."""
+        known = plan.tries.get(window.name)
+        hopeless = known is not None and known.failures >= self._settings.attempts
+        try:
+            outcome = self._worker.work(
+                plan.run, window, plan.closings, known.reason if known and hopeless else None
+            )
+        except psycopg.OperationalError:
+            raise
+        except Exception as error:
+            tried = plan.failed(window, f"{type(error).__name__}: {error}", time.monotonic())
+            log.warning("window_failed", **about(window), failures=tried.failures, exc_info=tried.failures == 1)
+            return
+        if outcome == TAKEN:
+            plan.taken(window, time.monotonic())
+            return
+        plan.settled(window)
+        if isinstance(outcome, Receipt):
+            self._meter.wrote(outcome.latency)
+
+    def _audit(self, plan: Plan) -> None:
+        """Once a run is over: is every row in a result? By the rules it is; if not, say so and compute again."""
+        run_id = plan.run.run_id
+        if run_id in self._audited:
+            return
+        self._audited.add(run_id)
+        for track in plan.tracks:
+            with self._store.snapshot() as snapshot:
+                start = snapshot.behind(run_id, track.stream.topic, track.size)
+            if start is not None:
+                log.error("rows_behind_frontier", **about(Window(run_id, track.stream, track.size, start)))
+                self._store.set_back(run_id, track.stream.topic, track.size, start)
+                track.frontier = track.seen = start
+
+    def _report(self, now: float) -> None:
+        if now - self._reported < HEALTH_S:
+            return
+        self._reported = now
+        pending = sum(len(plan.queue) + len(plan.tries) for plan in self._plans.values())
+        measures = self._meter.measures(now, pending)
+        self._store.report_health(INSTANCE, self._settings.until_done, measures)
+        if measures["windows_per_s"]:
+            log.info("health", **measures)
+
+
+def watch(settings: Settings, stop: threading.Event, engine: Engine) -> None:
+    """Sessions with the database, one after the other: what is decoded and prepared outlives them."""
+    cache = ChunkCache(settings.cache_mb * 1_000_000)
+
+    def session() -> None:
+        with opened(settings.database_url) as store:
+            store.forget_health()
+            log.info("watching", sizes=settings.sizes, until_done=settings.until_done, model=engine.model[:12])
+            Watch(store, Worker(store, engine, cache, patience(settings)), engine.model, settings).run(stop)
+
+    persistently(session, stop)
+
+
+def patience(settings: Settings) -> Patience:
+    return Patience(alive=round(settings.alive_s * 1_000), idle=round(settings.idle_timeout_s * 1_000))
+
+
+def _check_model(run: Run, model: str) -> None:
+    if run.model not in (None, model):
+        raise ModelUnusable(
+            f"run {run.run_id} was scored by model {str(run.model)[:12]}, the loaded one is {model[:12]}",
+            "name the directory of the run's model with --model",
+        )
+
+
+def _check_sizes(run: Run, sizes: tuple[int, ...], *, strict: bool) -> tuple[int, ...]:
+    """Those that are whole numbers of panes. strict: raise UsageError unless all are, else unless any is."""
+    wrong = [size for size in sizes if size % run.pane or size % 1_000]
+    if wrong and (strict or len(wrong) == len(sizes)):
+        raise _misfit(run, wrong)
+    if wrong:
+        log.error("sizes_skipped", run=run.run_id, reason=str(_misfit(run, wrong)))
+    return tuple(size for size in sizes if size not in wrong)
+
+
+def _misfit(run: Run, sizes: list[int]) -> UsageError:
+    return UsageError(
+        f"windows of {', '.join(map(duration_text, sizes))} are no whole number of"
+        f" the {duration_text(run.pane)} panes of run {run.run_id}",
+        "choose multiples with --sizes",
+    )

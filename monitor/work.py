@@ -1,0 +1,127 @@
+"""One window, from its chunks to its row."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+import msgspec
+import structlog
+
+from monitor.closings import Closings
+from monitor.engine import Engine, failed
+from monitor.panes import ChunkCache, Loaded, load, unread
+from monitor.readiness import Closing, Patience, Rows
+from monitor.snapshot import Run, Snapshot, Window, joined_with
+from monitor.store import Receipt, Result, Store
+from schemas.durations import moment
+from schemas.failpoint import reach
+
+log = structlog.get_logger()
+
+Taken = Literal["taken"]
+TAKEN: Taken = "taken"
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A window as one snapshot shows it.
+
+    holds: rows by the index of panes. first: never seen closed before. closed_at: wall time, ms; None while open.
+    """
+
+    closing: Closing
+    holds: Rows
+    first: bool
+    closed_at: int | None
+    rows: Loaded
+    joined: Loaded | None
+
+
+class Worker:
+    """Computes windows, one after the other."""
+
+    def __init__(self, store: Store, engine: Engine, cache: ChunkCache, patience: Patience) -> None:
+        self._store = store
+        self._engine = engine
+        self._cache = cache
+        self._patience = patience
+
+    def work(
+        self, run: Run, window: Window, closings: Closings, failure: str | None = None
+    ) -> Receipt | Taken | None:
+        """Compute a window and write it. None: there was nothing to say. `taken`: another monitor is at it.
+
+        1. Claim it: other monitors pass it by until this transaction ends.
+        2. In one snapshot begun after that: is it still due? What does it hold? Load its rows.
+        3. Compute its figures.
+        4. Write row and columns, unless what is there is as good, and commit.
+
+        failure: why it cannot be computed. It is then written without figures, all its columns `failed`.
+        """
+        with self._store.claim(window) as claim:
+            if claim is None:
+                return TAKEN
+            with self._store.snapshot() as snapshot:
+                task = self._task(snapshot, run, window, closings, failure)
+            if task is None:
+                return None
+            receipt = claim.publish(self._result(window, task, failure))
+            reach("monitor.before_commit")
+        reach("monitor.after_commit")
+        return _told(window, task, receipt)
+
+    def _task(
+        self, snapshot: Snapshot, run: Run, window: Window, closings: Closings, failure: str | None
+    ) -> Task | None:
+        progress = snapshot.progress(run, self._patience)
+        closings.saw(progress.marks, progress.moved_at)
+        closing = progress.marks[window.stream.topic].closing(window.end)
+        scan = snapshot.scan(run.run_id, window.stream, window.size, window.start, window.end)
+        if window.start not in scan.holds or not scan.wanting(closing, window.start):
+            return None
+        written, closed = scan.written.get(window.start), closing != "open"
+        loaded = partial(load, cache=self._cache) if failure is None else unread
+        other = joined_with(window.stream)
+        return Task(
+            closing=closing,
+            holds=scan.holds[window.start],
+            first=closed and (written is None or written.status == "open"),
+            closed_at=closings.closed_at(window.stream.topic, window.end, progress.now) if closed else None,
+            rows=loaded(snapshot, window),
+            joined=loaded(snapshot, window.of(other)) if other else None,
+        )
+
+    def _result(self, window: Window, task: Task, failure: str | None) -> Result:
+        reach("monitor.mid_report")
+        if failure is None:
+            figures = self._engine.figures(window.stream, task.rows, task.joined)
+        else:
+            figures = failed(window.stream, failure)
+        return Result(
+            status="insufficient" if task.closing == "final" and not figures.sufficient else task.closing,
+            of=task.holds,
+            figures=figures,
+            offsets=task.rows.offsets,
+            joined_offsets=task.joined.offsets if task.joined else {},
+            closed_at=task.closed_at,
+        )
+
+
+def _told(window: Window, task: Task, receipt: Receipt | None) -> Receipt | None:
+    """Log what was written. The latency is that of the first closing only: a later one has no close of its own."""
+    if receipt is None:
+        return None
+    say = log.debug if task.closing == "open" else log.info
+    say("window_written", **about(window), status=task.closing, rows=task.holds.rows, revision=receipt.revision)
+    return receipt if task.first else msgspec.structs.replace(receipt, latency=None)
+
+
+def about(window: Window) -> dict[str, Any]:
+    """A window's key, as log lines give it."""
+    key = window.key
+    return {
+        "run": key["run_id"],
+        "stream": key["stream"],
+        "size_s": key["size_s"],
+        "start": f"{moment(window.start):%FT%R}",
+    }
