@@ -71,8 +71,9 @@ def numbers(column: pa.ChunkedArray) -> Floats:
         array = array.cast(pa.float64())
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_null(array.type)):
         raise TypeError(f"{array.type} where numbers belong")
-    values: Floats = array.drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
-    values.sort()
+    values: Floats = array.to_numpy(zero_copy_only=False).astype(np.float64)
+    values.sort()  # null became NaN, which comes last
+    values = values[: len(values) - array.null_count]
     if len(values) and not (np.isfinite(values[0]) and np.isfinite(values[-1])):
         values = values[np.isfinite(values)]
     return values
@@ -80,7 +81,9 @@ def numbers(column: pa.ChunkedArray) -> Floats:
 
 def categories(column: pa.ChunkedArray) -> tuple[NDArray[np.generic] | list[object], Ints]:
     """The distinct values that are not missing, and the rows of each: numbers as an array, else a list."""
-    array = _whole(column).drop_null()
+    array = _whole(column)
+    if array.null_count:
+        array = array.drop_null()
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
         values, counts = np.unique(array.to_numpy(), return_counts=True)
         usable = np.isfinite(values) if values.dtype.kind == "f" else slice(None)

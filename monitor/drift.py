@@ -44,7 +44,7 @@ def trip_figures(window: pa.Table, reference: Reference, config: Config) -> Wind
     """
     rows = sample(window, reference.trips.id, config.max_rows)
     current = ArrowDataset(rows, min_rows=config.min_rows)
-    reference.trip_report.run(current, reference.dataset)
+    _run(reference.trip_report, current, reference)
     columns = _columns(monitored(reference.trips), current.measured, reference.methods, config.thresholds)
     return WindowFigures(
         **_totals(columns, config.drift_share),
@@ -65,7 +65,7 @@ def outcome_figures(outcomes: pa.Table, trips: pa.Table, reference: Reference, c
     joined, coverage = _joined(outcomes, trips, stream.id)
     rows = sample(joined, stream.id, config.max_rows)
     current = ArrowDataset(rows, min_rows=config.min_rows)
-    reference.outcome_report.run(current, reference.dataset)
+    _run(reference.outcome_report, current, reference)
     columns = _columns(monitored(stream), current.measured, reference.methods, config.thresholds)
     return WindowFigures(
         **_totals(columns, config.drift_share),
@@ -88,6 +88,12 @@ def sample(window: pa.Table, id_field: str, max_rows: int) -> pa.Table:
     hashes = pd.util.hash_array(window[id_field].to_numpy().astype(object), categorize=False)
     limit = np.partition(hashes, max_rows - 1)[max_rows - 1]
     return window.filter(pa.array(hashes <= limit))
+
+
+def _run(report: Any, current: ArrowDataset, reference: Reference) -> None:
+    """Fills `current.measured`. Overflow in a column shows as a figure that is not finite, not as a warning."""
+    with np.errstate(all="ignore"):
+        report.run(current, reference.dataset)
 
 
 def _joined(outcomes: pa.Table, trips: pa.Table, id_field: str) -> tuple[pa.Table, float | None]:

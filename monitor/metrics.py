@@ -33,9 +33,11 @@ with warnings.catch_warnings():
     from evidently.core.metric_types import (
         ColumnMetric,
         MetricConfig,
+        MetricValueLocation,
         SingleValue,
         SingleValueCalculation,
         SingleValueMetric,
+        single_value_location,
     )
     from evidently.legacy.calculations.stattests.registry import StatTest, get_registered_stattest
     from evidently.legacy.core import ColumnType
@@ -112,13 +114,25 @@ def definition(numeric: set[str], category: set[str], **roles: Any) -> DataDefin
 
 
 class _Metric(SingleValueMetric):  # type: ignore[misc]
+    """Remembers its own identity and configuration. They are asked for eight times in each run."""
+
     _fingerprint: str | None = None
     _config: MetricConfig | None = None
+    _location: MetricValueLocation | None = None
 
     def get_fingerprint(self) -> str:
         if self._fingerprint is None:
             self._fingerprint = super().get_fingerprint()
         return self._fingerprint
+
+
+class _Value(SingleValue):  # type: ignore[misc]
+    """A SingleValue, also to whoever reads the snapshot, that has been told where it belongs."""
+
+    class Config:
+        type_alias = SingleValue.__fields__["type"].default
+
+    def set_metric_location(self, metric: MetricConfig) -> None: ...
 
 
 _M = TypeVar("_M", bound=_Metric)
@@ -131,8 +145,16 @@ class _Calculation(SingleValueCalculation[_M], Generic[_M], ABC):  # type: ignor
         return self.metric._config
 
     def found(self, value: float | None) -> SingleValue:
-        """An Evidently result; its empty list of widgets is what keeps Evidently from drawing some."""
-        return SingleValue(value=nan if value is None else value, display_name=self.display_name(), widget=[])
+        """An Evidently result, unvalidated. Its empty list of widgets is what keeps Evidently from drawing some."""
+        if self.metric._location is None:
+            self.metric._location = single_value_location(self.to_metric_config())
+        return _Value.construct(
+            value=nan if value is None else value,
+            display_name=self.display_name(),
+            metric_value_location=self.metric._location,
+            widget=[],
+            tests=[],
+        )
 
 
 class ColumnDrift(ColumnMetric, _Metric):  # type: ignore[misc]
@@ -169,8 +191,9 @@ class PredictionErrorCalculation(_Calculation[PredictionError]):
         name = self.metric.prediction
         try:
             truth, predicted = self._pairs(current_data.table)
-            found = enough(len(truth), current_data.min_rows)
-            if not found.reason:
+            if len(truth) < current_data.min_rows:
+                found = Measured(reason=too_few(len(truth), current_data.min_rows))
+            else:
                 current_data.errors = errors(truth, predicted)
                 found = Measured(score=current_data.errors.mae)
         except Exception as error:
@@ -198,22 +221,19 @@ def measure(column: str, method: str, current: ArrowDataset, prepared: Prepared 
     """A window's column beside its reference. Raises whatever the reading or the test raises."""
     if isinstance(prepared, str):
         raise ValueError(f"reference: {prepared}")
-    with np.errstate(all="ignore"):
-        looks = prepared.look(current.table[column])
-        found = enough(looks.count, current.min_rows)._replace(looks=looks)
-        if found.reason:
-            return found
-        if prepared.count < current.min_rows:
-            return found._replace(reason=f"reference: {prepared.count} values", failed=True)
-        value = score(method, prepared, looks)
+    looks = prepared.look(current.table[column])
+    if looks.count < current.min_rows:
+        return Measured(looks, None, too_few(looks.count, current.min_rows))
+    if prepared.count < current.min_rows:
+        return Measured(looks, None, f"reference: {too_few(prepared.count, current.min_rows)}", failed=True)
+    value = score(method, prepared, looks)
     if not isfinite(value):
-        return found._replace(reason=f"{method} gave {value}", failed=True)
-    return found._replace(score=value)
+        return Measured(looks, None, f"{method} gave {value}", failed=True)
+    return Measured(looks, value)
 
 
-def enough(count: int, needed: int) -> Measured:
-    """Empty but for the reason, if there is one to say no more."""
-    return Measured(reason=None if count >= needed else f"{count} values, {needed} needed")
+def too_few(count: int, needed: int) -> str:
+    return f"{count} values, {needed} needed"
 
 
 def errors(truth: Floats, predicted: Floats) -> Errors:
