@@ -1,0 +1,158 @@
+"""A model on disk: `model.skops`, `card.json`, `reference.parquet` in one directory, all or nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from models import card as cards
+from models import storage
+from models.card import FORMAT, Card
+from models.features import Columns, Floats
+from models.linear import Linear
+from models.tables import Tables
+from schemas.definition import Stream
+from schemas.errors import ModelUnusable, UsageError
+from schemas.taxi import TRIPS
+
+DEFAULT = Path(__file__).parent / "artifacts" / "default"
+
+MODEL, CARD, REFERENCE = "model.skops", "card.json", "reference.parquet"
+
+_TRAIN = "run `driftline train`"
+
+
+class Scorer(Protocol):
+    """What each kind of model can do."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+    def predict(self, columns: Columns) -> Floats: ...
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
+
+
+_KINDS: Mapping[str, type[Tables] | type[Linear]] = {"default": Tables, "tutorial": Linear}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that was read and found whole. path: where its reference is read from when asked for."""
+
+    card: Card
+    scorer: Scorer
+    path: Path
+
+    @property
+    def hash(self) -> str:
+        """sha256 in hex: equal hashes mean equal predictions and the same reference."""
+        return self.card.hash
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that `predict` reads."""
+        return self.scorer.inputs
+
+    def predict(self, columns: Columns) -> Floats:
+        """Minutes, float64, finite, shape (rows,). A row's value never depends on the rows beside it.
+
+        columns: `models.features.Columns`; more than `inputs` may be in it. Raises KeyError for a missing one.
+        """
+        return self.scorer.predict(columns)
+
+    def reference(self) -> pa.Table:
+        """The reference set (`models.reference.LAYOUT`), sorted by event time. Raises ModelUnusable if damaged."""
+        return pq.read_table(pa.BufferReader(_file(self.path, REFERENCE, self.card)))
+
+
+def load(path: Path, stream: Stream = TRIPS) -> Model:
+    """The model in a directory. Raises ModelUnusable where it is missing, damaged, or made for something else.
+
+    It loads in a few milliseconds, without scikit-learn: what is stored is numbers in tables.
+    """
+    card = _card(path)
+    if card.format != FORMAT or card.kind not in _KINDS:
+        raise ModelUnusable(f"the model in {path} has format {card.format}; this program reads {FORMAT}", _TRAIN)
+    if card.stream != stream.topic or card.definition != cards.definition(stream):
+        raise ModelUnusable(f"the model in {path} was made for another definition of {stream.topic!r}", _TRAIN)
+    _file(path, REFERENCE, card)
+    try:
+        scorer = _KINDS[card.kind].of(storage.load(_file(path, MODEL, card)))
+    except (KeyError, ValueError) as error:
+        raise ModelUnusable(f"{path / MODEL} cannot be read ({error})", _TRAIN) from error
+    return Model(card=card, scorer=scorer, path=path)
+
+
+def save(path: Path, card: Card, scorer: Scorer, reference: pa.Table) -> Model:
+    """Write an artifact and put it in place at once; `card` without files and hash. Replaces an older artifact.
+
+    Raises UsageError where the directory holds something else, ModelUnusable where it cannot be written.
+    """
+    contents = {MODEL: storage.dump(scorer.arrays()), REFERENCE: _parquet(reference)}
+    files = {name: sha256(data).hexdigest() for name, data in contents.items()}
+    sealed = cards.sealed(msgspec.structs.replace(card, files=files))
+    _refuse_foreign(path)
+    try:
+        _put(path, {**contents, CARD: cards.encode(sealed)})
+    except OSError as error:
+        raise ModelUnusable(f"the model could not be written to {path} ({error})", "name another --out") from error
+    return load(path)
+
+
+def _card(path: Path) -> Card:
+    try:
+        return cards.decode((path / CARD).read_bytes())
+    except FileNotFoundError:
+        raise ModelUnusable(f"there is no model in {path}", _TRAIN) from None
+    except (OSError, ValueError) as error:
+        raise ModelUnusable(f"{path / CARD} is damaged ({error})", _TRAIN) from error
+
+
+def _file(path: Path, name: str, card: Card) -> bytes:
+    """A file's bytes, if they are those that the card vouches for."""
+    try:
+        data = (path / name).read_bytes()
+    except OSError as error:
+        raise ModelUnusable(f"{path / name} cannot be read ({error})", _TRAIN) from error
+    if sha256(data).hexdigest() != card.files.get(name):
+        raise ModelUnusable(f"{path / name} is damaged: it is not what the card vouches for", _TRAIN)
+    return data
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Replacing means deleting: only what looks like an artifact is replaced."""
+    if path.exists() and not (path / CARD).is_file() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} holds something that is not a model", "name another --out")
+
+
+def _put(path: Path, contents: Mapping[str, bytes]) -> None:
+    """Write beside the place, flush to disk, then swap by renaming: a reader never meets half an artifact."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as room:
+        made, old = Path(room) / "new", Path(room) / "old"
+        made.mkdir()
+        for name, data in contents.items():
+            with (made / name).open("wb") as file:
+                file.write(data)
+                os.fsync(file.fileno())
+        if path.exists():
+            path.rename(old)
+        made.rename(path)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,78 @@
+"""The model card: what an artifact is, what it was made of, how far off it is, and the hashes that vouch for it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from schemas.definition import Stream
+
+FORMAT = 1
+"""Of an artifact. One more whenever older programs could not read it."""
+
+Kind = Literal["default", "tutorial"]
+
+
+class Errors(msgspec.Struct, frozen=True, kw_only=True):
+    """On trips that were not learnt from. mae, rmse, bias (prediction − truth): minutes."""
+
+    rows: int
+    period: tuple[int, int]
+    mae: float
+    rmse: float
+    bias: float
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """Written beside the model as `card.json`.
+
+    stream, definition: the stream that it scores, and the hash of that stream's definition.
+    source, period: the trips it was made of; event time in ms since the epoch, end exclusive.
+    rows: learnt from. reference_rows: in the reference set. inputs: the columns that a prediction reads.
+    errors: of the same model learnt from the first 80 % of these trips, on the last 20 %.
+    files: name → sha256. hash: of the card itself, with '' in this place; it stands for the whole artifact.
+    """
+
+    format: int = FORMAT
+    kind: Kind
+    about: str
+    stream: str
+    definition: str
+    source: str
+    period: tuple[int, int]
+    rows: int
+    reference_rows: int
+    inputs: tuple[str, ...]
+    target: str
+    target_range: tuple[float, float]
+    errors: Errors
+    seed: int
+    versions: dict[str, str]
+    files: dict[str, str]
+    hash: str = ""
+
+
+def definition(stream: Stream) -> str:
+    """The sha256 of a stream's definition: fields, types, roles, bounds."""
+    return sha256(msgspec.json.encode(stream)).hexdigest()
+
+
+def sealed(card: Card) -> Card:
+    """The card with its own hash in it."""
+    bare = replace(card, hash="")
+    return replace(bare, hash=sha256(encode(bare)).hexdigest())
+
+
+def encode(card: Card) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n"
+
+
+def decode(data: bytes) -> Card:
+    """The card that `encode` was given. Raises ValueError for any other bytes, if only by one bit."""
+    card = msgspec.json.decode(data, type=Card)
+    if encode(sealed(card)) != data:
+        raise ValueError("the card does not match its own hash")
+    return card
