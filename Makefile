@@ -1,0 +1,83 @@
+# Needs Python 3.11 or newer with venv, make and a network. Everything else comes from the package registries.
+# `make demo ARGS="--speed max"`, `make test ARGS="tests/schemas -k decode"` and so on pass options through.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+# Belongs to this place: a checkout that was moved gets a new .venv, since scripts in it name the old place.
+STAMP := .venv/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
+UV = $(shell command -v uv || echo $(BIN)/uv) pip install --python $(BIN)/python
+PIP = $(BIN)/python -m pip install --disable-pip-version-check
+# One thread a process: BLAS' own threads take each other's time.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint format stack-up stack-status stack-down doctor bench lock clean distclean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
+		printf '  %-14s %s\n' "$$target" "$$text"; done
+
+setup: $(STAMP) ## make .venv from requirements.lock; nothing to do when nothing changed
+
+demo: setup ## replay a month through Kafka, windows and drift detection, live in this terminal
+	@$(BIN)/driftline demo $(ARGS)
+
+test: setup ## all tests; they start and stop their own Kafka and Postgres
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(ARGS)
+
+test-fast: setup ## the tests that need no services
+	@$(ONE_THREAD) $(BIN)/python -m pytest -m "not integration and not faults and not real" $(ARGS)
+
+lint: setup ## format, lint, types and import rules: report only
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## rewrite the code as `lint` wants it
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+stack-up: setup ## start Kafka and Postgres and keep them
+	@$(BIN)/driftline stack up $(ARGS)
+
+stack-status: setup ## say where they are
+	@$(BIN)/driftline stack status $(ARGS)
+
+stack-down: setup ## stop them; data stay
+	@$(BIN)/driftline stack down $(ARGS)
+
+doctor: setup ## what is wrong here and what to do
+	@$(BIN)/driftline doctor $(ARGS)
+
+bench: setup ## measure ours, the peers' and the floors, side by side
+	@$(ONE_THREAD) $(BIN)/python -m benchmarks $(ARGS)
+
+lock: setup ## resolve dependencies and Kafka's jars anew, and write them down with their hashes
+	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --no-annotate --no-header \
+		--output-file requirements.lock $(ARGS)
+	@$(BIN)/python -m stack.jars > .venv/jars.txt && mv .venv/jars.txt stack/jars.txt
+
+clean: ## stop the stack and remove its data, caches and build leftovers
+	@if [ -e $(STAMP) ]; then $(BIN)/python -c \
+		'import stack; from schemas.connections import STATE; stack.down(); stack.down(STATE / "tests")'; fi
+	@rm -rf .driftline .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## the same, and .venv
+	@rm -rf .venv
+
+$(STAMP): requirements.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed, found $$(python3 --version 2>&1 || echo none)." \
+		"Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@for old in .venv/.installed-*; do if [ -e "$$old" ] && [ "$$old" != "$@" ]; then rm -rf .venv; fi; done
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing." \
+		"Install it (Debian, Ubuntu: apt install python3-venv), or name another Python:" \
+		"make PYTHON=/path/to/python3" >&2; exit 1; }
+	@sed -n '/^uv==/,/^[a-z]/{/^uv==/p;/^ /p;}' requirements.lock > .venv/uv.txt
+	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || $(PIP) --quiet --require-hashes -r .venv/uv.txt || true
+	@echo "installing what requirements.lock lists into .venv"
+	@$(UV) --quiet --require-hashes --compile-bytecode -r requirements.lock || $(PIP) --require-hashes -r requirements.lock
+	@$(UV) --quiet --no-deps --no-build-isolation --editable . || $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
