@@ -73,9 +73,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Judgement:
-    """verdicts: ACCEPTED … HEARTBEAT for each record, shape (records,)."""
+    """verdicts: ACCEPTED … HEARTBEAT. reach: M before each record, far below zero while unset. Shape (records,)."""
 
     verdicts: npt.NDArray[np.uint8]
+    reach: Ints
     state: State
     gaps: tuple[Gap, ...]
 
@@ -88,7 +89,7 @@ def pane_starts(times: Ints, pane: int) -> Ints:
 def judge(state: State, rules: Rules, stretch: Stretch) -> Judgement:
     """What becomes of each record, and the state after the last. A stretch cut in two gives the same."""
     if not len(stretch.times):
-        return Judgement(np.empty(0, np.uint8), state, ())
+        return Judgement(np.empty(0, np.uint8), np.empty(0, np.int64), state, ())
     last = _largest_before(state.last_seq, stretch.seqs)
     data = ~stretch.beats
     duplicates = data & (stretch.seqs != UNNUMBERED) & (stretch.seqs <= last)
@@ -106,7 +107,7 @@ def judge(state: State, rules: Rules, stretch: Stretch) -> Judgement:
         last_seq=max(state.last_seq, int(stretch.seqs.max())),
         finished=state.finished or bool(stretch.finals.any()),
     )
-    return Judgement(verdicts, after, gaps)
+    return Judgement(verdicts, reach.before, after, gaps)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""How a consumer is doing: lag, rows per second, age of its watermark. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from consumer.ledger import Claim, Flush
+from consumer.windows import Rules
+
+
+@dataclass
+class Meter:
+    """Counts what is flushed. now: seconds of a monotonic clock, everywhere.
+
+    run_id: the run that was last flushed.
+    """
+
+    since: float
+    run_id: str | None = None
+    records: int = 0
+    rows: int = 0
+    dead: int = 0
+    _rules: dict[tuple[str, str], Rules] = field(default_factory=dict)
+    _told: tuple[float, int] = (0.0, 0)
+    _watermark: int | None = None
+    _moved: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._told, self._moved = (self.since, 0), self.since
+
+    def count(self, flush: Flush, rules: Mapping[str, Rules]) -> None:
+        """Add a flush that was committed, of runs with these rules."""
+        self.records += flush.next_offset - flush.claim.next_offset
+        self.rows += sum(chunk.rows for chunk in flush.chunks)
+        self.dead += len(flush.dead)
+        self._rules.update({(run_id, flush.claim.partition.topic): r for run_id, r in rules.items()})
+        self.run_id = next(iter(rules), self.run_id)
+
+    def measures(self, now: float, claims: Iterable[Claim], ends: Iterable[int]) -> dict[str, Any]:
+        """What goes to `health`. ends: of the log, for each claim.
+
+        lag: records to be read. rows_per_s: accepted since the last call. watermark_ms: the smallest M - L of the
+        last run in these partitions, event time. watermark_age_s: wall seconds since that last moved.
+        """
+        claims = tuple(claims)
+        watermark = self._smallest(claims)
+        if watermark != self._watermark:
+            self._watermark, self._moved = watermark, now
+        (then, before), self._told = self._told, (now, self.rows)
+        return {
+            "lag": sum(max(0, end - c.next_offset) for c, end in zip(claims, ends, strict=True)),
+            "rows_per_s": round((self.rows - before) / max(now - then, 1e-3), 1),
+            "watermark_ms": watermark,
+            "watermark_age_s": round(now - self._moved, 1),
+            "partitions": len(claims),
+            "records": self.records,
+            "rows": self.rows,
+            "dead_letters": self.dead,
+        }
+
+    def _smallest(self, claims: Iterable[Claim]) -> int | None:
+        """None where a partition has seen nothing of the run yet."""
+        reached = []
+        for claim in claims:
+            rules = self._rules.get((self.run_id or "", claim.partition.topic))
+            run = claim.runs.get(self.run_id or "")
+            if rules is None or run is None or run.state.max_time is None:
+                return None
+            reached.append(run.state.max_time - rules.lateness)
+        return min(reached, default=None)

@@ -1,0 +1,103 @@
+"""What a consumer knows of a partition, and what one flush adds to it. Frozen: the truth is in Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
+
+from consumer.chunking import Chunk
+from consumer.windows import State
+from schemas.records import Manifest
+
+
+class Partition(NamedTuple):
+    """topic: without prefix."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.number}"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Records by what became of them: over all runs, every offset passed. missing: sequence numbers not seen."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    late: int = 0
+    future: int = 0
+    invalid: int = 0
+    heartbeats: int = 0
+    missing: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """One run in one partition. run_id '': records that could not be told to any."""
+
+    run_id: str
+    first_offset: int
+    state: State = field(default_factory=State)
+    tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A partition as its owner took it over, or left it at its last flush."""
+
+    partition: Partition
+    epoch: int
+    next_offset: int
+    runs: Mapping[str, RunProgress]
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that went nowhere else. event_time: ms. headers: JSON."""
+
+    run_id: str
+    offset: int
+    reason: str
+    detail: str
+    event_time: int | None
+    key: bytes | None
+    raw: bytes | None
+    headers: str | None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Sequence numbers first..last, inclusive, of a run never came. at: event time of the record that shows it."""
+
+    run_id: str
+    first: int
+    last: int
+    at: int
+
+
+@dataclass(frozen=True)
+class Flush:
+    """What one transaction writes: everything from claim.next_offset up to next_offset.
+
+    runs: those that changed. manifests: by run. finished: runs whose final heartbeat is among the records.
+    """
+
+    claim: Claim
+    next_offset: int
+    runs: tuple[RunProgress, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
+    dead: tuple[DeadLetter, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    manifests: tuple[tuple[str, Manifest], ...] = ()
+    finished: tuple[str, ...] = ()
+
+    def committed(self) -> Claim:
+        """The claim after this flush."""
+        runs = {**self.claim.runs, **{run.run_id: run for run in self.runs}}
+        return replace(self.claim, next_offset=self.next_offset, runs=runs)

@@ -1,0 +1,71 @@
+"""Dead letters: what is kept of a record that goes nowhere else. Pure."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any, Protocol
+
+from consumer.decode import Rejected, printable
+from consumer.ledger import DeadLetter
+from schemas.durations import moment
+
+
+class Message(Protocol):
+    """The part of confluent_kafka.Message that is needed."""
+
+    def offset(self) -> int: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def headers(self) -> Any: ...
+
+
+def rejected(message: Message, found: Rejected) -> DeadLetter:
+    """Of a record that is no record."""
+    return _letter(message, found.run_id, found.reason, found.detail, found.time)
+
+
+def mistimed(message: Message, run_id: str, reason: str, time: int, reach: int) -> DeadLetter:
+    """Of a good record that came too late, or is too far ahead. time, reach: its event time and M before it, ms."""
+    detail = f"event time {_iso(time)} when {_iso(reach)} had been seen"
+    return _letter(message, run_id, reason, detail, time)
+
+
+def _letter(message: Message, run_id: str, reason: str, detail: str, time: int | None) -> DeadLetter:
+    return DeadLetter(
+        run_id=run_id,
+        offset=message.offset(),
+        reason=reason,
+        detail=detail,
+        event_time=time,
+        key=message.key(),
+        raw=message.value(),
+        headers=_headers(message),
+    )
+
+
+def _headers(message: Message) -> str | None:
+    """A JSON array, one object a header: its `value` where that is plain text, else its bytes in `base64`."""
+    try:
+        headers = message.headers()
+    except UnicodeDecodeError as error:  # the client cannot hand over names that are no UTF-8
+        return json.dumps([{"unreadable": printable(str(error))}])
+    return json.dumps([_header(name, value) for name, value in headers]) if headers else None
+
+
+def _header(name: str, value: bytes | str | None) -> dict[str, str | None]:
+    shown = printable(name, 10_000)
+    if value is None:
+        return {"name": shown, "value": None}
+    raw = value.encode() if isinstance(value, str) else value
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        text = "\x00"
+    if "\x00" in text:  # which jsonb cannot hold
+        return {"name": shown, "base64": b64encode(raw).decode()}
+    return {"name": shown, "value": text}
+
+
+def _iso(ms: int) -> str:
+    return moment(ms).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]

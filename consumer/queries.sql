@@ -1,0 +1,120 @@
+-- name: known_partitions
+SELECT topic, partition FROM driftline.partition_progress;
+
+-- name: seed_partition
+-- From the start of the log; a partition that nobody has read yet blocks the watermark by being here.
+INSERT INTO driftline.partition_progress (topic, partition, next_offset, log_end)
+VALUES (%(topic)s, %(partition)s, %(first)s, %(end)s) ON CONFLICT DO NOTHING;
+
+-- name: claim_partition
+-- Takes it from whoever had it: the epoch fences them.
+UPDATE driftline.partition_progress
+SET epoch = epoch + 1, owner = %(owner)s, beat_at = clock_timestamp(), caught_up_since = NULL
+WHERE topic = %(topic)s AND partition = %(partition)s
+RETURNING epoch, next_offset;
+
+-- name: runs_of_partition
+SELECT run_id, first_offset, max_event_time_ms, last_seq, finished,
+       accepted, duplicates, late, future, invalid, heartbeats, missing
+FROM driftline.run_progress WHERE topic = %(topic)s AND partition = %(partition)s;
+
+-- name: advance
+-- Compare and set: writes one row, or this consumer no longer owns the partition.
+UPDATE driftline.partition_progress
+SET next_offset = %(next_offset)s, log_end = greatest(log_end, %(next_offset)s),
+    beat_at = clock_timestamp(), caught_up_since = NULL
+WHERE topic = %(topic)s AND partition = %(partition)s AND epoch = %(epoch)s AND next_offset = %(expected)s;
+
+-- name: write_run_progress
+INSERT INTO driftline.run_progress AS r
+    (run_id, topic, partition, max_event_time_ms, last_seq, finished, first_offset,
+     accepted, duplicates, late, future, invalid, heartbeats, missing, moved_at)
+VALUES (%(run_id)s, %(topic)s, %(partition)s, %(max_time)s, %(last_seq)s, %(finished)s, %(first_offset)s,
+        %(accepted)s, %(duplicates)s, %(late)s, %(future)s, %(invalid)s, %(heartbeats)s, %(missing)s,
+        CASE WHEN %(max_time)s::bigint IS NOT NULL OR %(finished)s THEN clock_timestamp() END)
+ON CONFLICT (run_id, topic, partition) DO UPDATE SET
+    max_event_time_ms = excluded.max_event_time_ms, last_seq = excluded.last_seq, finished = excluded.finished,
+    accepted = excluded.accepted, duplicates = excluded.duplicates, late = excluded.late, future = excluded.future,
+    invalid = excluded.invalid, heartbeats = excluded.heartbeats, missing = excluded.missing,
+    moved_at = CASE WHEN (r.max_event_time_ms, r.finished)
+                         IS DISTINCT FROM (excluded.max_event_time_ms, excluded.finished)
+                    THEN clock_timestamp() ELSE r.moved_at END;
+
+-- name: write_chunk
+INSERT INTO driftline.chunk (run_id, topic, partition, first_offset, last_offset, rows, payload)
+VALUES (%(run_id)s, %(topic)s, %(partition)s, %(first_offset)s, %(last_offset)s, %(rows)s, %(payload)s);
+
+-- name: write_panes
+INSERT INTO driftline.pane (run_id, topic, pane_start, partition, first_offset, first_row, rows)
+SELECT %(run_id)s, %(topic)s, timestamptz 'epoch' + start_ms * interval '1 millisecond', %(partition)s,
+       %(first_offset)s, first_row, rows
+FROM unnest(%(pane_starts)s::bigint[], %(first_rows)s::int[], %(counts)s::int[]) AS pane (start_ms, first_row, rows);
+
+-- name: write_dead_letter
+INSERT INTO driftline.dead_letter
+    (topic, partition, kafka_offset, run_id, reason, detail, event_time, key, raw, headers)
+VALUES (%(topic)s, %(partition)s, %(offset)s, %(run_id)s, %(reason)s, %(detail)s,
+        timestamptz 'epoch' + %(event_time)s::bigint * interval '1 millisecond',
+        %(key)s::bytea, %(raw)s::bytea, %(headers)s::jsonb);
+
+-- name: register_run
+INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)
+VALUES (%(run_id)s, %(pane_ms)s, %(lateness_ms)s, %(outcome_lateness_ms)s, %(max_ahead_ms)s, %(model)s)
+ON CONFLICT DO NOTHING;
+
+-- name: run
+SELECT pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model FROM driftline.run WHERE run_id = %(run_id)s;
+
+-- name: tell_manifest
+-- The first one to be read stays: every partition carries it, and a restarted producer sends it again.
+UPDATE driftline.run SET source = %(source)s, manifest = %(manifest)s
+WHERE run_id = %(run_id)s AND manifest IS NULL;
+
+-- name: write_event
+INSERT INTO driftline.event (event_id, run_id, kind, starts_at, ends_at, label)
+VALUES (%(event_id)s, %(run_id)s, %(kind)s, timestamptz 'epoch' + %(starts_at)s::bigint * interval '1 millisecond',
+        timestamptz 'epoch' + %(ends_at)s::bigint * interval '1 millisecond', %(label)s)
+ON CONFLICT DO NOTHING;
+
+-- name: write_alarm
+INSERT INTO driftline.alarm (alarm_id, run_id, started_at, kind, message)
+VALUES (%(alarm_id)s, %(run_id)s, timestamptz 'epoch' + %(started_at)s::bigint * interval '1 millisecond',
+        %(kind)s, %(message)s)
+ON CONFLICT DO NOTHING;
+
+-- name: lock_run
+-- Two consumers that finish a run's last partitions at once must see one another.
+SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;
+
+-- name: finish_run
+-- Once every partition of every topic has seen the final heartbeat.
+UPDATE driftline.run SET finished_at = clock_timestamp()
+WHERE run_id = %(run_id)s AND finished_at IS NULL
+  AND (SELECT count(DISTINCT p.topic) = cardinality(%(topics)s::text[]) AND bool_and(coalesce(r.finished, false))
+       FROM driftline.partition_progress p
+       LEFT JOIN driftline.run_progress r
+              ON r.run_id = %(run_id)s AND r.topic = p.topic AND r.partition = p.partition
+       WHERE p.topic = ANY(%(topics)s));
+
+-- name: is_finished
+SELECT coalesce((SELECT finished_at IS NOT NULL FROM driftline.run WHERE run_id = %(run_id)s), false);
+
+-- name: notify
+SELECT pg_notify('driftline_progress', %(run_id)s);
+
+-- name: beat
+-- Only what is still ours. caught_up_since begins anew with every flush.
+UPDATE driftline.partition_progress p
+SET beat_at = clock_timestamp(), log_end = greatest(b.log_end, p.next_offset),
+    caught_up_since = CASE WHEN b.caught_up THEN coalesce(p.caught_up_since, clock_timestamp()) END
+FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(epochs)s::bigint[], %(log_ends)s::bigint[],
+            %(caught_up)s::bool[]) AS b (topic, partition, epoch, log_end, caught_up)
+WHERE p.topic = b.topic AND p.partition = b.partition AND p.epoch = b.epoch;
+
+-- name: write_health
+INSERT INTO driftline.health AS h (stage, instance, run_id, at, measures)
+VALUES ('consumer', %(instance)s, %(run_id)s, clock_timestamp(), %(measures)s)
+ON CONFLICT (stage, instance) DO UPDATE SET run_id = excluded.run_id, at = excluded.at, measures = excluded.measures;
+
+-- name: forget_health
+DELETE FROM driftline.health WHERE stage = 'consumer' AND at < now() - interval '1 day';

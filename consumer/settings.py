@@ -1,0 +1,63 @@
+"""What the consumer is told: read once, at the edge."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from schemas.connections import ROOT
+from schemas.definition import Stream
+from schemas.errors import UsageError
+from schemas.taxi import STREAMS
+
+
+def _instance() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of `driftline consume`.
+
+    kafka: librdkafka settings.
+    until_done: return once this run is finished in every partition; None: consume until stopped.
+    model: folder of the artifact that scores the streams that bring no prediction.
+    pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms: for runs that nobody has met before. lateness_ms is of
+        streams of events, outcome_lateness_ms of streams of labels.
+    flush_ms, flush_rows, flush_bytes: a partition is written after so long (wall time), or so many records, or so
+        many bytes of them, whatever comes first. They change nothing in the results.
+    beat_ms, report_ms: how often to write signs of life and health; how often to log.
+    read_rows: how many records to take from the client at once.
+    instance: names this consumer in `progress` and `health`.
+    """
+
+    database_url: str
+    kafka: Mapping[str, str]
+    topic_prefix: str = ""
+    until_done: str | None = None
+    model: Path = ROOT / "models" / "artifacts" / "default"
+    pane_ms: int = 300_000
+    lateness_ms: int = 600_000
+    outcome_lateness_ms: int = 7_200_000
+    max_ahead_ms: int = 86_400_000
+    streams: tuple[Stream, ...] = STREAMS
+    flush_ms: int = 1_000
+    flush_rows: int = 20_000
+    flush_bytes: int = 16_000_000
+    beat_ms: int = 1_000
+    report_ms: int = 5_000
+    read_rows: int = 2_000
+    instance: str = msgspec.field(default_factory=_instance)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what cannot be meant."""
+        for name in ("pane_ms", "max_ahead_ms", "flush_ms", "flush_rows", "flush_bytes", "beat_ms", "read_rows"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}", "give 1 or more")
+        if min(self.lateness_ms, self.outcome_lateness_ms) < 0:
+            raise UsageError("the allowed lateness is negative", "give 0 or more")
+        if self.pane_ms % 1_000:
+            raise UsageError("the pane is no whole number of seconds", "give it in seconds, such as 300s or 5m")

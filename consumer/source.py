@@ -1,0 +1,180 @@
+"""Kafka → the records of each partition, in order. Knows where the log begins and ends, and who owns what."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from consumer.ledger import Partition
+from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
+from schemas.topics import GROUP
+
+log = structlog.get_logger()
+
+_DEFAULTS = {
+    "session.timeout.ms": 6_000,  # a consumer killed with -9 is replaced after so long
+    "heartbeat.interval.ms": 500,  # and a new one has its share after so long; 3000 by default
+    "fetch.queue.backoff.ms": 10,  # by default a full queue stops fetching for a whole second
+    "queued.max.messages.kbytes": 16_384,  # 64 MB by default, and overshot
+    "topic.metadata.refresh.interval.ms": 2_000,  # how soon a topic that is made later is found
+    "client.id": "driftline-consumer",
+}
+_FIXED = {
+    "group.protocol": "classic",
+    "partition.assignment.strategy": "range",  # eager: a rebalance takes everything and gives anew
+    "enable.auto.commit": False,  # the position is in Postgres
+    "auto.offset.reset": "error",  # never skip or repeat what the position does not say
+    "enable.partition.eof": False,
+}
+_HOPELESS = {
+    KafkaError._AUTHENTICATION,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+}
+_TIMEOUT_S = 5.0
+
+
+class Source:
+    """A member of the consumer group. Methods raise KafkaException where Kafka does not answer in time.
+
+    generation: changes with every assignment; what was read before belongs to nobody here.
+    assigned: the partitions of this generation.
+    """
+
+    def __init__(self, config: Mapping[str, str], prefix: str, topics: Sequence[str]) -> None:
+        """Raises UsageError for a setting that librdkafka does not know."""
+        self._prefix = prefix
+        self._topics = {prefix + topic: topic for topic in topics}
+        self.generation = 0
+        self.assigned: tuple[Partition, ...] = ()
+        self._trouble: KafkaError | None = None
+        settings = _DEFAULTS | {"group.id": prefix + GROUP} | dict(config) | _FIXED | {"error_cb": self._on_error}
+        try:
+            self._consumer = Consumer(settings, logger=_quiet())
+        except KafkaException as error:
+            raise UsageError(f"librdkafka refuses a setting ({error.args[0].str()})", "correct KAFKA_…") from None
+
+    def partitions(self) -> list[Partition]:
+        """Every partition of those of our topics that exist. Raises BrokerUnreachable if Kafka refuses us."""
+        self._raise_hopeless()
+        found = self._consumer.list_topics(timeout=_TIMEOUT_S).topics
+        self._raise_hopeless()
+        there = [name for name in sorted(self._topics) if name in found]
+        return [Partition(self._topics[name], number) for name in there for number in found[name].partitions]
+
+    def subscribe(self) -> None:
+        """Join the group. Assignments arrive during `read`."""
+        self._consumer.subscribe(list(self._topics), on_assign=self._on_assign, on_revoke=self._on_revoke)
+
+    def start_at(self, positions: Mapping[Partition, int]) -> None:
+        """Read the partitions of this generation from these offsets on."""
+        self._consumer.assign([self._place(p, offset) for p, offset in positions.items()])
+
+    def read(self, most: int, seconds: float) -> list[tuple[Partition, list[Message]]]:
+        """At most so many records, waiting at most so long for them; consecutive ones of a partition together.
+
+        Raises LogUnreadable where the log does not hold what is to be read, BrokerUnreachable if Kafka refuses us.
+        """
+        messages = self._consumer.consume(most, seconds)
+        self._raise_hopeless()
+        if any(map(Message.error, messages)):
+            messages = [m for m in messages if not self._is_error(m)]
+        return [(Partition(self._topics[t], n), part) for (t, n), part in _split(messages)]
+
+    def bounds(self, partition: Partition, seconds: float = _TIMEOUT_S) -> tuple[int, int]:
+        """The first offset that the log holds, and the first that it does not hold yet, as the broker says now."""
+        low, high = self._consumer.get_watermark_offsets(self._place(partition), timeout=seconds)
+        return low, high
+
+    def log_end(self, partition: Partition) -> int:
+        """The end of the log at the last fetch; -1 before the first."""
+        return max(-1, int(self._consumer.get_watermark_offsets(self._place(partition), cached=True)[1]))
+
+    def acknowledge(self, positions: Mapping[Partition, int]) -> None:
+        """Tell Kafka, for its lag tools only. Nothing depends on it."""
+        places = [self._place(p, offset) for p, offset in positions.items()]
+        try:
+            self._consumer.commit(offsets=places, asynchronous=True)
+        except KafkaException as error:
+            log.debug("offsets_not_acknowledged", error=str(error))
+
+    def close(self, seconds: float) -> bool:
+        """Leave the group. False where librdkafka hangs in it: a thread then stays behind till the process ends."""
+        self.generation += 1
+        closing = threading.Thread(target=self._consumer.close, name="close-kafka", daemon=True)
+        closing.start()
+        closing.join(seconds)
+        return not closing.is_alive()
+
+    def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Nothing is fetched before `start_at`: where to start is in Postgres, and a callback must not fail."""
+        consumer.assign([])
+        self.assigned = tuple(sorted(Partition(self._topics[p.topic], p.partition) for p in places))
+        self.generation += 1
+
+    def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
+        self.assigned = ()
+        self.generation += 1
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in _HOPELESS or error.fatal():
+            self._trouble = error
+        log.warning("kafka_trouble", error=error.str())
+
+    def _is_error(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return False
+        place = f"{message.topic()}/{message.partition()}"
+        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            raise unreadable(place, error.str())
+        if error.code() in _HOPELESS or error.fatal():
+            self._trouble = error
+            self._raise_hopeless()
+        log.warning("kafka_trouble", place=place, error=error.str())
+        return True
+
+    def _raise_hopeless(self) -> None:
+        if error := self._trouble:
+            raise BrokerUnreachable(f"Kafka refuses us ({error.str()})", "correct KAFKA_… (user, password, rights)")
+
+    def _place(self, partition: Partition, offset: int = -1001) -> TopicPartition:
+        return TopicPartition(self._prefix + partition.topic, partition.number, offset)
+
+
+def unreadable(place: object, why: str) -> LogUnreadable:
+    """The error that stops a consumer loudly: going on would skip records, or read others in their place."""
+    return LogUnreadable(
+        f"{place} does not hold what is to be read next ({why})",
+        "retention took records, or the topic was made anew: "
+        "replay a new --run on a new --topic-prefix, or start over with a fresh database",
+    )
+
+
+def _split(messages: list[Message]) -> Iterator[tuple[tuple[str, int], list[Message]]]:
+    """Stretches of one partition. Messages arrive in long ones, so the common case is checked as a whole."""
+    topics, numbers = [m.topic() for m in messages], [m.partition() for m in messages]
+    start = 0
+    while start < len(messages):
+        topic, number = topics[start], numbers[start]
+        end = len(messages)
+        if numbers.count(number) < end or topics.count(topic) < end:
+            same = (i for i in range(start, end) if numbers[i] != number or topics[i] != topic)
+            end = next(same, end)
+        yield (topic, number), messages[start:end]
+        start = end
+
+
+def _quiet() -> Any:
+    """librdkafka's own chatter, for those who turn on the `librdkafka` logger; what matters comes by callback."""
+    logger = logging.getLogger("librdkafka")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger

@@ -1,0 +1,213 @@
+"""Postgres: the position of every partition, together with whatever was made of the records before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from consumer.decode import printable
+from consumer.ledger import Claim, Flush, Loss, Partition, RunProgress, Tally
+from consumer.windows import State
+from schemas.errors import RunConflict
+from schemas.failpoint import reach
+from schemas.records import MAX_TIME, Manifest
+from schemas.sql import queries
+
+Connection = psycopg.Connection[Any]
+
+_SQL: dict[str, LiteralString] = queries(Path(__file__).with_name("queries.sql"))
+
+
+class Fenced(Exception):
+    """Somebody else has claimed the partition since: what was read of it here is theirs to write."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What belongs to a run as a whole; all times in ms. model: the hash of what scores it, None for upstream's."""
+
+    pane_ms: int
+    lateness_ms: int
+    outcome_lateness_ms: int
+    max_ahead_ms: int
+    model: str | None
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life of a partition's owner. caught_up: everything up to log_end is committed."""
+
+    partition: Partition
+    epoch: int
+    log_end: int
+    caught_up: bool
+
+
+class Store:
+    """One autocommitting connection, of one thread. Any method raises psycopg.OperationalError when it breaks."""
+
+    def __init__(self, connection: Connection, instance: str) -> None:
+        self._connection = connection
+        self._instance = instance
+        self._terms: dict[str, Terms] = {}
+
+    def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
+        """Those that have no row yet."""
+        known = {Partition(*row) for row in self._run("known_partitions")}
+        return [p for p in partitions if p not in known]
+
+    def seed(self, partition: Partition, first: int, end: int) -> None:
+        """Give a partition its row, unless another consumer just did. first, end: of the log, end exclusive."""
+        self._do("seed_partition", topic=partition.topic, partition=partition.number, first=first, end=end)
+
+    def claim(self, partition: Partition) -> Claim:
+        """Take a seeded partition over, from where its last owner left it; a flush of theirs fails from now on."""
+        place = {"topic": partition.topic, "partition": partition.number}
+        ((epoch, next_offset),) = self._run("claim_partition", owner=self._instance, **place)
+        runs = (
+            RunProgress(run_id, first, State(max_time, last_seq, finished), Tally(*counts))
+            for run_id, first, max_time, last_seq, finished, *counts in self._run("runs_of_partition", **place)
+        )
+        return Claim(partition, epoch, next_offset, {run.run_id: run for run in runs})
+
+    def terms(self, run_id: str, ours: Terms) -> Terms:
+        """Those that the run was begun with; ours if nobody has met it yet. Raises RunConflict: another model."""
+        if (known := self._terms.get(run_id)) is None:
+            self._do("register_run", run_id=run_id, **vars(ours))
+            known = self._terms[run_id] = Terms(*self._run("run", run_id=run_id)[0])
+        if known.model != ours.model:
+            raise RunConflict(
+                f"run {run_id} is scored by model {_short(known.model)}, not by {_short(ours.model)}",
+                "name its model with --model, or replay under another --run",
+            )
+        return known
+
+    def commit(self, flush: Flush, topics: Sequence[str]) -> None:
+        """Write a flush, all or nothing. Raises Fenced where the partition has another owner by now.
+
+        1. move the position, if epoch and position are what the flush builds on
+        2. event-time state and tallies of each run
+        3. chunks, each with the index of its panes
+        4. dead letters
+        5. run by run, ascending: manifest with its injected drift; the end, if this was its last partition
+        6. gaps: an event and an alarm each
+        7. wake the monitors
+        """
+        place = {"topic": flush.claim.partition.topic, "partition": flush.claim.partition.number}
+        with self._connection.transaction():
+            self._advance(flush, place)
+            reach("consumer.after_update")
+            for run in flush.runs:
+                self._write_run(run, place)
+            for chunk in flush.chunks:
+                self._do("write_chunk", **place, **vars(chunk))
+                self._do("write_panes", **place, **vars(chunk))
+            self._do_each("write_dead_letter", [place | vars(letter) for letter in flush.dead])
+            self._write_milestones(flush, topics)
+            for loss in flush.losses:
+                self._write_loss(loss, flush.claim.partition)
+            self._do_each("notify", [{"run_id": run.run_id} for run in flush.runs if run.run_id])
+
+    def beat(self, beats: Sequence[Beat]) -> None:
+        """Say that the owner of these partitions lives. Raises Fenced where some have another owner by now."""
+        written = self._do(
+            "beat",
+            topics=[b.partition.topic for b in beats],
+            partitions=[b.partition.number for b in beats],
+            epochs=[b.epoch for b in beats],
+            log_ends=[b.log_end for b in beats],
+            caught_up=[b.caught_up for b in beats],
+        )
+        if written != len(beats):
+            raise Fenced(f"{len(beats) - written} of {len(beats)} partitions")
+
+    def report(self, run_id: str | None, measures: Mapping[str, Any]) -> None:
+        """Replace this consumer's row in `health`."""
+        self._do("write_health", instance=self._instance, run_id=run_id, measures=Jsonb(dict(measures)))
+
+    def forget_health(self) -> None:
+        """Drop what consumers long gone left in `health`."""
+        self._do("forget_health")
+
+    def is_finished(self, run_id: str) -> bool:
+        """Whether every partition of every topic, whoever reads it, has seen the run's final heartbeat."""
+        ((finished,),) = self._run("is_finished", run_id=run_id)
+        return bool(finished)
+
+    def _advance(self, flush: Flush, place: Mapping[str, Any]) -> None:
+        claim = flush.claim
+        moved = self._do(
+            "advance", **place, epoch=claim.epoch, expected=claim.next_offset, next_offset=flush.next_offset
+        )
+        if moved != 1:
+            raise Fenced(f"{claim.partition} at {claim.next_offset}, epoch {claim.epoch}")
+
+    def _write_run(self, run: RunProgress, place: Mapping[str, Any]) -> None:
+        values = vars(run.state) | vars(run.tally) | {"run_id": run.run_id, "first_offset": run.first_offset}
+        self._do("write_run_progress", **place, **values)
+
+    def _write_milestones(self, flush: Flush, topics: Sequence[str]) -> None:
+        manifests = dict(flush.manifests)
+        for run_id in sorted({*manifests, *flush.finished}):
+            if run_id in manifests:
+                self._write_manifest(run_id, manifests[run_id])
+            if run_id in flush.finished:
+                self._do("lock_run", run_id=run_id)
+                self._do("finish_run", run_id=run_id, topics=list(topics))
+
+    def _write_manifest(self, run_id: str, manifest: Manifest) -> None:
+        told = _storable(msgspec.to_builtins(manifest))
+        if not self._do("tell_manifest", run_id=run_id, source=told["source"], manifest=Jsonb(told)):
+            return
+        for number, injected in enumerate(manifest.injected):
+            if not 0 <= injected.starts_at <= injected.ends_at <= MAX_TIME:
+                continue
+            self._do(
+                "write_event",
+                event_id=f"injected:{run_id}:{number}",
+                run_id=run_id,
+                kind="injected",
+                starts_at=injected.starts_at,
+                ends_at=injected.ends_at,
+                label=printable(injected.label),
+            )
+
+    def _write_loss(self, loss: Loss, partition: Partition) -> None:
+        name = f"gap:{loss.run_id}:{partition}:{loss.first}"
+        count = loss.last - loss.first + 1
+        message = f"{count} record(s) of {partition} never came: seq {loss.first} to {loss.last}"
+        about = {"run_id": loss.run_id, "kind": "gap"}
+        self._do("write_event", **about, event_id=name, starts_at=loss.at, ends_at=None, label=message)
+        self._do("write_alarm", **about, alarm_id=name, started_at=loss.at, message=message)
+
+    def _run(self, name: str, **values: Any) -> list[Any]:
+        return self._connection.execute(_SQL[name], values).fetchall()
+
+    def _do(self, name: str, **values: Any) -> int:
+        return self._connection.execute(_SQL[name], values).rowcount
+
+    def _do_each(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            with self._connection.cursor() as cursor:
+                cursor.executemany(_SQL[name], rows)
+
+
+def _short(model: str | None) -> str:
+    return "none" if model is None else model[:12]
+
+
+def _storable(value: Any) -> Any:
+    """JSON without NUL characters, which Postgres cannot hold."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, dict):
+        return {name: _storable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(inner) for inner in value]
+    return value

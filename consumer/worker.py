@@ -1,0 +1,217 @@
+"""One consumer at work: keeps what it reads, and flushes it. Holds nothing that matters: all of it may be lost."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from confluent_kafka import KafkaException, Message
+
+from consumer import flush
+from consumer.chunking import Score
+from consumer.decode import Decoder
+from consumer.health import Meter
+from consumer.ledger import Claim, Flush, Partition
+from consumer.settings import Settings
+from consumer.source import Source, unreadable
+from consumer.store import Beat, Store, Terms
+from consumer.windows import Rules
+from schemas.definition import Stream
+from schemas.failpoint import reach
+
+log = structlog.get_logger()
+
+
+class Model(Protocol):
+    """What scores trips."""
+
+    @property
+    def hash(self) -> str: ...
+    @property
+    def predict(self) -> Score: ...
+
+
+@dataclass
+class _Held:
+    """A partition of ours: where its last flush left it, and what was read since.
+
+    expected: the offset to come next. since: monotonic seconds at which the oldest of the messages came.
+    confirmed: whether the first record after the claim was the expected one.
+    """
+
+    claim: Claim
+    expected: int
+    messages: list[Message] = field(default_factory=list)
+    size: int = 0
+    since: float = 0.0
+    confirmed: bool = False
+
+
+class Worker:
+    """Of one membership in the group and one database connection; both end with the first error.
+
+    done: whether the run that was to be waited for is finished.
+    """
+
+    def __init__(self, settings: Settings, source: Source, store: Store, model: Model | None, now: float) -> None:
+        self._settings = settings
+        self._source = source
+        self._store = store
+        self._score = model.predict if model else None
+        self._terms = Terms(
+            settings.pane_ms,
+            settings.lateness_ms,
+            settings.outcome_lateness_ms,
+            settings.max_ahead_ms,
+            model.hash if model else None,
+        )
+        self._streams = {stream.topic: stream for stream in settings.streams}
+        self._decoders = {stream.topic: Decoder(stream) for stream in settings.streams}
+        self._held: dict[Partition, _Held] = {}
+        self._generation = source.generation
+        self._meter = Meter(now)
+        self._next_beat = now
+        self._next_report = now + settings.report_ms / 1_000
+        self.done = False
+
+    def step(self, now: float) -> None:
+        """Read for up to a tenth of a second, flush what is due, give signs of life. now: monotonic seconds.
+
+        Raises Fenced, LogUnreadable, RunConflict, BrokerUnreachable; psycopg.OperationalError and KafkaException
+        where Postgres or Kafka went away.
+        """
+        read = self._source.read(self._settings.read_rows, 0.1)
+        if self._source.generation != self._generation:
+            self._take_over()  # what was read along with a rebalance is nobody's
+            return
+        for partition, messages in read:
+            self._keep(partition, messages, now)
+        for held in self._held.values():
+            if self._is_due(held, now):
+                self._flush(held)
+        if now >= self._next_beat:
+            self._beat(now)
+
+    def drain(self) -> None:
+        """Flush what was read. Raises as `step`."""
+        if self._source.generation == self._generation:
+            for held in self._held.values():
+                self._flush(held)
+
+    def _take_over(self) -> None:
+        """Drop what is not flushed, claim what is assigned, and start where each claim says."""
+        generation, assigned = self._source.generation, self._source.assigned
+        for partition in self._store.unseeded(self._source.partitions()):
+            self._store.seed(partition, *self._source.bounds(partition))
+        claims = [self._store.claim(partition) for partition in assigned]
+        for claim in claims:
+            first, end = self._source.bounds(claim.partition)
+            if not first <= claim.next_offset <= end:
+                raise unreadable(claim.partition, f"offset {claim.next_offset} of a log from {first} to {end}")
+        self._held = {claim.partition: _Held(claim, claim.next_offset) for claim in claims}
+        self._generation = generation
+        self._source.start_at({claim.partition: claim.next_offset for claim in claims})
+        log.info("assigned", partitions=[str(partition) for partition in assigned])
+
+    def _keep(self, partition: Partition, messages: list[Message], now: float) -> None:
+        """Add consecutive messages, if they are those that come next."""
+        held = self._held.get(partition)
+        if held is None:
+            return
+        if messages[0].offset() < held.expected:
+            messages = [m for m in messages if m.offset() >= held.expected]
+        if not messages or not self._is_confirmed(held, messages[0].offset()):
+            return
+        if not held.messages:
+            held.since = now
+        held.messages += messages
+        held.size += sum(map(len, messages))
+        held.expected = messages[-1].offset() + 1
+
+    def _is_confirmed(self, held: _Held, offset: int) -> bool:
+        """Whether reading may go on at this offset: a jump is believed when it comes a second time.
+
+        Behind a jump there may be nothing, in a compacted or transactional topic, or else records that the client
+        had fetched for an earlier assignment.
+        """
+        confirmed, held.confirmed = held.confirmed, True
+        if confirmed or offset == held.expected:
+            return True
+        self._source.start_at({partition: h.expected for partition, h in self._held.items()})
+        return False
+
+    def _is_due(self, held: _Held, now: float) -> bool:
+        return bool(held.messages) and (
+            now - held.since >= self._settings.flush_ms / 1_000
+            or len(held.messages) >= self._settings.flush_rows
+            or held.size >= self._settings.flush_bytes
+        )
+
+    def _flush(self, held: _Held) -> None:
+        """Make of the messages what they come to, and commit it."""
+        if not held.messages:
+            return
+        reach("consumer.before_flush")
+        topic = held.claim.partition.topic
+        batch = flush.read(self._decoders[topic], held.messages)
+        rules = {run_id: self._rules(run_id, self._streams[topic]) for run_id in batch.runs}
+        work = flush.prepare(self._streams[topic], held.claim, batch, rules, self._score)
+        self._store.commit(work, [*self._streams])
+        reach("consumer.after_commit")
+        held.claim, held.messages, held.size = work.committed(), [], 0
+        self._source.acknowledge({held.claim.partition: held.claim.next_offset})
+        self._tell(work, rules)
+
+    def _rules(self, run_id: str, stream: Stream) -> Rules:
+        terms = self._store.terms(run_id, self._terms)
+        lateness = terms.lateness_ms if stream.label is None else terms.outcome_lateness_ms
+        return Rules(terms.pane_ms, lateness, terms.max_ahead_ms)
+
+    def _tell(self, work: Flush, rules: Mapping[str, Rules]) -> None:
+        self._meter.count(work, rules)
+        place = str(work.claim.partition)
+        for loss in work.losses:
+            log.warning("gap", run=loss.run_id, place=place, first_seq=loss.first, last_seq=loss.last)
+        if work.dead:
+            log.warning("dead_letters", place=place, count=len(work.dead), reasons=_reasons(work))
+        for run_id in work.finished:
+            log.info("finished", run=run_id, place=place)
+            self._next_beat = 0.0
+
+    def _beat(self, now: float) -> None:
+        """Say that we live, how far the log goes, and where nothing is left to read; report."""
+        self._next_beat = now + self._settings.beat_ms / 1_000
+        beats = self._signs_of_life()
+        self._store.beat(beats)
+        if run_id := self._settings.until_done:
+            self.done = self._store.is_finished(run_id)
+        claims = [held.claim for held in self._held.values()]
+        measures = self._meter.measures(now, claims, [beat.log_end for beat in beats])
+        self._store.report(self._meter.run_id, measures)
+        if now >= self._next_report:
+            self._next_report = now + self._settings.report_ms / 1_000
+            log.info("consuming", run=self._meter.run_id, **measures)
+            gc.collect()  # it is off, see `consumer.__main__`
+
+    def _signs_of_life(self) -> list[Beat]:
+        """For each partition of ours; caught up by the broker's own word only: what the client knows may be old."""
+        beats, answers = [], True
+        for partition, held in self._held.items():
+            end, caught_up = max(self._source.log_end(partition), held.expected), False
+            if answers and end == held.claim.next_offset:
+                try:
+                    end = self._source.bounds(partition, 1.0)[1]
+                    caught_up = end <= held.claim.next_offset
+                except KafkaException as error:
+                    answers = False
+                    log.warning("kafka_trouble", place=str(partition), error=error.args[0].str())
+            beats.append(Beat(partition, held.claim.epoch, end, caught_up))
+        return beats
+
+
+def _reasons(work: Flush) -> dict[str, int]:
+    reasons = [letter.reason for letter in work.dead]
+    return {reason: reasons.count(reason) for reason in sorted(set(reasons))}
