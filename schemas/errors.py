@@ -32,6 +32,10 @@ class LogUnreadable(DriftlineError):
     """The topic no longer holds what was to be read next: retention, or the topic was made anew."""
 
 
+class LogUnwritable(DriftlineError):
+    """Kafka answers, but refuses a record for good. Nothing after it was sent: the run can be resumed."""
+
+
 class SourceUnusable(DriftlineError):
     """A file of trips, or a scenario, cannot be used as it stands."""
 

@@ -1,0 +1,125 @@
+"""The producer: trips in event order onto two topics, at a chosen speed, the same whatever happens to it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import structlog
+
+from producer import resume, scenario, scenarios
+from producer.log import Log, Stopped
+from producer.pace import Pace
+from producer.plan import Lane, Plan, Position
+from producer.replay import replay
+from producer.settings import Settings
+from producer.source import Source
+from producer.transmit import Progress, Transmission
+from schemas.records import Manifest
+from schemas.taxi import STREAMS
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What has been done. trips, outcomes: records of the run in the log; `already_there` of them were found there.
+
+    finished: the run is complete. False: it was stopped, and goes on when it is started again.
+    """
+
+    trips: int = 0
+    outcomes: int = 0
+    already_there: int = 0
+    finished: bool = False
+    seconds: float = 0.0
+
+
+def run(settings: Settings, stop: threading.Event, report: Callable[[Progress], None] | None = None) -> Summary:
+    """Replay the source from where the log says the run has come, to its end or until `stop` is set.
+
+    1. See that the topics are there. 2. Find how far the run has come, and that it is the same run.
+    3. Send its very first record and wait for its arrival: it tells a run that has begun from one that has not.
+    4. Send the rest, each record when it is due. 5. Wait for the arrival of all.
+
+    Raises DriftlineError for what the operator can mend: Kafka, the source, the scenario, another run of that name.
+    """
+    began, transmission, before = time.monotonic(), None, 0
+    bend = _scenario(settings)
+    try:
+        with Log(settings.kafka, stop) as kafka:
+            plan = _plan(settings, bend, kafka)
+            sent = _sent(settings, plan, kafka)
+            pace = Pace(settings.speed, min((p.mark for p in sent.values()), default=plan.start), time.monotonic())
+            transmission = Transmission(
+                kafka, plan, settings.topic_prefix, pace, stop, stand=sent, beat_s=settings.beat_s, report=report
+            )
+            before = transmission.progress.records
+            if len(sent) == len(plan.lanes) and all(position.finished for position in sent.values()):
+                log.info("already_finished", run=plan.run_id, records=before)
+            else:
+                lists = replay(plan, _tables(settings.source, bend), sent)
+                transmission.send(next(lists))
+                transmission.arrive()
+                for stretches in lists:
+                    transmission.send(stretches)
+                transmission.arrive()
+        return _summary(transmission, before, began, finished=True)
+    except Stopped:
+        log.info("stopped", run=settings.run_id, goes_on="when it is started again")
+        return _summary(transmission, before, began, finished=False)
+
+
+def _scenario(settings: Settings) -> scenario.Scenario | None:
+    if settings.scenario is None:
+        return None
+    name, text = scenarios.read(settings.scenario)
+    return scenario.parse(name, text, settings.source.period)
+
+
+def _plan(settings: Settings, bend: scenario.Scenario | None, kafka: Log) -> Plan:
+    names = [settings.topic_prefix + stream.topic for stream in STREAMS]
+    partitions = kafka.topics(names, settings.partitions, settings.patience_s)
+    manifest = Manifest(
+        source=settings.source.name,
+        period=settings.source.period,
+        speed=settings.speed,
+        trips=settings.source.trips,
+        partitions=partitions,
+        scenario=bend.name if bend else None,
+        injected=scenario.injected(bend) if bend else (),
+    )
+    return Plan(settings.run_id, manifest, partitions)
+
+
+def _sent(settings: Settings, plan: Plan, kafka: Log) -> Mapping[Lane, Position]:
+    found = resume.find(kafka, settings.kafka, plan, settings.topic_prefix, settings.patience_s)
+    if found.positions:
+        resume.agree(found.manifest, plan.manifest)
+    log.info(
+        "resuming" if found.positions else "starting",
+        run=plan.run_id,
+        source=plan.manifest.source,
+        trips=plan.manifest.trips,
+        speed=f"{settings.speed:g}x" if settings.speed else "max",
+        scenario=plan.manifest.scenario,
+        partitions=plan.partitions,
+    )
+    return found.positions
+
+
+def _tables(source: Source, bend: scenario.Scenario | None) -> Iterator[pa.Table]:
+    for table in source.tables():
+        yield scenario.apply(table, bend) if bend else table
+
+
+def _summary(transmission: Transmission | None, before: int, began: float, *, finished: bool) -> Summary:
+    if transmission is None:
+        return Summary()
+    progress, seconds = transmission.progress, time.monotonic() - began
+    if finished:
+        log.info("finished", trips=progress.trips, outcomes=progress.outcomes, seconds=round(seconds, 1))
+    return Summary(progress.trips, progress.outcomes, before, finished, seconds)

@@ -1,0 +1,226 @@
+"""Kafka, as the producer needs it: topics that are there, records that arrive in order or not at all.
+
+Idempotence and `acks=all` keep the order and drop librdkafka's own repetitions; no time limit on delivery, so that
+a broker that is away only makes us wait; gapless, so that nothing follows a record that was refused for good.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas import failpoint
+from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
+from schemas.topics import PARTITIONS
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_TUNING = {
+    "linger.ms": 20,
+    "compression.type": "lz4",
+    "batch.size": 1_000_000,
+    "queue.buffering.max.messages": 100_000,
+    "queue.buffering.max.kbytes": 65_536,
+    "log_level": 2,  # what librdkafka has to say arrives as errors, below
+}
+_GUARANTEES = {
+    "enable.idempotence": True,
+    "enable.gapless.guarantee": True,
+    "acks": "all",
+    "message.timeout.ms": 0,
+    "delivery.report.only.error": True,
+}
+_REFUSED = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    }
+)
+"""Errors that waiting does not mend."""
+
+_CLOSING_S = 10.0
+
+
+class Stopped(Exception):
+    """The operator wants us to end: what is not in the log yet is sent by the next producer of the run."""
+
+
+class Log:
+    """A connection to Kafka. Raises UsageError for a setting that librdkafka does not know."""
+
+    def __init__(self, config: Mapping[str, str], stop: threading.Event) -> None:
+        self._where = config["bootstrap.servers"]
+        self._stop = stop
+        self._failure: DriftlineError | None = None
+        self._lost_at: int | None = None
+        ours = {"error_cb": self._on_error, "on_delivery": self._on_failed_delivery}
+        try:
+            self._producer = Producer({**_TUNING, **config, **_GUARANTEES, **ours})
+            self._admin = AdminClient({"log_level": 2, **config, "error_cb": self._on_error})
+        except KafkaException as error:
+            raise UsageError(f"Kafka settings: {error.args[0].str()}", "correct the KAFKA_… variable") from error
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let what is queued arrive, for a while; a failed log drops it, since it cannot be trusted to arrive."""
+        if self._failure is None:
+            self._producer.flush(_CLOSING_S)
+        if left := len(self._producer):
+            log.warning("records_unsent", records=left, sent_by="the next producer of this run")
+            self._producer.purge()
+            self._producer.flush(1)
+
+    @property
+    def lost(self) -> bool:
+        """No broker answers at the moment."""
+        return self._lost_at is not None
+
+    def topics(self, names: Sequence[str], partitions: int | None, patience_s: float) -> int:
+        """Make the topics that are missing; how many partitions each has.
+
+        Raises BrokerUnreachable when Kafka does not answer in time or refuses us, UsageError when a topic has
+        another number of partitions than wanted, or they differ.
+        """
+        there = self.answer(lambda: self._partitions(names), patience_s)
+        wanted = partitions or next(iter(there.values()), PARTITIONS)
+        for name, count in there.items():
+            if count != wanted:
+                raise UsageError(
+                    f"topic {name} has {count} partitions, not {wanted}",
+                    f"give --partitions {count}, or another --topic-prefix",
+                )
+        if missing := [name for name in names if name not in there]:
+            self._create(missing, wanted, patience_s)
+        return wanted
+
+    def send(self, topic: str, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
+        """Queue records in order, waiting while the queue is full. Raises DriftlineError, Stopped."""
+        messages = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
+        middle = len(messages) // 2
+        self._queue(topic, partition, messages[:middle])
+        failpoint.reach("producer.mid_batch")
+        self._queue(topic, partition, messages[middle:])
+
+    def flush(self) -> None:
+        """Wait until all that was sent has arrived. Raises as `send` does."""
+        while len(self._producer):
+            self._wait(0.1)
+
+    def poll(self) -> None:
+        """Look after the connection. Raises LogUnwritable or BrokerUnreachable when there is no going on."""
+        self._producer.poll(0)
+        self._check()
+
+    def answer(self, ask: Callable[[], T], patience_s: float) -> T:
+        """What Kafka answers, asked again until it does. Raises BrokerUnreachable, Stopped."""
+        deadline, pause = time.monotonic() + patience_s, 0.1
+        while True:
+            try:
+                return ask()
+            except KafkaException as error:
+                self._refuse(error.args[0])
+                self._producer.poll(0)
+                self._check()
+                if time.monotonic() > deadline:
+                    raise self._unreachable("did not answer") from error
+                log.warning("waiting_for_kafka", at=self._where, error=error.args[0].str())
+            if self._stop.wait(pause):
+                raise Stopped
+            pause = min(pause * 2, 5.0)
+
+    def _partitions(self, names: Sequence[str]) -> dict[str, int]:
+        known = self._producer.list_topics(timeout=5).topics
+        return {name: len(known[name].partitions) for name in names if name in known and not known[name].error}
+
+    def _create(self, names: Sequence[str], partitions: int, patience_s: float) -> None:
+        settings = {"message.timestamp.type": "CreateTime"}
+        wanted = [NewTopic(name, partitions, config=settings) for name in names]
+        for name, made in self._admin.create_topics(wanted).items():
+            try:
+                made.result()
+                log.info("topic_created", topic=name, partitions=partitions)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise LogUnwritable(f"topic {name}: {error.args[0].str()}", "create it by hand") from error
+        self.answer(lambda: self._have(names, partitions), patience_s)
+
+    def _have(self, names: Sequence[str], partitions: int) -> None:
+        found = self._partitions(names)
+        if any(found.get(name) != partitions for name in names):
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+
+    def _queue(self, topic: str, partition: int, messages: list[dict[str, Any]]) -> None:
+        while messages:
+            done = self._offer(topic, partition, messages)
+            messages = [{"key": m["key"], "value": m["value"]} for m in messages[done:]]
+            if messages:
+                self._wait(0.02)
+        self.poll()
+
+    def _offer(self, topic: str, partition: int, messages: list[dict[str, Any]]) -> int:
+        """How many of the first messages were queued; the queue is full then, and none after them was taken."""
+        done: int = self._producer.produce_batch(topic, messages, partition)
+        if done < len(messages):
+            refusal = messages[done].get("_error")
+            if refusal is None or refusal.code() != KafkaError._QUEUE_FULL:
+                raise LogUnwritable(f"{topic}/{partition} cannot take a record: {refusal}", "see what it holds")
+        return done
+
+    def _wait(self, seconds: float) -> None:
+        self._producer.poll(seconds)
+        self._check()
+        if self._stop.is_set():
+            raise Stopped
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._lost_at is not None:
+            waiting = len(self._producer)
+            if waiting < self._lost_at:
+                log.info("kafka_back", at=self._where)
+                self._lost_at = None
+            else:
+                self._lost_at = waiting
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = self._failure or LogUnwritable(f"Kafka at {self._where}: {error.str()}", "run it again")
+        elif error.code() in _REFUSED:
+            self._failure = self._failure or self._unreachable(f"refused: {error.str()}")
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN and self._lost_at is None:
+            log.warning("kafka_lost", at=self._where, error=error.str(), doing="waiting for it")
+            self._lost_at = len(self._producer)
+
+    def _on_failed_delivery(self, error: KafkaError, message: Message) -> None:
+        if error.code() in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
+            return
+        where = f"{message.topic()}/{message.partition()}"
+        self._failure = self._failure or LogUnwritable(
+            f"{where} did not take a record: {error.str()}", "mend it, then resume"
+        )
+
+    def _refuse(self, error: KafkaError) -> None:
+        if error.code() in _REFUSED:
+            raise self._unreachable(f"refused: {error.str()}")
+
+    def _unreachable(self, what: str) -> BrokerUnreachable:
+        return BrokerUnreachable(
+            f"Kafka at {self._where} {what}", "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS and KAFKA_…"
+        )

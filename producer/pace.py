@@ -1,0 +1,49 @@
+"""When a record is due: event time runs at a multiple of wall time. Pure: the clock is an argument."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from schemas.errors import UsageError
+
+_SPEED = re.compile(r"(\d+(?:\.\d+)?)x?")
+
+
+def parse_speed(text: str) -> float | None:
+    """`600x` (or `600`) is 600 event seconds a wall second; `max` is None. Raises UsageError for anything else."""
+    if text.strip().lower() == "max":
+        return None
+    match = _SPEED.fullmatch(text.strip().lower())
+    if match is None or not 0 < float(match[1]) < math.inf:
+        raise UsageError(f"{text!r} is not a speed", "write `600x` for 600 times real time, or `max`")
+    return float(match[1])
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The schedule of a replay.
+
+    speed: event seconds per wall second, None for as fast as it goes.
+    event_start: event time due at `wall_start`, ms since the epoch.
+    wall_start: seconds of whatever clock the caller passes in later.
+
+    The schedule is anchored: what fell behind (a broker away) is caught up with, not shifted.
+    """
+
+    speed: float | None
+    event_start: int
+    wall_start: float
+
+    def reached(self, wall: float) -> float:
+        """Event time that is due by this moment, ms since the epoch; infinite at full speed."""
+        if self.speed is None:
+            return math.inf
+        return self.event_start + (wall - self.wall_start) * self.speed * 1_000
+
+    def due(self, event: int) -> float:
+        """The moment at which this event time is due, in seconds of the caller's clock; -inf at full speed."""
+        if self.speed is None:
+            return -math.inf
+        return self.wall_start + (event - self.event_start) / self.speed / 1_000

@@ -1,0 +1,159 @@
+"""How far a run has come, read from the log itself: what is there was sent, whatever a dead producer believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from producer.log import Log
+from producer.plan import Lane, Plan, Position
+from schemas.definition import Stream
+from schemas.errors import LogUnreadable, RunConflict
+from schemas.records import HEARTBEAT, Manifest
+from schemas.taxi import STREAMS
+
+log = structlog.get_logger()
+
+_FIRST_STEP, _LAST_STEP = 1_000, 200_000
+"""Records read at a time: few where the run is the last one in the topic, up to 80 MB where it is not."""
+
+_READING = {
+    "group.id": "driftline-resume",  # librdkafka wants a name; the group is never joined
+    "enable.auto.commit": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+    "isolation.level": "read_uncommitted",
+    "fetch.queue.backoff.ms": 10,
+    "fetch.wait.max.ms": 10,  # at its default of 500 each step back waits for the fetch before it
+    "queued.max.messages.kbytes": 16_384,
+    "log_level": 2,
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of a run in the log. positions: of the lanes that hold anything of it. manifest: None where it is gone."""
+
+    positions: Mapping[Lane, Position] = field(default_factory=dict)
+    manifest: Manifest | None = None
+
+
+def find(kafka: Log, config: Mapping[str, str], plan: Plan, prefix: str, patience_s: float) -> Found:
+    """How far the run has come, and what it was said to be.
+
+    The very first record of a run is the start in the first partition of the first topic; it has arrived before
+    anything else is sent. So a run of which nothing is there is new, and no other partition need be searched.
+    """
+    reader = _Reader(kafka, config, plan.run_id, patience_s)
+    try:
+        positions, manifest = {}, None
+        for lane, stream in (
+            (lane, stream) for stream in STREAMS for lane in plan.lanes if lane.topic == stream.topic
+        ):
+            values = reader.backwards(prefix + lane.topic, lane.partition)
+            last = next(_records(values, plan.run_id, stream), None)
+            if last is not None:
+                positions[lane] = plan.position(stream, last)
+            if lane == plan.lanes[0]:
+                if last is None:
+                    return Found()
+                manifest = _manifest(last) or _first_manifest(values, plan.run_id, stream)
+        return Found(positions, manifest)
+    finally:
+        reader.close()
+
+
+def agree(found: Manifest | None, ours: Manifest) -> None:
+    """Raises RunConflict where the run was begun with something else. Its speed may change."""
+    if found is None:
+        log.warning("manifest_gone", reason="the start of the run is no longer in the topic", resuming="unchecked")
+        return
+    names = ["source", "period", "partitions", "scenario", "injected"]
+    if found.trips is not None and ours.trips is not None:
+        names.append("trips")
+    for name in names:
+        if getattr(found, name) != getattr(ours, name):
+            raise RunConflict(
+                f"this run was begun with {name} {getattr(found, name)!r}, not {getattr(ours, name)!r}",
+                "repeat the options it was begun with, or choose another --run",
+            )
+
+
+def _first_manifest(values: Iterator[bytes], run_id: str, stream: Stream) -> Manifest | None:
+    likely = (value for value in values if b'"manifest"' in value)
+    return next(filter(None, map(_manifest, _records(likely, run_id, stream))), None)
+
+
+def _manifest(record: Mapping[str, Any]) -> Manifest | None:
+    try:
+        return msgspec.convert(record.get("manifest"), Manifest | None)
+    except msgspec.ValidationError:
+        return None
+
+
+def _records(values: Iterator[bytes], run_id: str, stream: Stream) -> Iterator[dict[str, Any]]:
+    """The records of the run among these. What others wrote in its name and does not fit is passed over."""
+    for value in values:
+        try:
+            record = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            continue
+        if isinstance(record, dict) and record.get("run_id") == run_id:
+            time = {stream.kind: stream.time, HEARTBEAT: "at"}.get(str(record.get("kind")), "")
+            if isinstance(record.get(time), int) and isinstance(record.get("seq"), int):
+                yield record
+
+
+class _Reader:
+    """Reads partitions from their end."""
+
+    def __init__(self, kafka: Log, config: Mapping[str, str], run_id: str, patience_s: float) -> None:
+        self._kafka = kafka
+        self._consumer = Consumer({**config, **_READING})
+        self._needle = f'"run_id":"{run_id}"'.encode()
+        self._patience_s = patience_s
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def backwards(self, topic: str, partition: int) -> Iterator[bytes]:
+        """The values that name the run, the last first."""
+        place = TopicPartition(topic, partition)
+        low, end = self._kafka.answer(lambda: self._consumer.get_watermark_offsets(place, 5), self._patience_s)
+        step = _FIRST_STEP
+        while end > low:
+            begin = max(low, end - step)
+            yield from reversed(self._between(topic, partition, begin, end))
+            end, step = begin, min(step * 4, _LAST_STEP)
+
+    def _between(self, topic: str, partition: int, begin: int, end: int) -> list[bytes]:
+        """The values that name the run at offsets in [begin, end), ascending."""
+        self._consumer.assign([TopicPartition(topic, partition, begin)])
+        found: list[bytes] = []
+        while begin < end:
+            self._kafka.poll()
+            messages = self._consumer.consume(1_000, 0.1)
+            ours = [message for message in messages if self._needle in (message.value() or b"")]
+            found += [message.value() for message in ours if message.offset() < end]
+            if messages:  # per message we look at the value only: at a million a second every call counts
+                last = messages[-1]
+                begin = self._after(last.error(), begin, end) if last.error() else last.offset() + 1
+        return found
+
+    def _after(self, error: KafkaError, begin: int, end: int) -> int:
+        """Where to go on. At the end of the partition, or where retention was faster, there is nothing of ours."""
+        if error.code() in (
+            KafkaError._PARTITION_EOF,
+            KafkaError._AUTO_OFFSET_RESET,
+            KafkaError.OFFSET_OUT_OF_RANGE,
+        ):
+            return end
+        if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+            log.warning("waiting_for_kafka", error=error.str())
+            return begin
+        raise LogUnreadable(f"Kafka: {error.str()}", "see whether this user may read the topics")

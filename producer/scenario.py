@@ -1,0 +1,153 @@
+"""A drift scenario: what is bent, how, and between which moments of event time. Pure.
+
+description = "…"
+[[drift]]
+kind = "unit_change"       # the values of a column times a factor
+column = "trip_distance"   # a column of decimals
+factor = 1.609344
+starts_at = "50%"          # of the replayed period, or a moment such as 2022-02-15T06:00
+ends_at = "75%"            # exclusive
+label = "…"                # optional: how it is called on the boards
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from schemas.durations import moment_ms
+from schemas.errors import SourceUnusable, UsageError
+from schemas.records import Injected
+from schemas.taxi import TRIPS
+
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_DECIMALS = frozenset(f.name for f in TRIPS.fields if f.type == "float")
+
+Moment = int
+"""Event time, ms since the epoch."""
+
+
+class UnitChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The values of a column arrive multiplied: miles as kilometres, dollars as cents."""
+
+    kind: Literal["unit_change"]
+    column: str
+    factor: float
+    starts_at: Moment
+    ends_at: Moment
+    label: str = ""
+
+    def apply(self, table: pa.Table) -> pa.Table:
+        """The table with the column multiplied in the rows whose pickup lies in [starts_at, ends_at)."""
+        pickups = table["pickup_at"].to_numpy()
+        bent = (pickups >= self.starts_at) & (pickups < self.ends_at)
+        if not bent.any():
+            return table
+        values = table[self.column].to_numpy(zero_copy_only=False)
+        column = pa.array(np.where(bent, values * self.factor, values), pa.float64(), from_pandas=True)
+        return table.set_column(table.column_names.index(self.column), self.column, column)
+
+    def check(self) -> str | None:
+        """What is wrong with it, None if nothing."""
+        if self.column not in _DECIMALS:
+            return f"{self.column!r} is no column of decimals; these are: {', '.join(sorted(_DECIMALS))}"
+        if not 0 < abs(self.factor) < 1e6 or self.factor == 1:
+            return f"a factor of {self.factor} changes nothing, or everything"
+        return None
+
+
+Drift = UnitChange
+_KINDS: dict[str, type[Drift]] = {"unit_change": UnitChange}
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    description: str = ""
+    drifts: tuple[Drift, ...] = ()
+
+
+def parse(name: str, text: str, period: tuple[int, int]) -> Scenario:
+    """The scenario of a TOML text, its moments resolved in the replayed period (ms since the epoch, end exclusive).
+
+    Raises SourceUnusable for anything that is not understood: a mistyped key must not become a silent replay.
+    """
+    try:
+        raw = tomllib.loads(text)
+        unknown = sorted(raw.keys() - {"description", "drift"})
+        if unknown:
+            raise ValueError(f"unknown key {unknown[0]!r}")
+        drifts = tuple(_drift(number, entry, period) for number, entry in enumerate(_entries(raw), 1))
+        return Scenario(name=name, description=str(raw.get("description", "")), drifts=drifts)
+    except ValueError as error:  # tomllib's and msgspec's errors are ValueErrors too
+        raise SourceUnusable(
+            f"scenario {name}: {error}", "mend it; producer/scenarios/ shows how they are written"
+        ) from error
+
+
+def apply(table: pa.Table, scenario: Scenario) -> pa.Table:
+    """The canonical table, bent. Row for row: what each row becomes depends on that row alone."""
+    for drift in scenario.drifts:
+        table = drift.apply(table)
+    return table
+
+
+def injected(scenario: Scenario) -> tuple[Injected, ...]:
+    """The stretches that are bent, for the run's manifest."""
+    return tuple(
+        Injected(
+            starts_at=drift.starts_at,
+            ends_at=drift.ends_at,
+            label=drift.label or f"{drift.column} × {drift.factor:g}",
+            columns=(drift.column,),
+        )
+        for drift in scenario.drifts
+    )
+
+
+def _entries(raw: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    entries = raw.get("drift")
+    if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
+        raise ValueError("holds no [[drift]]")
+    return entries
+
+
+def _drift(number: int, entry: dict[str, Any], period: tuple[int, int]) -> Drift:
+    kind = _KINDS.get(str(entry.get("kind")))
+    if kind is None:
+        raise ValueError(f"drift {number}: unknown kind {entry.get('kind')!r}; known: {', '.join(_KINDS)}")
+    try:
+        moments = {key: _moment(entry[key], period) for key in ("starts_at", "ends_at") if key in entry}
+        drift = msgspec.convert(entry | moments, kind)
+    except (msgspec.ValidationError, UsageError) as error:
+        raise ValueError(f"drift {number}: {error}") from error
+    wrong = drift.check() or _outside(drift, period)
+    if wrong is not None:
+        raise ValueError(f"drift {number}: {wrong}")
+    return drift
+
+
+def _moment(value: Any, period: tuple[int, int]) -> Any:
+    """ms since the epoch. Raises UsageError for a text that is no moment; other types are left to the check."""
+    if isinstance(value, datetime | date):
+        return moment_ms(value.isoformat())
+    if not isinstance(value, str):
+        return value
+    if match := _PERCENT.fullmatch(value.strip()):
+        start, end = period
+        return start + round((end - start) * float(match[1]) / 100)
+    return moment_ms(value)
+
+
+def _outside(drift: Drift, period: tuple[int, int]) -> str | None:
+    if drift.starts_at >= drift.ends_at:
+        return "ends before it starts"
+    if drift.ends_at <= period[0] or drift.starts_at >= period[1]:
+        return "lies outside the replayed period"
+    return None

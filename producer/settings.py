@@ -1,0 +1,44 @@
+"""What a replay is told from outside, read once at the edge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from producer.source import Source
+from schemas.errors import UsageError
+from schemas.records import LIVE
+
+_RUN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """run_id: the run's name, new or to be resumed. source: `producer.source.choose` makes one.
+
+    kafka: librdkafka settings, `bootstrap.servers` among them.
+    speed: event seconds per wall second; None is as fast as it goes.
+    scenario: the name of a shipped scenario, or the path of a TOML file.
+    partitions: of both topics; None takes them as they are, or makes `schemas.topics.PARTITIONS`.
+    beat_s: wall seconds between two signs of life. patience_s: how long to wait for Kafka at the start.
+    Raises UsageError for a name that no run may have.
+    """
+
+    run_id: str
+    source: Source
+    kafka: Mapping[str, str] = field(repr=False)
+    speed: float | None = None
+    scenario: str | None = None
+    partitions: int | None = None
+    topic_prefix: str = ""
+    beat_s: float = 1.0
+    patience_s: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not _RUN_ID.fullmatch(self.run_id) or self.run_id == LIVE:
+            raise UsageError(
+                f"{self.run_id!r} cannot name a run", "use letters, digits, dots, colons, - and _, not `live`"
+            )
+        if self.partitions is not None and self.partitions < 1:
+            raise UsageError(f"{self.partitions} partitions", "give 1 or more")

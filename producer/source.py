@@ -1,0 +1,155 @@
+"""Where trips come from: files, a month of TLC's, or the generator; always in event order, in canonical tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+
+from producer import download, tlc
+from producer.canonical import SCHEMA, conform
+from schemas.durations import moment
+from schemas.errors import SourceUnusable, UsageError
+from schemas.taxi import TRIPS
+
+log = structlog.get_logger()
+
+MONTH = "2022-02"
+"""Replayed where nothing else is asked for: a calm month."""
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Source:
+    """Trips to replay.
+
+    name: says what it is, in a run's manifest.
+    period: event time that it covers, ms since the epoch, end exclusive. Rows may lie outside: stray years.
+    trips: how many, None where that is known only at the end.
+    tables: begins anew at each call: canonical tables (`canonical.SCHEMA`), one after the other in event order.
+    note: what the operator should be told about the choice, '' if nothing.
+    """
+
+    name: str
+    period: tuple[int, int]
+    trips: int | None
+    tables: Callable[[], Iterator[pa.Table]]
+    note: str = ""
+
+
+def choose(
+    *,
+    files: Sequence[Path] = (),
+    month: str | None = None,
+    synthetic: bool = False,
+    kind: str = "green",
+    default_month: str = MONTH,
+    seed: int = SEED,
+    volume: float = 1.0,
+    cache: Path = download.CACHE,
+    progress: download.Progress | None = None,
+) -> Source:
+    """The source that the options name: files; a month of TLC's; or synthetic trips (of the month, if named).
+
+    With none of them: the default month where it is cached or can be downloaded, else synthetic, with a `note`.
+    kind: green or yellow, for a month. progress: called with (bytes so far, bytes in all or None).
+    Raises UsageError for options that exclude one another, SourceUnusable for what cannot be had.
+    """
+    if files and (month or synthetic):
+        raise UsageError("--file with --month or --synthetic", "name one source")
+    if files:
+        return from_files(files)
+    if synthetic:
+        return from_generator(*tlc.month_period(month or default_month), seed=seed, volume=volume)
+    try:
+        return from_files([download.fetch(month or default_month, kind=kind, cache=cache, progress=progress)])
+    except SourceUnusable as error:
+        if month:
+            raise
+        found = from_generator(*tlc.month_period(default_month), seed=seed, volume=volume, note=_instead(error))
+        log.warning("synthetic_instead", why=error.what, source=found.name)
+        return found
+
+
+def from_files(paths: Sequence[Path]) -> Source:
+    """TLC files, merged in event order. Raises SourceUnusable for the first that cannot be used."""
+    surveyed = [tlc.survey(path) for path in sorted({path.resolve() for path in paths})]
+    files = sorted(surveyed, key=attrgetter("period", "kind", "path"))
+    for file in files:
+        if file.unplaced:
+            log.warning("rows_without_pickup_time", file=str(file.path), rows=file.unplaced, left="out")
+    labels = _labels(files)
+    return Source(
+        name=", ".join(f"TLC {label}" for label in labels),
+        period=(min(f.period[0] for f in files), max(f.period[1] for f in files)),
+        trips=sum(f.rows for f in files),
+        tables=lambda: _merged(list(zip(files, labels, strict=True))),
+    )
+
+
+def from_generator(start_ms: int, end_ms: int, *, seed: int = SEED, volume: float = 1.0, note: str = "") -> Source:
+    """Synthetic trips from start to end (event time, ms since the epoch, end exclusive), always the same."""
+    from producer.synthetic import generate  # noqa: PLC0415 - its tables are read at import: only where wanted
+
+    return Source(
+        name=f"synthetic {moment(start_ms):%Y-%m-%d} to {moment(end_ms):%Y-%m-%d}, seed {seed}, volume {volume:g}",
+        period=(start_ms, end_ms),
+        trips=None,
+        tables=lambda: map(conform, generate(start_ms, end_ms, seed=seed, volume=volume)),
+        note=note,
+    )
+
+
+def _instead(error: SourceUnusable) -> str:
+    return f"{error.what}: replaying synthetic trips instead"
+
+
+def _labels(files: Sequence[tlc.File]) -> list[str]:
+    """One prefix of trip ids for each file; a second file of the same month and kind gets `green-2022-02.2`."""
+    seen: Counter[str] = Counter()
+    labels = []
+    for file in files:
+        seen[file.label] += 1
+        labels.append(file.label if seen[file.label] == 1 else f"{file.label}.{seen[file.label]}")
+    return labels
+
+
+def _merged(files: Sequence[tuple[tlc.File, str]]) -> Iterator[pa.Table]:
+    """All rows in event order, with one month in memory at a time.
+
+    Rows outside their file's own month are few: they are set aside first, then each month goes out with the
+    strays that fall before its end, which keeps the order without holding a year of trips.
+    """
+    if len(files) == 1:
+        yield tlc.read(*files[0])
+        return
+    strays = pa.concat_tables([_part(file, label, inside=False) for file, label in files])
+    for period, group in groupby(files, key=lambda pair: pair[0].period):
+        due = strays.filter(pc.less(strays[TRIPS.time], period[1]))
+        strays = strays.filter(pc.greater_equal(strays[TRIPS.time], period[1]))
+        yield _ordered([due, *(_part(file, label, inside=True) for file, label in group)])
+    if strays.num_rows:
+        yield _ordered([strays])
+
+
+def _part(file: tlc.File, label: str, *, inside: bool) -> pa.Table:
+    """The rows of a file that lie inside its month, or those that do not."""
+    table = tlc.read(file, label)
+    pickups = table[TRIPS.time].to_numpy()
+    within = (pickups >= file.period[0]) & (pickups < file.period[1])
+    return table.filter(pa.array(within if inside else ~within))
+
+
+def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
+    whole = pa.concat_tables(tables).combine_chunks()
+    order = np.argsort(whole[TRIPS.time].to_numpy(), kind="stable")
+    return pa.table(whole.take(pa.array(order)).columns, schema=SCHEMA)

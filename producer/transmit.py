@@ -1,0 +1,132 @@
+"""Sending records when they are due, with a sign of life each second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from producer.log import Log, Stopped
+from producer.pace import Pace
+from producer.plan import Lane, Plan, Position
+from producer.replay import Stretch
+from schemas.taxi import OUTCOMES, TRIPS
+
+log = structlog.get_logger()
+
+_TICK_S = 0.02
+"""Records due within this are sent together."""
+
+_REPORT_S, _LOG_S = 0.25, 10.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a replay has come. clock: event time, ms since the epoch. trips, outcomes: records of the run."""
+
+    clock: int
+    trips: int
+    outcomes: int
+
+    @property
+    def records(self) -> int:
+        return self.trips + self.outcomes
+
+
+class Transmission:
+    """Takes stretches in order, and sends each record at its moment.
+
+    stand: where each lane is; a lane is missing until its start is sent.
+    report: called a few times a second with the Progress.
+    """
+
+    def __init__(
+        self,
+        kafka: Log,
+        plan: Plan,
+        prefix: str,
+        pace: Pace,
+        stop: threading.Event,
+        *,
+        stand: Mapping[Lane, Position],
+        beat_s: float = 1.0,
+        report: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._kafka, self._plan, self._prefix = kafka, plan, prefix
+        self._pace, self._stop = pace, stop
+        self._stand = dict(stand)
+        self._clock = plan.start
+        self._beat_s, self._report = beat_s, report or (lambda _: None)
+        self._next_beat = self._next_report = 0.0
+        self._next_log = time.monotonic() + _LOG_S
+
+    @property
+    def progress(self) -> Progress:
+        count = {TRIPS.topic: 0, OUTCOMES.topic: 0}
+        for lane, position in self._stand.items():
+            count[lane.topic] += position.seq + 1
+        return Progress(self._clock, trips=count[TRIPS.topic], outcomes=count[OUTCOMES.topic])
+
+    def send(self, stretches: Sequence[Stretch]) -> None:
+        """Returns when the last of them is queued. Raises Stopped, and what `Log.send` raises."""
+        rest = {stretch.lane: 0 for stretch in stretches}
+        while True:
+            reached = self._pace.reached(time.monotonic())
+            for stretch in stretches:
+                if stretch.lane in rest:
+                    self._advance(stretch, rest, reached)
+            self._tend()
+            if not rest:
+                return
+            self._sleep(min(int(s.clocks[rest[s.lane]]) for s in stretches if s.lane in rest))
+
+    def arrive(self) -> None:
+        """Wait until all that was sent is in the log. Raises as `send` does."""
+        self._kafka.flush()
+        self._report(self.progress)
+
+    def _advance(self, stretch: Stretch, rest: dict[Lane, int], reached: float) -> None:
+        """Send what is due of one stretch."""
+        lane, begin, end = stretch.lane, rest[stretch.lane], stretch.until(reached)
+        if end > begin:
+            self._kafka.send(
+                self._prefix + lane.topic, lane.partition, stretch.keys[begin:end], stretch.values[begin:end]
+            )
+            self._stand[lane] = Position(int(stretch.seqs[end - 1]), int(stretch.marks[end - 1]), stretch.final)
+            self._clock = max(self._clock, int(stretch.clocks[end - 1]))
+            rest[lane] = end
+        if end == len(stretch.values):
+            del rest[lane]
+
+    def _tend(self) -> None:
+        """What goes by the wall clock: beats, reports, the connection, the wish to stop."""
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + self._beat_s
+            self._beat()
+        if now >= self._next_report:
+            self._next_report = now + _REPORT_S
+            self._report(self.progress)
+        if now >= self._next_log:
+            self._next_log = now + _LOG_S
+            log.info("progress", trips=self.progress.trips, outcomes=self.progress.outcomes, clock=self._clock)
+        self._kafka.poll()
+        if self._stop.is_set():
+            raise Stopped
+
+    def _beat(self) -> None:
+        """A heartbeat to every lane that moves nothing: its `at` is the lane's last mark."""
+        if self._kafka.lost:
+            return  # they would only pile up
+        for lane, position in self._stand.items():
+            if not position.finished:  # nothing may follow the final heartbeat
+                value = self._plan.heartbeat(position.seq, position.mark)
+                self._kafka.send(self._prefix + lane.topic, lane.partition, [None], [value])
+
+    def _sleep(self, clock: int) -> None:
+        """Until this clock is due or a beat is, at least one tick."""
+        until = min(self._pace.due(clock), self._next_beat)
+        self._stop.wait(max(until - time.monotonic(), _TICK_S))
