@@ -1,1 +1,388 @@
-"""The command line."""
+"""The command line: choose a stage, print what the operator can mend, exit 0, 1 or 2."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+
+from cli import listing
+from schemas import connections
+from schemas.durations import duration_ms, moment_ms, sizes_ms
+from schemas.errors import DriftlineError, UsageError
+
+MODEL = connections.ROOT / "models" / "artifacts" / "default"
+"""Where `train` writes and the others look, unless told otherwise."""
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
+"""On shared cores more threads make scikit-learn a hundred times slower; Evidently is to tell nobody anything."""
+
+app = typer.Typer(
+    help="Watch a stream of scored events drift: producer, consumer, monitor. Begin with `driftline demo`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+stack_app = typer.Typer(help="The embedded Kafka and Postgres of this checkout.", no_args_is_help=True)
+app.add_typer(stack_app, name="stack")
+
+
+def option(name: str, help: str, **more: Any) -> Any:
+    """An option `--name` whose environment variable is DRIFTLINE_NAME."""
+    return typer.Option(f"--{name}", help=help, envvar=f"DRIFTLINE_{name.upper().replace('-', '_')}", **more)
+
+
+Scenario = Annotated[str | None, option("scenario", "TOML file, or the name of a shipped one: miles-to-km.")]
+Run = Annotated[str, option("run", "Name of the run.")]
+Files = Annotated[list[Path] | None, option("file", "TLC parquet file, green or yellow; may be repeated.")]
+Month = Annotated[str | None, option("month", "Month to download from TLC, such as 2022-02.")]
+Synthetic = Annotated[bool, option("synthetic", "Synthetic trips, calibrated on real ones; no network.")]
+Kind = Annotated[str, option("kind", "Of the month: `green` or `yellow`.")]
+Volume = Annotated[float, option("volume", "Of synthetic trips: 1 is the real number, 100 a hundred times it.")]
+Seed = Annotated[int, option("seed", "Of synthetic trips.")]
+Prefix = Annotated[str, option("topic-prefix", "Before the name of every topic and of the consumer group.")]
+ModelDir = Annotated[Path, option("model", "Folder of the model's artifact.")]
+Size = Annotated[str, option("size", "Window size, such as 1h.")]
+WindowStart = Annotated[str, option("window", "Start of the window, such as 2022-02-14T06:00.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+UntilDone = Annotated[str | None, option("until-done", "End once this run is replayed and all of it is final.")]
+
+
+class ModelKind(StrEnum):
+    """Of `train --model`."""
+
+    default = "default"
+    tutorial = "tutorial"
+
+
+console = Console()
+err = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """Progress for the operator: on stderr, so that stdout stays what was asked for."""
+    err.print(text, style="dim", markup=False, highlight=False)
+
+
+def stopping() -> threading.Event:
+    """Set by SIGTERM and SIGINT: drain and end."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def logging() -> None:
+    """Events with fields on stderr: coloured for people, `key=value` lines elsewhere."""
+    people = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer()
+            if people
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, option("keep", "Leave the embedded stack running at the end.")] = False,
+    file: Files = None,
+    month: Month = None,
+    synthetic: Synthetic = False,
+    speed: Annotated[str, option("speed", "`600x`, `max`, or `auto`: the replay takes 80 s.")] = "auto",
+    scenario: Scenario = None,
+) -> None:
+    """The whole path in two minutes: stack, model, replay with an injected drift, live view, summary."""
+    from demo.plan import Wish
+    from demo.run import run
+
+    wish = Wish(keep, tuple(file or ()), month, synthetic, speed, scenario)
+    run(wish, console)
+
+
+@app.command()
+def train(
+    file: Files = None,
+    month: Month = None,
+    synthetic: Synthetic = False,
+    kind: Kind = "green",
+    volume: Volume = 1.0,
+    seed: Seed = 7,
+    model: Annotated[
+        ModelKind, typer.Option(help="tutorial: its linear model, for comparison.")
+    ] = ModelKind.default,
+    out: Annotated[
+        Path | None, option("out", "Folder of the artifact [default: models/artifacts/<model>].")
+    ] = None,
+) -> None:
+    """Learn trip durations; write model, model card and reference set. Default month: 2022-01."""
+    import pyarrow as pa
+
+    from models import train as learning
+
+    source = _source(file, month, synthetic, kind, volume, seed, default_month="2022-01")
+    say(f"training on {source.name}")
+    made = learning.train(
+        pa.concat_tables(source.tables()),
+        kind=model.value,
+        out=out or MODEL.with_name(model.value),
+        source=source.name,
+        period=source.period,
+    )
+    listing.show_card(console, made.card, out or MODEL.with_name(model.value))
+
+
+@app.command()
+def produce(
+    run: Run,
+    file: Files = None,
+    month: Month = None,
+    synthetic: Synthetic = False,
+    kind: Kind = "green",
+    volume: Volume = 1.0,
+    seed: Seed = 7,
+    speed: Annotated[str, option("speed", "Event time per wall time, such as `600x`; or `max`.")] = "600x",
+    scenario: Scenario = None,
+    partitions: Annotated[
+        int | None, option("partitions", "Of topics that are not there yet [default: 4].")
+    ] = None,
+    topic_prefix: Prefix = "",
+) -> None:
+    """Replay trips onto Kafka in event order. Killed or stopped, it goes on where it was."""
+    from producer import __main__ as stage
+    from producer.pace import parse_speed
+    from producer.settings import Settings
+
+    settings = Settings(
+        run_id=run,
+        source=_source(file, month, synthetic, kind, volume, seed, default_month="2022-02"),
+        kafka=connections.kafka_config(os.environ),
+        speed=parse_speed(speed),
+        scenario=scenario,
+        partitions=partitions,
+        topic_prefix=topic_prefix,
+    )
+    stage.run(settings, stopping())
+
+
+@app.command()
+def consume(
+    until_done: UntilDone = None,
+    model: ModelDir = MODEL,
+    pane: Annotated[str, option("pane", "Smallest window, for new runs.")] = "5m",
+    lateness: Annotated[str, option("lateness", "Allowed lateness of trips, for new runs.")] = "10m",
+    outcome_lateness: Annotated[str, option("outcome-lateness", "Allowed lateness of outcomes.")] = "2h",
+    max_ahead: Annotated[
+        str, option("max-ahead", "A record further ahead of its partition is a dead letter.")
+    ] = "1d",
+    flush_ms: Annotated[int, option("flush-ms", "Write at least so often, wall time.")] = 1_000,
+    flush_rows: Annotated[int, option("flush-rows", "Write after so many records of a partition.")] = 20_000,
+    topic_prefix: Prefix = "",
+) -> None:
+    """Score trips, sort them into windows, commit rows and position together. One per partition at most."""
+    from consumer import __main__ as stage
+    from consumer.settings import Settings
+
+    settings = Settings(
+        kafka=connections.kafka_config(os.environ),
+        database_url=connections.database_url(os.environ),
+        topic_prefix=topic_prefix,
+        until_done=until_done,
+        model=model,
+        pane_ms=duration_ms(pane),
+        lateness_ms=duration_ms(lateness),
+        outcome_lateness_ms=duration_ms(outcome_lateness),
+        max_ahead_ms=duration_ms(max_ahead),
+        flush_ms=flush_ms,
+        flush_rows=flush_rows,
+    )
+    stage.run(settings, stopping())
+
+
+@app.command()
+def monitor(
+    until_done: UntilDone = None,
+    sizes: Annotated[str, option("sizes", "Window sizes, whole numbers of panes.")] = "1h,6h,1d",
+    model: ModelDir = MODEL,
+    idle_timeout: Annotated[
+        str, option("idle-timeout", "A partition silent for so long holds nothing back.")
+    ] = "30s",
+    topic_prefix: Prefix = "",
+) -> None:
+    """Compare every window that closes with the reference and write its figures. Run as many as you like."""
+    from monitor import __main__ as stage
+
+    stage.run(_monitor_settings(model, topic_prefix, until_done, sizes, idle_timeout), stopping())
+
+
+def _monitor_settings(
+    model: Path, prefix: str = "", until_done: str | None = None, sizes: str = "1h", idle_timeout: str = "30s"
+) -> Any:
+    from monitor.settings import Settings
+
+    return Settings(
+        kafka=connections.kafka_config(os.environ),
+        database_url=connections.database_url(os.environ),
+        topic_prefix=prefix,
+        sizes=sizes_ms(sizes, 1_000),
+        until_done=until_done,
+        model=model,
+        idle_timeout_s=duration_ms(idle_timeout) / 1_000,
+    )
+
+
+def _source(
+    file: list[Path] | None,
+    month: str | None,
+    synthetic: bool,
+    kind: str,
+    volume: float,
+    seed: int,
+    default_month: str,
+) -> Any:
+    """The trips that the options name; says where they come from when nothing was named."""
+    from producer.source import choose
+
+    found = choose(
+        files=tuple(file or ()),
+        month=month,
+        synthetic=synthetic,
+        kind=kind,
+        default_month=default_month,
+        seed=seed,
+        volume=volume,
+        progress=listing.download_bar(err),
+    )
+    if found.note:
+        say(found.note)
+    return found
+
+
+@stack_app.command("up")
+def stack_up() -> None:
+    """Start Kafka and Postgres and keep them until `stack down`."""
+    import stack
+
+    addresses = stack.up(say=say)
+    console.print(f"Kafka     {addresses.bootstrap_servers}", highlight=False, soft_wrap=True)
+    console.print(f"Postgres  {addresses.database_url}", highlight=False, soft_wrap=True)
+
+
+@stack_app.command("down")
+def stack_down() -> None:
+    """Stop Kafka and Postgres; their data stay."""
+    import stack
+
+    stopped = stack.down()
+    console.print(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
+
+
+@stack_app.command("status")
+def stack_status(as_json: Json = False) -> None:
+    """Addresses of Kafka and Postgres, and whether they answer. Exit code 1 when one does not."""
+    import stack
+
+    found = stack.status()
+    listing.show(console, found, as_json=as_json)
+    if not all(not server.trouble for server in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def runs(as_json: Json = False) -> None:
+    """All runs, newest first."""
+    from monitor import read
+
+    with _database() as connection:
+        listing.show(console, read.runs(connection), as_json=as_json, empty="no runs yet: `driftline demo`")
+
+
+@app.command()
+def windows(
+    run: Run,
+    size: Annotated[str | None, option("size", "Only this window size, such as 1h.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The windows of a run, newest first."""
+    from monitor import read
+
+    with _database() as connection:
+        found = read.windows(connection, run, None if size is None else duration_ms(size) // 1_000)
+        listing.show(console, found, as_json=as_json, empty=f"no windows of run {run} yet")
+
+
+@app.command()
+def columns(run: Run, size: Size, window: WindowStart, as_json: Json = False) -> None:
+    """Every figure of every column of one window."""
+    from monitor import read
+
+    with _database() as connection:
+        found = read.columns(connection, run, duration_ms(size) // 1_000, moment_ms(window))
+        listing.show(console, found, as_json=as_json, empty="no such window: `driftline windows` lists them")
+
+
+@app.command()
+def recompute(
+    run: Run, size: Size, window: WindowStart, model: ModelDir = MODEL, topic_prefix: Prefix = ""
+) -> None:
+    """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
+
+
+@app.command()
+def report(
+    run: Run,
+    size: Size,
+    window: WindowStart,
+    model: ModelDir = MODEL,
+    out: Annotated[Path | None, option("out", "HTML file [default: below .driftline/reports].")] = None,
+) -> None:
+    """The full Evidently report of one window, as HTML."""
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check Java, Kafka, Postgres, model and topics: what is wrong, what to do. Exit code 1 when something is."""
+    from cli.doctor import findings
+
+    found = list(findings(os.environ, MODEL))
+    listing.show(console, found, as_json=as_json)
+    if not all(check.ok for check in found):
+        raise typer.Exit(1)
+
+
+def _database() -> Any:
+    from monitor.database import connect_now
+
+    return connect_now(connections.database_url(os.environ))
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 something failed (one line says what to do), 2 wrong usage, 130 interrupted."""
+    logging()
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except DriftlineError as error:
+        err.print(f"driftline: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,10 +15,22 @@ SELECT coalesce(sum(r.accepted) FILTER (WHERE r.topic = 'trips'), 0)::bigint    
 FROM driftline.run_progress r WHERE r.run_id = %(run)s;
 
 -- name: trips_tallies
--- Every trip that came, by what became of it.
-SELECT sum(accepted)::bigint AS accepted, sum(late)::bigint AS late, sum(future)::bigint AS future,
-       sum(invalid)::bigint AS invalid, sum(duplicates)::bigint AS duplicates
+-- Every trip that was sent, by its sequence numbers, and what became of it.
+SELECT sum(last_seq + 1)::bigint AS sent, sum(accepted)::bigint AS accepted, sum(late)::bigint AS late,
+       sum(future)::bigint AS future, sum(invalid)::bigint AS invalid, sum(duplicates)::bigint AS duplicates
 FROM driftline.run_progress WHERE run_id = %(run)s AND topic = 'trips';
+
+-- name: injected
+-- What the manifest says was bent.
+SELECT (i->>'starts_at')::bigint AS starts_at_ms, i->>'label' AS label,
+       ARRAY(SELECT jsonb_array_elements_text(i->'columns')) AS columns
+FROM driftline.run, jsonb_array_elements(manifest->'injected') AS i WHERE run_id = %(run)s ORDER BY 1;
+
+-- name: worst_window
+-- The closed window of trips in which most columns drifted; 6 h before the other sizes.
+SELECT size_s, window_start FROM driftline.window_result
+WHERE run_id = %(run)s AND stream = 'trips' AND status = 'final'
+ORDER BY size_s = 21600 DESC, share_drifted DESC NULLS LAST, window_start LIMIT 1;
 
 -- name: windows_by_status
 SELECT size_s, stream, status, count(*)::int AS windows, sum(rows)::bigint AS rows

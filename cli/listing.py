@@ -1,0 +1,89 @@
+"""Lists for people and for programs: a table, or JSON with the same fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+WIDE = 6
+"""Significant digits of a number in a table; JSON has them all."""
+
+
+def show(console: Console, rows: Sequence[Any], *, as_json: bool, empty: str = "nothing") -> None:
+    """rows: frozen structs of one type. A table for people, a JSON array for programs."""
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        return
+    if not rows:
+        console.print(empty, highlight=False)
+        return
+    fields = [f for f in rows[0].__struct_fields__ if any(getattr(row, f) not in (None, "", ()) for row in rows)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for field in fields:
+        number = all(isinstance(getattr(row, field), int | float | None) for row in rows)
+        table.add_column(field, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(getattr(row, field)) for field in fields))
+    console.print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it; nothing for None."""
+    text = _exactly.get(type(value))
+    return text(value) if text else msgspec.json.encode(value).decode()
+
+
+_exactly: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "",
+    bool: lambda value: "yes" if value else "no",
+    int: "{:,}".format,
+    float: f"{{:.{WIDE}g}}".format,
+    datetime: lambda value: f"{value:%Y-%m-%dT%H:%M:%S}".removesuffix(":00"),
+    str: str,
+}
+
+
+def download_bar(console: Console) -> Callable[[int, int | None], None]:
+    """A progress callback (bytes so far, bytes in all or None) that draws a bar, in a terminal only."""
+    bar = Progress(
+        TextColumn("downloading"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    task: list[TaskID] = []
+
+    def report(done: int, total: int | None) -> None:
+        if not task:
+            bar.start()
+            task.append(bar.add_task("download", total=total))
+        bar.update(task[0], completed=done, total=total)
+        if total is not None and done >= total:
+            bar.stop()
+
+    return report
+
+
+def show_card(console: Console, card: Any, folder: Path) -> None:
+    """What was learnt, how far off it is on trips it has not seen, and where it lies."""
+    errors = card.errors
+    console.print(
+        f"{card.kind} model of {card.source}\n"
+        f"{card.rows:,} trips learnt, {card.reference_rows:,} in the reference\n"
+        f"on the last {errors.rows:,} trips, held out: MAE {errors.mae:.2f} min, RMSE {errors.rmse:.2f} min, "
+        f"bias {errors.bias:+.2f} min\n"
+        f"{folder}  {card.hash[:12]}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,126 @@
+"""`driftline demo`: stack, model, replay with an injected drift, live view, summary; about two minutes.
+
+The stages run as child processes, as they would anywhere else; the view only reads what they commit.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import structlog
+from rich.console import Console
+from rich.live import Live
+
+import stack
+from demo import summary
+from demo.children import Children
+from demo.plan import Plan, Wish, plan
+from demo.snapshot import Snapshot, read
+from demo.view import Frame, line, render
+from schemas.connections import STATE, Addresses
+from schemas.durations import moment
+from schemas.sql import migrate
+
+log = structlog.get_logger()
+
+SIZES = "1h,6h,1d"
+SHOWN_S = 21_600
+"""Window size of the live view, seconds."""
+LOOK_S = 0.25
+"""Between two looks at the database."""
+LINE_S = 5.0
+"""Between two lines where there is no terminal."""
+
+
+def run(wish: Wish, out: Console) -> None:
+    """Everything, until the summary. Raises DriftlineError when a stage fails."""
+
+    def say(text: str) -> None:
+        out.print(f"· {text}", style="dim", markup=False, highlight=False)
+
+    began = time.monotonic()
+    name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    with stack.running(say=say) as addresses:
+        chosen = plan(wish, say)
+        with _connected(addresses) as connection, _stages(chosen, addresses, name) as children:
+            say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
+            _watch(connection, children, _first_frame(chosen, name), out)
+            summary.show(connection, name, out, seconds=time.monotonic() - began)
+        if wish.keep:
+            stack.up()
+            out.print("The stack stays up; `driftline stack down` stops it.", highlight=False)
+
+
+@contextmanager
+def _connected(addresses: Addresses) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(addresses.database_url, autocommit=True) as connection:
+        migrate(connection)
+        yield connection
+
+
+@contextmanager
+def _stages(chosen: Plan, addresses: Addresses, name: str) -> Iterator[Children]:
+    """Producer, consumer and monitor, which end by themselves when the run is done; stopped otherwise."""
+    environ = os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": addresses.bootstrap_servers,
+        "DATABASE_URL": addresses.database_url,
+        "DRIFTLINE_MODEL": str(chosen.model),
+    }
+    children = Children(logs=STATE / "logs" / name, environ=environ)
+    try:
+        children.start("monitor", "--until-done", name, "--sizes", SIZES)
+        children.start("consume", "--until-done", name)
+        children.start("produce", "--run", name, *chosen.produce)
+        yield children
+    finally:
+        children.stop()
+
+
+def _first_frame(chosen: Plan, name: str) -> Frame:
+    start, end = chosen.source.period
+    injected = tuple((moment(i.starts_at), moment(i.ends_at), i.label) for i in chosen.injected)
+    return Frame(
+        run=name,
+        source=chosen.source.name,
+        period=(moment(start), moment(end)),
+        injected=injected,
+        size_s=SHOWN_S,
+        rows_per_s=0.0,
+    )
+
+
+def _watch(connection: psycopg.Connection[Any], children: Children, frame: Frame, out: Console) -> None:
+    """Show the run until its stages have ended."""
+    if out.is_terminal:
+        with Live(console=out, auto_refresh=False, transient=False) as live:
+            for snapshot, now in _looks(connection, children, frame, limit=max(4, out.height - 14)):
+                live.update(render(snapshot, now), refresh=True)
+    else:
+        last = -LINE_S
+        for snapshot, now in _looks(connection, children, frame, limit=1):
+            if (at := time.monotonic()) - last >= LINE_S or snapshot.finished:
+                last = at
+                out.print(line(snapshot, now), markup=False, highlight=False, soft_wrap=True)
+
+
+def _looks(
+    connection: psycopg.Connection[Any], children: Children, frame: Frame, limit: int
+) -> Iterator[tuple[Snapshot, Frame]]:
+    """The run every LOOK_S seconds, the last time after all stages have ended. Raises as `Children.check`."""
+    rows, at, rate, ended = 0, time.monotonic(), 0.0, False
+    while not ended:
+        ended = children.done(["produce", "consume", "monitor"])
+        snapshot = read(connection, frame.run, size_s=frame.size_s, limit=limit)
+        now = time.monotonic()
+        total = snapshot.trips + snapshot.outcomes
+        rate = 0.7 * rate + 0.3 * (total - rows) / max(now - at, 1e-3)
+        rows, at = total, now
+        yield snapshot, Frame(**{**vars(frame), "rows_per_s": rate})
+        if not ended:
+            time.sleep(LOOK_S)
