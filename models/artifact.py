@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -154,5 +153,9 @@ def _put(path: Path, contents: Mapping[str, bytes]) -> None:
                 os.fsync(file.fileno())
         if path.exists():
             path.rename(old)
-        made.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
+        try:
+            made.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise

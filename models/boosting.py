@@ -7,6 +7,7 @@ for a trip is then three look-ups, about forty times faster and equal to the tre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +26,14 @@ RATE = 0.12
 _HOURS = 48
 """Half hours of a day. The trees see half hour and weekday apart, so that they can cut through either."""
 
-_COLUMNS = ("half_hour", "weekday", "pace", "duration", "step", "meter")
-_GROUPS = [{0, 1, 4}, {0, 1, 2, 3}, {2, 3, 4, 5}]
+_HALF_HOUR, _WEEKDAY, _PACE, _DURATION, _STEP, _METER = range(6)
+"""Columns of the trees' matrix."""
+
+GROUPS = (
+    {_HALF_HOUR, _WEEKDAY, _STEP},
+    {_HALF_HOUR, _WEEKDAY, _PACE, _DURATION},
+    {_PACE, _DURATION, _STEP, _METER},
+)
 """when × how far, when × where, meter × where × how far."""
 
 
@@ -70,22 +77,34 @@ class Fitted:
         return np.asarray(self.trees.predict(_matrix(slot, place, step, meter))).reshape(grid[0].shape)
 
 
-def fit(trips: Features, minutes: Floats, bounds: tuple[float, float], seed: int) -> Fitted:
-    """Learn from trips whose duration (minutes, within bounds) is known. At least FOLDS rows."""
+def fit(
+    trips: Features,
+    minutes: Floats,
+    bounds: tuple[float, float],
+    seed: int,
+    *,
+    trees: int = TREES,
+    rate: float = RATE,
+    groups: Sequence[set[int]] | None = GROUPS,
+) -> Fitted:
+    """Learn from trips whose duration (minutes, within bounds) is known, shape (rows,), at least FOLDS rows.
+
+    groups: columns of the matrix that a tree's path may use together; None: all of them, which no table can hold.
+    """
     known, others = encode(trips, minutes), cross_fitted(trips, minutes, seed)
     paces, durations = _cuts(others.pace, PACES), _cuts(others.duration, DURATIONS)
     step = _codes(np.arange(HUNDREDTHS), _cuts(trips.distance, STEPS))
     seen = _codes(others.pace, paces) * DURATIONS + _codes(others.duration, durations)
-    trees = HistGradientBoostingRegressor(
-        max_iter=TREES,
+    forest = HistGradientBoostingRegressor(
+        max_iter=trees,
         max_leaf_nodes=LEAVES,
-        learning_rate=RATE,
-        interaction_cst=_GROUPS,
+        learning_rate=rate,
+        interaction_cst=groups,
         early_stopping=False,
         random_state=seed,
     ).fit(_matrix(trips.slot, seen, step[trips.distance], trips.meter), minutes)
     place = _codes(known.pace, paces) * DURATIONS + _codes(known.duration, durations)
-    return Fitted(trees=trees, step=step, place=place, bounds=bounds)
+    return Fitted(trees=forest, step=step, place=place, bounds=bounds)
 
 
 def _cuts(values: NDArray[Any], parts: int) -> NDArray[Any]:
