@@ -19,7 +19,13 @@ log = structlog.get_logger()
 
 Connection = psycopg.Connection[Any]
 
-_REFUSED = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
+_REFUSED = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "invalid ",
+)
 """libpq gives no SQLSTATE for a connection that failed, only this text."""
 
 

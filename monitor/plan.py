@@ -154,7 +154,9 @@ class Plan:
             self.queue.append(self._filling.popleft())
 
     def settled(self, window: Window) -> None:
+        """It is written, so that the frontier may move."""
         self.tries.pop(window.name, None)
+        self._behind = True
 
     def taken(self, window: Window, now: float) -> None:
         """Another monitor is at it: look again soon, in case it dies."""

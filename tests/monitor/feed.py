@@ -1,0 +1,264 @@
+"""Writes what consumers would, straight into the database, and an engine that needs no Evidently."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+
+from monitor.figures import ColumnFigure, WindowFigures
+from monitor.panes import Loaded
+from monitor.settings import Settings
+from monitor.watch import watch
+from schemas.chunk import PREDICTION, encode, layout
+from schemas.definition import Stream
+from schemas.durations import moment
+from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+
+T0 = 1_643_673_600_000  # 2022-02-01
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+PANE = 5 * MINUTE
+LATENESS = {"trips": 10 * MINUTE, "outcomes": 2 * HOUR}
+MODEL = "a" * 64
+
+
+def rows_at(stream: Stream, times: Sequence[int], offsets: Sequence[int], partition: int) -> pa.RecordBatch:
+    """Rows in chunk layout; every value depends on partition and offset alone."""
+    random = [np.random.default_rng([partition, offset]) for offset in offsets]
+    columns: dict[str, Any] = {
+        "offset": list(offsets),
+        stream.id: [f"{time}-{partition}" for time in times],
+        stream.time: list(times),
+    }
+    for number, kept in enumerate(stream.kept):
+        draws = [r.random() + number for r in random]
+        if kept.type == "str":
+            columns[kept.name] = ["N" if draw % 1 < 0.9 else None for draw in draws]
+        elif kept.type == "int":
+            columns[kept.name] = [1 + int(10 * draw) % 9 for draw in draws]
+        else:
+            columns[kept.name] = [10 * draw for draw in draws]
+    if stream.label is None:
+        columns[PREDICTION] = [20 * r.random() for r in random]
+    return pa.RecordBatch.from_pydict(columns, schema=layout(stream))
+
+
+def in_pane_order(batch: pa.RecordBatch, stream: Stream) -> tuple[pa.RecordBatch, list[tuple[int, int, int]]]:
+    """Sorted by (pane, offset), and (pane start, first row, rows) of each pane."""
+    panes = batch[stream.time].to_numpy() // PANE * PANE
+    order = np.lexsort((batch["offset"].to_numpy(), panes))
+    starts, firsts, counts = np.unique(panes[order], return_index=True, return_counts=True)
+    index = list(zip(starts.tolist(), firsts.tolist(), counts.tolist(), strict=True))
+    return batch.take(pa.array(order)), index
+
+
+@dataclass
+class Feed:
+    """One run in the partitions of both topics. Each call is one consumer's flush: one transaction, notified."""
+
+    url: str
+    run: str = "r"
+    partitions: int = 2
+    model: str | None = MODEL
+    offsets: dict[tuple[str, int], int] = field(default_factory=dict)
+    m: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.connection = psycopg.connect(self.url, autocommit=True)
+        with self.connection.transaction():
+            self.connection.execute(
+                "INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                (self.run, PANE, LATENESS["trips"], LATENESS["outcomes"], DAY, self.model),
+            )
+            for stream in STREAMS:
+                for partition in range(self.partitions):
+                    self.connection.execute(
+                        "INSERT INTO driftline.partition_progress (topic, partition, next_offset, owner, beat_at)"
+                        " VALUES (%s, %s, 0, 'c', clock_timestamp()) ON CONFLICT DO NOTHING",
+                        (stream.topic, partition),
+                    )
+
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def flush(self, stream: Stream, partition: int, times: Sequence[int] = (), *, mark: int | None = None) -> None:
+        """Rows at these event times, then a heartbeat at `mark`."""
+        at = self.offsets.get((stream.topic, partition), 0)
+        offsets = range(at, at + len(times))
+        self.offsets[stream.topic, partition] = at + len(times) + (mark is not None)
+        known = [t for t in (self.m.get((stream.topic, partition)), mark, *times) if t is not None]
+        self.m[stream.topic, partition] = max(known)
+        with self.connection.transaction():
+            if times:
+                self._chunk(stream, partition, rows_at(stream, times, offsets, partition))
+            self._progress(stream, partition, finished=False)
+
+    def finish(self) -> None:
+        """The final heartbeat, everywhere."""
+        for stream in STREAMS:
+            for partition in range(self.partitions):
+                self.m.setdefault((stream.topic, partition), T0)
+                self.offsets[stream.topic, partition] = self.offsets.get((stream.topic, partition), 0) + 1
+                with self.connection.transaction():
+                    self._progress(stream, partition, finished=True)
+
+    def mark(self, at: int, streams: Sequence[Stream] = STREAMS) -> None:
+        for stream in streams:
+            for partition in range(self.partitions):
+                self.flush(stream, partition, mark=at)
+
+    def beat(self, partition: int, *, caught_up_s: float | None, stream: Stream = TRIPS, beat_s: float = 0) -> None:
+        """The owner's sign of life; caught_up_s: for how long nothing has come."""
+        self.connection.execute(
+            "UPDATE driftline.partition_progress SET log_end = next_offset,"
+            " beat_at = clock_timestamp() - %s * interval '1 second',"
+            " caught_up_since = clock_timestamp() - %s * interval '1 second' WHERE (topic, partition) = (%s, %s)",
+            (beat_s, caught_up_s, stream.topic, partition),
+        )
+
+    def _chunk(self, stream: Stream, partition: int, batch: pa.RecordBatch) -> None:
+        ordered, panes = in_pane_order(batch, stream)
+        first, last = batch["offset"][0].as_py(), batch["offset"][-1].as_py()
+        key = (self.run, stream.topic, partition, first)
+        self.connection.execute(
+            "INSERT INTO driftline.chunk VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (*key, last, batch.num_rows, encode(ordered)),
+        )
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO driftline.pane (run_id, topic, partition, first_offset, pane_start, first_row, rows)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                [(*key, moment(start), row, rows) for start, row, rows in panes],
+            )
+
+    def _progress(self, stream: Stream, partition: int, *, finished: bool) -> None:
+        place = (stream.topic, partition)
+        self.connection.execute(
+            "UPDATE driftline.partition_progress SET next_offset = %s, log_end = greatest(log_end, %s),"
+            " caught_up_since = NULL, beat_at = clock_timestamp() WHERE (topic, partition) = (%s, %s)",
+            (self.offsets[place], self.offsets[place], *place),
+        )
+        self.connection.execute(
+            "INSERT INTO driftline.run_progress"
+            " (run_id, topic, partition, max_event_time_ms, finished, first_offset, moved_at)"
+            " VALUES (%s, %s, %s, %s, %s, 0, clock_timestamp())"
+            " ON CONFLICT (run_id, topic, partition) DO UPDATE SET moved_at = excluded.moved_at,"
+            " max_event_time_ms = excluded.max_event_time_ms, finished = excluded.finished",
+            (self.run, *place, self.m[place], finished),
+        )
+        self.connection.execute("SELECT pg_notify('driftline_progress', %s)", (self.run,))
+
+
+class StubEngine:
+    """Sums in row order, so that another order shows in the last bits. break_on: raises for windows it holds of."""
+
+    model = MODEL
+
+    def __init__(self, break_on: Callable[[pa.Table], bool] = lambda _: False, min_rows: int = 1) -> None:
+        self.break_on = break_on
+        self.min_rows = min_rows
+        self.computed: list[tuple[str, int]] = []
+
+    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+        self.computed.append((stream.topic, rows.table.num_rows))
+        if self.break_on(rows.table):
+            raise ZeroDivisionError("broken on purpose")
+        numbers = [name for name in stream.numbers if name in rows.table.column_names]
+        columns = tuple(ColumnFigure(name, "drift", "sum", in_order(rows.table[name])) for name in numbers)
+        return WindowFigures(
+            columns_tested=len(columns),
+            columns=columns,
+            sampled=rows.table.num_rows,
+            sufficient=rows.table.num_rows >= self.min_rows,
+            prediction_drift=in_order(rows.table[PREDICTION]) if joined is None else None,
+            label_coverage=None if joined is None else rows.table.num_rows / max(joined.table.num_rows, 1),
+        )
+
+
+def in_order(column: pa.ChunkedArray) -> float:
+    total = 0.0
+    for value in column.to_pylist():
+        total = total * 0.9 + float(value or 0)
+    return total
+
+
+def settings(url: str, **changes: Any) -> Settings:
+    defaults: dict[str, Any] = {"sizes": (HOUR,), "until_done": "r", "poll_s": 0.2, "open_every_s": 0.05}
+    return Settings(database_url=url, **(defaults | changes))
+
+
+class Running:
+    """A monitor in a thread. Leaving the block stops it and raises what it raised."""
+
+    def __init__(self, settings: Settings, engine: StubEngine) -> None:
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(settings, engine), daemon=True)
+
+    def _run(self, settings: Settings, engine: StubEngine) -> None:
+        try:
+            watch(settings, self._stop, engine)
+        except BaseException as error:
+            self._error = error
+
+    def __enter__(self) -> Running:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self.join()
+
+    def join(self) -> None:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        if self._error:
+            error, self._error = self._error, None
+            raise error
+
+
+def monitor(url: str, engine: StubEngine | None = None, **changes: Any) -> StubEngine:
+    """Run a monitor until the run is done."""
+    engine = engine or StubEngine()
+    running = Running(settings(url, **changes), engine)
+    running._thread.start()
+    running.join()
+    return engine
+
+
+RESULT = (
+    "run_id, stream, size_s, window_start, status, rows, sampled, columns_tested, prediction_drift, label_coverage,"
+    " offsets, joined_rows, joined_offsets"
+)
+
+
+def results(connection: psycopg.Connection[Any], *, more: str = "") -> list[Any]:
+    """Everything that must not depend on clocks, crashes or company."""
+    windows = connection.execute(
+        f"SELECT {RESULT}{more} FROM driftline.window_result ORDER BY stream, size_s, window_start"
+    ).fetchall()
+    columns = connection.execute(
+        "SELECT * FROM driftline.column_metric ORDER BY stream, size_s, window_start, column_name, metric"
+    ).fetchall()
+    return [*windows, *columns]
+
+
+def status_of(connection: psycopg.Connection[Any], start: int, stream: Stream = TRIPS) -> Any:
+    """(status, rows, revision) of an hour, None where it has no result."""
+    return connection.execute(
+        "SELECT status, rows, revision FROM driftline.window_result"
+        " WHERE (stream, window_start, size_s) = (%s, %s, 3600)",
+        (stream.topic, moment(start)),
+    ).fetchone()
+
+
+__all__ = [name for name in globals() if not name.startswith("_")] + ["OUTCOMES"]
