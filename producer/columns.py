@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _TIME = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}"
+_FORMAT = "%Y-%m-%d %H:%M:%S"
 _EXACT = float(2**53)
 """Whole numbers beyond are not told apart by a float."""
 
@@ -52,9 +53,7 @@ def times(column: pa.Array) -> pa.Array:
     """
     column = _plain(column)
     if pa.types.is_string(column.type):
-        stamp = pc.replace_substring(pc.utf8_slice_codeunits(column, 0, 19), "T", " ")
-        readable = pc.if_else(pc.match_substring_regex(column, _TIME), stamp, None)
-        column = pc.strptime(readable, format="%Y-%m-%d %H:%M:%S", unit="ms", error_is_null=True)
+        column = _stamps(pc.if_else(pc.match_substring_regex(column, _TIME), column, None))
     elif pa.types.is_timestamp(column.type) and column.type.tz is not None:
         column = pc.local_timestamp(column)
     elif not (pa.types.is_temporal(column.type) or pa.types.is_null(column.type)):
@@ -71,6 +70,13 @@ def missing(column: pa.Array) -> int:
     column = _plain(column)
     nans = pc.sum(pc.is_nan(column)).as_py() if pa.types.is_floating(column.type) else 0
     return int(column.null_count + (nans or 0))
+
+
+def _stamps(texts: pa.Array) -> pa.Array:
+    """`2022-02-01 00:20:21`, also with a T and with what follows the seconds; 31 February is null."""
+    texts = pc.replace_substring(pc.utf8_slice_codeunits(texts, 0, 19), "T", " ")
+    stamps = pc.strptime(texts, format=_FORMAT, unit="s", error_is_null=True)
+    return pc.if_else(pc.equal(pc.strftime(stamps, _FORMAT), texts), stamps, None)
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from producer.plan import Lane, Plan, Position
+from producer.replay import Stretch, replay
+from schemas.errors import RunConflict
+from schemas.records import decoder
+from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from tests.producer.trips import DAY, HOUR, MINUTE, START, Times, plainly, plan, tables
+
+PERIOD = (START, START + 2 * HOUR)
+
+# Quarter minutes give ties; times reach out of the period on both sides, and some trips end before they begin.
+_pickups = st.integers(-40, 520).map(lambda quarter: START + quarter * 15_000)
+_lengths = st.one_of(st.none(), st.integers(-8, 60).map(lambda q: q * 15_000), st.just(9 * DAY))
+_times = st.lists(st.tuples(_pickups, _lengths), max_size=40).map(
+    lambda trips: sorted(
+        ((pickup, None if length is None else pickup + length) for pickup, length in trips), key=lambda t: t[0]
+    )
+)
+_plans = st.builds(
+    lambda partitions, chunk, mark: plan(PERIOD, partitions, chunk=chunk, mark_ms=mark),
+    st.integers(1, 3),
+    st.integers(1, 9),
+    st.sampled_from([5 * MINUTE, 10 * MINUTE, 7 * MINUTE + 1]),
+)
+
+
+def sent(
+    plan: Plan, times: Times, cut: int = 7, positions: Mapping[Lane, Position] | None = None
+) -> dict[Lane, list[bytes]]:
+    return values(s for stretches in replay(plan, tables(times, cut), positions or {}) for s in stretches)
+
+
+def values(stretches: Iterable[Stretch]) -> dict[Lane, list[bytes]]:
+    lanes: dict[Lane, list[bytes]] = defaultdict(list)
+    for stretch in stretches:
+        lanes[stretch.lane] += stretch.values
+    return dict(lanes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_plans, _times, st.integers(1, 50))
+@example(plan(PERIOD), [], 1)
+def test_the_sequence_is_what_the_rules_say_however_the_trips_are_cut(plan: Plan, times: Times, cut: int) -> None:
+    assert sent(plan, times, cut) == plainly(plan, times)
+
+
+@settings(max_examples=40, deadline=None)
+@given(_plans, _times, st.data())
+def test_resuming_from_any_cut_of_each_lane_sends_exactly_what_is_missing(
+    plan: Plan, times: Times, data: st.DataObject
+) -> None:
+    whole = plainly(plan, times)
+    cuts = {lane: data.draw(st.integers(0, len(records)), str(lane)) for lane, records in whole.items()}
+    rest = sent(plan, times, 11, positions_after(plan, whole, cuts))
+    assert {lane: whole[lane][: cuts[lane]] + rest.get(lane, []) for lane in whole} == whole
+
+
+@settings(max_examples=20, deadline=None)
+@given(_plans, _times, st.data())
+def test_a_beat_as_the_last_record_says_the_same_as_the_record_before_it(
+    plan: Plan, times: Times, data: st.DataObject
+) -> None:
+    for stretches in replay(plan, tables(times, 7), {}):
+        for stretch in stretches:
+            at = data.draw(st.integers(0, len(stretch.values) - 1))
+            stream = next(s for s in STREAMS if s.topic == stretch.lane.topic)
+            stand = Position(int(stretch.seqs[at]), int(stretch.marks[at]))
+            beat = json.loads(plan.heartbeat(stand.seq, stand.mark))
+            if not stretch.final:
+                assert plan.position(stream, json.loads(stretch.values[at])) == stand
+                assert plan.position(stream, beat) == stand
+
+
+def positions_after(
+    plan: Plan, whole: Mapping[Lane, list[bytes]], cuts: Mapping[Lane, int]
+) -> dict[Lane, Position]:
+    streams = {stream.topic: stream for stream in STREAMS}
+    return {
+        lane: plan.position(streams[lane.topic], json.loads(records[cuts[lane] - 1]))
+        for lane, records in whole.items()
+        if cuts[lane]
+    }
+
+
+@given(_times)
+@settings(max_examples=20, deadline=None)
+def test_clocks_never_go_back_within_a_lane_nor_from_one_list_to_the_next(times: Times) -> None:
+    reached = START
+    for stretches in replay(plan(PERIOD, chunk=3), tables(times, 5), {}):
+        for stretch in stretches:
+            assert reached <= stretch.clocks[0]
+            assert (stretch.clocks[1:] >= stretch.clocks[:-1]).all()
+        reached = max([reached, *(int(stretch.clocks[-1]) for stretch in stretches)])
+
+
+def test_the_start_of_the_first_lane_goes_out_alone_with_the_manifest() -> None:
+    here = plan(PERIOD)
+    first, others, *_ = replay(here, tables([(START, START)], 1), {})
+    assert [stretch.lane for stretch in first] == [Lane("trips", 0)]
+    assert decoder(TRIPS).decode(first[0].values[0]).manifest == here.manifest
+    assert [s.lane for s in others] == [Lane("trips", 1), Lane("outcomes", 0), Lane("outcomes", 1)]
+
+
+def test_every_record_passes_the_consumers_decoder() -> None:
+    times = [(START + i * MINUTE, START + i * MINUTE + 600_000) for i in range(50)]
+    for lane, records in sent(plan(PERIOD), times).items():
+        for record in records:
+            decoder(TRIPS if lane.topic == "trips" else OUTCOMES).decode(record)
+
+
+def test_an_outcome_goes_to_the_partition_of_its_trip() -> None:
+    lanes = sent(plan(PERIOD), [(START + i, START + i + 600_000) for i in range(40)])
+    of = {t: {json.loads(v).get("trip_id") for v in lanes[Lane(t, 0)]} for t in ("trips", "outcomes")}
+    assert of["trips"] == of["outcomes"] != {None}
+
+
+def test_a_trip_without_drop_off_has_no_outcome() -> None:
+    lanes = sent(plan(PERIOD, 1), [(START, None), (START + 1, START + 2)])
+    assert [json.loads(v)["trip_id"] for v in lanes[Lane("outcomes", 0)] if b'"outcome"' in v] == ["t-0001"]
+
+
+def test_stray_years_come_first_and_last_and_keep_the_marks_within_the_period() -> None:
+    times = [(0, 60_000), (START + HOUR, START + HOUR + 1), (START + 20 * 365 * DAY, START + 20 * 365 * DAY + 1)]
+    lane = [json.loads(v) for v in sent(plan(PERIOD, 1), times)[Lane("trips", 0)]]
+    assert [r["pickup_at"] for r in lane if r["kind"] == "trip"] == [pickup for pickup, _ in times]
+    assert lane[1]["pickup_at"] == 0
+    assert [r["at"] for r in lane if r["kind"] == "heartbeat"] == [
+        START + minutes * MINUTE for minutes in range(0, 120, 10)
+    ] + [START + 2 * HOUR - 1]
+
+
+def test_a_source_that_gives_less_than_was_sent_is_refused() -> None:
+    here = plan(PERIOD, 1)
+    stand = {Lane("trips", 0): Position(5, START)}
+    with pytest.raises(RunConflict, match="trips/0 has 6 records of this run, the source gives 1"):
+        sent(here, [(START, START)], 1, stand)
+
+
+def test_a_finished_lane_gets_nothing_more() -> None:
+    here, times = plan(PERIOD), [(START + i, START + i + 600_000) for i in range(40)]
+    whole = plainly(here, times)
+    done = positions_after(here, whole, {lane: len(records) for lane, records in whole.items()})
+    assert all(position.finished for position in done.values())
+    assert sent(here, times, 7, done) == {}

@@ -1,0 +1,103 @@
+"""Trips for the producer's tests, and its sequence said once more in plain Python."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from producer.canonical import SCHEMA
+from producer.plan import Lane, Plan
+from schemas.records import Heartbeat, Manifest, encode_heartbeat
+from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.topics import partition_of
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+START = 1_643_673_600_000
+"""2022-02-01."""
+
+FIELDS: dict[str, Any] = {
+    "VendorID": 2,
+    "store_and_fwd_flag": "N",
+    "RatecodeID": 1,
+    "PULocationID": 43,
+    "DOLocationID": 238,
+    "passenger_count": 1,
+    "trip_distance": 1.16,
+    "fare_amount": 5.5,
+    "extra": 0.5,
+    "mta_tax": 0.5,
+    "tip_amount": 1.02,
+    "tolls_amount": 0.0,
+    "improvement_surcharge": 0.3,
+    "total_amount": 7.82,
+    "payment_type": 1,
+    "trip_type": 1,
+    "congestion_surcharge": 0.0,
+}
+
+Times = Sequence[tuple[int, int | None]]
+"""(pickup, drop-off or None) of each trip, ms since the epoch."""
+
+
+def table(times: Times, first: int = 0, **fields: Any) -> pa.Table:
+    """Canonical trips with these times, all other fields the same."""
+    rows = [
+        {**FIELDS, **fields, "trip_id": f"t-{number:04d}", "pickup_at": pickup, "dropoff_at": dropoff}
+        for number, (pickup, dropoff) in enumerate(times, first)
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def tables(times: Times, cut: int) -> list[pa.Table]:
+    """The same trips in tables of `cut` rows."""
+    return [table(times[at : at + cut], first=at) for at in range(0, len(times), cut)]
+
+
+def plan(period: tuple[int, int], partitions: int = 2, **options: int) -> Plan:
+    return Plan("run-1", Manifest(source="test", period=period, partitions=partitions), partitions, **options)
+
+
+def plainly(plan: Plan, times: Times) -> dict[Lane, list[bytes]]:
+    """What each lane must hold, one record after the other: start, data and marks, final."""
+    low, high = plan.manifest.period
+    events: dict[str, list[tuple[int, dict[str, Any]]]] = {TRIPS.topic: [], OUTCOMES.topic: []}
+    for row in table(times).to_pylist():
+        pickup, dropoff = row["pickup_at"], row["dropoff_at"]
+        trip = {k: row[k] for k in ("trip_id", "pickup_at", *(f.name for f in TRIPS.fields))}
+        events["trips"].append((min(max(pickup, low), high - 1), trip))
+        if dropoff is not None:
+            outcome = {"trip_id": row["trip_id"], "pickup_at": pickup, "dropoff_at": dropoff}
+            outcome["duration_min"] = (dropoff - pickup) / MINUTE
+            events["outcomes"].append((min(max(pickup, dropoff, low), high - 1), outcome))
+    last = max((clock for happened in events.values() for clock, _ in happened), default=low)
+    grid = range((low // plan.mark_ms + 1) * plan.mark_ms, last + 1, plan.mark_ms)
+    lanes: dict[Lane, list[bytes]] = defaultdict(list)
+    for stream in STREAMS:
+        happened = sorted(events[stream.topic], key=lambda pair: pair[0])
+        for p in range(plan.partitions):
+            mine = [(c, r) for c, r in happened if partition_of(r["trip_id"].encode(), plan.partitions) == p]
+            lane, seq = lanes[Lane(stream.topic, p)], -1
+            lane.append(_beat(plan, -1, low, manifest=plan.manifest))
+            for clock, _, record in sorted(
+                [(c, 1, r) for c, r in mine] + [(g, 0, {}) for g in grid], key=lambda e: e[:2]
+            ):
+                if record:
+                    seq += 1
+                    head = {"kind": stream.kind, "run_id": plan.run_id, "seq": seq}
+                    lane.append(compact({**head, **{k: v for k, v in record.items() if v is not None}}))
+                else:
+                    lane.append(_beat(plan, seq, clock))
+            lane.append(_beat(plan, seq, last, final=True))
+    return dict(lanes)
+
+
+def compact(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def _beat(plan: Plan, seq: int, at: int, **more: Any) -> bytes:
+    return encode_heartbeat(Heartbeat(run_id=plan.run_id, seq=seq, at=at, **more))
