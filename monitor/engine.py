@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import pyarrow as pa
+
 from monitor.figures import DRIFT, ColumnFigure, WindowFigures
 from monitor.panes import Loaded
+from monitor.snapshot import Run
 from schemas.definition import Stream
+from schemas.errors import ModelUnusable
 
 
 class Engine(Protocol):
@@ -15,8 +19,11 @@ class Engine(Protocol):
     @property
     def model(self) -> str: ...
 
+    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+        """Of very many rows those that `figures` would take; sampling parts first changes nothing."""
+
     def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
-        """joined: the rows of the stream that holds the predictions, where `stream` holds labels."""
+        """joined: id and prediction of each row of the stream that holds them, where `stream` holds labels."""
 
 
 def failed(stream: Stream, reason: str) -> WindowFigures:
@@ -26,3 +33,15 @@ def failed(stream: Stream, reason: str) -> WindowFigures:
         columns=tuple(ColumnFigure(name, DRIFT, status="failed", reason=reason) for name in columns),
         sufficient=True,
     )
+
+
+def check_model(run: Run, model: str) -> None:
+    """Raises ModelUnusable where the run was scored by another model than the one with this hash.
+
+    A run without a model brought its predictions along: the reference is whatever the operator has named.
+    """
+    if run.model not in (None, model):
+        raise ModelUnusable(
+            f"run {run.run_id} was scored by model {str(run.model)[:12]}, the loaded one is {model[:12]}",
+            "name the directory of the run's model with --model",
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from models import artifact
 from monitor import drift
 from monitor.figures import WindowFigures
@@ -17,12 +19,18 @@ class DriftEngine:
 
     def __init__(self, settings: Settings) -> None:
         """Loads the model and prepares its reference: seconds. Raises ModelUnusable, UsageError."""
-        model = artifact.load(settings.model)
-        self.model: str = model.hash
-        self._config = settings.metrics
-        self._reference = Reference.prepare(model.reference(), TRIPS, OUTCOMES, settings.metrics)
+        self.scorer = artifact.load(settings.model)
+        self.config = settings.metrics
+        self.reference = Reference.prepare(self.scorer.reference(), TRIPS, OUTCOMES, settings.metrics)
+
+    @property
+    def model(self) -> str:
+        return self.scorer.hash
+
+    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+        return drift.sample(rows, stream.id, self.config.max_rows)
 
     def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         if joined is None:
-            return drift.trip_figures(rows.table, self._reference, self._config)
-        return drift.outcome_figures(rows.table, joined.table, self._reference, self._config)
+            return drift.trip_figures(rows.table, self.reference, self.config)
+        return drift.outcome_figures(rows.table, joined.table, self.reference, self.config)

@@ -6,7 +6,7 @@ The order is (partition, offset): how a consumer cut its flushes must not change
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -18,6 +18,14 @@ from schemas.definition import Stream
 
 FETCH = 64
 """Chunks asked for at a time: what is in flight stays small, whatever the window."""
+
+REDUCE_FROM = 500_000
+"""Rows of a window that are held before it is made smaller."""
+
+_PARTITION = "partition"
+
+Reduce = Callable[[pa.Table], pa.Table]
+"""Makes a large table smaller, row by row: reducing the parts first must not change what is left in the end."""
 
 Place = tuple[str, str, int, int, str]
 """Run, topic, partition, first offset, version: what a place holds never changes."""
@@ -51,11 +59,23 @@ class ChunkCache:
             self._bytes -= self._chunks.popitem(last=False)[1].nbytes
 
 
-def load(snapshot: Snapshot, window: Window, cache: ChunkCache) -> Loaded:
-    """The rows of a window. Raises ValueError for a chunk that is missing or cannot be read."""
+def load(
+    snapshot: Snapshot,
+    window: Window,
+    cache: ChunkCache,
+    columns: Sequence[str] | None = None,
+    reduce: Reduce | None = None,
+) -> Loaded:
+    """The rows of a window. Raises ValueError for a chunk that is missing or cannot be read.
+
+    columns: only these; reduce: makes a large table smaller. Either bounds the memory that a large window takes.
+    """
     index = snapshot.index(window)
-    parts = (index[at : at + FETCH] for at in range(0, len(index), FETCH))
-    return canonical(window.stream, [piece for part in parts for piece in _pieces(snapshot, window, part, cache)])
+    gathered = Gathered(window.stream, columns, reduce)
+    for at in range(0, len(index), FETCH):
+        for partition, rows in _pieces(snapshot, window, index[at : at + FETCH], cache):
+            gathered.add(partition, rows)
+    return gathered.loaded()
 
 
 def unread(snapshot: Snapshot, window: Window) -> Loaded:
@@ -63,25 +83,35 @@ def unread(snapshot: Snapshot, window: Window) -> Loaded:
     return Loaded(layout(window.stream).empty_table(), snapshot.chunk_ranges(window))
 
 
-def canonical(stream: Stream, pieces: Sequence[tuple[int, pa.RecordBatch]]) -> Loaded:
-    """Pieces of partitions, in any order and cut anywhere, as one table sorted by (partition, offset)."""
-    table = pa.Table.from_batches([rows for _, rows in pieces], schema=layout(stream))
-    numbers, lengths = (
-        np.array([(number, rows.num_rows) for number, rows in pieces], dtype=np.int64).reshape(-1, 2).T
-    )
-    partitions = np.repeat(numbers, lengths)
-    offsets = table[OFFSET].to_numpy()
-    order = np.lexsort((offsets, partitions))
-    return Loaded(table.take(pa.array(order)).combine_chunks(), _ranges(partitions[order], offsets[order]))
+class Gathered:
+    """Rows that come in any order, cut anywhere; they leave in canonical order."""
 
+    def __init__(self, stream: Stream, columns: Sequence[str] | None = None, reduce: Reduce | None = None) -> None:
+        self._columns = layout(stream).names if columns is None else [OFFSET, *columns]
+        self._reduce = reduce
+        empty = layout(stream).empty_table().select(self._columns)
+        self._tables = [empty.append_column(_PARTITION, pa.array([], pa.int32()))]
+        self._ranges: dict[int, tuple[int, int]] = {}
+        self._rows, self._limit = 0, REDUCE_FROM
 
-def _ranges(partitions: np.ndarray, offsets: np.ndarray) -> Ranges:
-    numbers, firsts = np.unique(partitions, return_index=True)
-    lasts = [*firsts[1:], len(partitions)]
-    return {
-        str(number): (int(offsets[first]), int(offsets[last - 1]))
-        for number, first, last in zip(numbers, firsts, lasts, strict=True)
-    }
+    def add(self, partition: int, rows: pa.RecordBatch) -> None:
+        """rows: of one partition, one at least."""
+        offsets = rows.column(OFFSET).to_numpy()
+        first, last = self._ranges.get(partition, (offsets[0], offsets[0]))
+        self._ranges[partition] = int(min(first, offsets.min())), int(max(last, offsets.max()))
+        numbers = pa.array(np.full(len(offsets), partition, np.int32))
+        self._tables.append(pa.table(rows.select(self._columns)).append_column(_PARTITION, numbers))
+        self._rows += len(offsets)
+        if self._reduce is not None and self._rows > self._limit:
+            self._tables = [self._reduce(pa.concat_tables(self._tables))]
+            self._rows = self._tables[0].num_rows
+            self._limit = max(2 * self._rows, REDUCE_FROM)
+
+    def loaded(self) -> Loaded:
+        table = pa.concat_tables(self._tables)
+        order = np.lexsort((table[OFFSET].to_numpy(), table[_PARTITION].to_numpy()))
+        ranges = {str(partition): ends for partition, ends in sorted(self._ranges.items())}
+        return Loaded(table.drop_columns([_PARTITION]).take(pa.array(order)).combine_chunks(), ranges)
 
 
 def _pieces(

@@ -83,6 +83,27 @@ JOIN driftline.pane p USING (run_id, topic, partition, first_offset)
 WHERE p.run_id = %(run_id)s AND p.topic = %(stream)s AND p.pane_start >= %(from)s AND p.pane_start < %(to)s
 GROUP BY c.partition;
 
+-- name: stored
+SELECT rows, offsets, joined_rows, joined_offsets,
+       columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
+       mae, rmse, bias, r2, target_drift, label_coverage, sampled
+FROM driftline.window_result
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
+  AND segment = '';
+
+-- name: stored_columns
+SELECT column_name, metric, method, value, threshold, severity, status, reason
+FROM driftline.column_metric
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
+  AND segment = '';
+
+-- name: dead
+-- Dead letters in stretches of the log, of whatever run.
+SELECT d.partition, d.kafka_offset
+FROM unnest(%(partitions)s::int[], %(firsts)s::bigint[], %(lasts)s::bigint[]) AS r (partition, first, last)
+JOIN driftline.dead_letter d ON d.topic = %(stream)s AND d.partition = r.partition
+  AND d.kafka_offset BETWEEN r.first AND r.last;
+
 -- name: claim
 -- Until the transaction ends, by commit or by death: no other monitor computes this window.
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(name)s, 7595448453092895091));

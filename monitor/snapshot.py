@@ -11,14 +11,20 @@ from typing import Any
 import msgspec
 
 from monitor.database import Connection, snapshots
+from monitor.figures import ColumnFigure, WindowFigures
 from monitor.readiness import END, NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
 from schemas.definition import Stream
 from schemas.durations import moment
+from schemas.errors import UsageError
 from schemas.records import MAX_TIME
 from schemas.sql import queries
 from schemas.taxi import STREAMS, TRIPS
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
+SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns", "sufficient"))
+"""The figures of a window that are columns of `window_result`."""
+
+COLUMN_FIELDS = ColumnFigure.__struct_fields__
 TOPICS = [stream.topic for stream in STREAMS]
 Ranges = Mapping[str, tuple[int, int]]
 """Partition → its first and last offset, both inclusive."""
@@ -78,6 +84,17 @@ class Slice(msgspec.Struct, frozen=True):
     version: str
 
 
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A result as it stands. figures: by column of `window_result`; columns: by column and metric."""
+
+    rows: int
+    offsets: Ranges
+    joined_rows: int
+    joined_offsets: Ranges
+    figures: Mapping[str, Any]
+    columns: Mapping[tuple[str, str], Mapping[str, Any]]
+
+
 class Progress(msgspec.Struct, frozen=True):
     """How far a run has come in each stream, when (wall time) it last moved there, and how much was read in all."""
 
@@ -112,6 +129,12 @@ class Snapshot:
 
     def run(self, run_id: str) -> Run | None:
         return next((_run(row) for row in self._rows("run", run_id=run_id)), None)
+
+    def known(self, run_id: str) -> Run:
+        """Raises UsageError for a run that nobody has met."""
+        if (run := self.run(run_id)) is None:
+            raise UsageError(f"there is no run {run_id}", "`driftline runs` lists them")
+        return run
 
     def frontiers(self, run_id: str) -> dict[tuple[str, int], int]:
         """(stream, size) → frontier, where one was written."""
@@ -180,6 +203,28 @@ class Snapshot:
     def chunk_ranges(self, window: Window) -> Ranges:
         """Offsets that the window's chunks cover: known even where a chunk cannot be read."""
         return {str(p): (first, last) for p, first, last in self._rows("chunk_ranges", **_span(window))}
+
+    def stored(self, window: Window) -> Stored | None:
+        """The result of a window, None where it has none."""
+        found = self._rows("stored", **window.key)
+        if not found:
+            return None
+        rows, offsets, joined_rows, joined_offsets, *figures = found[0]
+        columns = [dict(zip(COLUMN_FIELDS, row, strict=True)) for row in self._rows("stored_columns", **window.key)]
+        return Stored(
+            rows=rows,
+            offsets={number: (first, last) for number, (first, last) in offsets.items()},
+            joined_rows=joined_rows,
+            joined_offsets={number: (first, last) for number, (first, last) in joined_offsets.items()},
+            figures=dict(zip(SCALARS, figures, strict=True)),
+            columns={(column["column"], column["metric"]): column for column in columns},
+        )
+
+    def dead(self, stream: str, ranges: Ranges) -> set[tuple[int, int]]:
+        """(partition, offset) of the dead letters in these ranges."""
+        firsts, lasts = ([ends[i] for ends in ranges.values()] for i in (0, 1))
+        where = {"stream": stream, "partitions": [*map(int, ranges)], "firsts": firsts, "lasts": lasts}
+        return set(self._rows("dead", **where))
 
     def behind(self, run_id: str, stream: str, size: int) -> int | None:
         """The earliest window whose result lacks rows; None where every row is accounted for."""

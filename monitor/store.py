@@ -16,13 +16,11 @@ from psycopg.types.json import Jsonb
 from monitor.database import Connection, connect, snapshots
 from monitor.figures import ColumnFigure, WindowFigures
 from monitor.readiness import RANK, Rows, Status
-from monitor.snapshot import SQL, Ranges, Snapshot, Window
+from monitor.snapshot import SCALARS, SQL, Ranges, Snapshot, Window
 from schemas.durations import moment
 
 CHANNEL = "driftline_progress"
 """Notified by consumers in the transaction that moves something; the payload is the run."""
-
-_SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns", "sufficient"))
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +51,7 @@ class Claim:
     def publish(self, result: Result) -> Receipt | None:
         """Write a result with its columns; None where what is there says as much already."""
         closed_at = None if result.closed_at is None else moment(result.closed_at)
-        params = self._window.key | {name: getattr(result.figures, name) for name in _SCALARS}
+        params = self._window.key | {name: getattr(result.figures, name) for name in SCALARS}
         params |= {"window_end": moment(self._window.end), "status": result.status, "rank": RANK[result.status]}
         params |= {"rows": result.of.rows, "joined_rows": result.of.joined, "closed_at": closed_at}
         params |= {"offsets": Jsonb(result.offsets), "joined_offsets": Jsonb(result.joined_offsets)}

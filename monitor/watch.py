@@ -13,7 +13,7 @@ import structlog
 
 from monitor.closings import Meter
 from monitor.database import persistently
-from monitor.engine import Engine
+from monitor.engine import Engine, check_model
 from monitor.panes import ChunkCache
 from monitor.plan import Plan
 from monitor.readiness import Patience
@@ -22,7 +22,7 @@ from monitor.snapshot import Run, Snapshot, Window
 from monitor.store import Receipt, Store, opened
 from monitor.work import TAKEN, Worker, about
 from schemas.durations import duration_text
-from schemas.errors import DriftlineError, ModelUnusable, UsageError
+from schemas.errors import DriftlineError, UsageError
 
 log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ class Watch:
     def _meet(self, run: Run, snapshot: Snapshot) -> None:
         """Plan a run that is new, as far as its windows can be computed here."""
         try:
-            _check_model(run, self._model)
+            check_model(run, self._model)
             sizes = _check_sizes(run, self._settings.sizes, strict=self._settings.until_done is not None)
         except DriftlineError as error:
             if self._settings.until_done is not None:
@@ -167,14 +167,6 @@ def watch(settings: Settings, stop: threading.Event, engine: Engine) -> None:
 
 def patience(settings: Settings) -> Patience:
     return Patience(alive=round(settings.alive_s * 1_000), idle=round(settings.idle_timeout_s * 1_000))
-
-
-def _check_model(run: Run, model: str) -> None:
-    if run.model not in (None, model):
-        raise ModelUnusable(
-            f"run {run.run_id} was scored by model {str(run.model)[:12]}, the loaded one is {model[:12]}",
-            "name the directory of the run's model with --model",
-        )
 
 
 def _check_sizes(run: Run, sizes: tuple[int, ...], *, strict: bool) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from monitor.panes import ChunkCache, Loaded, load, unread
 from monitor.readiness import Closing, Patience, Rows
 from monitor.snapshot import Run, Snapshot, Window, joined_with
 from monitor.store import Receipt, Result, Store
+from schemas.chunk import PREDICTION
 from schemas.durations import moment
 from schemas.failpoint import reach
 
@@ -80,15 +81,23 @@ class Worker:
         if window.start not in scan.holds or not scan.wanting(closing, window.start):
             return None
         written, closed = scan.written.get(window.start), closing != "open"
-        loaded = partial(load, cache=self._cache) if failure is None else unread
-        other = joined_with(window.stream)
+        rows, joined = self._loaded(snapshot, window) if failure is None else _unread(snapshot, window)
         return Task(
             closing=closing,
             holds=scan.holds[window.start],
             first=closed and (written is None or written.status == "open"),
             closed_at=closings.closed_at(window.stream.topic, window.end, progress.now) if closed else None,
-            rows=loaded(snapshot, window),
-            joined=loaded(snapshot, window.of(other)) if other else None,
+            rows=rows,
+            joined=joined,
+        )
+
+    def _loaded(self, snapshot: Snapshot, window: Window) -> tuple[Loaded, Loaded | None]:
+        """Only a stream without labels can be sampled before it is joined, and that one is not joined."""
+        other = joined_with(window.stream)
+        if other is None:
+            return load(snapshot, window, self._cache, reduce=partial(self._engine.sample, window.stream)), None
+        return load(snapshot, window, self._cache), load(
+            snapshot, window.of(other), self._cache, columns=(other.id, PREDICTION)
         )
 
     def _result(self, window: Window, task: Task, failure: str | None) -> Result:
@@ -105,6 +114,11 @@ class Worker:
             joined_offsets=task.joined.offsets if task.joined else {},
             closed_at=task.closed_at,
         )
+
+
+def _unread(snapshot: Snapshot, window: Window) -> tuple[Loaded, Loaded | None]:
+    other = joined_with(window.stream)
+    return unread(snapshot, window), unread(snapshot, window.of(other)) if other else None
 
 
 def _told(window: Window, task: Task, receipt: Receipt | None) -> Receipt | None:

@@ -168,6 +168,9 @@ class StubEngine:
         self.min_rows = min_rows
         self.computed: list[tuple[str, int]] = []
 
+    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+        return rows
+
     def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         self.computed.append((stream.topic, rows.table.num_rows))
         if self.break_on(rows.table):

@@ -1,0 +1,110 @@
+"""What `driftline runs`, `windows` and `columns` list: the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import psycopg
+from psycopg.rows import class_row
+
+from monitor.database import Connection
+from schemas.durations import moment
+from schemas.sql import queries
+
+SQL = queries(Path(__file__).with_name("read.sql"))
+
+Row = TypeVar("Row")
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """A run, with its records added up over streams and partitions. watermark: of the trips, event time."""
+
+    run_id: str
+    source: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    watermark: datetime | None
+    rows: int
+    late: int
+    future: int
+    invalid: int
+    duplicates: int
+    missing: int
+    windows: int
+    scenario: str | None
+    model: str | None
+
+
+class WindowRow(msgspec.Struct, frozen=True):
+    """A window's result; late, dead: what came too late for it, or was refused, as of now."""
+
+    stream: str
+    size_s: int
+    window_start: datetime
+    window_end: datetime
+    status: str
+    revision: int
+    rows: int
+    sampled: int
+    late: int
+    dead: int
+    columns_tested: int | None
+    columns_drifted: int | None
+    share_drifted: float | None
+    dataset_drift: bool | None
+    prediction_drift: float | None
+    share_missing: float | None
+    mae: float | None
+    rmse: float | None
+    bias: float | None
+    r2: float | None
+    target_drift: float | None
+    label_coverage: float | None
+    offsets: dict[str, tuple[int, int]]
+    closed_at: datetime | None
+    written_at: datetime
+
+
+class ColumnRow(msgspec.Struct, frozen=True):
+    """One figure of one column. severity: direction-free, 1 and above is drift."""
+
+    stream: str
+    column_name: str
+    metric: str
+    method: str | None
+    value: float | None
+    threshold: float | None
+    severity: float | None
+    status: str
+    reason: str | None
+
+
+def runs(connection: Connection) -> list[RunRow]:
+    return _rows(connection, "runs", RunRow, {})
+
+
+def windows(
+    connection: Connection, run: str, size_s: int | None = None, stream: str | None = None, limit: int | None = None
+) -> list[WindowRow]:
+    """Of one size and stream, or of all. limit: only so many of the newest."""
+    return _rows(
+        connection, "windows", WindowRow, {"run_id": run, "size_s": size_s, "stream": stream, "limit": limit}
+    )
+
+
+def columns(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
+    """Every figure of a window of both streams. start: ms since the epoch."""
+    return _rows(connection, "columns", ColumnRow, {"run_id": run, "size_s": size_s, "window_start": moment(start)})
+
+
+def _rows(connection: Connection, query: str, row: type[Row], params: Mapping[str, Any]) -> list[Row]:
+    """Nothing where no stage has made the tables yet."""
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        try:
+            return cursor.execute(SQL[query], params).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return []

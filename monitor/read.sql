@@ -1,0 +1,32 @@
+-- name: runs
+SELECT r.run_id, r.source, r.started_at, r.finished_at, p.watermark, p.rows, p.late, p.future, p.invalid, p.duplicates,
+       p.missing, (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id) AS windows,
+       r.manifest ->> 'scenario' AS scenario, r.model
+FROM driftline.run r
+CROSS JOIN LATERAL (
+    SELECT timestamptz 'epoch' + (min(q.max_event_time_ms) FILTER (WHERE q.topic = 'trips') - r.lateness_ms)
+               * interval '1 millisecond' AS watermark,
+           coalesce(sum(q.accepted), 0)::bigint AS rows, coalesce(sum(q.late), 0)::bigint AS late,
+           coalesce(sum(q.future), 0)::bigint AS future, coalesce(sum(q.invalid), 0)::bigint AS invalid,
+           coalesce(sum(q.duplicates), 0)::bigint AS duplicates, coalesce(sum(q.missing), 0)::bigint AS missing
+    FROM driftline.run_progress q WHERE q.run_id = r.run_id
+) p
+ORDER BY r.started_at DESC, r.run_id;
+
+-- name: windows
+-- Late and dead are counted only for what is listed.
+SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o.rows, o.sampled, o.late, o.dead,
+       o.columns_tested, o.columns_drifted, o.share_drifted, o.dataset_drift, o.prediction_drift, o.share_missing,
+       o.mae, o.rmse, o.bias, o.r2, o.target_drift, o.label_coverage, o.offsets, o.closed_at, o.written_at
+FROM driftline.window_overview o
+WHERE o.run_id = %(run_id)s AND o.segment = ''
+  AND (%(size_s)s::int IS NULL OR o.size_s = %(size_s)s)
+  AND (%(stream)s::text IS NULL OR o.stream = %(stream)s)
+ORDER BY o.window_start DESC, o.size_s, o.stream DESC
+LIMIT %(limit)s;
+
+-- name: columns
+SELECT c.stream, c.column_name, c.metric, c.method, c.value, c.threshold, c.severity, c.status, c.reason
+FROM driftline.column_metric c
+WHERE c.run_id = %(run_id)s AND c.size_s = %(size_s)s AND c.window_start = %(window_start)s AND c.segment = ''
+ORDER BY c.stream DESC, c.column_name, c.metric <> 'drift', c.metric;
