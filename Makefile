@@ -6,8 +6,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 BIN := .venv/bin
 # Belongs to this place: a checkout that was moved gets a new .venv, since scripts in it name the old place.
 STAMP := .venv/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
-UV = $(shell command -v uv || echo $(BIN)/uv) pip install --python $(BIN)/python
-PIP = $(BIN)/python -m pip install --disable-pip-version-check
+UV = $(shell command -v uv || echo $(BIN)/uv) pip install --quiet --python $(BIN)/python
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The lock is complete: --no-deps spares the resolver (and pip's trips over hashes of extras).
+LOCKED = --no-deps --require-hashes -r requirements.lock
 # One thread a process: BLAS' own threads take each other's time.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
@@ -75,9 +77,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing." \
 		"Install it (Debian, Ubuntu: apt install python3-venv), or name another Python:" \
 		"make PYTHON=/path/to/python3" >&2; exit 1; }
-	@sed -n '/^uv==/,/^[a-z]/{/^uv==/p;/^ /p;}' requirements.lock > .venv/uv.txt
-	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || $(PIP) --quiet --require-hashes -r .venv/uv.txt || true
 	@echo "installing what requirements.lock lists into .venv"
-	@$(UV) --quiet --require-hashes --compile-bytecode -r requirements.lock || $(PIP) --require-hashes -r requirements.lock
-	@$(UV) --quiet --no-deps --no-build-isolation --editable . || $(PIP) --no-deps --no-build-isolation --editable .
+	@sed -n '/^uv==/,/^[a-z]/{/^uv==/p;/^ /p;}' requirements.lock > .venv/uv.txt
+	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || $(PIP) --require-hashes -r .venv/uv.txt || true
+	@# uv brings its own certificates; behind a proxy only the system's will do; where uv fails altogether, pip.
+	@$(UV) --compile-bytecode $(LOCKED) 2>.venv/uv.log || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 \
+		$(UV) --compile-bytecode $(LOCKED) 2>>.venv/uv.log || $(PIP) $(LOCKED) || { cat .venv/uv.log >&2; exit 1; }
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@

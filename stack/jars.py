@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import ssl
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ LIST = Path(__file__).parent / "jars.txt"
 ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
 """Kafka, and the log backend that it comes without: with none it dies in silence."""
 AT_ONCE = 8
+_BUNDLE = "REQUESTS_CA_BUNDLE"
 
 
 @dataclass(frozen=True)
@@ -71,18 +74,16 @@ def install(
 
 
 def fetch(jars: Iterable[Jar], repo: Path) -> None:
-    """Download beside the repository, then move whole files in: an interrupted download leaves nothing there."""
-    import jgo.maven  # noqa: PLC0415  (takes 0.5 s, and only the first start needs it)
+    """Raises StackBroken where they cannot be had."""
+    import requests  # noqa: PLC0415  (jgo's; with jgo it takes 0.5 s, and only the first start needs it)
 
     try:
         repo.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".driftline-", dir=repo) as staging:
-            context = jgo.maven.MavenContext(repo_cache=Path(staging), timeout=20)
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                try:
-                    list(pool.map(lambda jar: _fetch_one(jar, context, repo), jars))
-                finally:
-                    pool.shutdown(wait=False, cancel_futures=True)  # one failure is enough
+        try:
+            _fetch_all(jars, repo)
+        except requests.exceptions.SSLError:
+            with _certificates_of_the_system():  # requests trusts its own list; an office's proxy is not on it
+                _fetch_all(jars, repo)
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors, jgo's own RuntimeErrors
         raise StackBroken(
             f"could not fetch Apache Kafka's jars from Maven Central into {repo} ({_brief(error)})",
@@ -94,6 +95,34 @@ def _brief(error: Exception) -> str:
     """Without the chain of causes that requests puts into its texts."""
     text = str(error)
     return text if len(text) < 100 else f"{type(error).__name__}, …{text[-80:]}"  # the cause stands at the end
+
+
+def _fetch_all(jars: Iterable[Jar], repo: Path) -> None:
+    """Download beside the repository, then move whole files in: an interrupted download leaves nothing there."""
+    import jgo.maven  # noqa: PLC0415
+
+    with (
+        tempfile.TemporaryDirectory(prefix=".driftline-", dir=repo) as staging,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        context = jgo.maven.MavenContext(repo_cache=Path(staging), timeout=20)
+        try:
+            list(pool.map(lambda jar: _fetch_one(jar, context, repo), jars))
+        finally:
+            pool.shutdown(cancel_futures=True)  # one failure is enough
+
+
+@contextmanager
+def _certificates_of_the_system() -> Iterator[None]:
+    paths = ssl.get_default_verify_paths()
+    before = os.environ.get(_BUNDLE)
+    os.environ[_BUNDLE] = paths.cafile or paths.capath or ""
+    try:
+        yield
+    finally:
+        del os.environ[_BUNDLE]
+        if before is not None:
+            os.environ[_BUNDLE] = before
 
 
 def _fetch_one(jar: Jar, context: Any, repo: Path) -> None:

@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import stack
-from stack.part import is_kept, kept_by
+from stack.part import kept_by
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -47,10 +47,29 @@ def processes_of(state: Path) -> list[str]:
         try:
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             if str(state) in command or Path(os.readlink(entry / "cwd")).is_relative_to(state):
-                found.append(f"{entry.name} {command[:60]}")
+                found.append(f"{entry.name} {command[:200]}")
         except OSError:
             continue
     return found
+
+
+class User:
+    """Another process that uses the stack."""
+
+    def __init__(self, state: Path) -> None:
+        command = [sys.executable, "-c", USER, str(state)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=EMBEDDED)
+
+    def wait_until_it_runs(self) -> User:
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "running\n"
+        return self
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 @pytest.fixture
@@ -59,44 +78,41 @@ def state(tmp_path: Path) -> Iterator[Path]:
     stack.down(tmp_path / "state")
 
 
-def start_user(state: Path) -> subprocess.Popen[str]:
-    """Another process that uses the stack, once it does."""
-    user = subprocess.Popen(
-        [sys.executable, "-c", USER, str(state)], stdout=subprocess.PIPE, text=True, env=EMBEDDED
-    )
-    assert user.stdout is not None
-    assert user.stdout.readline() == "running\n"
-    return user
+@pytest.fixture
+def new_user(state: Path) -> Iterator[Callable[[], User]]:
+    users: list[User] = []
+
+    def _new_user() -> User:
+        users.append(User(state))
+        return users[-1]
+
+    yield _new_user
+    for user in users:
+        user.kill()
 
 
-def end_user(user: subprocess.Popen[str], signum: int) -> None:
-    user.send_signal(signum)
-    user.communicate()
-
-
-def test_nothing_is_left_when_its_only_user_was_killed(state):
-    user = start_user(state)
+def test_nothing_is_left_when_its_only_user_was_killed(state, new_user):
+    user = new_user().wait_until_it_runs()
     assert len(processes_of(state)) > 4  # our user, two keepers, Java, Postgres and its children
-    end_user(user, signal.SIGKILL)
+    user.kill()
     assert eventually(lambda: not processes_of(state)), processes_of(state)
 
 
-def test_nothing_is_left_of_a_server_whose_keeper_was_killed(state):
-    user = start_user(state)
+def test_nothing_is_left_of_a_server_whose_keeper_was_killed(state, new_user):
+    user = new_user().wait_until_it_runs()
     for name in ("kafka", "postgres"):
         kept = kept_by(state / name)
         assert kept
         os.kill(kept.keeper, signal.SIGKILL)
-    others = str(user.pid)
-    assert eventually(lambda: all(line.startswith(others) for line in processes_of(state))), processes_of(state)
-    end_user(user, signal.SIGKILL)
+    itself = str(user.process.pid)
+    assert eventually(lambda: all(line.startswith(itself) for line in processes_of(state))), processes_of(state)
 
 
-def test_a_stack_that_another_command_joined_outlives_the_one_that_started_it(state):
-    first = start_user(state)
+def test_a_stack_that_another_command_joined_outlives_the_one_that_started_it(state, new_user):
+    first = new_user().wait_until_it_runs()
     with stack.running(state, EMBEDDED) as addresses:
         before = stack.pids(state)
-        end_user(first, signal.SIGKILL)
+        first.kill()
         assert not eventually(lambda: stack.pids(state) != before, seconds=0.5)  # five looks of the keepers
         with psycopg.connect(addresses.database_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -146,13 +162,7 @@ def test_a_killed_broker_comes_back_with_its_data(fault_stack):
     assert message.value() == b"seven"
 
 
-def test_two_that_start_at_once_get_one_stack(state):
-    command = [sys.executable, "-c", USER, str(state)]
-    users = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=EMBEDDED) for _ in range(2)]
-    for user in users:
-        assert user.stdout is not None
-        assert user.stdout.readline() == "running\n"
+def test_two_that_start_at_once_get_one_stack(state, new_user):
+    for user in [new_user(), new_user()]:
+        user.wait_until_it_runs()
     assert sum("keeper.py" in line for line in processes_of(state)) == 2
-    for user in users:
-        end_user(user, signal.SIGKILL)
-    assert eventually(lambda: not is_kept(state / "kafka") and not is_kept(state / "postgres"))
