@@ -51,6 +51,9 @@ Volume = Annotated[float, option("volume", "Of synthetic trips: 1 is the real nu
 Seed = Annotated[int, option("seed", "Of synthetic trips.")]
 Prefix = Annotated[str, option("topic-prefix", "Before the name of every topic and of the consumer group.")]
 ModelDir = Annotated[Path, option("model", "Folder of the model's artifact.")]
+RunModel = Annotated[
+    Path | None, option("model", "Folder of the model's artifact [default: the one that scored the run].")
+]
 Size = Annotated[str, option("size", "Window size, such as 1h.")]
 WindowStart = Annotated[str, option("window", "Start of the window, such as 2022-02-14T06:00.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -337,9 +340,21 @@ def columns(run: Run, size: Size, window: WindowStart, as_json: Json = False) ->
 
 @app.command()
 def recompute(
-    run: Run, size: Size, window: WindowStart, model: ModelDir = MODEL, topic_prefix: Prefix = ""
+    run: Run,
+    size: Size,
+    window: WindowStart,
+    model: RunModel = None,
+    topic_prefix: Prefix = "",
+    as_json: Json = False,
 ) -> None:
     """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
+    from monitor.recompute import recompute as compare
+
+    settings = _monitor_settings(_scorer(run, model), topic_prefix)
+    found = compare(settings, run, duration_ms(size), moment_ms(window))
+    listing.show(console, found, as_json=as_json, empty="the log says the same")
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -347,10 +362,30 @@ def report(
     run: Run,
     size: Size,
     window: WindowStart,
-    model: ModelDir = MODEL,
+    model: RunModel = None,
     out: Annotated[Path | None, option("out", "HTML file [default: below .driftline/reports].")] = None,
 ) -> None:
     """The full Evidently report of one window, as HTML."""
+    from monitor.report import report as write
+
+    made = write(_monitor_settings(_scorer(run, model)), run, duration_ms(size), moment_ms(window), out)
+    console.print(made.path, highlight=False, soft_wrap=True)
+    if made.left_out:
+        say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")
+
+
+def _scorer(run: str, named: Path | None) -> Path:
+    """Folder of the model that scored a run: as named, else the artifact that the run remembers."""
+    from cli.artifacts import with_hash
+    from monitor import read
+
+    if named is not None:
+        return named
+    with _database() as connection:
+        known = {row.run_id: row.model for row in read.runs(connection)}
+    if run not in known:
+        raise UsageError(f"there is no run {run}", "`driftline runs` lists them")
+    return with_hash(known[run], MODEL.parent)
 
 
 @app.command()

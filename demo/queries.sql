@@ -26,11 +26,13 @@ SELECT (i->>'starts_at')::bigint AS starts_at_ms, i->>'label' AS label,
        ARRAY(SELECT jsonb_array_elements_text(i->'columns')) AS columns
 FROM driftline.run, jsonb_array_elements(manifest->'injected') AS i WHERE run_id = %(run)s ORDER BY 1;
 
--- name: worst_window
--- The closed window of trips in which most columns drifted; 6 h before the other sizes.
-SELECT size_s, window_start FROM driftline.window_result
-WHERE run_id = %(run)s AND stream = 'trips' AND status = 'final'
-ORDER BY size_s = 21600 DESC, share_drifted DESC NULLS LAST, window_start LIMIT 1;
+-- name: worth_a_look
+-- One closed window of trips: of the day in which most columns drifted, the first within the injected drift if any.
+SELECT w.size_s, w.window_start
+FROM driftline.window_result w LEFT JOIN driftline.event e ON e.run_id = w.run_id AND e.kind = 'injected'
+WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status = 'final'
+ORDER BY w.size_s = 86400 DESC, coalesce(w.window_start >= e.starts_at AND w.window_end <= e.ends_at, false) DESC,
+         w.columns_drifted DESC NULLS LAST, w.window_start LIMIT 1;
 
 -- name: windows_by_status
 SELECT size_s, stream, status, count(*)::int AS windows, sum(rows)::bigint AS rows

@@ -102,11 +102,13 @@ def _watch(connection: psycopg.Connection[Any], children: Children, frame: Frame
             for snapshot, now in _looks(connection, children, frame, limit=max(4, out.height - 14)):
                 live.update(render(snapshot, now), refresh=True)
     else:
-        last = -LINE_S
+        said, last = -LINE_S, ""
         for snapshot, now in _looks(connection, children, frame, limit=1):
-            if (at := time.monotonic()) - last >= LINE_S or snapshot.finished:
-                last = at
-                out.print(line(snapshot, now), markup=False, highlight=False, soft_wrap=True)
+            last = line(snapshot, now)
+            if (at := time.monotonic()) - said >= LINE_S:
+                said = at
+                out.print(last, markup=False, highlight=False, soft_wrap=True)
+        out.print(last, markup=False, highlight=False, soft_wrap=True)
 
 
 def _looks(

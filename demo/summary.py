@@ -77,12 +77,11 @@ def _noticed(connection: psycopg.Connection[Any], run: str) -> list[tuple[str, s
 
 def _next(connection: psycopg.Connection[Any], run: str, out: Console) -> None:
     """The commands to go on with, of a window that is worth a look."""
-    worst = execute(connection, "worst_window", run=run)
-    out.print("Go on with:", highlight=False)
     commands = ["driftline stack up", f"driftline windows --run {run} --size 6h"]
-    if worst:
-        where = f"--run {run} --size {duration_text(worst[0]['size_s'] * 1000)}"
-        where += f" --window {worst[0]['window_start']:%Y-%m-%dT%H:%M}"
+    if worth := execute(connection, "worth_a_look", run=run):
+        where = f"--run {run} --size {duration_text(worth[0]['size_s'] * 1000)}"
+        where += f" --window {worth[0]['window_start']:%Y-%m-%dT%H:%M}"
         commands += [f"driftline {verb} {where}" for verb in ("columns", "report", "recompute")]
+    out.print("Go on with:", highlight=False)
     for command in commands:
         out.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
