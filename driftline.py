@@ -59,6 +59,11 @@ WindowStart = Annotated[str, option("window", "Start of the window, such as 2022
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 UntilDone = Annotated[str | None, option("until-done", "End once this run is replayed and all of it is final.")]
 
+RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "windows")
+WINDOW_FIELDS = ("stream", "size_s", "window_start", "status", "rows", "columns_drifted", "dataset_drift", "mae")
+COLUMN_FIELDS = ("stream", "column_name", "metric", "value", "threshold", "severity", "status", "reason")
+"""What a table shows; JSON has everything."""
+
 
 class ModelKind(StrEnum):
     """Of `train --model`."""
@@ -67,7 +72,7 @@ class ModelKind(StrEnum):
     tutorial = "tutorial"
 
 
-console = Console()
+console = Console() if sys.stdout.isatty() else Console(width=160)
 err = Console(stderr=True)
 
 
@@ -311,7 +316,8 @@ def runs(as_json: Json = False) -> None:
     from monitor import read
 
     with _database() as connection:
-        listing.show(console, read.runs(connection), as_json=as_json, empty="no runs yet: `driftline demo`")
+        found = read.runs(connection)
+    listing.show(console, found, as_json=as_json, empty="no runs yet: `driftline demo`", fields=RUN_FIELDS)
 
 
 @app.command()
@@ -325,7 +331,7 @@ def windows(
 
     with _database() as connection:
         found = read.windows(connection, run, None if size is None else duration_ms(size) // 1_000)
-        listing.show(console, found, as_json=as_json, empty=f"no windows of run {run} yet")
+    listing.show(console, found, as_json=as_json, empty=f"no windows of run {run} yet", fields=WINDOW_FIELDS)
 
 
 @app.command()
@@ -335,7 +341,8 @@ def columns(run: Run, size: Size, window: WindowStart, as_json: Json = False) ->
 
     with _database() as connection:
         found = read.columns(connection, run, duration_ms(size) // 1_000, moment_ms(window))
-        listing.show(console, found, as_json=as_json, empty="no such window: `driftline windows` lists them")
+    empty = "no such window: `driftline windows` lists them"
+    listing.show(console, found, as_json=as_json, empty=empty, fields=COLUMN_FIELDS)
 
 
 @app.command()

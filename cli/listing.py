@@ -16,21 +16,29 @@ WIDE = 6
 """Significant digits of a number in a table; JSON has them all."""
 
 
-def show(console: Console, rows: Sequence[Any], *, as_json: bool, empty: str = "nothing") -> None:
-    """rows: frozen structs of one type. A table for people, a JSON array for programs."""
+def show(
+    console: Console, rows: Sequence[Any], *, as_json: bool, empty: str = "nothing", fields: Sequence[str] = ()
+) -> None:
+    """rows: frozen structs of one type. A table for people, a JSON array with everything for programs.
+
+    fields: those that a table shows; without, all that are not empty throughout.
+    """
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
         return
     if not rows:
         console.print(empty, highlight=False)
         return
-    fields = [f for f in rows[0].__struct_fields__ if any(getattr(row, f) not in (None, "", ()) for row in rows)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for field in fields:
+    known = rows[0].__struct_fields__
+    shown = [f for f in fields or known if any(getattr(row, f) not in (None, "", ()) for row in rows)]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for field in shown:
         number = all(isinstance(getattr(row, field), int | float | None) for row in rows)
-        table.add_column(field, justify="right" if number else "left", overflow="fold")
+        table.add_column(
+            field.replace("_", " "), justify="right" if number else "left", overflow="fold", vertical="bottom"
+        )
     for row in rows:
-        table.add_row(*(cell(getattr(row, field)) for field in fields))
+        table.add_row(*(cell(getattr(row, field)) for field in shown))
     console.print(table)
 
 
