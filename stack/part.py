@@ -226,4 +226,6 @@ def broken(what: str, log: Path) -> StackBroken:
     last = next((line for line in reversed(said) if any(w in line for w in ("FATAL", "ERROR", "rror"))), "")
     if any("No space left" in line for line in said[-50:]):
         return StackBroken(f"{what}, the disk is full", f"free some space under {log.parent}")
+    if any("Address already in use" in line for line in said[-50:]):
+        return StackBroken(f"{what}, somebody took its port in the meantime", "try again: it will choose another")
     return StackBroken(f"{what} ({last.strip()[:300] or 'it said nothing'})", f"see {log}")

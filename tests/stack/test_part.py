@@ -64,6 +64,12 @@ def test_a_full_disk_is_called_by_its_name(tmp_path):
     )
 
 
+def test_a_port_that_was_taken_is_no_riddle(tmp_path):
+    log = tmp_path / "server.log"
+    log.write_text("LOG: could not bind IPv4 address: Address already in use\nFATAL: could not create sockets\n")
+    assert "somebody took its port" in str(part.broken("postgres did not start", log))
+
+
 def test_a_server_that_said_nothing_still_gives_an_error(tmp_path):
     assert "it said nothing" in str(part.broken("kafka did not start", tmp_path / "no.log"))
 
