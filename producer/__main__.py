@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import pyarrow as pa
 import structlog
@@ -45,10 +46,13 @@ def run(settings: Settings, stop: threading.Event, report: Callable[[Progress], 
     3. Send its very first record and wait for its arrival: it tells a run that has begun from one that has not.
     4. Send the rest, each record when it is due. 5. Wait for the arrival of all.
 
+    The first trips are read before anything else: a source that cannot be used must not begin a run.
+
     Raises DriftlineError for what the operator can mend: Kafka, the source, the scenario, another run of that name.
     """
     began, transmission, before = time.monotonic(), None, 0
     bend = _scenario(settings)
+    tables = _opened(_tables(settings.source, bend))
     try:
         with Log(settings.kafka, stop) as kafka:
             plan = _plan(settings, bend, kafka)
@@ -61,7 +65,7 @@ def run(settings: Settings, stop: threading.Event, report: Callable[[Progress], 
             if len(sent) == len(plan.lanes) and all(position.finished for position in sent.values()):
                 log.info("already_finished", run=plan.run_id, records=before)
             else:
-                lists = replay(plan, _tables(settings.source, bend), sent)
+                lists = replay(plan, tables, sent)
                 transmission.send(next(lists))
                 transmission.arrive()
                 for stretches in lists:
@@ -114,6 +118,11 @@ def _sent(settings: Settings, plan: Plan, kafka: Log) -> Mapping[Lane, Position]
 def _tables(source: Source, bend: scenario.Scenario | None) -> Iterator[pa.Table]:
     for table in source.tables():
         yield scenario.apply(table, bend) if bend else table
+
+
+def _opened(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    first = next(tables, None)
+    return tables if first is None else chain([first], tables)
 
 
 def _summary(transmission: Transmission | None, before: int, began: float, *, finished: bool) -> Summary:

@@ -50,6 +50,9 @@ _REFUSED = frozenset(
 )
 """Errors that waiting does not mend."""
 
+_ANSWER_S = 1.0
+"""Asked again after this: a refusal shows up in between."""
+
 _CLOSING_S = 10.0
 
 
@@ -145,7 +148,7 @@ class Log:
             pause = min(pause * 2, 5.0)
 
     def _partitions(self, names: Sequence[str]) -> dict[str, int]:
-        known = self._producer.list_topics(timeout=5).topics
+        known = self._producer.list_topics(timeout=_ANSWER_S).topics
         return {name: len(known[name].partitions) for name in names if name in known and not known[name].error}
 
     def _create(self, names: Sequence[str], partitions: int, patience_s: float) -> None:
@@ -161,9 +164,11 @@ class Log:
         self.answer(lambda: self._have(names, partitions), patience_s)
 
     def _have(self, names: Sequence[str], partitions: int) -> None:
-        found = self._partitions(names)
-        if any(found.get(name) != partitions for name in names):
-            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        """Raises KafkaException until the topics are there, with a leader for each partition."""
+        known = self._producer.list_topics(timeout=_ANSWER_S).topics
+        leaders = [p.leader for name in names if name in known for p in known[name].partitions.values()]
+        if len(leaders) < len(names) * partitions or min(leaders) < 0:
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
 
     def _queue(self, topic: str, partition: int, messages: list[dict[str, Any]]) -> None:
         while messages:

@@ -1,0 +1,109 @@
+"""The log as the producer's tests look at it, and the producer as a process of its own that may be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from producer.plan import Lane, Plan
+from producer.replay import replay
+from producer.settings import Settings
+from producer.source import Source
+from schemas.connections import ROOT
+from schemas.records import Manifest
+from schemas.taxi import STREAMS
+from tests.producer.trips import DAY, HOUR, MINUTE, START, table
+
+
+def source(day: int = 0) -> Source:
+    """A thousand trips of one day, a few minutes to two hours long."""
+    start, random = START + day * DAY, np.random.default_rng(day)
+    pickups = np.sort(random.integers(start, start + DAY, 1_000))
+    dropoffs = pickups + random.integers(MINUTE, 2 * HOUR, 1_000)
+    trips = table(list(zip(pickups.tolist(), dropoffs.tolist(), strict=True)))
+    return Source(f"day {day}", (start, start + DAY), trips=1_000, tables=lambda: iter([trips]))
+
+
+def settings(kafka: Mapping[str, str], prefix: str, **options: Any) -> Settings:
+    given: dict[str, Any] = {"run_id": "run-1", "source": source(), "partitions": 2, **options}
+    return Settings(kafka=kafka, topic_prefix=prefix, **given)
+
+
+def expected(wanted: Settings, partitions: int = 2) -> dict[Lane, list[bytes]]:
+    """What must stand in each lane once the run is complete, beats and repetitions aside."""
+    given = wanted.source
+    manifest = Manifest(
+        source=given.name, period=given.period, speed=wanted.speed, trips=given.trips, partitions=partitions
+    )
+    lanes: dict[Lane, list[bytes]] = {}
+    for stretches in replay(Plan(wanted.run_id, manifest, partitions), given.tables(), {}):
+        for stretch in stretches:
+            lanes.setdefault(stretch.lane, []).extend(stretch.values)
+    return {lane: essence(values) for lane, values in lanes.items()}
+
+
+def essence(values: Iterable[bytes]) -> list[bytes]:
+    """Of one lane: data once each, asserting that none is missing, and the heartbeats that move the watermark."""
+    kept, last, reached, finished = [], -1, -1, False
+    for value in values:
+        record = json.loads(value)
+        if record["kind"] != "heartbeat":
+            assert record["seq"] <= last + 1, "a gap"
+            if record["seq"] == last + 1:
+                assert not finished, "data after the final heartbeat"
+                kept.append(value)
+                last += 1
+        elif record["at"] > reached or (record.get("final") and not finished):
+            kept.append(value)
+            reached, finished = record["at"], bool(record.get("final"))
+    return kept
+
+
+def stored(kafka: Mapping[str, str], prefix: str, partitions: int = 2) -> dict[Lane, list[Message]]:
+    """All records of both topics."""
+    reader = Consumer({**kafka, "group.id": "test", "auto.offset.reset": "error", "fetch.queue.backoff.ms": 10})
+    try:
+        lanes = [Lane(stream.topic, p) for stream in STREAMS for p in range(partitions)]
+        return {lane: list(_whole(reader, prefix + lane.topic, lane.partition)) for lane in lanes}
+    finally:
+        reader.close()
+
+
+def _whole(reader: Consumer, topic: str, partition: int) -> Iterator[Message]:
+    at, end = reader.get_watermark_offsets(TopicPartition(topic, partition), 10)
+    reader.assign([TopicPartition(topic, partition, at)])
+    while at < end:
+        for message in reader.consume(1_000, 0.1):
+            assert message.error() is None, message.error()
+            at = message.offset() + 1
+            yield message
+
+
+def of_run(messages: Iterable[Message], run_id: str = "run-1") -> list[bytes]:
+    return [m.value() for m in messages if f'"run_id":"{run_id}"'.encode() in (m.value() or b"")]
+
+
+def in_a_process(kafka: Mapping[str, str], prefix: str, speed: float | None, failpoint: str = "") -> int:
+    """Run the producer as a process; its exit code, negative where a signal ended it."""
+    environ = {**os.environ, "DRIFTLINE_FAILPOINT": failpoint}
+    command = [sys.executable, "-m", "tests.producer.log", json.dumps([dict(kafka), prefix, speed])]
+    return subprocess.run(command, cwd=ROOT, env=environ, timeout=120, check=False, capture_output=True).returncode
+
+
+KILLED = -signal.SIGKILL
+
+if __name__ == "__main__":
+    import threading
+
+    from producer.__main__ import run
+
+    config, topics, pace = json.loads(sys.argv[1])
+    run(settings(config, topics, speed=pace), threading.Event())
