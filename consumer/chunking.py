@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,36 +65,54 @@ class Columns(Mapping[str, npt.NDArray[Any]]):
 
 def table(stream: Stream, columns: Mapping[str, Sequence[Any]], offsets: Ints) -> pa.RecordBatch:
     """Decoded columns in the layout of a chunk, in offset order, not yet scored."""
-    fields = [f for f in chunk.layout(stream) if f.name == chunk.OFFSET or f.name in columns]
-    arrays = [pa.array(offsets if f.name == chunk.OFFSET else columns[f.name], f.type) for f in fields]
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    schema = _unscored(stream)
+    arrays = [pa.array(offsets if f.name == chunk.OFFSET else columns[f.name], f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def pack(
-    stream: Stream, rows: pa.RecordBatch, chosen: Ints, *, run_id: str, panes: Ints, score: Score | None
-) -> Chunk | None:
-    """A chunk of the chosen rows of a run; None without any.
+@cache
+def _unscored(stream: Stream) -> pa.Schema:
+    """The layout of a chunk without a prediction that is still to be made."""
+    kept = {chunk.OFFSET, stream.id, stream.time, *(field.name for field in stream.kept)}
+    return pa.schema([field for field in chunk.layout(stream) if field.name in kept])
 
-    chosen: ascending indices into `rows` and `panes`. panes: the start of each row's pane, ms.
-    score: None where the stream brings its own prediction, or has a label instead.
-    """
+
+class Rows(NamedTuple):
+    """Rows in offset order, in the layout of a chunk but for the prediction. panes: the start of each one's, ms."""
+
+    batch: pa.RecordBatch
+    panes: Ints
+
+
+def choose(table: pa.RecordBatch, chosen: Ints, panes: Ints) -> Rows | None:
+    """The chosen rows of a table; None without any. chosen: their indices, ascending; panes: of each of them."""
     if not len(chosen):
         return None
-    order = chosen[np.argsort(panes[chosen], kind="stable")]
-    sorted_panes = panes[order]
-    in_order = len(order) == rows.num_rows and bool((np.diff(order) > 0).all())
-    batch = _scored(stream, rows if in_order else rows.take(pa.array(order)), score)
-    first_rows = np.flatnonzero(np.diff(sorted_panes, prepend=sorted_panes[0] - 1))
-    offsets = rows.column(0).to_numpy()
+    return Rows(table if len(chosen) == table.num_rows else table.take(pa.array(chosen)), panes)
+
+
+def pack(stream: Stream, run_id: str, parts: Sequence[Rows], score: Score | None) -> Chunk:
+    """A chunk of all rows of a run, one or more. parts: in offset order.
+
+    score: None where the stream brings its own prediction, or has a label instead.
+    """
+    batch = pa.concat_batches([part.batch for part in parts])
+    panes = np.concatenate([part.panes for part in parts])
+    offsets = batch.column(0).to_numpy()
+    first_offset, last_offset = int(offsets[0]), int(offsets[-1])
+    if (panes[1:] < panes[:-1]).any():
+        order = np.argsort(panes, kind="stable")
+        batch, panes = batch.take(pa.array(order)), panes[order]
+    first_rows = np.flatnonzero(np.diff(panes, prepend=panes[0] - 1))
     return Chunk(
         run_id=run_id,
-        first_offset=int(offsets[chosen[0]]),
-        last_offset=int(offsets[chosen[-1]]),
-        rows=len(order),
-        payload=chunk.encode(batch),
-        pane_starts=sorted_panes[first_rows].tolist(),
+        first_offset=first_offset,
+        last_offset=last_offset,
+        rows=len(panes),
+        payload=chunk.encode(_scored(stream, batch, score)),
+        pane_starts=panes[first_rows].tolist(),
         first_rows=first_rows.tolist(),
-        counts=np.diff(first_rows, append=len(order)).tolist(),
+        counts=np.diff(first_rows, append=len(panes)).tolist(),
     )
 
 

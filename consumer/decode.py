@@ -14,7 +14,9 @@ import numpy.typing as npt
 from schemas import records
 from schemas.definition import Stream
 
+Ints = npt.NDArray[np.int64]
 Decode = Callable[[Any], Any]
+Placed = tuple[int, records.Heartbeat]
 
 UNDECODABLE, INVALID = "undecodable", "invalid"
 
@@ -38,13 +40,15 @@ class Decoded:
 
     places: of the data records in the batch, ascending, shape (data records,).
     columns: their values, field by field, None where one is missing; `run_id` and `seq` too.
+    names: the distinct values of their `run_id`, None among them where one has none.
     beats: (place, heartbeat), ascending.
     rejected: ascending.
     """
 
-    places: npt.NDArray[np.int64]
+    places: Ints
     columns: Mapping[str, Sequence[Any]]
-    beats: tuple[tuple[int, records.Heartbeat], ...]
+    names: frozenset[str | None]
+    beats: tuple[Placed, ...]
     rejected: tuple[Rejected, ...]
 
 
@@ -62,10 +66,12 @@ class Decoder:
         found = self._each(values)
         kinds = [*map(type, found)]
         if kinds.count(self._data) == len(kinds) > 0:
-            decoded = Decoded(np.arange(len(found)), self._columns(found), (), ())
+            decoded = self._decoded(found, np.arange(len(found)), (), ())
         else:
             decoded = self._sorted(enumerate(found))
-        return self._without_misnamed_runs(decoded, found)
+        # The one check that the decoder leaves out: what a run may be called, once per name.
+        wrong = {name for name in decoded.names if name is not None and not records.is_run_id(name)}
+        return self._without(wrong, found) if wrong else decoded
 
     def _each(self, values: Sequence[bytes | None]) -> list[Any]:
         """For each value its data record, Heartbeat or Rejected.
@@ -97,19 +103,18 @@ class Decoder:
                 rejected.append(record)
             else:
                 beats.append((place, record))
-        return Decoded(np.array(places, np.int64), self._columns(data), tuple(beats), tuple(rejected))
+        return self._decoded(data, np.array(places, np.int64), tuple(beats), tuple(rejected))
 
-    def _columns(self, data: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    def _decoded(
+        self, data: Sequence[Any], places: Ints, beats: tuple[Placed, ...], rejected: tuple[Rejected, ...]
+    ) -> Decoded:
         fields = self._data.__struct_fields__
-        if not data:
-            return dict.fromkeys(fields, ())
-        return dict(zip(fields, zip(*map(msgspec.structs.astuple, data), strict=True), strict=True))
+        values = zip(*map(msgspec.structs.astuple, data), strict=True) if data else [()] * len(fields)
+        columns = dict(zip(fields, values, strict=True))
+        return Decoded(places, columns, frozenset(columns["run_id"]), beats, rejected)
 
-    def _without_misnamed_runs(self, decoded: Decoded, found: Sequence[Any]) -> Decoded:
-        """The one check that the decoder leaves out: what a run may be called, once per name."""
-        wrong = {n for n in set(decoded.columns["run_id"]) if n is not None and not records.is_run_id(n)}
-        if not wrong:
-            return decoded
+    def _without(self, wrong: set[str], found: Sequence[Any]) -> Decoded:
+        """Reject the records of runs with these names."""
         return self._sorted(
             (place, _misnamed(place, r, self._stream) if getattr(r, "run_id", None) in wrong else r)
             for place, r in enumerate(found)

@@ -1,17 +1,21 @@
-"""From the records that were read since the last flush to what the next one writes. Pure."""
+"""From the records that were read to what the next flush writes. Pure.
+
+Records are taken apart as they come, some thousand at a time: held back until the flush, they would have fallen
+out of the processor's caches by then, and cost twice as much.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from consumer import chunking, letters, windows
-from consumer.chunking import Chunk, Score
+from consumer.chunking import Rows, Score
 from consumer.decode import Decoded, Decoder
 from consumer.ledger import Claim, DeadLetter, Flush, Loss, RunProgress, Tally
 from consumer.letters import Message
@@ -33,8 +37,7 @@ class Batch:
     @property
     def runs(self) -> tuple[str, ...]:
         """Every run that needs its rules: of data records and heartbeats, not of what was rejected."""
-        named = set(self.decoded.columns["run_id"]) | {beat.run_id for _, beat in self.decoded.beats}
-        return tuple(sorted({name or LIVE for name in named}))
+        return tuple(sorted(_names(self.decoded)))
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class _Share:
 class _Judged:
     """One run's part, judged. places: of its records in the batch, in offset order; verdicts likewise.
 
-    data_verdicts, data_reach: of its data records only. reach: M before the record, ms.
+    data_verdicts, data_reach, panes: of its data records only. reach: M before the record; panes: starts; ms.
     """
 
     share: _Share
@@ -59,9 +62,10 @@ class _Judged:
     judgement: Judgement
     data_verdicts: npt.NDArray[np.uint8]
     data_reach: Ints
+    panes: Ints
 
 
-def read(decoder: Decoder, messages: Sequence[Message]) -> Batch:
+def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
     """Decode consecutive records of one partition. Where compaction or transactions leave holes, offsets jump."""
     first, last = messages[0].offset(), messages[-1].offset()
     if last - first + 1 == len(messages):
@@ -71,35 +75,74 @@ def read(decoder: Decoder, messages: Sequence[Message]) -> Batch:
     return Batch(messages, offsets, decoder.decode([m.value() for m in messages]))
 
 
-def prepare(stream: Stream, claim: Claim, batch: Batch, rules: Mapping[str, Rules], score: Score | None) -> Flush:
-    """What the records of a batch come to, from where the claim stands. rules: for each of `batch.runs`."""
-    table = chunking.table(stream, batch.decoded.columns, batch.offsets[batch.decoded.places])
-    judged = [
-        _judged(claim.runs.get(share.run_id), rules[share.run_id], batch, table, share)
-        for share in _shares(batch.decoded)
-    ]
-    return Flush(
-        claim=claim,
-        next_offset=int(batch.offsets[-1]) + 1,
-        runs=_runs(claim, batch, judged),
-        chunks=tuple(_chunks(stream, table, judged, rules, score)),
-        dead=tuple(_dead(batch, table, judged)),
-        losses=tuple(_losses(judged)),
-        manifests=tuple(_manifests(batch.decoded)),
-        finished=tuple(sorted({beat.run_id for _, beat in batch.decoded.beats if beat.final})),
-    )
+class Pending:
+    """What the records of a partition came to since the last flush.
+
+    expected: the offset to come next. records: how many were added. size: bytes kept of those that are dead.
+    """
+
+    def __init__(self, stream: Stream, claim: Claim) -> None:
+        self.claim = claim
+        self.expected = claim.next_offset
+        self.records = self.size = 0
+        self._stream = stream
+        self._runs: dict[str, RunProgress] = {}
+        self._rows: dict[str, list[Rows]] = defaultdict(list)
+        self._dead: list[DeadLetter] = []
+        self._losses: list[Loss] = []
+        self._manifests: dict[str, Manifest] = {}
+        self._finished: set[str] = set()
+
+    def add(self, batch: Batch, rules: Mapping[str, Rules]) -> None:
+        """Take in the records that come next. rules: for each of `batch.runs`."""
+        table = chunking.table(self._stream, batch.decoded.columns, batch.offsets[batch.decoded.places])
+        runs = {**self.claim.runs, **self._runs}
+        judged = [_judged(runs.get(s.run_id), rules[s.run_id], batch, table, s) for s in _shares(batch.decoded)]
+        for j in judged:
+            accepted = j.data_verdicts == ACCEPTED
+            if rows := chunking.choose(table, j.share.data[accepted], j.panes[accepted]):
+                self._rows[j.share.run_id].append(rows)
+        self._runs.update(_progress(runs, batch, judged))
+        dead = [*_dead(batch, table, judged)]
+        self._dead += dead
+        self._losses += _losses(judged)
+        for _, beat in batch.decoded.beats:
+            if beat.manifest is not None:
+                self._manifests.setdefault(beat.run_id, beat.manifest)
+            if beat.final:
+                self._finished.add(beat.run_id)
+        self.expected = int(batch.offsets[-1]) + 1
+        self.records += len(batch.offsets)
+        self.size += sum(len(d.raw or b"") + len(d.headers or "") for d in dead)
+
+    def seal(self, score: Score | None) -> Flush:
+        """All of it as one flush, scored. Runs ascend by name, so that no two consumers lock them crosswise."""
+        return Flush(
+            claim=self.claim,
+            next_offset=self.expected,
+            runs=tuple(self._runs[run_id] for run_id in sorted(self._runs)),
+            chunks=tuple(chunking.pack(self._stream, r, self._rows[r], score) for r in sorted(self._rows)),
+            dead=tuple(self._dead),
+            losses=tuple(self._losses),
+            manifests=tuple(sorted(self._manifests.items())),
+            finished=tuple(sorted(self._finished)),
+        )
+
+
+def _names(decoded: Decoded) -> set[str]:
+    return {name or LIVE for name in decoded.names} | {beat.run_id for _, beat in decoded.beats}
 
 
 def _shares(decoded: Decoded) -> Iterator[_Share]:
     names, beats = decoded.columns["run_id"], decoded.beats
-    found = set(names) | {beat.run_id for _, beat in beats}
+    found = _names(decoded)
     if len(found) == 1:  # as nearly always
-        yield _Share(found.pop() or LIVE, np.arange(len(names)), beats)
+        yield _Share(found.pop(), np.arange(len(names)), beats)
         return
     data: dict[str, list[int]] = defaultdict(list)
     for i, name in enumerate(names):
         data[name or LIVE].append(i)
-    for run_id in sorted({name or LIVE for name in found}):
+    for run_id in sorted(found):
         own = tuple((place, beat) for place, beat in beats if beat.run_id == run_id)
         yield _Share(run_id, np.array(data[run_id], np.int64), own)
 
@@ -118,7 +161,8 @@ def _judged(run: RunProgress | None, rules: Rules, batch: Batch, table: pa.Recor
     judgement = windows.judge(run.state if run else State(), rules, stretch)
     verdicts, reach = np.empty_like(judgement.verdicts), np.empty_like(judgement.reach)
     verdicts[order], reach[order] = judgement.verdicts, judgement.reach
-    return _Judged(share, places[order], stretch, judgement, verdicts[:data], reach[:data])
+    panes = windows.pane_starts(times[:data], rules.pane)
+    return _Judged(share, places[order], stretch, judgement, verdicts[:data], reach[:data], panes)
 
 
 def _times(table: pa.RecordBatch) -> Ints:
@@ -133,27 +177,23 @@ def _seqs(decoded: Decoded) -> Ints:
     if seqs.null_count:
         seqs = seqs.fill_null(windows.UNNUMBERED)
     numbers: Ints = seqs.to_numpy()
-    if None in set(decoded.columns["run_id"]):
+    if None in decoded.names:
         numbers = np.where([name is None for name in decoded.columns["run_id"]], windows.UNNUMBERED, numbers)
     return numbers
 
 
-def _runs(claim: Claim, batch: Batch, judged: Sequence[_Judged]) -> tuple[RunProgress, ...]:
-    """Where each run stands after the batch; ascending by name, so that no two consumers lock them crosswise."""
+def _progress(runs: Mapping[str, RunProgress], batch: Batch, judged: Sequence[_Judged]) -> dict[str, RunProgress]:
+    """Where each run of the batch stands after it. runs: where all stood before."""
     changed: dict[str, RunProgress] = {}
     for j in judged:
-        before = claim.runs.get(j.share.run_id)
-        first = before.first_offset if before else int(batch.offsets[j.places[0]])
-        tally = (before.tally if before else Tally()) + _tally(j.judgement)
-        changed[j.share.run_id] = RunProgress(j.share.run_id, first, j.judgement.state, tally)
-    rejected = batch.decoded.rejected
-    first_rejected = {r.run_id: int(batch.offsets[r.place]) for r in reversed(rejected)}
-    for run_id, invalid in Counter(r.run_id for r in rejected).items():
-        first = first_rejected[run_id]
-        run = changed.get(run_id) or claim.runs.get(run_id) or RunProgress(run_id, first)
-        earliest = run.first_offset if run_id in claim.runs else min(run.first_offset, first)
-        changed[run_id] = RunProgress(run_id, earliest, run.state, run.tally + Tally(invalid=invalid))
-    return tuple(changed[run_id] for run_id in sorted(changed))
+        run = runs.get(j.share.run_id) or RunProgress(j.share.run_id, int(batch.offsets[j.places[0]]))
+        changed[run.run_id] = replace(run, state=j.judgement.state, tally=run.tally + _tally(j.judgement))
+    for found in batch.decoded.rejected:
+        offset = int(batch.offsets[found.place])
+        run = changed.get(found.run_id) or runs.get(found.run_id) or RunProgress(found.run_id, offset)
+        first = min(run.first_offset, offset)
+        changed[run.run_id] = replace(run, first_offset=first, tally=run.tally + Tally(invalid=1))
+    return changed
 
 
 def _tally(judgement: Judgement) -> Tally:
@@ -166,21 +206,6 @@ def _tally(judgement: Judgement) -> Tally:
         heartbeats=counts[HEARTBEAT],
         missing=sum(gap.last - gap.first + 1 for gap in judgement.gaps),
     )
-
-
-def _chunks(
-    stream: Stream,
-    table: pa.RecordBatch,
-    judged: Sequence[_Judged],
-    rules: Mapping[str, Rules],
-    score: Score | None,
-) -> Iterator[Chunk]:
-    for j in judged:
-        run_id = j.share.run_id
-        chosen = j.share.data[j.data_verdicts == ACCEPTED]
-        panes = windows.pane_starts(_times(table), rules[run_id].pane)
-        if packed := chunking.pack(stream, table, chosen, run_id=run_id, panes=panes, score=score):
-            yield packed
 
 
 def _dead(batch: Batch, table: pa.RecordBatch, judged: Sequence[_Judged]) -> Iterator[DeadLetter]:
@@ -199,12 +224,3 @@ def _losses(judged: Sequence[_Judged]) -> Iterator[Loss]:
     for j in judged:
         for gap in j.judgement.gaps:
             yield Loss(j.share.run_id, gap.first, gap.last, int(j.stretch.times[gap.index]))
-
-
-def _manifests(decoded: Decoded) -> Iterator[tuple[str, Manifest]]:
-    """The first of each run: a restarted producer repeats its own."""
-    told: dict[str, Manifest] = {}
-    for _, beat in decoded.beats:
-        if beat.manifest is not None:
-            told.setdefault(beat.run_id, beat.manifest)
-    yield from sorted(told.items())

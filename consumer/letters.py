@@ -68,4 +68,4 @@ def _header(name: str, value: bytes | str | None) -> dict[str, str | None]:
 
 
 def _iso(ms: int) -> str:
-    return moment(ms).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    return moment(ms).replace(tzinfo=None).isoformat(timespec="milliseconds")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 from confluent_kafka import KafkaException, Message
 
-from consumer import flush
 from consumer.chunking import Score
 from consumer.decode import Decoder
+from consumer.flush import Pending, take_apart
 from consumer.health import Meter
-from consumer.ledger import Claim, Flush, Partition
+from consumer.ledger import Flush, Partition
 from consumer.settings import Settings
 from consumer.source import Source, unreadable
 from consumer.store import Beat, Store, Terms
@@ -36,16 +36,12 @@ class Model(Protocol):
 
 @dataclass
 class _Held:
-    """A partition of ours: where its last flush left it, and what was read since.
+    """A partition of ours. pending: what came since its last flush. since: monotonic seconds of the oldest of it.
 
-    expected: the offset to come next. since: monotonic seconds at which the oldest of the messages came.
     confirmed: whether the first record after the claim was the expected one.
     """
 
-    claim: Claim
-    expected: int
-    messages: list[Message] = field(default_factory=list)
-    size: int = 0
+    pending: Pending
     since: float = 0.0
     confirmed: bool = False
 
@@ -111,25 +107,25 @@ class Worker:
             first, end = self._source.bounds(claim.partition)
             if not first <= claim.next_offset <= end:
                 raise unreadable(claim.partition, f"offset {claim.next_offset} of a log from {first} to {end}")
-        self._held = {claim.partition: _Held(claim, claim.next_offset) for claim in claims}
+        self._held = {c.partition: _Held(Pending(self._streams[c.partition.topic], c)) for c in claims}
         self._generation = generation
         self._source.start_at({claim.partition: claim.next_offset for claim in claims})
         log.info("assigned", partitions=[str(partition) for partition in assigned])
 
-    def _keep(self, partition: Partition, messages: list[Message], now: float) -> None:
-        """Add consecutive messages, if they are those that come next."""
+    def _keep(self, partition: Partition, messages: Sequence[Message], now: float) -> None:
+        """Take in consecutive messages of a partition, if they are those that come next."""
         held = self._held.get(partition)
         if held is None:
             return
-        if messages[0].offset() < held.expected:
-            messages = [m for m in messages if m.offset() >= held.expected]
+        if messages[0].offset() < held.pending.expected:
+            messages = [m for m in messages if m.offset() >= held.pending.expected]
         if not messages or not self._is_confirmed(held, messages[0].offset()):
             return
-        if not held.messages:
+        if not held.pending.records:
             held.since = now
-        held.messages += messages
-        held.size += sum(map(len, messages))
-        held.expected = messages[-1].offset() + 1
+        batch = take_apart(self._decoders[partition.topic], messages)
+        stream = self._streams[partition.topic]
+        held.pending.add(batch, {run_id: self._rules(run_id, stream) for run_id in batch.runs})
 
     def _is_confirmed(self, held: _Held, offset: int) -> bool:
         """Whether reading may go on at this offset: a jump is believed when it comes a second time.
@@ -138,40 +134,41 @@ class Worker:
         had fetched for an earlier assignment.
         """
         confirmed, held.confirmed = held.confirmed, True
-        if confirmed or offset == held.expected:
+        if confirmed or offset == held.pending.expected:
             return True
-        self._source.start_at({partition: h.expected for partition, h in self._held.items()})
+        self._source.start_at({partition: h.pending.expected for partition, h in self._held.items()})
         return False
 
     def _is_due(self, held: _Held, now: float) -> bool:
-        return bool(held.messages) and (
+        pending = held.pending
+        return pending.records > 0 and (
             now - held.since >= self._settings.flush_ms / 1_000
-            or len(held.messages) >= self._settings.flush_rows
-            or held.size >= self._settings.flush_bytes
+            or pending.records >= self._settings.flush_rows
+            or pending.size >= self._settings.flush_bytes
         )
 
     def _flush(self, held: _Held) -> None:
-        """Make of the messages what they come to, and commit it."""
-        if not held.messages:
+        """Score what is pending and commit it."""
+        if not held.pending.records:
             return
         reach("consumer.before_flush")
-        topic = held.claim.partition.topic
-        batch = flush.read(self._decoders[topic], held.messages)
-        rules = {run_id: self._rules(run_id, self._streams[topic]) for run_id in batch.runs}
-        work = flush.prepare(self._streams[topic], held.claim, batch, rules, self._score)
+        work = held.pending.seal(self._score)
         self._store.commit(work, [*self._streams])
         reach("consumer.after_commit")
-        held.claim, held.messages, held.size = work.committed(), [], 0
-        self._source.acknowledge({held.claim.partition: held.claim.next_offset})
-        self._tell(work, rules)
+        partition, claim = work.claim.partition, work.committed()
+        held.pending = Pending(self._streams[partition.topic], claim)
+        self._source.acknowledge({partition: claim.next_offset})
+        self._tell(work)
 
     def _rules(self, run_id: str, stream: Stream) -> Rules:
         terms = self._store.terms(run_id, self._terms)
         lateness = terms.lateness_ms if stream.label is None else terms.outcome_lateness_ms
         return Rules(terms.pane_ms, lateness, terms.max_ahead_ms)
 
-    def _tell(self, work: Flush, rules: Mapping[str, Rules]) -> None:
-        self._meter.count(work, rules)
+    def _tell(self, work: Flush) -> None:
+        stream = self._streams[work.claim.partition.topic]
+        begun = [run.run_id for run in work.runs if run.state.max_time is not None]
+        self._meter.count(work, {run_id: self._rules(run_id, stream) for run_id in begun})
         place = str(work.claim.partition)
         for loss in work.losses:
             log.warning("gap", run=loss.run_id, place=place, first_seq=loss.first, last_seq=loss.last)
@@ -188,7 +185,7 @@ class Worker:
         self._store.beat(beats)
         if run_id := self._settings.until_done:
             self.done = self._store.is_finished(run_id)
-        claims = [held.claim for held in self._held.values()]
+        claims = [held.pending.claim for held in self._held.values()]
         measures = self._meter.measures(now, claims, [beat.log_end for beat in beats])
         self._store.report(self._meter.run_id, measures)
         if now >= self._next_report:
@@ -200,15 +197,16 @@ class Worker:
         """For each partition of ours; caught up by the broker's own word only: what the client knows may be old."""
         beats, answers = [], True
         for partition, held in self._held.items():
-            end, caught_up = max(self._source.log_end(partition), held.expected), False
-            if answers and end == held.claim.next_offset:
+            end, caught_up = max(self._source.log_end(partition), held.pending.expected), False
+            claim = held.pending.claim
+            if answers and end == claim.next_offset:
                 try:
                     end = self._source.bounds(partition, 1.0)[1]
-                    caught_up = end <= held.claim.next_offset
+                    caught_up = end <= claim.next_offset
                 except KafkaException as error:
                     answers = False
                     log.warning("kafka_trouble", place=str(partition), error=error.args[0].str())
-            beats.append(Beat(partition, held.claim.epoch, end, caught_up))
+            beats.append(Beat(partition, claim.epoch, end, caught_up))
         return beats
 
 

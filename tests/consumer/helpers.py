@@ -97,8 +97,9 @@ def _place(row: tuple[int, int, Any]) -> tuple[int, int]:
 def stored_rows(url: str) -> dict[tuple[str, str, int], list[tuple[int, int, str]]]:
     """(run, topic, pane) → (partition, offset, id) by way of the index of panes."""
     text = (
-        "SELECT p.run_id, p.topic, (extract(epoch FROM p.pane_start) * 1000)::bigint, p.partition, p.first_row, p.rows,"
-        " c.payload FROM driftline.pane p JOIN driftline.chunk c USING (run_id, topic, partition, first_offset)"
+        "SELECT p.run_id, p.topic, (extract(epoch FROM p.pane_start) * 1000)::bigint, p.partition, p.first_row,"
+        " p.rows, c.payload FROM driftline.pane p"
+        " JOIN driftline.chunk c USING (run_id, topic, partition, first_offset)"
         " ORDER BY 1, 2, 3, 4, p.first_offset"
     )
     found: dict[tuple[str, str, int], list[tuple[int, int, str]]] = {}

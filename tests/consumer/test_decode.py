@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.decode import INVALID, UNDECODABLE, Decoder, printable
@@ -124,6 +124,7 @@ values = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=12))
 def test_whatever_bytes_come_each_record_has_exactly_one_fate(batch: list[bytes | None]) -> None:
     decoded = Decoder(TRIPS).decode(batch)

@@ -6,7 +6,7 @@ import pytest
 
 from consumer.settings import Settings
 from tests import logs
-from tests.consumer.helpers import assert_agrees, consuming, expected, position, query, until
+from tests.consumer.helpers import assert_agrees, consuming, expected, position
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumer.decode import Decoder
+from consumer.flush import take_apart
+from consumer.ledger import Claim, Flush, Loss, Tally
+from schemas import chunk
+from schemas.definition import Field, Stream
+from schemas.records import Injected, Manifest
+from schemas.taxi import OUTCOMES, TRIPS
+from tests import oracle
+from tests.consumer.fakes import (
+    AHEAD,
+    LATENESS,
+    MINUTE,
+    PANE,
+    PLACE,
+    START,
+    Fake,
+    beat,
+    flushed,
+    trip,
+)
+
+MANIFEST = Manifest(
+    source="test", period=(START, START + 1), injected=(Injected(starts_at=1, ends_at=2, label="x"),)
+)
+
+
+def rows(flush: Flush) -> list[tuple[str, int]]:
+    return [(c.run_id, offset) for c in flush.chunks for offset in chunk.decode(c.payload)["offset"].to_pylist()]
+
+
+def test_every_record_is_either_a_row_or_counted_and_kept_with_its_reason() -> None:
+    late, future = trip(START - 60 * MINUTE, 2), trip(START + 2 * AHEAD, 3)
+    flush = flushed(
+        [beat(START), trip(START, 0), trip(START, 0), b"{", late, future, trip(START, 4, trip_distance="x")]
+    )
+    (run,) = [r for r in flush.runs if r.run_id == "r"]
+    assert rows(flush) == [("r", 1)]
+    assert run.tally == Tally(accepted=1, duplicates=1, late=1, future=1, invalid=1, heartbeats=1, missing=1)
+    assert {(d.offset, d.run_id, d.reason) for d in flush.dead} == {
+        (3, "", "undecodable"),
+        (4, "r", "late"),
+        (5, "r", "future"),
+        (6, "r", "invalid"),
+    }
+    assert next(d for d in flush.dead if d.offset == 4).raw == late
+    assert "2022-01-31T23:00:00.000 when 2022-02-01T00:00:00.000" in next(
+        d.detail for d in flush.dead if d.offset == 4
+    )
+
+
+def test_runs_that_come_mixed_are_kept_apart() -> None:
+    old = START - 365 * AHEAD
+    values = [trip(START, 0), trip(old, 0, "s"), trip(START, None, None), trip(old, 1, "s"), beat(START, 1, "s")]
+    flush = flushed([*values, trip(START, 1)])
+    assert rows(flush) == [("live", 2), ("r", 0), ("r", 5), ("s", 1), ("s", 3)]
+    assert [(r.run_id, r.first_offset, r.tally.accepted) for r in flush.runs] == [
+        ("live", 2, 1),
+        ("r", 0, 2),
+        ("s", 1, 2),
+    ]
+
+
+def test_a_trip_that_names_no_run_has_no_duplicates_whatever_seq_it_claims() -> None:
+    flush = flushed([trip(START, 5, None), trip(START, 5, None)])
+    assert (rows(flush), flush.losses) == ([("live", 0), ("live", 1)], ())
+
+
+def test_the_state_goes_on_where_the_last_flush_left_it() -> None:
+    first = flushed([trip(START, 0), trip(START + 60 * MINUTE, 1)])
+    second = flushed(
+        [trip(START, 2), trip(START + 60 * MINUTE, 1), trip(START + 60 * MINUTE, 3)], first.committed()
+    )
+    assert rows(second) == [("r", 4)]
+    assert second.runs[0].tally == Tally(accepted=3, late=1, duplicates=1)
+    assert (second.claim.next_offset, second.next_offset) == (2, 5)
+
+
+def test_a_gap_is_told_with_the_time_of_the_record_that_shows_it() -> None:
+    flush = flushed([trip(START, 0), trip(START + MINUTE, 4), beat(START + 2 * MINUTE, 6)])
+    assert flush.losses == (Loss("r", 1, 3, START + MINUTE), Loss("r", 5, 6, START + 2 * MINUTE))
+    assert flush.runs[0].tally.missing == 5
+
+
+def test_the_first_manifest_and_the_end_of_a_run_are_told() -> None:
+    values = [beat(START, manifest=MANIFEST), beat(START, manifest=Manifest(source="again", period=(0, 1)))]
+    flush = flushed([*values, beat(START, final=True)])
+    assert flush.manifests == (("r", MANIFEST),)
+    assert flush.finished == ("r",)
+    assert flush.chunks == ()
+
+
+def test_a_run_that_only_a_rejected_record_names_is_counted_but_not_begun() -> None:
+    flush = flushed([trip(START, 0, "s", PULocationID=0)])
+    (run,) = flush.runs
+    assert (run.run_id, run.state.max_time, run.tally) == ("s", None, Tally(invalid=1))
+    assert take_apart(Decoder(TRIPS), [Fake(0, trip(START, 0, "s", PULocationID=0))]).runs == ()
+
+
+def test_offsets_with_holes_stay_with_their_records() -> None:
+    batch = take_apart(Decoder(TRIPS), [Fake(3, trip(START, 0)), Fake(7, trip(START, 1)), Fake(8, b"{")])
+    assert batch.offsets.tolist() == [3, 7, 8]
+
+
+def test_outcomes_are_neither_scored_nor_given_a_prediction() -> None:
+    value = json.dumps({"kind": "outcome", "run_id": "r", "trip_id": "t", "pickup_at": START, "duration_min": 5.5})
+    (packed,) = flushed([value.encode()], stream=OUTCOMES, score=None).chunks
+    batch = chunk.decode(packed.payload)
+    assert batch.schema == chunk.layout(OUTCOMES)
+    assert batch["duration_min"].to_pylist() == [5.5]
+
+
+@pytest.mark.parametrize("name", ["prediction", "score"])
+def test_a_stream_may_bring_its_own_prediction(name: str) -> None:
+    own = Stream(
+        topic="mine",
+        kind="mine",
+        id="id",
+        time="at",
+        fields=(Field(name=name, type="float", role="number"), Field(name="n", type="int", role="number")),
+        prediction=name,
+    )
+    value = json.dumps({"id": "a", "at": START, name: 0.25, "n": 2**31 - 1}).encode()
+    too_big = json.dumps({"id": "a", "at": START, name: 0.25, "n": 2**31}).encode()
+    flush = flushed([value, too_big], stream=own, score=None)
+    batch = chunk.decode(flush.chunks[0].payload)
+    assert batch.schema == chunk.layout(own)
+    assert batch["prediction"].to_pylist() == [0.25]
+    assert [d.reason for d in flush.dead] == ["invalid"]
+
+
+times = st.one_of(st.integers(0, 40), st.integers(0, 2_000)).map(lambda minutes: START + minutes * MINUTE)
+runs = st.sampled_from(["r", "r", "r", "s", None])
+log = st.lists(
+    st.one_of(
+        st.builds(trip, times, st.one_of(st.none(), st.integers(0, 15)), runs),
+        st.builds(trip, times, st.integers(0, 15), runs, PULocationID=st.sampled_from([0, 1])),
+        st.builds(
+            beat, times, st.integers(-1, 15), st.sampled_from("rs"), final=st.sampled_from([False] * 9 + [True])
+        ),
+        st.sampled_from([b"", b"{", None, b"[1]"]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values=log, flushes=st.sets(st.integers(1, 29), max_size=3), batches=st.sets(st.integers(1, 29), max_size=5))
+def test_however_the_log_is_cut_it_comes_to_what_the_oracle_reads(
+    values: list[bytes | None], flushes: set[int], batches: set[int]
+) -> None:
+    rules = oracle.Rules(PANE, {"trips": LATENESS}, AHEAD)
+    entries = [oracle.Entry("trips", 0, i, value) for i, value in enumerate(values)]
+    expected = oracle.read(entries, {"trips": TRIPS}, rules)
+
+    claim, found, dead = Claim(PLACE, 1, 0, {}), defaultdict(list), dict[Any, Any]()
+    ends = [*sorted(f for f in flushes if f < len(values)), len(values)]
+    for end in ends:
+        start = claim.next_offset
+        flush = flushed(values[start:end], claim, batches=[b - start for b in batches])
+        claim = flush.committed()
+        dead |= {("trips", 0, d.offset): (d.run_id, d.reason) for d in flush.dead}
+        for packed in flush.chunks:
+            offsets = chunk.decode(packed.payload)["offset"].to_pylist()
+            for pane, first, count in zip(packed.pane_starts, packed.first_rows, packed.counts, strict=True):
+                found[packed.run_id, "trips", pane] += offsets[first : first + count]
+
+    assert found == {key: [offset for _, offset, _ in there] for key, there in expected.rows.items()}
+    assert dead == expected.dead
+    tallies = {(run.run_id, "trips", 0): Counter(vars(run.tally)) for run in claim.runs.values()}
+    assert {key: +tally for key, tally in tallies.items()} == {k: +s.tally for k, s in expected.states.items()}
+    assert sum(t.total() - t["missing"] for t in tallies.values()) == len(values)

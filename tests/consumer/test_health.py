@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from consumer.health import Meter
+from consumer.ledger import Claim
+from tests.consumer.fakes import LATENESS, MINUTE, PLACE, RULES, START, beat, flushed, trip
+
+
+def test_a_consumer_tells_lag_speed_and_watermark() -> None:
+    meter = Meter(since=100.0)
+    flush = flushed([trip(START, 0), trip(START + MINUTE, 1), b"{", beat(START + MINUTE, 1)])
+    meter.count(flush, {"r": RULES})
+    measures = meter.measures(102.0, [flush.committed()], [10])
+    assert measures == {
+        "lag": 6,
+        "rows_per_s": 1.0,
+        "watermark_ms": START + MINUTE - LATENESS,
+        "watermark_age_s": 0.0,
+        "partitions": 1,
+        "records": 4,
+        "rows": 2,
+        "dead_letters": 1,
+    }
+    assert meter.run_id == "r"
+    later = meter.measures(105.0, [flush.committed()], [4])
+    assert (later["watermark_age_s"], later["rows_per_s"], later["lag"]) == (3.0, 0.0, 0)
+
+
+def test_a_partition_that_has_seen_nothing_of_the_run_leaves_the_watermark_unknown() -> None:
+    meter = Meter(since=0.0)
+    flush = flushed([trip(START, 0)])
+    meter.count(flush, {"r": RULES})
+    empty = Claim(PLACE._replace(number=1), 1, 0, {})
+    assert meter.measures(1.0, [flush.committed(), empty], [1, 0])["watermark_ms"] is None
+
+
+def test_a_consumer_without_partitions_has_nothing_to_tell() -> None:
+    measures = Meter(since=0.0).measures(0.0, [], [])
+    assert (measures["lag"], measures["watermark_ms"]) == (0, None)
