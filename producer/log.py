@@ -55,6 +55,9 @@ _ANSWER_S = 1.0
 
 _CLOSING_S = 10.0
 
+_OVERHEAD = 1_000
+"""Bytes of a Kafka record beside its value; a generous guess."""
+
 
 class Stopped(Exception):
     """The operator wants us to end: what is not in the log yet is sent by the next producer of the run."""
@@ -66,6 +69,7 @@ class Log:
     def __init__(self, config: Mapping[str, str], stop: threading.Event) -> None:
         self._where = config["bootstrap.servers"]
         self._stop = stop
+        self._longest = int(config.get("message.max.bytes", 1_000_000)) - _OVERHEAD
         self._failure: DriftlineError | None = None
         self._lost_at: int | None = None
         ours = {"error_cb": self._on_error, "on_delivery": self._on_failed_delivery}
@@ -114,6 +118,8 @@ class Log:
 
     def send(self, topic: str, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
         """Queue records in order, waiting while the queue is full. Raises DriftlineError, Stopped."""
+        if (longest := max(map(len, values))) > self._longest:  # found too late, what follows would be in the log
+            raise LogUnwritable(f"{topic}/{partition}: a record of {longest} bytes", "see what the source holds")
         messages = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
         middle = len(messages) // 2
         self._queue(topic, partition, messages[:middle])
@@ -218,7 +224,8 @@ class Log:
             return
         where = f"{message.topic()}/{message.partition()}"
         self._failure = self._failure or LogUnwritable(
-            f"{where} did not take a record: {error.str()}", "mend it, then resume"
+            f"{where} did not take a record: {error.str()}",
+            "see what became of the topic; started again, the run goes on",
         )
 
     def _refuse(self, error: KafkaError) -> None:

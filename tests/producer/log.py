@@ -69,7 +69,8 @@ def essence(values: Iterable[bytes]) -> list[bytes]:
 
 def stored(kafka: Mapping[str, str], prefix: str, partitions: int = 2) -> dict[Lane, list[Message]]:
     """All records of both topics."""
-    reader = Consumer({**kafka, "group.id": "test", "auto.offset.reset": "error", "fetch.queue.backoff.ms": 10})
+    quick = {"fetch.queue.backoff.ms": 10, "fetch.wait.max.ms": 10}
+    reader = Consumer({**kafka, **quick, "group.id": "test", "auto.offset.reset": "error"})
     try:
         lanes = [Lane(stream.topic, p) for stream in STREAMS for p in range(partitions)]
         return {lane: list(_whole(reader, prefix + lane.topic, lane.partition)) for lane in lanes}

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from producer.__main__ import Progress, run
+from producer.log import Log
 from producer.settings import Settings
-from schemas.errors import BrokerUnreachable, RunConflict, UsageError
+from schemas.errors import BrokerUnreachable, LogUnwritable, RunConflict, UsageError
 from schemas.topics import partition_of
 from tests.producer.log import KILLED, essence, expected, in_a_process, of_run, settings, source, stored
 from tests.producer.trips import START
@@ -183,3 +185,30 @@ def test_wrong_credentials_are_an_error_at_once(kafka_config: Kafka, prefix: str
 def test_a_setting_that_kafka_does_not_know_is_a_wrong_use() -> None:
     with pytest.raises(UsageError, match=r"no\.such"):
         run(settings({"bootstrap.servers": "127.0.0.1:1", "no.such": "1"}, "x"), threading.Event())
+
+
+def test_a_record_that_no_topic_takes_stops_the_run_before_what_follows_it(
+    kafka_config: Kafka, prefix: str
+) -> None:
+    with Log(kafka_config, threading.Event()) as log:
+        log.topics([prefix + "trips"], 1, patience_s=60)
+        with pytest.raises(LogUnwritable, match="1000000 bytes"):
+            log.send(prefix + "trips", 0, [b"a", b"b", b"c"], [b"x", bytes(1_000_000), b"z"])
+        log.send(prefix + "trips", 0, [b"a"], [bytes(990_000)])
+        log.flush()
+    end = Consumer({**kafka_config, "group.id": "test"}).get_watermark_offsets(
+        TopicPartition(prefix + "trips", 0), 10
+    )
+    assert end == (0, 1)
+
+
+def test_a_topic_that_is_deleted_in_the_middle_ends_the_run_with_a_reason(kafka_config: Kafka, prefix: str) -> None:
+    deleted, admin, name = threading.Event(), AdminClient(dict(kafka_config)), prefix + "trips"
+
+    def watch(progress: Progress) -> None:
+        if progress.trips >= 200 and not deleted.is_set():
+            deleted.set()
+            admin.delete_topics([name])[name].result(10)
+
+    with pytest.raises(LogUnwritable, match=r"trips/[01] did not take a record"):
+        run(settings(kafka_config, prefix, speed=PACED), threading.Event(), watch)
