@@ -31,6 +31,14 @@ def rewrite(place: Path, **changes: object) -> None:
     (place / CARD).write_bytes(card.encode(card.sealed(replace(before, **changes))))
 
 
+def printed(code: str, *arguments: Path, **environ: str) -> str:
+    """What a fresh Python prints."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def test_what_was_saved_is_what_is_loaded(any_model: Model, place: Path) -> None:
     again = load(place)
     assert again.card == any_model.card
@@ -162,14 +170,7 @@ def test_the_same_trips_give_the_same_bytes_in_another_process_with_more_threads
         "print(train(pq.read_table(place / 'trips.parquet'), out=place / 'again', source='made up').hash)"
     )
     threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "PYTHONHASHSEED": "99"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        env={**os.environ, **threads},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == model.hash
+    assert printed(code, tmp_path, **threads) == model.hash
     for name in (CARD, MODEL, REFERENCE):
         assert (tmp_path / "again" / name).read_bytes() == (model.path / name).read_bytes()
 
@@ -186,8 +187,7 @@ def test_loading_and_scoring_need_no_scikit_learn(model: Model) -> None:
         "model = load(pathlib.Path(sys.argv[1])); model.predict(columns(model.reference()))\n"
         "print(sorted({'sklearn', 'scipy', 'skops'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(model.path)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed(code, model.path) == "[]"
 
 
 def test_the_card_can_be_read_by_people_and_programs(any_model: Model) -> None:
