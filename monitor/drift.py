@@ -125,10 +125,12 @@ def _figures(column: Column, found: Measured, method: Method, fixed: float | Non
         value = figures.get(metric)
         if value is not None and isfinite(value):
             yield ColumnFigure(column.name, metric, value=value)
-        elif found.looks:
+        elif found.looks is None:
+            yield ColumnFigure(column.name, metric, status="failed", reason=found.reason)
+        elif value is None:
             yield ColumnFigure(column.name, metric, status="insufficient", reason="no values")
         else:
-            yield ColumnFigure(column.name, metric, status="failed", reason=found.reason)
+            yield ColumnFigure(column.name, metric, status="failed", reason="beyond the range of floats")
 
 
 def _drift_figure(name: str, found: Measured, method: Method, fixed: float | None) -> ColumnFigure:

@@ -74,7 +74,8 @@ class WindowFigures(msgspec.Struct, frozen=True, kw_only=True):
     columns_tested: columns with a drift score, the prediction among them, as in Evidently's DriftedColumnsCount.
     columns_drifted, share_drifted: of those; dataset_drift: share_drifted >= Config.drift_share. None: none tested.
     prediction_drift: the drift score of the prediction. None in windows of outcomes.
-    share_missing: missing cells among all cells of the monitored columns, 0 to 1.
+    share_missing: missing cells among all cells of the monitored columns, 0 to 1: the tutorials' share of missing
+        values. (Of the 0.7 API, DatasetMissingValueCount divides the same count by the rows.)
     mae, rmse, bias, r2: of outcomes whose label lies in the stream's label_range; minutes, minutes, minutes, none.
         bias is the mean of prediction - truth (Evidently's MeanError): positive where predictions are too long.
     target_drift: the drift score of the label, within label_range on both sides.

@@ -79,9 +79,11 @@ def _series(column: pa.ChunkedArray, prepared: Prepared) -> pd.Series[float] | p
     assert isinstance(prepared, NumberReference)
     values = np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
     values = np.where(np.isfinite(values), values, np.nan)
-    if prepared.clipped:
-        return pd.Series(np.clip(values, prepared.low, prepared.high))
-    return pd.Series(np.where((values >= prepared.low) & (values <= prepared.high), values, np.nan))
+    if prepared.outside == "drop":
+        values = np.where((values >= prepared.low) & (values <= prepared.high), values, np.nan)
+    elif prepared.outside == "clip":
+        values = np.clip(values, prepared.low, prepared.high)
+    return pd.Series(values)
 
 
 def _name(value: object) -> str | None:

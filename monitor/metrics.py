@@ -169,7 +169,7 @@ class ColumnDriftCalculation(_Calculation[ColumnDrift]):
         try:
             found = measure(column, self.metric.method, current_data, reference_data.prepared[column])
         except Exception as error:  # whatever is wrong with this column must not cost the others
-            found = Measured(reason=f"{type(error).__name__}: {error}"[:200], failed=True)
+            found = Measured(reason=told(error), failed=True)
         current_data.measured[column] = found
         return self.found(found.score)
 
@@ -197,7 +197,7 @@ class PredictionErrorCalculation(_Calculation[PredictionError]):
                 current_data.errors = errors(truth, predicted)
                 found = Measured(score=current_data.errors.mae)
         except Exception as error:
-            found = Measured(reason=f"{type(error).__name__}: {error}"[:200], failed=True)
+            found = Measured(reason=told(error), failed=True)
         current_data.measured[name] = found
         return self.found(found.score)
 
@@ -218,7 +218,7 @@ def report(methods: Mapping[str, str], error: PredictionError | None = None) -> 
 
 
 def measure(column: str, method: str, current: ArrowDataset, prepared: Prepared | str) -> Measured:
-    """A window's column beside its reference. Raises whatever the reading or the test raises."""
+    """A window's column beside its reference. Raises whatever the reading raises."""
     if isinstance(prepared, str):
         raise ValueError(f"reference: {prepared}")
     looks = prepared.look(current.table[column])
@@ -226,10 +226,17 @@ def measure(column: str, method: str, current: ArrowDataset, prepared: Prepared 
         return Measured(looks, None, too_few(looks.count, current.min_rows))
     if prepared.count < current.min_rows:
         return Measured(looks, None, f"reference: {too_few(prepared.count, current.min_rows)}", failed=True)
-    value = score(method, prepared, looks)
+    try:
+        value = score(method, prepared, looks)
+    except Exception as error:  # any of Evidently's tests, on any values: what was seen of the column still holds
+        return Measured(looks, None, told(error), failed=True)
     if not isfinite(value):
         return Measured(looks, None, f"{method} gave {value}", failed=True)
     return Measured(looks, value)
+
+
+def told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 def too_few(count: int, needed: int) -> str:

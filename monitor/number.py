@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,9 @@ from monitor.figures import MEAN, MISSING, OUTSIDE, QUANTILES
 
 @dataclass(frozen=True)
 class NumberReference:
-    """Numbers of the reference, inside [low, high], ascending.
+    """Numbers of the reference, ascending. low, high: what counts as out of range, in every window.
 
-    clipped: whether values outside were moved to the bounds, here and in every window; else they are left out.
+    outside: what becomes of those for the drift score: clipped to the bounds, left out, or kept as they are.
     """
 
     method: ClassVar[str] = "wasserstein"  # the test of Evidently's that `distance` computes
@@ -26,7 +26,7 @@ class NumberReference:
     values: Floats
     low: float
     high: float
-    clipped: bool = True
+    outside: Literal["clip", "drop", "keep"] = "clip"
 
     @classmethod
     def prepare(
@@ -36,12 +36,12 @@ class NumberReference:
         values = numbers(column)
         if label_range is not None:
             low, high = label_range
-            return cls(values[(values >= low) & (values <= high)], low, high, clipped=False)
+            return cls(values[(values >= low) & (values <= high)], low, high, "drop")
         if not len(values):
             return cls(values, -np.inf, np.inf)
         low, high = (float(q) for q in np.quantile(values, clip))
         if low == high:  # it hardly ever varies: clipping would hide that it now does
-            low, high = float(values[0]), float(values[-1])
+            return cls(values, float(values[0]), float(values[-1]), "keep")
         return cls(np.clip(values, low, high), low, high)
 
     @property
@@ -85,9 +85,10 @@ class NumberReference:
             **{name: quantile(values, q) for name, q in QUANTILES.items()},
             MEAN: float(np.add.reduce(values)) / count,
         }
-        if not self.clipped:
+        if self.outside == "drop":
             return Looks(inside - below, figures, values[below:inside])
-        values[:below], values[inside:] = self.low, self.high
+        if self.outside == "clip":
+            values[:below], values[inside:] = self.low, self.high
         return Looks(count, figures, values)
 
     def distance(self, looks: Looks) -> float:
