@@ -22,13 +22,8 @@ CONFIG = Config()
 def small() -> Reference:
     """So that it is quick: two columns and the prediction."""
     kept = {"trip_distance", "trip_type"}
-    stream = TRIPS.__class__(
-        topic="trips",
-        kind="trip",
-        id="trip_id",
-        time="pickup_at",
-        fields=tuple(f for f in TRIPS.fields if f.name in kept),
-    )
+    fields = tuple(field for field in TRIPS.fields if field.name in kept)
+    stream = Stream(topic="trips", kind="trip", id="trip_id", time="pickup_at", fields=fields)
     return Reference.prepare(base(), stream, OUTCOMES, CONFIG, calibrated=False)
 
 
