@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.ledger import Partition
 from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
@@ -21,6 +23,7 @@ _DEFAULTS = {
     "heartbeat.interval.ms": 500,  # and a new one has its share after so long; 3000 by default
     "fetch.queue.backoff.ms": 10,  # by default a full queue stops fetching for a whole second
     "queued.max.messages.kbytes": 16_384,  # 64 MB by default, and overshot
+    "reconnect.backoff.max.ms": 1_000,  # a broker that is back is noticed after so long; 10 s by default
     "topic.metadata.refresh.interval.ms": 2_000,  # how soon a topic that is made later is found
     "client.id": "driftline-consumer",
 }
@@ -55,17 +58,22 @@ class Source:
         self.generation = 0
         self.assigned: tuple[Partition, ...] = ()
         self._trouble: KafkaError | None = None
-        settings = _DEFAULTS | {"group.id": prefix + GROUP} | dict(config) | _FIXED | {"error_cb": self._on_error}
+        self._said, self._said_at = 0, 0.0
+        watched = {**config, "error_cb": self._on_error}
         try:
-            self._consumer = Consumer(settings, logger=_quiet())
+            self._consumer = Consumer(_DEFAULTS | {"group.id": prefix + GROUP} | watched | _FIXED, logger=_quiet())
+            # Questions have their own connection: on the consumer's each waits behind a fetch, for half a second.
+            self._admin = AdminClient(watched, logger=_quiet())
         except KafkaException as error:
             raise UsageError(f"librdkafka refuses a setting ({error.args[0].str()})", "correct KAFKA_…") from None
 
     def partitions(self) -> list[Partition]:
         """Every partition of those of our topics that exist. Raises BrokerUnreachable if Kafka refuses us."""
-        self._raise_hopeless()
-        found = self._consumer.list_topics(timeout=_TIMEOUT_S).topics
-        self._raise_hopeless()
+        try:
+            found = self._admin.list_topics(timeout=_TIMEOUT_S).topics
+        finally:
+            self._admin.poll(0)
+            self._raise_hopeless()
         there = [name for name in sorted(self._topics) if name in found]
         return [Partition(self._topics[name], number) for name in there for number in found[name].partitions]
 
@@ -88,10 +96,23 @@ class Source:
             messages = [m for m in messages if not self._is_error(m)]
         return [(Partition(self._topics[t], n), part) for (t, n), part in _split(messages)]
 
-    def bounds(self, partition: Partition, seconds: float = _TIMEOUT_S) -> tuple[int, int]:
-        """The first offset that the log holds, and the first that it does not hold yet, as the broker says now."""
-        low, high = self._consumer.get_watermark_offsets(self._place(partition), timeout=seconds)
-        return low, high
+    def starts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The first offset that the log of each holds."""
+        return self._offsets(partitions, OffsetSpec.earliest(), _TIMEOUT_S)
+
+    def ends(self, partitions: Iterable[Partition], seconds: float = _TIMEOUT_S) -> dict[Partition, int]:
+        """The first offset that the log of each does not hold yet, as the broker says now."""
+        return self._offsets(partitions, OffsetSpec.latest(), seconds)
+
+    def _offsets(self, partitions: Iterable[Partition], spec: OffsetSpec, seconds: float) -> dict[Partition, int]:
+        places = {p: self._place(p) for p in partitions}
+        if not places:
+            return {}
+        answers = self._admin.list_offsets(dict.fromkeys(places.values(), spec), request_timeout=seconds)
+        try:
+            return {p: int(answers[place].result(seconds + 1).offset) for p, place in places.items()}
+        except TimeoutError:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None
 
     def log_end(self, partition: Partition) -> int:
         """The end of the log at the last fetch; -1 before the first."""
@@ -126,7 +147,14 @@ class Source:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _HOPELESS or error.fatal():
             self._trouble = error
-        log.warning("kafka_trouble", error=error.str())
+        self._say(error)
+
+    def _say(self, error: KafkaError) -> None:
+        """Log it, unless it is what was said last, less than ten seconds ago: a broker that is down says much."""
+        now = time.monotonic()
+        if self._said != error.code() or now > self._said_at + 10:
+            self._said, self._said_at = error.code(), now
+            log.warning("kafka_trouble", error=error.str())
 
     def _is_error(self, message: Message) -> bool:
         error = message.error()
@@ -138,7 +166,7 @@ class Source:
         if error.code() in _HOPELESS or error.fatal():
             self._trouble = error
             self._raise_hopeless()
-        log.warning("kafka_trouble", place=place, error=error.str())
+        self._say(error)
         return True
 
     def _raise_hopeless(self) -> None:

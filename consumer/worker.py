@@ -100,17 +100,27 @@ class Worker:
     def _take_over(self) -> None:
         """Drop what is not flushed, claim what is assigned, and start where each claim says."""
         generation, assigned = self._source.generation, self._source.assigned
-        for partition in self._store.unseeded(self._source.partitions()):
-            self._store.seed(partition, *self._source.bounds(partition))
+        if not assigned:
+            self._held, self._generation = {}, generation
+            return
+        self._seed()
         claims = [self._store.claim(partition) for partition in assigned]
+        starts, ends = self._source.starts(assigned), self._source.ends(assigned)
         for claim in claims:
-            first, end = self._source.bounds(claim.partition)
+            first, end = starts[claim.partition], ends[claim.partition]
             if not first <= claim.next_offset <= end:
                 raise unreadable(claim.partition, f"offset {claim.next_offset} of a log from {first} to {end}")
         self._held = {c.partition: _Held(Pending(self._streams[c.partition.topic], c)) for c in claims}
         self._generation = generation
         self._source.start_at({claim.partition: claim.next_offset for claim in claims})
         log.info("assigned", partitions=[str(partition) for partition in assigned])
+
+    def _seed(self) -> None:
+        """Give every partition of the topics its row: one that nobody has read yet holds the watermark back."""
+        new = self._store.unseeded(self._source.partitions())
+        starts, ends = self._source.starts(new), self._source.ends(new)
+        for partition in new:
+            self._store.seed(partition, starts[partition], ends[partition])
 
     def _keep(self, partition: Partition, messages: Sequence[Message], now: float) -> None:
         """Take in consecutive messages of a partition, if they are those that come next."""
@@ -195,19 +205,15 @@ class Worker:
 
     def _signs_of_life(self) -> list[Beat]:
         """For each partition of ours; caught up by the broker's own word only: what the client knows may be old."""
-        beats, answers = [], True
-        for partition, held in self._held.items():
-            end, caught_up = max(self._source.log_end(partition), held.pending.expected), False
-            claim = held.pending.claim
-            if answers and end == claim.next_offset:
-                try:
-                    end = self._source.bounds(partition, 1.0)[1]
-                    caught_up = end <= claim.next_offset
-                except KafkaException as error:
-                    answers = False
-                    log.warning("kafka_trouble", place=str(partition), error=error.args[0].str())
-            beats.append(Beat(partition, claim.epoch, end, caught_up))
-        return beats
+        known = {p: max(self._source.log_end(p), h.pending.expected) for p, h in self._held.items()}
+        claims = {p: h.pending.claim for p, h in self._held.items()}
+        try:
+            asked = self._source.ends([p for p, end in known.items() if end == claims[p].next_offset], 1.0)
+        except KafkaException as error:
+            log.warning("kafka_trouble", error=error.args[0].str())
+            asked = {}
+        ends = known | asked
+        return [Beat(p, c.epoch, ends[p], asked.get(p) == c.next_offset) for p, c in claims.items()]
 
 
 def _reasons(work: Flush) -> dict[str, int]:

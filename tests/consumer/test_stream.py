@@ -2,27 +2,311 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import Any
+
+import psycopg
 import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from consumer.settings import Settings
+from consumer.store import Store
+from schemas.connections import ROOT
+from schemas.errors import LogUnreadable, RunConflict, UsageError
 from tests import logs
-from tests.consumer.helpers import assert_agrees, consuming, expected, position
+from tests.consumer.helpers import Stub, assert_agrees, consuming, expected, position, query, until
 
 pytestmark = pytest.mark.integration
 
-
-def settings(database: str, kafka_config: dict[str, str], prefix: str, **more: object) -> Settings:
-    return Settings(database_url=database, kafka=kafka_config, topic_prefix=prefix, **more)  # type: ignore[arg-type]
+Config = dict[str, str]
 
 
-def test_a_stormy_log_is_read_as_the_oracle_reads_it(
-    database: str, kafka_config: dict[str, str], prefix: str
-) -> None:
+@pytest.fixture
+def settings(database: str, kafka_config: Config, prefix: str) -> Settings:
+    return Settings(database_url=database, kafka=kafka_config, topic_prefix=prefix, flush_ms=100)
+
+
+def changed(settings: Settings, **changes: Any) -> Settings:
+    fields = {name: getattr(settings, name) for name in settings.__struct_fields__}
+    return Settings(**fields | changes)
+
+
+def write(settings: Settings, writer: logs.Writer) -> None:
+    logs.write(settings.kafka, settings.topic_prefix, writer.sent)
+    writer.sent = []
+
+
+def storm(settings: Settings, count: int = 1_500, seed: int = 7) -> int:
+    """Writes a log with accidents in it; returns how many records it has."""
     writer = logs.Writer()
-    logs.stormy(writer, logs.trips(3_000, 2), accident_every=20)
-    logs.write(kafka_config, prefix, writer.sent)
-    with consuming(settings(database, kafka_config, prefix, until_done=logs.RUN)) as thread:
-        thread.join(60)
-    reading = expected(kafka_config, prefix)
-    assert position(database) == len(writer.sent)
-    assert_agrees(database, reading)
+    logs.stormy(writer, logs.trips(count, 2, seed=seed), accident_every=15)
+    written = len(writer.sent)
+    write(settings, writer)
+    return written
+
+
+def consume_all(settings: Settings, seconds: float = 60) -> None:
+    with consuming(changed(settings, until_done=logs.RUN)) as thread:
+        thread.join(seconds)
+        assert not thread.is_alive(), "the run was not finished in time"
+
+
+def check(settings: Settings) -> None:
+    assert_agrees(settings.database_url, expected(settings.kafka, settings.topic_prefix))
+
+
+def test_a_stormy_log_is_read_as_the_oracle_reads_it(settings: Settings) -> None:
+    written = storm(settings)
+    consume_all(settings)
+    check(settings)
+    names = ("accepted", "duplicates", "late", "future", "invalid", "heartbeats")
+    total = query(settings.database_url, f"SELECT sum({' + '.join(names)}) FROM driftline.run_progress")
+    assert (position(settings.database_url), total) == (written, [(written,)])
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"flush_rows": 20, "read_rows": 7}, {"flush_ms": 60_000, "flush_bytes": 100_000}], ids=str
+)
+def test_how_often_it_flushes_changes_nothing(settings: Settings, sizes: dict[str, int]) -> None:
+    storm(settings, 400)
+    with consuming(changed(settings, **sizes)):
+        until(lambda: position(settings.database_url) > 50)
+    consume_all(changed(settings, **sizes | {"flush_ms": 100}))
+    check(settings)
+
+
+def test_three_consumers_that_come_and_go_write_what_one_would(settings: Settings) -> None:
+    storm(settings, 600)
+    slow = changed(settings, flush_rows=20, read_rows=10, flush_ms=20)
+    with ExitStack() as running:
+        running.enter_context(consuming(changed(slow, instance="a")))
+        until(lambda: position(settings.database_url) > 100)
+        with consuming(changed(slow, instance="b")), consuming(changed(slow, instance="c")):
+            owners = "SELECT count(DISTINCT owner) FROM driftline.partition_progress"
+            until(lambda: query(settings.database_url, owners) == [(3,)])
+        storm(settings, 300, seed=8)
+        end = len(logs.read_back(settings.kafka, settings.topic_prefix))
+        until(lambda: position(settings.database_url) == end)
+    check(settings)
+
+
+def test_two_consumers_that_both_believe_to_own_everything_write_it_once(settings: Settings) -> None:
+    """As a zombie does: each in a group of its own, each claiming what the other holds."""
+    written = storm(settings, 300)
+    rivals = [
+        changed(
+            settings, instance=g, flush_ms=20, kafka=dict(settings.kafka) | {"group.id": g + settings.topic_prefix}
+        )
+        for g in "ab"
+    ]
+    with consuming(rivals[0]), consuming(rivals[1]):
+        until(lambda: position(settings.database_url) == written)
+    check(settings)
+    assert query(settings.database_url, "SELECT max(epoch) > 1 FROM driftline.partition_progress") == [(True,)]
+
+
+@pytest.mark.parametrize("place", ["before_flush", "after_update", "after_commit"])
+def test_a_consumer_killed_at_any_point_of_a_flush_loses_and_repeats_nothing(
+    settings: Settings, place: str
+) -> None:
+    storm(settings, 400)
+    slow = changed(settings, flush_rows=50, read_rows=50)
+    fields = {
+        n: getattr(slow, n)
+        for n in ("database_url", "kafka", "topic_prefix", "flush_ms", "flush_rows", "read_rows")
+    }
+    victim = subprocess.run(
+        [sys.executable, "-m", "tests.consumer.victim", json.dumps(fields)],
+        env=os.environ | {"DRIFTLINE_FAILPOINT": f"consumer.{place}:5", "OMP_NUM_THREADS": "1"},
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+        capture_output=True,
+    )
+    assert victim.returncode == -signal.SIGKILL, victim.stderr.decode()
+    assert 0 < position(settings.database_url) < len(logs.read_back(settings.kafka, settings.topic_prefix))
+    # In another group: the dead one is a member of its own until its session times out.
+    consume_all(changed(settings, kafka=dict(settings.kafka) | {"group.id": "heir" + settings.topic_prefix}))
+    check(settings)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_connection_lost_during_commit_is_settled_by_what_postgres_holds(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    storm(settings, 400)
+    commit, broken = Store.commit, list[int]()
+
+    def lost(store: Store, *args: Any) -> None:
+        if len(broken) < 3:
+            broken.append(1)
+            if committed:
+                commit(store, *args)
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+        commit(store, *args)
+
+    monkeypatch.setattr(Store, "commit", lost)
+    consume_all(settings)
+    assert len(broken) == 3
+    check(settings)
+
+
+def test_when_postgres_hangs_up_on_everybody_the_consumer_goes_on(settings: Settings) -> None:
+    storm(settings, 400)
+    with consuming(changed(settings, flush_rows=20, read_rows=10)):
+        until(lambda: position(settings.database_url) > 50)
+        hang_up = (
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE application_name = 'driftline-consumer' AND datname = current_database()"
+        )
+        assert query(settings.database_url, hang_up) == [(1,)]
+        until(
+            lambda: query(settings.database_url, "SELECT finished_at FROM driftline.run WHERE run_id = 'proof'")[0][
+                0
+            ]
+        )
+    check(settings)
+
+
+def test_a_consumer_may_come_before_the_topics(settings: Settings) -> None:
+    with consuming(changed(settings, until_done=logs.RUN)) as thread:
+        thread.join(0.5)
+        storm(settings, 100)
+        thread.join(30)
+        assert not thread.is_alive()
+    check(settings)
+
+
+def test_every_partition_blocks_from_the_start_whoever_reads_it(settings: Settings) -> None:
+    """Seeded from the topic's metadata, though nothing was ever written."""
+    logs.create(settings.kafka, settings.topic_prefix)
+    with consuming(settings):
+        seeded = "SELECT topic, count(*) FROM driftline.partition_progress GROUP BY 1 ORDER BY 1"
+        until(lambda: query(settings.database_url, seeded) == [("outcomes", 4), ("trips", 4)])
+
+
+def test_what_is_read_to_its_end_is_caught_up_until_more_comes(settings: Settings) -> None:
+    writer = logs.Writer()
+    writer.beat(logs.START)
+    write(settings, writer)
+    def caught_up() -> Any:
+        """Since when all eight partitions are; None while one is not."""
+        text = (
+            "SELECT CASE WHEN count(caught_up_since) = 8 AND sum(log_end - next_offset) = 0"
+            " THEN min(caught_up_since) END FROM driftline.partition_progress"
+        )
+        return query(settings.database_url, text)[0][0]
+
+    with consuming(changed(settings, beat_ms=50)):
+        before = until(caught_up)
+        writer.beat(logs.START)
+        write(settings, writer)
+        until(lambda: position(settings.database_url) == 16)
+        assert until(caught_up) > before
+    measures = query(settings.database_url, "SELECT run_id, measures FROM driftline.health")
+    assert measures[0][0] == logs.RUN
+    assert measures[0][1]["partitions"] == 8
+
+
+def test_a_position_beyond_the_end_of_the_log_stops_loudly(settings: Settings) -> None:
+    """The topic was made anew."""
+    storm(settings, 100)
+    consume_all(settings)
+    query(settings.database_url, "UPDATE driftline.partition_progress SET next_offset = 1000000 RETURNING 1")
+    with pytest.raises(LogUnreadable, match="offset 1000000 of a log from 0"), consuming(settings) as thread:
+        thread.join(20)
+
+
+def test_a_position_before_the_start_of_the_log_stops_loudly(settings: Settings) -> None:
+    """Retention took what was not read yet."""
+    writer = logs.Writer()
+    writer.beat(logs.START)
+    writer.beat(logs.START)
+    write(settings, writer)
+    with consuming(settings):
+        until(lambda: position(settings.database_url) == 16)
+    query(settings.database_url, "UPDATE driftline.partition_progress SET next_offset = 0 RETURNING 1")
+    admin = AdminClient(dict(settings.kafka))
+    for deleted in admin.delete_records([TopicPartition(settings.topic_prefix + "trips", 2, 1)]).values():
+        deleted.result(10)
+    with (
+        pytest.raises(LogUnreadable, match=r"trips/2 .*offset 0 of a log from 1 to 2"),
+        consuming(settings) as thread,
+    ):
+        thread.join(20)
+
+
+def test_retention_while_nobody_reads_is_no_loss_to_who_never_read(settings: Settings) -> None:
+    writer = logs.Writer()
+    writer.beat(logs.START)
+    writer.beat(logs.START, final=True)
+    write(settings, writer)
+    admin = AdminClient(dict(settings.kafka))
+    for deleted in admin.delete_records([TopicPartition(settings.topic_prefix + "trips", 2, 1)]).values():
+        deleted.result(10)
+    consume_all(settings)
+    first = "SELECT first_offset FROM driftline.run_progress WHERE (topic, partition) = ('trips', 2)"
+    assert query(settings.database_url, first) == [(1,)]
+
+
+def test_another_model_than_the_run_began_with_stops_the_consumer(settings: Settings) -> None:
+    writer = logs.Writer()
+    writer.beat(logs.START)
+    write(settings, writer)
+    with consuming(settings):
+        until(lambda: position(settings.database_url) == 8)
+    writer.beat(logs.START)
+    write(settings, writer)
+    other = Stub()
+    other.hash = "another"
+    with pytest.raises(RunConflict), consuming(settings, other) as thread:
+        thread.join(20)
+
+
+def test_poison_in_key_headers_and_size_is_kept_once(settings: Settings, kafka_config: Config) -> None:
+    logs.create(kafka_config, settings.topic_prefix)
+    producer = Producer({**kafka_config, "message.max.bytes": 1_000_000})
+    topic = settings.topic_prefix + "trips"
+    big = b"\xff" * 900_000
+    producer.produce(
+        topic, None, b"\x00\xff", 0, headers=[("a", b"\xff"), ("a", None), ("é", "ü".encode()), ("", b"")]
+    )
+    producer.produce(topic, big, None, 0)
+    producer.produce(topic, b'{"kind":"trip","trip_id":"\xff"}', b"k", 0, headers=[("n\x01", b"\x00" * 1_000)])
+    producer.flush()
+    with consuming(settings):
+        until(lambda: position(settings.database_url) == 3)
+    found = query(
+        settings.database_url, "SELECT key, raw, headers FROM driftline.dead_letter ORDER BY kafka_offset"
+    )
+    assert [(key, raw) for key, raw, _ in found] == [
+        (b"\x00\xff", None),
+        (None, big),
+        (b"k", b'{"kind":"trip","trip_id":"\xff"}'),
+    ]
+    assert found[0][2] == [
+        {"name": "a", "base64": "/w=="},
+        {"name": "a", "value": None},
+        {"name": "é", "value": "ü"},
+        {"name": "", "value": ""},
+    ]
+    assert found[2][2][0]["name"] == "n\\x01"
+
+
+def test_a_setting_that_librdkafka_does_not_know_is_said_to_be_wrong(settings: Settings) -> None:
+    wrong = changed(settings, kafka=dict(settings.kafka) | {"no.such.thing": "1"})
+    with pytest.raises(UsageError, match=r"no\.such\.thing"), consuming(wrong) as thread:
+        thread.join(20)
+
+
+def test_a_broker_that_is_down_is_waited_for(settings: Settings) -> None:
+    down = changed(settings, kafka={"bootstrap.servers": "127.0.0.1:1"})
+    with consuming(down) as thread:
+        thread.join(1)
+        assert thread.is_alive()

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import threading
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
+
+from consumer.retry import connect, persistently
+from consumer.store import Fenced
+from schemas.errors import DatabaseUnreachable
+
+
+def test_a_session_begins_anew_until_it_ends_by_itself() -> None:
+    errors: list[Exception] = [
+        psycopg.OperationalError("gone\n  away"),
+        KafkaException(KafkaError(KafkaError._TRANSPORT)),
+        Fenced("trips/0"),
+        psycopg.errors.DiskFull("no space left"),
+    ]
+
+    def session() -> None:
+        if errors:
+            raise errors.pop(0)
+
+    with capture_logs() as logs:
+        persistently(session, threading.Event(), longest=0.01)
+    assert [entry["event"] for entry in logs] == ["database_down", "kafka_down", "fenced", "database_full"]
+    assert logs[0]["error"] == "gone away"
+    assert "free space" in logs[3]["do"]
+
+
+def test_a_programming_mistake_is_not_tried_again() -> None:
+    def session() -> None:
+        raise ValueError("mistake")
+
+    with pytest.raises(ValueError, match="mistake"):
+        persistently(session, threading.Event())
+
+
+def test_nothing_begins_after_the_stop() -> None:
+    stop = threading.Event()
+    stop.set()
+    persistently(lambda: pytest.fail("began"), stop)
+
+
+def test_a_database_that_is_down_may_come_back() -> None:
+    with pytest.raises(psycopg.OperationalError):
+        connect("postgresql://postgres@127.0.0.1:1/postgres")
+
+
+def test_what_is_no_url_is_hopeless() -> None:
+    with pytest.raises(DatabaseUnreachable, match="correct DATABASE_URL"):
+        connect("mysql://nobody:secret@nowhere")
+
+
+@pytest.mark.integration
+def test_a_database_that_does_not_exist_is_hopeless_and_the_password_is_not_shown(database: str) -> None:
+    url = urlsplit(database)
+    wrong = url._replace(path="/nothing_here", netloc=f"{url.username}:geheim@{url.hostname}:{url.port}").geturl()
+    with pytest.raises(DatabaseUnreachable, match="Postgres refused") as caught:
+        connect(wrong)
+    assert "geheim" not in str(caught.value)

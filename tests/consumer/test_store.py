@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumer.ledger import Claim, DeadLetter, Flush, Partition
+from consumer.retry import connect
+from consumer.store import Beat, Fenced, Store, Terms
+from schemas.errors import RunConflict
+from schemas.records import MAX_TIME, Injected, Manifest
+from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
+from tests.consumer.helpers import query, stored_rows, stored_states
+
+pytestmark = pytest.mark.integration
+
+OURS = Terms(300_000, 600_000, 7_200_000, 86_400_000, "a" * 64)
+TOPICS = ("trips", "outcomes")
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    with closing(connect(database)) as connection:
+        store = Store(connection, "me")
+        for topic in TOPICS:
+            for number in range(2):
+                store.seed(Partition(topic, number), 0, 0)
+        yield store
+
+
+@pytest.fixture
+def other(database: str) -> Iterator[Store]:
+    with closing(connect(database)) as connection:
+        yield Store(connection, "other")
+
+
+def test_a_partition_is_seeded_once_and_where_its_log_begins(store: Store, database: str) -> None:
+    new = Partition("trips", 7)
+    assert store.unseeded([PLACE, new]) == [new]
+    store.seed(new, 40, 90)
+    store.seed(new, 50, 90)
+    assert store.unseeded([PLACE, new]) == []
+    assert store.claim(new).next_offset == 40
+
+
+def test_what_one_owner_leaves_the_next_one_finds(store: Store, other: Store, database: str) -> None:
+    flush = flushed([beat(START), trip(START, 0), trip(START - 60 * MINUTE, 1), b"{"], store.claim(PLACE))
+    store.commit(flush, TOPICS)
+    claim = other.claim(PLACE)
+    assert claim == replace(flush.committed(), epoch=2)
+    assert stored_rows(database) == {("r", "trips", START): [(0, 1, f"t-{START}")]}
+    assert query(database, "SELECT owner, next_offset FROM driftline.partition_progress WHERE epoch = 2") == [
+        ("other", 4)
+    ]
+
+
+def test_a_flush_goes_on_from_the_last(store: Store, database: str) -> None:
+    first = flushed([trip(START, 0)], store.claim(PLACE))
+    store.commit(first, TOPICS)
+    second = flushed([trip(START, 0), trip(START, 1)], first.committed())
+    store.commit(second, TOPICS)
+    assert stored_states(database) == {
+        ("r", "trips", 0): (START, 1, False, {"accepted": 2, "duplicates": 1}),
+    }
+    assert stored_rows(database)["r", "trips", START] == [(0, 0, f"t-{START}"), (0, 2, f"t-{START}")]
+
+
+def everything(url: str) -> list[Any]:
+    tables = ("run_progress", "chunk", "pane", "dead_letter", "event", "alarm")
+    counts = " UNION ALL ".join(f"SELECT count(*) FROM driftline.{table}" for table in tables)
+    return query(url, counts) + query(url, "SELECT topic, partition, next_offset FROM driftline.partition_progress")
+
+
+def test_a_zombie_writes_nothing(store: Store, other: Store, database: str) -> None:
+    flush = flushed([trip(START, 0), trip(START, 5), b"{", beat(START, final=True)], store.claim(PLACE))
+    other.claim(PLACE)
+    before = everything(database)
+    with pytest.raises(Fenced, match="trips/0 at 0, epoch 1"):
+        store.commit(flush, TOPICS)
+    assert everything(database) == before
+
+
+def test_a_flush_that_was_committed_already_is_not_written_again(store: Store, database: str) -> None:
+    flush = flushed([trip(START, 0)], store.claim(PLACE))
+    store.commit(flush, TOPICS)
+    before = everything(database)
+    with pytest.raises(Fenced):
+        store.commit(flush, TOPICS)
+    assert everything(database) == before
+
+
+def test_a_connection_cut_before_commit_leaves_nothing(store: Store, database: str) -> None:
+    claim = store.claim(PLACE)
+    before = everything(database)
+    bad = replace(flushed([trip(START, 0), b"{"], claim), dead=(letter(reason="no such reason"),))
+    with pytest.raises(psycopg.errors.CheckViolation):
+        store.commit(bad, TOPICS)
+    assert everything(database) == before
+
+
+def test_a_beat_is_refused_to_who_is_no_longer_the_owner(store: Store, other: Store, database: str) -> None:
+    mine, lost = store.claim(PLACE), store.claim(Partition("trips", 1))
+    store.beat([Beat(c.partition, c.epoch, 5, False) for c in (mine, lost)])
+    other.claim(lost.partition)
+    with pytest.raises(Fenced):
+        store.beat([Beat(c.partition, c.epoch, 9, False) for c in (mine, lost)])
+
+
+def beats(url: str) -> Any:
+    return query(url, "SELECT beat_at, log_end, caught_up_since FROM driftline.partition_progress WHERE epoch > 0")[
+        0
+    ]
+
+
+def test_caught_up_counts_from_the_first_beat_that_says_so_until_something_comes(
+    store: Store, database: str
+) -> None:
+    claim = store.claim(PLACE)
+    store.beat([Beat(PLACE, claim.epoch, 3, False)])
+    assert beats(database)[1:] == (3, None)
+    store.beat([Beat(PLACE, claim.epoch, 0, True)])
+    first = beats(database)
+    assert first[2] is not None
+    store.beat([Beat(PLACE, claim.epoch, 0, True)])
+    assert beats(database)[2] == first[2]
+    assert beats(database)[0] > first[0]
+    store.commit(flushed([trip(START, 0)], claim), TOPICS)
+    assert beats(database)[1:] == (1, None)
+    store.beat([Beat(PLACE, claim.epoch, 1, True)])
+    assert beats(database)[2] > first[2]
+    store.claim(PLACE)
+    assert beats(database)[2] is None
+
+
+def test_a_run_keeps_the_terms_it_was_begun_with(store: Store, other: Store) -> None:
+    assert store.terms("r", OURS) == OURS
+    assert other.terms("r", replace(OURS, pane_ms=60_000, lateness_ms=0)) == OURS
+
+
+def test_a_run_is_scored_by_one_model(store: Store, other: Store) -> None:
+    store.terms("r", OURS)
+    with pytest.raises(RunConflict, match="--model"):
+        other.terms("r", replace(OURS, model="b" * 64))
+    with pytest.raises(RunConflict, match="not by none"):
+        other.terms("r", replace(OURS, model=None))
+
+
+def test_the_manifest_and_its_drift_are_written_once_however_many_partitions_carry_it(
+    store: Store, database: str
+) -> None:
+    injected = Injected(
+        starts_at=START, ends_at=START + MINUTE, label="km \x00 instead of miles", columns=("trip_distance",)
+    )
+    absurd = Injected(starts_at=2**80, ends_at=2**80, label="never")
+    manifest = Manifest(source="a\x00b", period=(START, START + 1), injected=(injected, absurd))
+    store.terms("r", OURS)
+    for number in range(2):
+        claim = store.claim(Partition("trips", number))
+        store.commit(flushed([beat(START, manifest=manifest)], claim), TOPICS)
+    ((source, stored),) = query(database, "SELECT source, manifest FROM driftline.run")
+    assert source == "a\ufffdb"
+    assert stored["injected"][0]["columns"] == ["trip_distance"]
+    assert query(
+        database, "SELECT event_id, kind, ends_at - starts_at FROM driftline.event WHERE label LIKE 'km%%'"
+    ) == [("injected:r:0", "injected", query(database, "SELECT interval '1 minute'")[0][0])]
+
+
+def test_a_gap_is_an_event_and_an_alarm(store: Store, database: str) -> None:
+    store.commit(flushed([trip(START, 0), trip(START + MINUTE, 3)], store.claim(PLACE)), TOPICS)
+    text = "SELECT alarm_id, kind, message, extract(epoch FROM started_at)::bigint * 1000 FROM driftline.alarm"
+    message = "2 record(s) of trips/0 never came: seq 1 to 2"
+    assert query(database, text) == [("gap:r:trips/0:1", "gap", message, START + MINUTE)]
+    assert query(database, "SELECT event_id, kind, label FROM driftline.event") == [
+        ("gap:r:trips/0:1", "gap", message)
+    ]
+
+
+def test_a_run_is_finished_with_its_last_partition_of_both_topics(store: Store, database: str) -> None:
+    store.terms("r", OURS)
+    for topic in TOPICS:
+        for number in range(2):
+            assert not store.is_finished("r")
+            claim = store.claim(Partition(topic, number))
+            store.commit(flushed([beat(START, final=True)], claim), TOPICS)
+    assert store.is_finished("r")
+    assert not store.is_finished("another")
+
+
+def test_a_topic_that_nobody_has_seen_yet_keeps_a_run_unfinished(database: str) -> None:
+    with closing(connect(database)) as connection:
+        store = Store(connection, "me")
+        store.seed(PLACE, 0, 0)
+        store.terms("r", OURS)
+        store.commit(flushed([beat(START, final=True)], store.claim(PLACE)), TOPICS)
+        assert not store.is_finished("r")
+
+
+def test_two_consumers_that_finish_the_last_two_partitions_at_once_see_one_another(
+    store: Store, other: Store, database: str
+) -> None:
+    store.terms("r", OURS)
+    places = [Partition(topic, number) for topic in TOPICS for number in range(2)]
+    for place in places[2:]:
+        store.commit(flushed([beat(START, final=True)], store.claim(place)), TOPICS)
+    flushes = [
+        (s, flushed([beat(START, final=True)], s.claim(p))) for s, p in zip((store, other), places, strict=False)
+    ]
+    with psycopg.connect(database) as holder:  # holds both back until both have come to the run's row
+        holder.execute("SELECT FROM driftline.run FOR UPDATE")
+        threads = [threading.Thread(target=s.commit, args=(f, TOPICS)) for s, f in flushes]
+        for thread in threads:
+            thread.start()
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        while query(database, waiting) != [(2,)]:
+            pass
+    for thread in threads:
+        thread.join(10)
+    assert store.is_finished("r")
+
+
+def letter(**changes: Any) -> DeadLetter:
+    plain = DeadLetter("r", 0, "invalid", "why", START, b"key", b"raw", None)
+    return replace(plain, **changes)
+
+
+def test_dead_letters_are_kept_byte_for_byte(store: Store, database: str) -> None:
+    hostile = [
+        letter(raw=None, key=None, event_time=None, run_id=""),
+        letter(raw=b"", key=b""),
+        letter(raw=bytes(range(256)), key=b"\x00"),
+        letter(raw=b"x" * 1_000_000),
+        letter(event_time=MAX_TIME),
+        letter(event_time=253_402_300_799_999),
+        letter(event_time=0),
+        letter(headers=json.dumps([{"name": "\x1b\ud83d\ude00", "value": None}])),
+    ]
+    letters = tuple(replace(one, offset=offset) for offset, one in enumerate(hostile))
+    store.commit(Flush(store.claim(PLACE), len(letters), dead=letters), TOPICS)
+    text = (
+        "SELECT run_id, kafka_offset, reason, detail, (extract(epoch FROM event_time) * 1000)::bigint, key, raw,"
+        " headers FROM driftline.dead_letter ORDER BY kafka_offset"
+    )
+    found = query(database, text)
+    assert [DeadLetter(*one, headers and json.dumps(headers)) for *one, headers in found] == list(letters)
+
+
+def test_a_commit_wakes_whoever_listens_and_says_which_run_moved(store: Store, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as listener:
+        listener.execute("LISTEN driftline_progress")
+        store.commit(flushed([trip(START, 0), trip(START, 0, "s"), b"{"], store.claim(PLACE)), TOPICS)
+        assert {n.payload for n in listener.notifies(timeout=5, stop_after=2)} == {"r", "s"}
+
+
+def test_the_moment_a_watermark_moved_is_told_and_kept_while_it_stands(store: Store, database: str) -> None:
+    moved = "SELECT moved_at FROM driftline.run_progress"
+    first = flushed([trip(START, 0)], store.claim(PLACE))
+    store.commit(first, TOPICS)
+    at = query(database, moved)
+    second = flushed([trip(START, 1)], first.committed())
+    store.commit(second, TOPICS)
+    assert query(database, moved) == at
+    third = flushed([beat(START, final=True)], second.committed())
+    store.commit(third, TOPICS)
+    assert query(database, moved) > at
+
+
+def test_health_is_one_row_a_consumer(store: Store, other: Store, database: str) -> None:
+    store.report(None, {"lag": 3})
+    store.report("r", {"lag": 4})
+    other.report("r", {"lag": None})
+    store.forget_health()
+    text = "SELECT stage, instance, run_id, measures FROM driftline.health ORDER BY 2"
+    assert query(database, text) == [("consumer", "me", "r", {"lag": 4}), ("consumer", "other", "r", {"lag": None})]
+
+
+def test_a_claim_of_nothing_but_runs_is_what_was_written(store: Store) -> None:
+    assert store.claim(PLACE) == Claim(PLACE, 1, 0, {})
