@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -68,7 +67,7 @@ def _decoded(stream: Stream, value: bytes | None) -> Any:
     for decode in (decoder(stream).decode, bare_decoder(stream).decode):
         try:
             return decode(value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except Exception:  # whatever a hostile record can raise
             continue
     return None
 

@@ -10,6 +10,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from monitor.snapshot import Ranges
 from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
 
+ANSWER_S = 10.0
+"""How long Kafka may take to say where a partition begins and ends."""
+
 TIMEOUT_S = 30.0
 """Without a record for so long, Kafka counts as unreachable."""
 
@@ -73,7 +76,7 @@ def _check(consumer: Consumer, topic: str, ranges: Ranges, where: str) -> None:
     """What is to be read is there. Asked before, since a fetch beyond the end would wait for it."""
     for number, (first, last) in ranges.items():
         try:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, int(number)), timeout=10)
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, int(number)), timeout=ANSWER_S)
         except KafkaException as error:
             if error.args[0].code() in _GONE:
                 raise _gone(topic, number, error.args[0].str()) from None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import psycopg
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from monitor.figures import ColumnFigure, WindowFigures
 from monitor.panes import Loaded
@@ -18,7 +20,7 @@ from monitor.watch import watch
 from schemas.chunk import PREDICTION, encode, layout
 from schemas.definition import Stream
 from schemas.durations import moment
-from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.taxi import STREAMS, TRIPS
 
 T0 = 1_643_673_600_000  # 2022-02-01
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -99,7 +101,7 @@ class Feed:
         self.m[stream.topic, partition] = max(known)
         with self.connection.transaction():
             if times:
-                self._chunk(stream, partition, rows_at(stream, times, offsets, partition))
+                self.chunk(stream, partition, rows_at(stream, times, offsets, partition))
             self._progress(stream, partition, finished=False)
 
     def finish(self) -> None:
@@ -125,7 +127,8 @@ class Feed:
             (beat_s, caught_up_s, stream.topic, partition),
         )
 
-    def _chunk(self, stream: Stream, partition: int, batch: pa.RecordBatch) -> None:
+    def chunk(self, stream: Stream, partition: int, batch: pa.RecordBatch) -> None:
+        """Rows of one flush, in offset order."""
         ordered, panes = in_pane_order(batch, stream)
         first, last = batch["offset"][0].as_py(), batch["offset"][-1].as_py()
         key = (self.run, stream.topic, partition, first)
@@ -185,6 +188,18 @@ class StubEngine:
             prediction_drift=in_order(rows.table[PREDICTION]) if joined is None else None,
             label_coverage=None if joined is None else rows.table.num_rows / max(joined.table.num_rows, 1),
         )
+
+
+class StubModel:
+    """Each row's prediction from several of its columns, as they come."""
+
+    hash = MODEL
+
+    def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        assert columns["pickup_at"].dtype == np.int64
+        assert columns["passenger_count"].dtype == np.float64
+        minutes = columns["trip_distance"] / 3 + columns["pickup_at"] % 977
+        return np.asarray(minutes + np.nan_to_num(columns["passenger_count"], nan=-1.0))
 
 
 def in_order(column: pa.ChunkedArray) -> float:
@@ -264,4 +279,8 @@ def status_of(connection: psycopg.Connection[Any], start: int, stream: Stream = 
     ).fetchone()
 
 
-__all__ = [name for name in globals() if not name.startswith("_")] + ["OUTCOMES"]
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.01)

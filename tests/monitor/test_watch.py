@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,6 +25,7 @@ from tests.monitor.feed import (
     results,
     settings,
     status_of,
+    until,
 )
 
 pytestmark = pytest.mark.integration
@@ -35,13 +35,6 @@ pytestmark = pytest.mark.integration
 def feed(database: str) -> Iterator[Feed]:
     with Feed(database) as made:
         yield made
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.01)
 
 
 def fill(feed: Feed, hours: int, per_hour: int = 12) -> None:
