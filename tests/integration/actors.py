@@ -1,0 +1,176 @@
+"""Consumers and monitors as the state machine moves them: step by step, without threads, processes or a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from consumer.decode import Decoder
+from consumer.flush import Pending, take_apart
+from consumer.ledger import Flush, Partition
+from consumer.store import Beat, Store, Terms
+from consumer.windows import Rules
+from monitor.engine import Engine
+from monitor.figures import WindowFigures
+from monitor.panes import ChunkCache, Loaded
+from monitor.plan import Plan
+from monitor.readiness import Patience
+from monitor.store import Store as MonitorStore
+from monitor.work import TAKEN, Worker
+from schemas.definition import Stream
+from tests.rows import BY_TOPIC, Connection
+
+
+class Crash(Exception):
+    """The process is gone."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """As the client hands it over."""
+
+    place: int
+    raw: bytes | None
+
+    def offset(self) -> int:
+        return self.place
+
+    def value(self) -> bytes | None:
+        return self.raw
+
+    def key(self) -> bytes | None:
+        return b"k"
+
+    def headers(self) -> None:
+        return None
+
+
+DECODERS = {topic: Decoder(stream) for topic, stream in BY_TOPIC.items()}
+
+
+class Consumer:
+    """start: a new process, which remembers nothing. held: what it believes to own."""
+
+    def __init__(self, connection: Connection, name: str, terms: Terms) -> None:
+        self._connection, self._name, self._terms = connection, name, terms
+        self.start()
+
+    def start(self) -> None:
+        self.store = Store(self._connection, self._name)
+        self.held: dict[Partition, Pending] = {}
+
+    def claim(self, partition: Partition) -> int:
+        """Take a partition over; its new epoch."""
+        claim = self.store.claim(partition)
+        self.held[partition] = Pending(BY_TOPIC[partition.topic], claim)
+        return claim.epoch
+
+    def read(self, partition: Partition, log: Sequence[bytes | None], most: int) -> None:
+        pending = self.held[partition]
+        at = pending.expected
+        messages = [Message(at + i, raw) for i, raw in enumerate(log[at : at + most])]
+        if messages:
+            batch = take_apart(DECODERS[partition.topic], messages)
+            pending.add(batch, {run: self._rules(run, partition.topic) for run in batch.runs})
+
+    def flush(self, partition: Partition) -> Flush:
+        work = self.held[partition].seal(_zeros)
+        self.commit(work)
+        self.held[partition] = Pending(BY_TOPIC[partition.topic], work.committed())
+        return work
+
+    def commit(self, work: Flush) -> None:
+        self.store.commit(work, [*BY_TOPIC])
+
+    def sign_of_life(self, partition: Partition, log_end: int) -> Beat:
+        claim = self.held[partition].claim
+        return Beat(partition, claim.epoch, log_end, caught_up=claim.next_offset == log_end)
+
+    def _rules(self, run: str, topic: str) -> Rules:
+        terms = self.store.terms(run, self._terms)
+        lateness = terms.lateness_ms if BY_TOPIC[topic].label is None else terms.outcome_lateness_ms
+        return Rules(terms.pane_ms, lateness, terms.max_ahead_ms)
+
+
+class Checksums:
+    """An engine whose figures tell which rows it was given, and in which order."""
+
+    model = "m"
+
+    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+        return rows
+
+    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+        return WindowFigures(
+            mae=checksum(rows.table[stream.id].to_pylist()),
+            rmse=float(joined.table.num_rows if joined else 0),
+            sampled=rows.table.num_rows,
+            sufficient=True,
+        )
+
+
+class Dying(Checksums):
+    """An engine whose process is killed in the middle of its report."""
+
+    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+        raise Crash
+
+
+class Monitor:
+    """start: a new process, which remembers nothing."""
+
+    def __init__(self, store: MonitorStore, run_id: str, sizes: tuple[int, ...]) -> None:
+        self._store, self._run_id, self._sizes = store, run_id, sizes
+        # A partition that is read to its end is idle at once, and a consumer never counts as dead.
+        self._patience = Patience(alive=10**9, idle=-1)
+        self.start()
+
+    def start(self) -> None:
+        self.use(Checksums())
+        self._plan: Plan | None = None
+        self._now = 0.0
+
+    def use(self, engine: Engine) -> None:
+        self._worker = Worker(self._store, engine, ChunkCache(10**6), self._patience)
+
+    @property
+    def done(self) -> bool:
+        return self._plan is not None and self._plan.done
+
+    def work(self, windows: int) -> None:
+        """Look what is due, and compute so many windows."""
+        plan = self._met()
+        if plan is None:
+            return
+        self._now += 100
+        with self._store.snapshot() as snapshot:
+            moved = plan.refill(snapshot, snapshot.progress(plan.run, self._patience), self._now)
+        for track in moved:
+            self._store.advance(self._run_id, track.stream.topic, track.size, track.frontier)
+        for _ in range(min(windows, len(plan.queue))):
+            window = plan.queue.popleft()
+            if self._worker.work(plan.run, window, plan.closings) == TAKEN:
+                plan.taken(window, self._now)
+            else:
+                plan.settled(window)
+
+    def _met(self) -> Plan | None:
+        if self._plan is None:
+            with self._store.snapshot() as snapshot:
+                if (run := snapshot.run(self._run_id)) is not None:
+                    self._plan = Plan(run, self._sizes, snapshot.frontiers(self._run_id), 0.0)
+        return self._plan
+
+
+def checksum(ids: Sequence[str]) -> float:
+    return float(crc32("".join(ids).encode()))
+
+
+def _zeros(columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+    return np.zeros(len(columns["pickup_at"]))

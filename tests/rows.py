@@ -1,0 +1,83 @@
+"""What stands in Postgres, read back to be compared: with the oracle, or with another replay of the same log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from schemas.chunk import OFFSET, decode
+from schemas.definition import Stream
+from schemas.taxi import STREAMS
+from tests.oracle import Reading
+
+Connection = psycopg.Connection[Any]
+
+BY_TOPIC = {stream.topic: stream for stream in STREAMS}
+TALLIES = ("accepted", "duplicates", "late", "future", "invalid", "heartbeats", "missing")
+MS = "(extract(epoch FROM {}) * 1000)::bigint"
+
+_PANES = f"""
+    SELECT run_id, topic, {MS.format("pane_start")}, partition, first_row, p.rows, payload
+    FROM driftline.pane p JOIN driftline.chunk USING (run_id, topic, partition, first_offset)"""
+_STATES = f"""
+    SELECT run_id, topic, partition, max_event_time_ms, last_seq, finished, {", ".join(TALLIES)}
+    FROM driftline.run_progress"""
+
+
+def accepted(connection: Connection) -> set[tuple[Any, ...]]:
+    """(run, topic, pane start, partition, offset, id) of every row, by the index of panes; each exactly once."""
+    found = [
+        (run, topic, start, partition, *row)
+        for run, topic, start, partition, first, rows, payload in connection.execute(_PANES)
+        for row in _ids(bytes(payload), BY_TOPIC[topic], first, rows)
+    ]
+    (chunked,) = connection.execute("SELECT coalesce(sum(rows), 0) FROM driftline.chunk").fetchone() or (None,)
+    assert len(found) == len(set(found)) == chunked
+    return set(found)
+
+
+def dead(connection: Connection) -> dict[tuple[str, int, int], tuple[str, str]]:
+    """(topic, partition, offset) → (run, reason)."""
+    query = "SELECT topic, partition, kafka_offset, run_id, reason FROM driftline.dead_letter"
+    return {tuple(row[:3]): tuple(row[3:]) for row in connection.execute(query)}
+
+
+def states(connection: Connection) -> dict[tuple[str, str, int], Any]:
+    """(run, topic, partition) → (M, last seq, finished, tally)."""
+    return {
+        tuple(row[:3]): (*row[3:6], +Counter(dict(zip(TALLIES, row[6:], strict=True))))
+        for row in connection.execute(_STATES)
+    }
+
+
+def positions(connection: Connection) -> dict[tuple[str, int], int]:
+    """(topic, partition) → next offset."""
+    query = "SELECT topic, partition, next_offset FROM driftline.partition_progress"
+    return {(topic, partition): offset for topic, partition, offset in connection.execute(query)}
+
+
+def results(connection: Connection, run: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """(stream, size in ms, window start in ms, *columns) of each window, ascending."""
+    query = f"""
+        SELECT stream, size_s * 1000::bigint, {MS.format("window_start")}, {", ".join(columns)}
+        FROM driftline.window_result WHERE run_id = %s ORDER BY 1, 2, 3"""
+    return [tuple(row) for row in connection.execute(query, (run,))]
+
+
+def agree(connection: Connection, reading: Reading) -> None:
+    """Fail unless rows, dead letters and tallies are what the oracle makes of the log."""
+    assert accepted(connection) == {
+        (run, topic, pane, partition, offset, record[BY_TOPIC[topic].id])
+        for (run, topic, pane), rows in reading.rows.items()
+        for partition, offset, record in rows
+    }
+    assert dead(connection) == reading.dead
+    assert states(connection) == {key: (s.M, s.last_seq, s.finished, +s.tally) for key, s in reading.states.items()}
+
+
+def _ids(payload: bytes, stream: Stream, first: int, rows: int) -> list[tuple[int, str]]:
+    batch = decode(payload).slice(first, rows)
+    return list(zip(batch.column(OFFSET).to_pylist(), batch.column(stream.id).to_pylist(), strict=True))
