@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from monitor.columns import Looks, Prepared
+from monitor.columns import Ints, Looks, Prepared
 
 SIZES = (30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 BLOCKS = 200
@@ -35,16 +35,22 @@ class Calibration(msgspec.Struct, frozen=True):
         return max(floor, float(np.interp(np.log(rows), np.log(self.rows), self.scores)))
 
 
-def starts(length: int, size: int, blocks: int) -> list[int]:
-    """First rows of `blocks` blocks, spread evenly, but never in step with the hours of a day. Ascending."""
+def starts(times: Ints, size: int, blocks: int) -> list[int]:
+    """First rows of `blocks` blocks of `size` rows, ascending. times: of the rows, ascending; any unit.
+
+    Spread evenly over time, as windows are, and not over rows, of which nights have few; but never in step with
+    the hours of a day. Blocks that would begin with the same row are one.
+    """
     places = (np.arange(1, blocks + 1) * _GOLDEN) % 1
-    return sorted({int(place * (length - size + 1)) for place in places})
+    last = len(times) - size
+    moments = times[0] + places * (times[last] - times[0])
+    return sorted({min(int(row), last) for row in np.searchsorted(times, moments)})
 
 
 def calibrate(
-    column: pa.ChunkedArray, prepared: Prepared, score: Callable[[Looks], float], min_rows: int
+    column: pa.ChunkedArray, times: Ints, prepared: Prepared, score: Callable[[Looks], float], min_rows: int
 ) -> Calibration | None:
-    """column: of the reference, in event time. None where it is too short to draw from.
+    """column, times: of the reference, by event time, ascending. None where it is too short to draw from.
 
     A block is part of what it is held against, which shrinks its distance by the share of it; that is undone.
     """
@@ -52,7 +58,7 @@ def calibrate(
     for size in SIZES:
         if size < min_rows or size > len(column) // 4:
             continue
-        blocks = [prepared.look(column.slice(start, size)) for start in starts(len(column), size, BLOCKS)]
+        blocks = [prepared.look(column.slice(start, size)) for start in starts(times, size, BLOCKS)]
         usable = [looks for looks in blocks if looks.count >= min_rows]
         if not usable:
             continue

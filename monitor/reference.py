@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from monitor.calibrate import Calibration, calibrate
 from monitor.category import CategoryReference
-from monitor.columns import Column, Prepared
+from monitor.columns import Column, Ints, Prepared
 from monitor.figures import Config
 from monitor.metrics import DISTANCES, ArrowDataset, PredictionError, report, score, test_of
 from monitor.number import NumberReference
@@ -57,11 +57,12 @@ class Reference:
         Raises UsageError for a method that Evidently does not have for a column's type.
         """
         columns, methods = {}, {}
+        times = table[trips.time].to_numpy()
         for column in (*monitored(trips), *monitored(outcomes)):
             method = _method(column, config)
             prepared = columns[column.name] = _prepare(column, table, config)
             if calibrated and method.distance and not isinstance(prepared, str) and prepared.count:
-                method = _calibrated(method, table[column.name], prepared, config.min_rows)
+                method = _calibrated(method, table[column.name], times, prepared, config.min_rows)
             methods[column.name] = method
         return cls(table, trips, outcomes, columns, methods)
 
@@ -107,6 +108,6 @@ def _prepare(column: Column, table: pa.Table, config: Config) -> Prepared | str:
         return str(error)
 
 
-def _calibrated(method: Method, column: pa.ChunkedArray, prepared: Prepared, min_rows: int) -> Method:
-    found = calibrate(column, prepared, partial(score, method.name, prepared), min_rows)
+def _calibrated(method: Method, column: pa.ChunkedArray, times: Ints, prepared: Prepared, min_rows: int) -> Method:
+    found = calibrate(column, times, prepared, partial(score, method.name, prepared), min_rows)
     return Method(method.name, method.distance, method.default, found)

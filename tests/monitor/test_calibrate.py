@@ -26,7 +26,7 @@ def column(values: object) -> pa.ChunkedArray:
 
 def calibrated(values: pa.ChunkedArray, *, numeric: bool = True) -> Calibration:
     prepared = NumberReference.prepare(values, (0.001, 0.999)) if numeric else CategoryReference.prepare(values)
-    found = calibrate(values, prepared, partial(score, prepared.method, prepared), 30)
+    found = calibrate(values, np.arange(len(values)), prepared, partial(score, prepared.method, prepared), 30)
     assert found
     return found
 
@@ -73,10 +73,10 @@ def test_between_sizes_a_threshold_is_linear_in_log_rows_and_level_beyond() -> N
 def test_a_column_of_few_values_has_no_thresholds_of_its_own() -> None:
     values = column(np.arange(100.0))
     prepared = NumberReference.prepare(values, (0, 1))
-    assert calibrate(values, prepared, prepared.distance, 30) is None
+    assert calibrate(values, np.arange(100), prepared, prepared.distance, 30) is None
     sparse = column([1.0] * 40 + [None] * 4_000)
     prepared = NumberReference.prepare(sparse, (0, 1))
-    assert calibrate(sparse, prepared, prepared.distance, 41) is None
+    assert calibrate(sparse, np.arange(4_040), prepared, prepared.distance, 41) is None
 
 
 def test_thresholds_are_for_the_values_that_are_there() -> None:
@@ -85,20 +85,23 @@ def test_thresholds_are_for_the_values_that_are_there() -> None:
     assert list(found.rows) == [50.0, 150.0, 500.0]
 
 
-@given(st.integers(100, 100_000), st.integers(1, 100), st.integers(1, 300))
-def test_blocks_lie_inside_and_in_order(length: int, size: int, blocks: int) -> None:
-    found = starts(length, size, blocks)
+@given(st.lists(st.integers(0, 10**6), min_size=100, max_size=300), st.integers(1, 100), st.integers(1, 300))
+def test_blocks_lie_inside_and_in_order(times: list[int], size: int, blocks: int) -> None:
+    found = starts(np.sort(np.array(times)), size, blocks)
     assert found == sorted(set(found))
     assert 0 < len(found) <= blocks
     assert found[0] >= 0
-    assert found[-1] + size <= length
+    assert found[-1] + size <= len(times)
 
 
-def test_blocks_are_spread_over_the_whole_reference_and_over_the_day() -> None:
-    found = np.array(starts(62_000, 100, BLOCKS))
-    assert np.diff(found).max() < 3 * 62_000 / BLOCKS
-    of_day = np.histogram(found % 2_000, bins=10, range=(0, 2_000))[0]  # a day has 2,000 trips
-    assert of_day.min() >= 0.5 * len(found) / 10
+def test_blocks_are_spread_over_the_month_and_over_the_day_though_nights_have_few_rows() -> None:
+    """A day of 24 hours: 10 trips in each of the first six, 100 in each of the others."""
+    hours = np.repeat(np.arange(24), np.where(np.arange(24) < 6, 10, 100))
+    times = np.sort(np.concatenate([24 * day + hours for day in range(30)]))
+    found = times[starts(times, 30, BLOCKS)]
+    assert np.diff(found).max() < 3 * 24 * 30 / BLOCKS + 1
+    at_night = np.mean(found % 24 < 6)
+    assert 0.2 < at_night < 0.3
 
 
 def test_every_distance_is_calibrated_and_no_p_value() -> None:
