@@ -44,8 +44,14 @@ TABLES = ("run", "partition_progress", "run_progress", "chunk", "pane", "dead_le
 ats = st.integers(0, 60).map(lambda quarter: quarter * 250)
 consumers, monitors = st.integers(0, 2), st.integers(0, 1)
 partitions = st.sampled_from(PARTITIONS)
-kinds = st.sampled_from(
-    ["plain"] * 6 + ["beat", "beat", "late or future", "duplicate", "gap", "live", "invalid", "null"]
+Item = tuple[Partition, int, str]
+"""Where, when and what is written."""
+item = st.tuples(
+    partitions,
+    ats,
+    st.sampled_from(
+        ["plain"] * 6 + ["beat", "beat", "late or future", "duplicate", "gap", "live", "invalid", "null"]
+    ),
 )
 
 
@@ -59,8 +65,9 @@ class Machine(RuleBasedStateMachine):
         self.written = 0
         self.checked: Any = None
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(items=st.lists(item, min_size=30, max_size=60))
+    def begin(self, items: list[Item]) -> None:
+        """With some log from the beginning: Hypothesis leaves out whole rules, that of writing too."""
         for table in TABLES:
             self.watcher.execute(f"DELETE FROM driftline.{table}")
         for each in self.consumers:
@@ -70,11 +77,12 @@ class Machine(RuleBasedStateMachine):
         for number, partition in enumerate(PARTITIONS):
             self.consumers[0].store.seed(partition, 0, 0)
             self.assign(number % 3, {partition})
+        self.write(items)
 
     # What comes to the log
 
-    @rule(items=st.lists(st.tuples(partitions, ats, kinds), min_size=2, max_size=12))
-    def write(self, items: list[tuple[Partition, int, str]]) -> None:
+    @rule(items=st.lists(item, min_size=2, max_size=12))
+    def write(self, items: list[Item]) -> None:
         for partition, at, kind in items:
             if kind == "beat":
                 self._beat(partition, at)
