@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _SILENT = logging.Logger("driftline.stack.probe", logging.CRITICAL + 1)
 _IMPATIENT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 100}
 _AOT_SINCE = 25  # before: a class-data archive
 _CACHES_KEPT = 3
+_TRY_AGAIN = 24 * 3600.0
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -129,10 +131,20 @@ def startup_cache(runtime: java.Java, cache: Path) -> tuple[list[str], tuple[str
     file = cache / f"kafka-{key}.{'aot' if ahead else 'jsa'}"
     if file.exists():
         return [f"-XX:{'AOTCache' if ahead else 'SharedArchiveFile'}={file}"], None
+    if _is_fresh(file.with_suffix(".failed")):
+        return [], None
     for old in sorted(cache.glob("kafka-*"), key=lambda path: path.stat().st_mtime)[: -_CACHES_KEPT or None]:
         old.unlink(missing_ok=True)
     draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     return [f"-XX:{'AOTCacheOutput' if ahead else 'ArchiveClassesAtExit'}={draft}"], (str(draft), str(file))
+
+
+def _is_fresh(failure: Path) -> bool:
+    """Whether writing the cache took too long here not a day ago. On a machine that busy it would again."""
+    try:
+        return time.time() - failure.stat().st_mtime < _TRY_AGAIN
+    except FileNotFoundError:
+        return False
 
 
 def _format(runtime: java.Java, class_path: str, properties: Path, home: Path, env: Mapping[str, str]) -> None:

@@ -29,7 +29,7 @@ from typing import Any
 
 TICK = 0.1
 """Seconds between two looks at the server and the lease."""
-PATIENCE = 20.0
+PATIENCE = 15.0
 """Seconds that an asked-for stop may take: on its first stop Java writes its start-up cache."""
 ABANDONED = 4.0
 """The same when the last user has gone without a word."""
@@ -108,15 +108,27 @@ class Keeper:
         self.child.send_signal(self.command["stop"])
         try:
             self.child.wait(patience)
+            in_time = True
         except subprocess.TimeoutExpired:
             os.killpg(self.child.pid, signal.SIGKILL)
             self.child.wait()
-            return
-        if self.command["produces"] and os.path.exists(self.command["produces"][0]):
-            os.replace(*self.command["produces"])
+            in_time = False
+        if self.command["produces"]:
+            draft, wanted = map(Path, self.command["produces"])
+            keep_product(draft, wanted, complete=in_time, too_slow=self.asked_to_stop and not in_time)
 
     def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
         self.asked_to_stop = True
+
+
+def keep_product(draft: Path, wanted: Path, *, complete: bool, too_slow: bool) -> None:
+    """Give the file that the server wrote at its end its name, or remember that it took too long."""
+    if complete and draft.exists():
+        draft.replace(wanted)
+    if too_slow:
+        wanted.with_suffix(".failed").touch()
+    for leftover in draft.parent.glob(f"{draft.name}*"):
+        leftover.unlink(missing_ok=True)
 
 
 def dies_with(keeper: int, signum: int) -> Callable[[], None]:
