@@ -30,6 +30,7 @@ _TUNING = {
     "batch.size": 1_000_000,
     "queue.buffering.max.messages": 100_000,
     "queue.buffering.max.kbytes": 65_536,
+    "topic.metadata.propagation.max.ms": 10_000,  # how long a topic may be unknown; we have seen them all
     "log_level": 2,  # what librdkafka has to say arrives as errors, below
 }
 _GUARANTEES = {

@@ -60,8 +60,8 @@ class Transmission:
         self._stand = dict(stand)
         self._clock = plan.start
         self._beat_s, self._report = beat_s, report or (lambda _: None)
-        self._next_beat = self._next_report = 0.0
-        self._next_log = time.monotonic() + _LOG_S
+        now = time.monotonic()
+        self._next_beat, self._next_report, self._next_log = now + beat_s, now, now + _LOG_S
 
     @property
     def progress(self) -> Progress:

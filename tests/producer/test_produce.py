@@ -43,13 +43,22 @@ def test_a_run_is_in_the_log_as_the_plan_says(kafka_config: Kafka, prefix: str) 
 def test_killed_mid_batch_again_and_again_it_leaves_no_gap_and_no_other_record(
     kafka_config: Kafka, prefix: str
 ) -> None:
-    for passage in (1, 5, 60, 40):
+    for passage in (1, 2, 60, 40):
         assert in_a_process(kafka_config, prefix, PACED, f"producer.mid_batch:{passage}") == KILLED
+        if passage == 2:  # before the second record is sent, the first has arrived
+            assert [len(messages) for messages in stored(kafka_config, prefix).values()] == [1, 0, 0, 0]
     assert in_a_process(kafka_config, prefix, PACED) == 0
     lanes = stored(kafka_config, prefix)
     assert {lane: essence(of_run(messages)) for lane, messages in lanes.items()} == expected(
         settings(kafka_config, prefix, speed=PACED)
     )
+
+
+def test_nothing_follows_the_final_heartbeat(kafka_config: Kafka, prefix: str) -> None:
+    run(settings(kafka_config, prefix, beat_s=0.0), threading.Event())
+    for messages in stored(kafka_config, prefix).values():
+        finals = [json.loads(m.value()).get("final", False) for m in messages]
+        assert finals == [False] * (len(finals) - 1) + [True]
 
 
 def stopped_after(trips: int, wanted: Settings) -> Progress:

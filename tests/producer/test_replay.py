@@ -128,6 +128,17 @@ def test_a_trip_without_drop_off_has_no_outcome() -> None:
     assert [json.loads(v)["trip_id"] for v in lanes[Lane("outcomes", 0)] if b'"outcome"' in v] == ["t-0001"]
 
 
+def test_the_outcome_of_a_trip_that_ends_before_it_begins_comes_at_its_pickup() -> None:
+    pickup = START + 15 * MINUTE
+    lane = sent(plan(PERIOD, 1), [(pickup, START + 5 * MINUTE), (START + HOUR, None)])[Lane("outcomes", 0)]
+    assert [json.loads(v).get("at", "outcome") for v in lane[:4]] == [
+        START,
+        START + 10 * MINUTE,
+        "outcome",
+        START + 20 * MINUTE,
+    ]
+
+
 def test_stray_years_come_first_and_last_and_keep_the_marks_within_the_period() -> None:
     times = [(0, 60_000), (START + HOUR, START + HOUR + 1), (START + 20 * 365 * DAY, START + 20 * 365 * DAY + 1)]
     lane = [json.loads(v) for v in sent(plan(PERIOD, 1), times)[Lane("trips", 0)]]

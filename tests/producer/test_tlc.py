@@ -46,6 +46,14 @@ def test_trips_come_canonical_and_in_event_order_with_ties_as_in_the_file(tmp_pa
     assert found["passenger_count"].to_pylist() == [2, 1, None]
 
 
+def test_trips_of_the_same_second_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    fares = pa.array([float(n) for n in range(3_000)])
+    many = pa.concat_tables([green()] * 1_000).set_column(9, "fare_amount", fares)
+    assert many.column_names.count("fare_amount") == 1
+    found = loaded(written(tmp_path, many))
+    assert found["fare_amount"].to_pylist() == [*range(1, 3_000, 3), *(n for n in range(3_000) if n % 3 != 1)]
+
+
 OTHER_MONTHS = {
     "whole numbers as text": {"PULocationID": pa.array(["43"] * 3), "payment_type": pa.array(["1"] * 3)},
     "money as 32 bit floats": {"tip_amount": pa.array([1.5] * 3, pa.float32())},
