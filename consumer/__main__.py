@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import pyarrow as pa
 import structlog
 
 from consumer.retry import connect, persistently
@@ -34,6 +35,7 @@ def run(settings: Settings, stop: threading.Event, model: Model | None = None) -
     """
     if model is None and any(s.label is None and s.prediction is None for s in settings.streams):
         model = load(settings.model)
+    pa.array([None])  # imports pandas, at the first conversion: not while partitions wait
     with _rare_collections():
         persistently(lambda: _session(settings, stop, model), stop)
 

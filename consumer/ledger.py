@@ -97,6 +97,13 @@ class Flush:
     manifests: tuple[tuple[str, Manifest], ...] = ()
     finished: tuple[str, ...] = ()
 
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """The runs that got rows, or moved on in event time: those of which more than a sign of life came."""
+        before = {run_id: run.state for run_id, run in self.claim.runs.items()}
+        changed = {run.run_id for run in self.runs if before.get(run.run_id, State()) != run.state}
+        return tuple(sorted(changed | {chunk.run_id for chunk in self.chunks}))
+
     def committed(self) -> Claim:
         """The claim after this flush."""
         runs = {**self.claim.runs, **{run.run_id: run for run in self.runs}}

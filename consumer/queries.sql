@@ -50,12 +50,9 @@ SELECT %(run_id)s, %(topic)s, timestamptz 'epoch' + start_ms * interval '1 milli
        %(first_offset)s, first_row, rows
 FROM unnest(%(pane_starts)s::bigint[], %(first_rows)s::int[], %(counts)s::int[]) AS pane (start_ms, first_row, rows);
 
--- name: write_dead_letter
-INSERT INTO driftline.dead_letter
-    (topic, partition, kafka_offset, run_id, reason, detail, event_time, key, raw, headers)
-VALUES (%(topic)s, %(partition)s, %(offset)s, %(run_id)s, %(reason)s, %(detail)s,
-        timestamptz 'epoch' + %(event_time)s::bigint * interval '1 millisecond',
-        %(key)s::bytea, %(raw)s::bytea, %(headers)s::jsonb);
+-- name: copy_dead_letters
+COPY driftline.dead_letter
+    (topic, partition, kafka_offset, run_id, reason, detail, event_time, key, raw, headers) FROM STDIN;
 
 -- name: register_run
 INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)

@@ -12,8 +12,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.decode import printable
-from consumer.ledger import Claim, Flush, Loss, Partition, RunProgress, Tally
+from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally
 from consumer.windows import State
+from schemas.durations import moment
 from schemas.errors import RunConflict
 from schemas.failpoint import reach
 from schemas.records import MAX_TIME, Manifest
@@ -108,11 +109,12 @@ class Store:
             for chunk in flush.chunks:
                 self._do("write_chunk", **place, **vars(chunk))
                 self._do("write_panes", **place, **vars(chunk))
-            self._do_each("write_dead_letter", [place | vars(letter) for letter in flush.dead])
+            self._write_dead(flush.dead, flush.claim.partition)
             self._write_milestones(flush, topics)
             for loss in flush.losses:
                 self._write_loss(loss, flush.claim.partition)
-            self._do_each("notify", [{"run_id": run.run_id} for run in flush.runs if run.run_id])
+            for run_id in flush.moved:
+                self._do("notify", run_id=run_id)
 
     def beat(self, beats: Sequence[Beat]) -> None:
         """Say that the owner of these partitions lives. Raises Fenced where some have another owner by now."""
@@ -151,6 +153,15 @@ class Store:
     def _write_run(self, run: RunProgress, place: Mapping[str, Any]) -> None:
         values = vars(run.state) | vars(run.tally) | {"run_id": run.run_id, "first_offset": run.first_offset}
         self._do("write_run_progress", **place, **values)
+
+    def _write_dead(self, letters: Sequence[DeadLetter], partition: Partition) -> None:
+        """By COPY: a flood of late records costs a tenth of what single inserts would."""
+        if not letters:
+            return
+        with self._connection.cursor() as cursor, cursor.copy(_SQL["copy_dead_letters"]) as copy:
+            for d in letters:
+                at = None if d.event_time is None else moment(d.event_time)
+                copy.write_row((*partition, d.offset, d.run_id, d.reason, d.detail, at, d.key, d.raw, d.headers))
 
     def _write_milestones(self, flush: Flush, topics: Sequence[str]) -> None:
         manifests = dict(flush.manifests)
@@ -191,11 +202,6 @@ class Store:
 
     def _do(self, name: str, **values: Any) -> int:
         return self._connection.execute(_SQL[name], values).rowcount
-
-    def _do_each(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            with self._connection.cursor() as cursor:
-                cursor.executemany(_SQL[name], rows)
 
 
 def _short(model: str | None) -> str:

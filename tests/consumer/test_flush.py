@@ -99,6 +99,13 @@ def test_the_first_manifest_and_the_end_of_a_run_are_told() -> None:
     assert flush.chunks == ()
 
 
+def test_signs_of_life_move_nothing_but_a_row_does_even_if_the_watermark_stands() -> None:
+    first = flushed([trip(START, None, None), trip(START, 0)])
+    assert first.moved == ("live", "r")
+    values = [beat(START, 0), b"{", trip(START, None, None), trip(START, 0, "s", PULocationID=0)]
+    assert flushed(values, first.committed()).moved == ("live",)
+
+
 def test_a_run_that_only_a_rejected_record_names_is_counted_but_not_begun() -> None:
     flush = flushed([trip(START, 0, "s", PULocationID=0)])
     (run,) = flush.runs

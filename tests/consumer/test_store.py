@@ -239,7 +239,7 @@ def test_dead_letters_are_kept_byte_for_byte(store: Store, database: str) -> Non
         letter(raw=b"x" * 1_000_000),
         letter(event_time=MAX_TIME),
         letter(event_time=253_402_300_799_999),
-        letter(event_time=0),
+        letter(event_time=0, detail="tab\t newline\n backslash \\ \\N"),
         letter(headers=json.dumps([{"name": "\x1b\ud83d\ude00", "value": None}])),
     ]
     letters = tuple(replace(one, offset=offset) for offset, one in enumerate(hostile))
@@ -255,8 +255,12 @@ def test_dead_letters_are_kept_byte_for_byte(store: Store, database: str) -> Non
 def test_a_commit_wakes_whoever_listens_and_says_which_run_moved(store: Store, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as listener:
         listener.execute("LISTEN driftline_progress")
-        store.commit(flushed([trip(START, 0), trip(START, 0, "s"), b"{"], store.claim(PLACE)), TOPICS)
+        first = flushed([trip(START, 0), trip(START, 0, "s"), b"{"], store.claim(PLACE))
+        store.commit(first, TOPICS)
         assert {n.payload for n in listener.notifies(timeout=5, stop_after=2)} == {"r", "s"}
+        second = flushed([beat(START, 0), trip(START, 1, "s")], first.committed())  # of r a mere sign of life
+        store.commit(second, TOPICS)
+        assert [n.payload for n in listener.notifies(timeout=5, stop_after=1)] == ["s"]
 
 
 def test_the_moment_a_watermark_moved_is_told_and_kept_while_it_stands(store: Store, database: str) -> None:

@@ -195,6 +195,7 @@ def test_what_is_read_to_its_end_is_caught_up_until_more_comes(settings: Setting
     writer = logs.Writer()
     writer.beat(logs.START)
     write(settings, writer)
+
     def caught_up() -> Any:
         """Since when all eight partitions are; None while one is not."""
         text = (
