@@ -1,7 +1,3 @@
--- name: clock
--- Wall time by the database, ms. Every consumer stamps its beats by the same clock.
-SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
-
 -- name: runs
 -- Runs whose windows of these sizes are not all final; only one of them where it is named.
 SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model
@@ -31,8 +27,8 @@ UPDATE driftline.frontier SET next_start_ms = %(next_start_ms)s
 WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND next_start_ms > %(next_start_ms)s;
 
 -- name: progress
--- Every partition of the topics, met by the run or not.
-SELECT p.topic, p.next_offset, p.log_end, r.max_event_time_ms, coalesce(r.finished, false),
+-- Every partition of the topics, met by the run or not; and the time by the database, by which consumers stamp too.
+SELECT (extract(epoch FROM statement_timestamp()) * 1000)::bigint, p.topic, p.next_offset, p.log_end, r.max_event_time_ms, coalesce(r.finished, false),
        (extract(epoch FROM p.beat_at) * 1000)::bigint,
        (extract(epoch FROM p.caught_up_since) * 1000)::bigint,
        (extract(epoch FROM r.moved_at) * 1000)::bigint

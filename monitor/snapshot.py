@@ -142,22 +142,11 @@ class Snapshot:
 
     def progress(self, run: Run, patience: Patience) -> Progress:
         """Marks of each stream: of one that is joined with another, as far as both have come."""
-        now: int = self._one("clock")
+        rows = self._rows("progress", run_id=run.run_id, streams=TOPICS)
+        now = rows[0][0] if rows else 0
         known: dict[str, list[Partition]] = {topic: [] for topic in TOPICS}
-        for topic, next_offset, log_end, m, finished, beat, caught, moved in self._rows(
-            "progress", run_id=run.run_id, streams=TOPICS
-        ):
-            known[topic].append(
-                Partition(
-                    next_offset=next_offset,
-                    log_end=log_end,
-                    max_event_time=m,
-                    finished=finished,
-                    beat_at=beat,
-                    caught_up_since=caught,
-                    moved_at=moved,
-                )
-            )
+        for _, topic, *state in rows:
+            known[topic].append(Partition(**dict(zip(Partition.__struct_fields__, state, strict=True))))
         own = {topic: marks(parts, run.lateness[topic], now, patience) for topic, parts in known.items()}
         moved_at = {topic: max((p.moved_at or now for p in parts), default=now) for topic, parts in known.items()}
         for stream in STREAMS:

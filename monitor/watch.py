@@ -101,6 +101,7 @@ class Watch:
                 self._store.advance(plan.run.run_id, track.stream.topic, track.size, track.frontier)
             if moved and plan.done:
                 self._audit(plan)
+                self._polled = -inf
         deadline = time.monotonic() + TURN_S
         while plan.queue and time.monotonic() < deadline and not stop.is_set():
             self._attempt(plan, plan.queue.popleft())

@@ -66,10 +66,17 @@ class Worker:
                 task = self._task(snapshot, run, window, closings, failure)
             if task is None:
                 return None
-            receipt = claim.publish(self._result(window, task, failure))
+            result = self._result(window, task, failure)
+            receipt = claim.publish(result)
             reach("monitor.before_commit")
         reach("monitor.after_commit")
-        return _told(window, task, receipt)
+        if receipt is None:
+            return None
+        tell = log.debug if task.closing == "open" else log.info
+        tell(
+            "window_written", **about(window), status=result.status, rows=task.holds.rows, revision=receipt.revision
+        )
+        return receipt if task.first else msgspec.structs.replace(receipt, latency=None)
 
     def _task(
         self, snapshot: Snapshot, run: Run, window: Window, closings: Closings, failure: str | None
@@ -119,15 +126,6 @@ class Worker:
 def _unread(snapshot: Snapshot, window: Window) -> tuple[Loaded, Loaded | None]:
     other = joined_with(window.stream)
     return unread(snapshot, window), unread(snapshot, window.of(other)) if other else None
-
-
-def _told(window: Window, task: Task, receipt: Receipt | None) -> Receipt | None:
-    """Log what was written. The latency is that of the first closing only: a later one has no close of its own."""
-    if receipt is None:
-        return None
-    say = log.debug if task.closing == "open" else log.info
-    say("window_written", **about(window), status=task.closing, rows=task.holds.rows, revision=receipt.revision)
-    return receipt if task.first else msgspec.structs.replace(receipt, latency=None)
 
 
 def about(window: Window) -> dict[str, Any]:
