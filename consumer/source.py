@@ -69,6 +69,7 @@ class Source:
 
     def partitions(self) -> list[Partition]:
         """Every partition of those of our topics that exist. Raises BrokerUnreachable if Kafka refuses us."""
+        self._raise_hopeless()
         try:
             found = self._admin.list_topics(timeout=_TIMEOUT_S).topics
         finally:

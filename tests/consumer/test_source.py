@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from consumer.ledger import Partition
+from consumer.source import Source, _split
+from schemas.errors import BrokerUnreachable
+from tests import logs
+from tests.consumer.helpers import until
+
+TOPICS = ("trips", "outcomes")
+
+
+class Told:
+    """A message that only says where it is from."""
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self._topic, self._partition = topic, partition
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return self._partition
+
+
+@pytest.mark.parametrize(
+    ("places", "stretches"),
+    [
+        ("", []),
+        ("a0", [("a", 0, 1)]),
+        ("a0 a0 a0", [("a", 0, 3)]),
+        ("a0 a1 a1 a0", [("a", 0, 1), ("a", 1, 2), ("a", 0, 1)]),
+        ("a0 a0 b0 a0", [("a", 0, 2), ("b", 0, 1), ("a", 0, 1)]),
+    ],
+)
+def test_messages_are_parted_where_the_partition_changes(
+    places: str, stretches: list[tuple[str, int, int]]
+) -> None:
+    messages: Any = [Told(place[0], int(place[1])) for place in places.split()]
+    assert [(*place, len(part)) for place, part in _split(messages)] == stretches
+    assert [m for _, part in _split(messages) for m in part] == messages
+
+
+def test_wrong_credentials_are_said_at_once_and_not_tried_again() -> None:
+    source = Source({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TOPICS)
+    source._on_error(KafkaError(KafkaError._AUTHENTICATION, "SASL authentication failed"))
+    with pytest.raises(BrokerUnreachable, match=r"SASL authentication failed.*correct KAFKA_"):
+        source.read(1, 0)
+    with pytest.raises(BrokerUnreachable):
+        source.partitions()
+    assert source.close(5)
+
+
+@pytest.mark.integration
+def test_a_topic_that_is_made_later_is_found(kafka_config: dict[str, str], prefix: str) -> None:
+    logs.create(kafka_config, prefix)
+    source = Source(kafka_config, prefix, [*TOPICS, "later"])
+    try:
+        source.subscribe()
+        until(lambda: [source.read(10, 0.1), len(source.assigned) == 8][1])
+        generation = source.generation
+        admin = AdminClient(kafka_config)
+        admin.create_topics([NewTopic(prefix + "later", 1, 1)])[prefix + "later"].result(10)
+        until(lambda: [source.read(10, 0.1), Partition("later", 0) in source.assigned][1])
+        assert source.generation > generation
+    finally:
+        assert source.close(5)
+
+
+@pytest.mark.integration
+def test_nothing_is_fetched_before_it_is_said_where_to_start(kafka_config: dict[str, str], prefix: str) -> None:
+    writer = logs.Writer()
+    writer.beat(logs.START)
+    writer.beat(logs.START)
+    logs.write(kafka_config, prefix, writer.sent)
+    source = Source(kafka_config, prefix, TOPICS)
+    try:
+        source.subscribe()
+        until(lambda: [source.read(10, 0.1), source.assigned][1])
+        assert source.read(100, 0.5) == []
+        assert set(source.ends(source.assigned).values()) == {2}
+        assert set(source.starts(source.assigned).values()) == {0}
+        source.start_at(dict.fromkeys(source.assigned, 1))
+        found = [m.offset() for _ in range(30) for _, part in source.read(100, 0.1) for m in part]
+        assert found == [1] * 8
+    finally:
+        assert source.close(5)
