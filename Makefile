@@ -71,7 +71,8 @@ distclean: clean ## the same, and .venv
 	@rm -rf .venv
 
 $(STAMP): requirements.lock pyproject.toml
-	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed, found $$(python3 --version 2>&1 || echo none)." \
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, found: $$( { $(or $(PYTHON),python3) --version; } 2>/dev/null || echo none)." \
 		"Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@for old in .venv/.installed-*; do if [ -e "$$old" ] && [ "$$old" != "$@" ]; then rm -rf .venv; fi; done
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing." \
