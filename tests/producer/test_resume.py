@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from producer.resume import agree
+from schemas.errors import RunConflict, UsageError
+from schemas.records import Injected, Manifest
+from tests.producer.log import settings
+
+BEGUN = Manifest(source="TLC green-2022-02", period=(0, 10), speed=600.0, trips=5, partitions=4)
+
+
+@pytest.mark.parametrize("same", [{}, {"speed": None}, {"trips": None}])
+def test_a_run_goes_on_with_what_it_was_begun_with_at_any_speed(same: dict[str, Any]) -> None:
+    agree(BEGUN, msgspec.structs.replace(BEGUN, **same))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source": "TLC green-2022-03"},
+        {"period": (0, 11)},
+        {"trips": 6},
+        {"partitions": 3},
+        {"scenario": "miles-to-km"},
+        {"injected": (Injected(starts_at=1, ends_at=2, label="x"),)},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_run_does_not_go_on_with_something_else(other: dict[str, Any]) -> None:
+    with pytest.raises(RunConflict, match=f"begun with {next(iter(other))} "):
+        agree(BEGUN, msgspec.structs.replace(BEGUN, **other))
+
+
+def test_a_run_whose_start_is_gone_goes_on_and_says_that_nobody_checked() -> None:
+    with capture_logs() as logs:
+        agree(None, BEGUN)
+    assert [entry["event"] for entry in logs] == ["manifest_gone"]
+
+
+@pytest.mark.parametrize("wrong", [{"run_id": ""}, {"run_id": "a b"}, {"run_id": "live"}, {"partitions": 0}])
+def test_what_no_run_may_be_is_a_wrong_use(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        settings({}, "", **wrong)
