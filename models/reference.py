@@ -27,7 +27,8 @@ LAYOUT = layout(TRIPS).remove(layout(TRIPS).get_field_index(OFFSET)).append(pa.f
 
 
 def valid(trips: pa.Table, stream: Stream = TRIPS) -> pa.Table:
-    """The rows of a canonical table that the consumer would accept, in event order; what is not finite is null.
+    """The rows of a canonical table that the consumer would accept, by event time, then id; what is not finite is
+    null. One order, whatever the table's was, since training is repeatable only in the same order.
 
     Raises KeyError for a missing column, pa.ArrowInvalid for one of the wrong type.
     """
@@ -42,7 +43,7 @@ def valid(trips: pa.Table, stream: Stream = TRIPS) -> pa.Table:
     for field in bounded:
         keep &= _possible(trips[field.name], field)
     kept = trips.filter(pa.array(keep))
-    return kept.take(pa.array(np.argsort(kept[stream.time].to_numpy(), kind="stable")))
+    return kept.sort_by([(stream.time, "ascending"), (stream.id, "ascending")])
 
 
 def columns(trips: pa.Table, stream: Stream = TRIPS) -> Columns:
