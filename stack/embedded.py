@@ -116,7 +116,7 @@ def wait(state: Path = STATE, seconds: float = 60.0) -> None:
 def _join(leases: dict[str, int], state: Path, environ: Mapping[str, str], say: Say) -> Addresses:
     needed = [part for part in PARTS if not environ.get(part.variable)]
     if needed:
-        with _locked(state):
+        with _locked(state), _explained(state):
             for part in needed:
                 leases[part.name] = begin(part, state / part.name, environ, say)
             for part in needed:
@@ -192,13 +192,21 @@ def _publish(state: Path) -> None:
 
 @contextmanager
 def _locked(state: Path) -> Iterator[None]:
-    """One process at a time starts or stops servers here. Raises StackBroken where the folder is not ours."""
-    try:
+    """One process at a time starts or stops servers here."""
+    with _explained(state):
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         held = lock(state / "lock", fcntl.LOCK_EX)
-    except OSError as error:
-        raise StackBroken(
-            f"{error.filename} cannot be used ({error.strerror})", "see whose it is, or move it out of the way"
-        ) from error
     with closing(held):
         yield
+
+
+@contextmanager
+def _explained(state: Path) -> Iterator[None]:
+    """Turns what the file system refuses into a StackBroken."""
+    try:
+        yield
+    except OSError as error:
+        raise StackBroken(
+            f"{error.filename or state} cannot be used ({error.strerror or error})",
+            "see whose it is and whether the disk is full",
+        ) from error

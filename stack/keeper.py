@@ -14,6 +14,7 @@ Standard library only and one thread: it starts in 30 ms, and forks safely.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -48,6 +49,7 @@ class Keeper:
         self.restarts = -1
         self.started_at = 0.0
         self.delay = 0.0
+        self.told = True
         self.asked_to_stop = False
         self.lease = os.open(home / "lease.lock", os.O_RDWR | os.O_CREAT, 0o600)
 
@@ -57,6 +59,7 @@ class Keeper:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while not self.asked_to_stop and not self.abandoned():
             self.tend(time.monotonic())
+            self.tell()
             time.sleep(TICK)
         self.stop(PATIENCE if self.asked_to_stop else ABANDONED)
 
@@ -94,11 +97,19 @@ class Keeper:
                 preexec_fn=dies_with(os.getpid(), self.command["orphaned"]),  # noqa: PLW1509 (we have no threads)
             )
         self.restarts += 1
-        write(
-            self.home / "keeper.json",
-            {"keeper": os.getpid(), "server": self.child.pid, "restarts": self.restarts},
-        )
+        self.told = False
         log("server_started", name=self.home.name, pid=self.child.pid, restarts=self.restarts)
+
+    def tell(self) -> None:
+        """Write our pids down; on a full disk as soon as there is room again."""
+        if self.told or self.child is None:
+            return
+        content = {"keeper": os.getpid(), "server": self.child.pid, "restarts": self.restarts}
+        draft = self.home / "keeper.draft"
+        with contextlib.suppress(OSError):
+            draft.write_text(json.dumps(content))
+            draft.replace(self.home / "keeper.json")
+            self.told = True
 
     def stop(self, patience: float) -> None:
         """Ask the server to end; after `patience` seconds kill it and what it has started."""
@@ -143,15 +154,10 @@ def dies_with(keeper: int, signum: int) -> Callable[[], None]:
     return ask
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(content))
-    draft.replace(path)
-
-
 def log(event: str, **fields: Any) -> None:
-    print(json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **fields}), flush=True)
+    line = json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "event": event, **fields})
+    with contextlib.suppress(OSError):  # a full disk is no reason to give the server up
+        os.write(1, f"{line}\n".encode())
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ def begin(part: Part, home: Path, environ: Mapping[str, str], say: Say) -> int:
     home.mkdir(parents=True, exist_ok=True)
     lease = lock(home / "lease.lock", fcntl.LOCK_SH)
     try:
-        keeper = try_lock(home / "keeper.lock")
+        keeper = _keepers_place(home)
         if keeper is not None:
             with closing(keeper):
                 _spawn(part.prepare(home, environ, say), home, keeper)
@@ -82,6 +82,15 @@ def begin(part: Part, home: Path, environ: Mapping[str, str], say: Say) -> int:
         os.close(lease)
         raise
     return lease
+
+
+def _keepers_place(home: Path) -> int | None:
+    """The keeper's lock, None where one lives. Tried thrice: `is_kept` of another process holds it for a moment."""
+    for attempt in range(3):
+        time.sleep(0.005 * attempt)
+        if (fd := try_lock(home / "keeper.lock")) is not None:
+            return fd
+    return None
 
 
 def _spawn(command: Command, home: Path, keeper_lock: int) -> None:
@@ -112,7 +121,7 @@ def wait_until_it_answers(part: Part, home: Path, seconds: float = 60.0) -> None
             first = kept.restarts
         died = kept is not None and first is not None and kept.restarts - first >= _TRIES
         if died or not is_kept(home) or time.monotonic() > deadline:
-            raise broken(f"{part.name} did not start", (home / "server.log"))
+            raise broken(f"{part.name} did not start", home)
         time.sleep(0.02)
 
 
@@ -217,15 +226,20 @@ def closing(fd: int) -> Iterator[None]:
         os.close(fd)
 
 
-def broken(what: str, log: Path) -> StackBroken:
-    """The error for a server that does not start: names the last thing that it said."""
-    try:
-        said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        said = []
-    last = next((line for line in reversed(said) if any(w in line for w in ("FATAL", "ERROR", "rror"))), "")
-    if any("No space left" in line for line in said[-50:]):
-        return StackBroken(f"{what}, the disk is full", f"free some space under {log.parent}")
-    if any("Address already in use" in line for line in said[-50:]):
+def broken(what: str, home: Path) -> StackBroken:
+    """The error for a server that does not start: names the last error that it, or else its keeper, has logged."""
+    log = home / "server.log"
+    said = [*_lines(home / "keeper.log"), *_lines(log)][-50:]
+    if any("No space left" in line for line in said):
+        return StackBroken(f"{what}, the disk is full", f"free some space under {home}")
+    if any("Address already in use" in line for line in said):
         return StackBroken(f"{what}, somebody took its port in the meantime", "try again: it will choose another")
-    return StackBroken(f"{what} ({last.strip()[:300] or 'it said nothing'})", f"see {log}")
+    last = next((line for line in reversed(said) if "FATAL" in line or "rror" in line or "ERROR" in line), "")
+    return StackBroken(f"{what} ({last[:300] or 'it said nothing'})", f"see {log}")
+
+
+def _lines(log: Path) -> list[str]:
+    try:
+        return [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return []

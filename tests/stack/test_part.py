@@ -51,27 +51,26 @@ def test_pids_that_a_crash_left_behind_are_not_taken_for_a_running_server(tmp_pa
 
 
 def test_the_last_error_in_the_log_is_what_is_said(tmp_path):
-    log = tmp_path / "server.log"
-    log.write_text("starting\nFATAL: port 5 is taken\nstopped\n")
-    assert "FATAL: port 5 is taken" in str(part.broken("postgres did not start", log))
+    (tmp_path / "server.log").write_text("starting\nFATAL: port 5 is taken\nstopped\n")
+    assert "FATAL: port 5 is taken" in str(part.broken("postgres did not start", tmp_path))
 
 
 def test_a_full_disk_is_called_by_its_name(tmp_path):
-    log = tmp_path / "server.log"
-    log.write_text("ERROR could not write: No space left on device\n")
-    assert str(part.broken("kafka did not start", log)).startswith(
+    (tmp_path / "server.log").write_text("ERROR could not write: No space left on device\n")
+    assert str(part.broken("kafka did not start", tmp_path)).startswith(
         "kafka did not start, the disk is full: free some"
     )
 
 
 def test_a_port_that_was_taken_is_no_riddle(tmp_path):
-    log = tmp_path / "server.log"
-    log.write_text("LOG: could not bind IPv4 address: Address already in use\nFATAL: could not create sockets\n")
-    assert "somebody took its port" in str(part.broken("postgres did not start", log))
+    (tmp_path / "server.log").write_text(
+        "LOG: could not bind IPv4 address: Address already in use\nFATAL: could not create sockets\n"
+    )
+    assert "somebody took its port" in str(part.broken("postgres did not start", tmp_path))
 
 
 def test_a_server_that_said_nothing_still_gives_an_error(tmp_path):
-    assert "it said nothing" in str(part.broken("kafka did not start", tmp_path / "no.log"))
+    assert "it said nothing" in str(part.broken("kafka did not start", tmp_path))
 
 
 def test_a_postmaster_pid_that_now_is_another_program_is_forgotten(tmp_path):
@@ -84,3 +83,8 @@ def test_a_cluster_id_never_looks_like_an_option():
     drawn = [cluster_id() for _ in range(500)]
     assert not any(one.startswith("-") for one in drawn)
     assert {len(one) for one in drawn} == {22}
+
+
+def test_where_the_server_was_never_started_its_keepers_error_is_said(tmp_path):
+    (tmp_path / "keeper.log").write_text("Traceback …\nFileNotFoundError: no such program: java\n")
+    assert "FileNotFoundError" in str(part.broken("kafka did not start", tmp_path))
