@@ -6,9 +6,10 @@ out of the processor's caches by then, and cost twice as much.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import ChainMap, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,14 @@ class _Share:
     beats: tuple[tuple[int, Heartbeat], ...]
 
 
+class _Data(NamedTuple):
+    """Places in the batch, event times and `seq` of one run's data records."""
+
+    places: Ints
+    times: Ints
+    seqs: Ints
+
+
 @dataclass(frozen=True)
 class _Judged:
     """One run's part, judged. places: of its records in the batch, in offset order; verdicts likewise.
@@ -78,7 +87,7 @@ def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
 class Pending:
     """What the records of a partition came to since the last flush.
 
-    expected: the offset to come next. records: how many were added. size: bytes kept of those that are dead.
+    expected: the offset to come next. records: how many were added. size: of what is kept of them, in bytes.
     """
 
     def __init__(self, stream: Stream, claim: Claim) -> None:
@@ -96,24 +105,30 @@ class Pending:
     def add(self, batch: Batch, rules: Mapping[str, Rules]) -> None:
         """Take in the records that come next. rules: for each of `batch.runs`."""
         table = chunking.table(self._stream, batch.decoded.columns, batch.offsets[batch.decoded.places])
-        runs = {**self.claim.runs, **self._runs}
-        judged = [_judged(runs.get(s.run_id), rules[s.run_id], batch, table, s) for s in _shares(batch.decoded)]
+        runs = ChainMap(self._runs, self.claim.runs)  # type: ignore[arg-type]  # of which only the first is written
+        judged = _judge(runs, rules, batch, table)
         for j in judged:
             accepted = j.data_verdicts == ACCEPTED
             if rows := chunking.choose(table, j.share.data[accepted], j.panes[accepted]):
                 self._rows[j.share.run_id].append(rows)
+                self.size += rows.batch.nbytes
         self._runs.update(_progress(runs, batch, judged))
-        dead = [*_dead(batch, table, judged)]
-        self._dead += dead
+        self._bury([*_dead(batch, table, judged)])
         self._losses += _losses(judged)
-        for _, beat in batch.decoded.beats:
+        self._hear(beat for _, beat in batch.decoded.beats)
+        self.expected = int(batch.offsets[-1]) + 1
+        self.records += len(batch.offsets)
+
+    def _bury(self, dead: Sequence[DeadLetter]) -> None:
+        self._dead += dead
+        self.size += sum(len(d.raw or b"") + len(d.headers or "") for d in dead)
+
+    def _hear(self, beats: Iterable[Heartbeat]) -> None:
+        for beat in beats:
             if beat.manifest is not None:
                 self._manifests.setdefault(beat.run_id, beat.manifest)
             if beat.final:
                 self._finished.add(beat.run_id)
-        self.expected = int(batch.offsets[-1]) + 1
-        self.records += len(batch.offsets)
-        self.size += sum(len(d.raw or b"") + len(d.headers or "") for d in dead)
 
     def seal(self, score: Score | None) -> Flush:
         """All of it as one flush, scored. Runs ascend by name, so that no two consumers lock them crosswise."""
@@ -147,21 +162,34 @@ def _shares(decoded: Decoded) -> Iterator[_Share]:
         yield _Share(run_id, np.array(data[run_id], np.int64), own)
 
 
-def _judged(run: RunProgress | None, rules: Rules, batch: Batch, table: pa.RecordBatch, share: _Share) -> _Judged:
+def _judge(
+    runs: Mapping[str, RunProgress], rules: Mapping[str, Rules], batch: Batch, table: pa.RecordBatch
+) -> list[_Judged]:
+    """What becomes of the records of each run. runs: where they stand."""
+    times, seqs, judged = _times(table), _seqs(batch.decoded), []
+    for share in _shares(batch.decoded):
+        run = runs.get(share.run_id)
+        places = batch.decoded.places[share.data]
+        data = _Data(places, times[share.data], seqs[share.data])
+        judged.append(_judged(run.state if run else State(), rules[share.run_id], share, data))
+    return judged
+
+
+def _judged(state: State, rules: Rules, share: _Share, records: _Data) -> _Judged:
     """Data records and heartbeats of a run, brought into offset order and judged."""
     data, beats = len(share.data), [beat for _, beat in share.beats]
-    places = np.concatenate([batch.decoded.places[share.data], np.array([p for p, _ in share.beats], np.int64)])
+    places = np.concatenate([records.places, np.array([p for p, _ in share.beats], np.int64)])
     order = np.argsort(places, kind="stable")
     is_beat = np.arange(len(places)) >= data
     finals = np.zeros(len(places), bool)
     finals[data:] = [beat.final for beat in beats]
-    times = np.concatenate([_times(table)[share.data], np.array([beat.at for beat in beats], np.int64)])
-    seqs = np.concatenate([_seqs(batch.decoded)[share.data], np.array([beat.seq for beat in beats], np.int64)])
+    times = np.concatenate([records.times, np.array([beat.at for beat in beats], np.int64)])
+    seqs = np.concatenate([records.seqs, np.array([beat.seq for beat in beats], np.int64)])
     stretch = Stretch(times[order], seqs[order], is_beat[order], finals[order])
-    judgement = windows.judge(run.state if run else State(), rules, stretch)
+    judgement = windows.judge(state, rules, stretch)
     verdicts, reach = np.empty_like(judgement.verdicts), np.empty_like(judgement.reach)
     verdicts[order], reach[order] = judgement.verdicts, judgement.reach
-    panes = windows.pane_starts(times[:data], rules.pane)
+    panes = windows.pane_starts(records.times, rules.pane)
     return _Judged(share, places[order], stretch, judgement, verdicts[:data], reach[:data], panes)
 
 

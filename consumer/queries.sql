@@ -73,10 +73,18 @@ VALUES (%(event_id)s, %(run_id)s, %(kind)s, timestamptz 'epoch' + %(starts_at)s:
         timestamptz 'epoch' + %(ends_at)s::bigint * interval '1 millisecond', %(label)s)
 ON CONFLICT DO NOTHING;
 
--- name: write_alarm
-INSERT INTO driftline.alarm (alarm_id, run_id, started_at, kind, message)
-VALUES (%(alarm_id)s, %(run_id)s, timestamptz 'epoch' + %(started_at)s::bigint * interval '1 millisecond',
-        %(kind)s, %(message)s)
+-- name: write_gap_events
+INSERT INTO driftline.event (event_id, run_id, kind, starts_at, label)
+SELECT name, run_id, 'gap', timestamptz 'epoch' + at * interval '1 millisecond', message
+FROM unnest(%(names)s::text[], %(runs)s::text[], %(times)s::bigint[], %(messages)s::text[])
+     AS gap (name, run_id, at, message)
+ON CONFLICT DO NOTHING;
+
+-- name: write_gap_alarms
+INSERT INTO driftline.alarm (alarm_id, run_id, kind, started_at, message)
+SELECT name, run_id, 'gap', timestamptz 'epoch' + at * interval '1 millisecond', message
+FROM unnest(%(names)s::text[], %(runs)s::text[], %(times)s::bigint[], %(messages)s::text[])
+     AS gap (name, run_id, at, message)
 ON CONFLICT DO NOTHING;
 
 -- name: lock_run

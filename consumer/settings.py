@@ -28,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms: for runs that nobody has met before. lateness_ms is of
         streams of events, outcome_lateness_ms of streams of labels.
     flush_ms, flush_rows, flush_bytes: a partition is written after so long (wall time), so many records, or so many
-        bytes of dead letters, whatever comes first. They change nothing in the results.
+        bytes of what is kept of them, whatever comes first. They change nothing in the results.
     beat_ms, report_ms: how often to write signs of life and health; how often to log.
     read_rows: how many records to take from the client at once.
     instance: names this consumer in `progress` and `health`.

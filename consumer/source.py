@@ -148,9 +148,9 @@ class Source:
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in _HOPELESS or error.fatal():
             self._trouble = error
-        self._say(error)
+        self.complain(error)
 
-    def _say(self, error: KafkaError) -> None:
+    def complain(self, error: KafkaError) -> None:
         """Log it, unless it is what was said last, less than ten seconds ago: a broker that is down says much."""
         now = time.monotonic()
         if self._said != error.code() or now > self._said_at + 10:
@@ -167,7 +167,7 @@ class Source:
         if error.code() in _HOPELESS or error.fatal():
             self._trouble = error
             self._raise_hopeless()
-        self._say(error)
+        self.complain(error)
         return True
 
     def _raise_hopeless(self) -> None:

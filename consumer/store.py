@@ -111,8 +111,7 @@ class Store:
                 self._do("write_panes", **place, **vars(chunk))
             self._write_dead(flush.dead, flush.claim.partition)
             self._write_milestones(flush, topics)
-            for loss in flush.losses:
-                self._write_loss(loss, flush.claim.partition)
+            self._write_losses(flush.losses, flush.claim.partition)
             for run_id in flush.moved:
                 self._do("notify", run_id=run_id)
 
@@ -189,13 +188,21 @@ class Store:
                 label=printable(injected.label),
             )
 
-    def _write_loss(self, loss: Loss, partition: Partition) -> None:
-        name = f"gap:{loss.run_id}:{partition}:{loss.first}"
-        count = loss.last - loss.first + 1
-        message = f"{count} record(s) of {partition} never came: seq {loss.first} to {loss.last}"
-        about = {"run_id": loss.run_id, "kind": "gap"}
-        self._do("write_event", **about, event_id=name, starts_at=loss.at, ends_at=None, label=message)
-        self._do("write_alarm", **about, alarm_id=name, started_at=loss.at, message=message)
+    def _write_losses(self, losses: Sequence[Loss], partition: Partition) -> None:
+        """Each as an event and an alarm, whose names do not depend on how the log was cut into flushes."""
+        if not losses:
+            return
+        told: dict[str, list[Any]] = {
+            "names": [f"gap:{loss.run_id}:{partition}:{loss.first}" for loss in losses],
+            "runs": [loss.run_id for loss in losses],
+            "times": [loss.at for loss in losses],
+            "messages": [
+                f"{loss.last - loss.first + 1} record(s) of {partition} never came: seq {loss.first} to {loss.last}"
+                for loss in losses
+            ],
+        }
+        self._do("write_gap_events", **told)
+        self._do("write_gap_alarms", **told)
 
     def _run(self, name: str, **values: Any) -> list[Any]:
         return self._connection.execute(_SQL[name], values).fetchall()

@@ -180,8 +180,9 @@ class Worker:
         begun = [run.run_id for run in work.runs if run.state.max_time is not None]
         self._meter.count(work, {run_id: self._rules(run_id, stream) for run_id in begun})
         place = str(work.claim.partition)
-        for loss in work.losses:
-            log.warning("gap", run=loss.run_id, place=place, first_seq=loss.first, last_seq=loss.last)
+        if work.losses:
+            missing = sum(loss.last - loss.first + 1 for loss in work.losses)
+            log.warning("gap", place=place, gaps=len(work.losses), missing=missing, first_seq=work.losses[0].first)
         if work.dead:
             log.warning("dead_letters", place=place, count=len(work.dead), reasons=_reasons(work))
         for run_id in work.finished:
@@ -210,7 +211,7 @@ class Worker:
         try:
             asked = self._source.ends([p for p, end in known.items() if end == claims[p].next_offset], 1.0)
         except KafkaException as error:
-            log.warning("kafka_trouble", error=error.args[0].str())
+            self._source.complain(error.args[0])
             asked = {}
         ends = known | asked
         return [Beat(p, c.epoch, ends[p], asked.get(p) == c.next_offset) for p, c in claims.items()]

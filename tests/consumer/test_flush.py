@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.decode import Decoder
-from consumer.flush import take_apart
+from consumer.flush import Pending, take_apart
 from consumer.ledger import Claim, Flush, Loss, Tally
 from schemas import chunk
 from schemas.definition import Field, Stream
@@ -22,10 +22,12 @@ from tests.consumer.fakes import (
     MINUTE,
     PANE,
     PLACE,
+    RULES,
     START,
     Fake,
     beat,
     flushed,
+    messages,
     trip,
 )
 
@@ -111,6 +113,18 @@ def test_a_run_that_only_a_rejected_record_names_is_counted_but_not_begun() -> N
     (run,) = flush.runs
     assert (run.run_id, run.state.max_time, run.tally) == ("s", None, Tally(invalid=1))
     assert take_apart(Decoder(TRIPS), [Fake(0, trip(START, 0, "s", PULocationID=0))]).runs == ()
+
+
+def test_what_is_kept_is_weighed_rows_and_dead_letters_alike() -> None:
+    def size(*values: bytes | None) -> int:
+        pending = Pending(TRIPS, Claim(PLACE, 1, 0, {}))
+        batch = take_apart(Decoder(TRIPS), messages(values))
+        pending.add(batch, dict.fromkeys(batch.runs, RULES))
+        return pending.size
+
+    assert size(beat(START), None) == 0
+    assert 50 < size(trip(START, 0)) < 500
+    assert size(b"x" * 100_000) == 100_000
 
 
 def test_offsets_with_holes_stay_with_their_records() -> None:

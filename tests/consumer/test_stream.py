@@ -20,6 +20,7 @@ from consumer.store import Store
 from schemas.connections import ROOT
 from schemas.errors import LogUnreadable, RunConflict, UsageError
 from tests import logs
+from tests.consumer.fakes import trip
 from tests.consumer.helpers import Stub, assert_agrees, consuming, expected, position, query, until
 
 pytestmark = pytest.mark.integration
@@ -298,6 +299,30 @@ def test_poison_in_key_headers_and_size_is_kept_once(settings: Settings, kafka_c
         {"name": "", "value": ""},
     ]
     assert found[2][2][0]["name"] == "n\\x01"
+
+
+def test_holes_that_transactions_leave_are_passed_and_what_was_aborted_is_not_read(settings: Settings) -> None:
+    logs.create(settings.kafka, settings.topic_prefix)
+    producer = Producer({**settings.kafka, "transactional.id": settings.topic_prefix})
+    producer.init_transactions(30)
+
+    def transaction(*values: bytes, commit: bool = True) -> None:
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(settings.topic_prefix + "trips", value, None, 0)
+        producer.flush()
+        producer.commit_transaction(30) if commit else producer.abort_transaction(30)
+
+    next_offset = "SELECT next_offset FROM driftline.partition_progress WHERE (topic, partition) = ('trips', 0)"
+    transaction(trip(logs.START, 0), trip(logs.START, 1))
+    with consuming(settings):
+        until(lambda: query(settings.database_url, next_offset) == [(2,)])
+    transaction(trip(logs.START, 2), commit=False)
+    transaction(trip(logs.START, 2), trip(logs.START, 3))
+    with consuming(settings):  # begins at offset 2, where there is a marker
+        until(lambda: query(settings.database_url, next_offset) == [(7,)])
+    rows = query(settings.database_url, "SELECT rows FROM driftline.chunk ORDER BY first_offset")
+    assert rows == [(2,), (2,)]
 
 
 def test_a_setting_that_librdkafka_does_not_know_is_said_to_be_wrong(settings: Settings) -> None:
