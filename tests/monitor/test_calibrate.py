@@ -94,12 +94,14 @@ def test_blocks_lie_inside_and_in_order(times: list[int], size: int, blocks: int
     assert found[-1] + size <= len(times)
 
 
-def test_blocks_are_spread_over_the_month_and_over_the_day_though_nights_have_few_rows() -> None:
-    """A day of 24 hours: 10 trips in each of the first six, 100 in each of the others."""
+@pytest.mark.parametrize("days", [30, BLOCKS])
+def test_blocks_are_spread_over_the_days_and_the_hours_though_nights_have_few_rows(days: int) -> None:
+    """A day of 24 hours: 10 trips in each of the first six, 100 in each of the others. With as many days as blocks,
+    one each 24 hours would be in step."""
     hours = np.repeat(np.arange(24), np.where(np.arange(24) < 6, 10, 100))
-    times = np.sort(np.concatenate([24 * day + hours for day in range(30)]))
+    times = np.sort(np.concatenate([24 * day + hours for day in range(days)]))
     found = times[starts(times, 30, BLOCKS)]
-    assert np.diff(found).max() < 3 * 24 * 30 / BLOCKS + 1
+    assert np.diff(found).max() < 3 * 24 * days / BLOCKS + 1
     at_night = np.mean(found % 24 < 6)
     assert 0.2 < at_night < 0.3
 
