@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -110,7 +111,7 @@ def wait(state: Path = STATE, seconds: float = 60.0) -> None:
     """Until every server that is kept here answers again. Raises StackBroken."""
     for part in PARTS:
         if is_kept(home := state.absolute() / part.name):
-            wait_until_it_answers(part, home, seconds)
+            wait_until_it_answers(part, home, seconds, deaths=math.inf)
 
 
 def _join(leases: dict[str, int], state: Path, environ: Mapping[str, str], say: Say) -> Addresses:

@@ -22,7 +22,9 @@ from schemas.errors import StackBroken
 PORTS = range(20_000, 32_000)
 """Below the ports that outgoing connections are given: one of those may take a server's port while it restarts."""
 _KEEPER = Path(__file__).with_name("keeper.py")
-_TRIES = 3  # starts that end in death before we stop believing in the next
+
+DEATHS = 3
+"""Of a server at its start, before we stop believing in the next try."""
 
 Say = Callable[[str], None]
 
@@ -112,14 +114,14 @@ def _spawn(command: Command, home: Path, keeper_lock: int) -> None:
         )
 
 
-def wait_until_it_answers(part: Part, home: Path, seconds: float = 60.0) -> None:
-    """Raises StackBroken, with the end of the server's log, if it keeps dying or the time is up."""
+def wait_until_it_answers(part: Part, home: Path, seconds: float = 60.0, deaths: float = DEATHS) -> None:
+    """Raises StackBroken, with the end of the server's log, after so many deaths or seconds."""
     deadline, first = time.monotonic() + seconds, None
     while part.trouble(part.address(home), {}, timeout=0.5):
         kept = kept_by(home)
         if first is None and kept is not None:
             first = kept.restarts
-        died = kept is not None and first is not None and kept.restarts - first >= _TRIES
+        died = kept is not None and first is not None and kept.restarts - first >= deaths
         if died or not is_kept(home) or time.monotonic() > deadline:
             raise broken(f"{part.name} did not start", home)
         time.sleep(0.02)
