@@ -21,5 +21,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
     Raises DriftlineError for what waiting cannot mend.
     """
-    persistently(partial(prepared, settings.database_url), stop)
-    watch(settings, stop, DriftEngine(settings))
+    persistently(partial(prepared, settings.database_url), settings.database_url, stop)
+    if not stop.is_set():
+        watch(settings, stop, DriftEngine(settings))

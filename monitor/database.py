@@ -75,10 +75,10 @@ def where(url: str) -> str:
     )
 
 
-def persistently(session: Callable[[], None], stop: threading.Event, longest: float = 10.0) -> None:
+def persistently(session: Callable[[], None], url: str, stop: threading.Event, longest: float = 10.0) -> None:
     """Run a session to its end; each time the database goes away, say so, wait and begin it again.
 
-    longest: seconds between two tries, which begin at 0.2 and double.
+    longest: seconds between two tries, which begin at 0.2 and double. Raises DatabaseUnreachable without the rights.
     """
     delay = 0.1
     while not stop.is_set():
@@ -86,7 +86,17 @@ def persistently(session: Callable[[], None], stop: threading.Event, longest: fl
         try:
             session()
             break
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise DatabaseUnreachable(
+                f"Postgres refused {where(url)} ({error.diag.message_primary})", "grant it, or correct DATABASE_URL"
+            ) from None
         except psycopg.OperationalError as error:
             delay = 0.2 if time.monotonic() - began > longest else min(2 * delay, longest)
-            log.warning("database_down", error=str(error).strip(), retry_s=delay)
+            log.warning("database_down", error=str(error).strip(), do=_remedy(error, url), retry_s=delay)
             stop.wait(delay)
+
+
+def _remedy(error: psycopg.OperationalError, url: str) -> str:
+    if isinstance(error, psycopg.errors.DiskFull):
+        return "make room where Postgres keeps its data: nothing is lost, it goes on then"
+    return f"see that Postgres is up at {where(url)}: it goes on then"

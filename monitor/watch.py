@@ -115,7 +115,7 @@ class Watch:
             outcome = self._worker.work(
                 plan.run, window, plan.closings, known.reason if known and hopeless else None
             )
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege):
             raise
         except Exception as error:
             tried = plan.failed(window, f"{type(error).__name__}: {error}", time.monotonic())
@@ -163,7 +163,7 @@ def watch(settings: Settings, stop: threading.Event, engine: Engine) -> None:
             log.info("watching", sizes=settings.sizes, until_done=settings.until_done, model=engine.model[:12])
             Watch(store, Worker(store, engine, cache, patience(settings)), engine.model, settings).run(stop)
 
-    persistently(session, stop)
+    persistently(session, settings.database_url, stop)
 
 
 def patience(settings: Settings) -> Patience:

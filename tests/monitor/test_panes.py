@@ -120,7 +120,7 @@ def test_neighbouring_windows_share_decoded_chunks() -> None:
 
 def test_the_cache_drops_what_was_used_the_longest_ago() -> None:
     batch = rows_at(TRIPS, [T0] * 100, range(100), 0)
-    cache = ChunkCache(int(2.5 * batch.nbytes))
+    cache = ChunkCache(int(2.5 * (batch.nbytes + 16_384)))
     places = [("r", "trips", 0, n, "1") for n in range(3)]
     cache.put(places[0], batch)
     cache.put(places[1], batch)

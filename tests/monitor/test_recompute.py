@@ -18,6 +18,7 @@ from monitor.recompute import Difference, Recomputation, stored_windows
 from monitor.settings import Settings
 from monitor.snapshot import snapshot_of
 from schemas.chunk import OFFSET, PREDICTION, decode, encode, layout
+from schemas.definition import Stream
 from schemas.durations import moment
 from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
 from schemas.taxi import STREAMS
@@ -96,7 +97,7 @@ def fill(feed: Feed, reading: Reading) -> None:
     monitor(feed.url, until_done=feed.run, sizes=(HOUR, 6 * HOUR))
 
 
-def batch_of(stream: Any, rows: list[tuple[int, dict[str, Any]]]) -> pa.RecordBatch:
+def batch_of(stream: Stream, rows: list[tuple[int, dict[str, Any]]]) -> pa.RecordBatch:
     columns = {f.name: [record.get(f.name) for _, record in rows] for f in layout(stream)}
     columns[OFFSET] = [offset for offset, _ in rows]
     if PREDICTION in columns:

@@ -1,0 +1,153 @@
+"""The commands with a real model and Evidently: what `monitor` writes, `recompute` finds and `report` draws."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models.artifact import Model
+from models.train import train
+from monitor import drift
+from monitor.__main__ import run
+from monitor.evidence import DriftEngine
+from monitor.figures import CATEGORY_METRICS, NUMBER_METRICS, Config
+from monitor.panes import Gathered
+from monitor.recompute import recompute
+from monitor.report import report
+from monitor.settings import Settings
+from schemas.chunk import OFFSET, PREDICTION, layout
+from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
+from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from tests import logs
+from tests.models.conftest import made_up
+from tests.monitor.feed import DAY, HOUR, LATENESS, PANE, T0, Feed
+from tests.oracle import Rules, read
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return train(made_up(2_000), out=tmp_path_factory.mktemp("models") / "model", source="made up")
+
+
+@pytest.fixture
+def scene(
+    database: str, kafka_config: dict[str, str], prefix: str, model: Model
+) -> Iterator[tuple[Feed, Settings]]:
+    """A calm log in Kafka, and the tables of a consumer that has read all of it."""
+    writer = logs.Writer(run="r")
+    logs.calm(writer, logs.trips(400, 0.2))
+    logs.write(kafka_config, prefix, writer.sent)
+    reading = read(logs.read_back(kafka_config, prefix), {s.topic: s for s in STREAMS}, Rules(PANE, LATENESS, DAY))
+    with Feed(database, partitions=logs.PARTITIONS, model=model.hash) as feed:
+        for stream in STREAMS:
+            for partition in range(logs.PARTITIONS):
+                rows = sorted(
+                    (offset, record)
+                    for (_, topic, _), found in reading.rows.items()
+                    for p, offset, record in found
+                    if (topic, p) == (stream.topic, partition)
+                )
+                columns = {f.name: [record.get(f.name) for _, record in rows] for f in layout(stream)}
+                columns[OFFSET] = [offset for offset, _ in rows]
+                if PREDICTION in columns:
+                    columns[PREDICTION] = model.predict(inputs(columns)).tolist()
+                feed.chunk(stream, partition, pa.RecordBatch.from_pydict(columns, schema=layout(stream)))
+        feed.finish()
+        yield (
+            feed,
+            Settings(
+                database_url=database,
+                kafka=kafka_config,
+                topic_prefix=prefix,
+                sizes=(HOUR,),
+                until_done="r",
+                model=model.path,
+                metrics=Config(min_rows=10),
+            ),
+        )
+
+
+def inputs(columns: dict[str, list[object]]) -> dict[str, np.ndarray]:
+    whole = ("pickup_at", "PULocationID", "DOLocationID")
+    types = {f.name: np.int64 if f.name in whole else np.float64 for f in layout(TRIPS)}
+    text = (TRIPS.id, "store_and_fwd_flag", PREDICTION)
+    return {name: np.array(values, types[name]) for name, values in columns.items() if name not in text}
+
+
+def test_what_the_monitor_writes_the_log_says_again(scene: tuple[Feed, Settings], tmp_path: Path) -> None:
+    feed, settings = scene
+    run(settings, threading.Event())
+    start = T0 + HOUR
+    figures = feed.connection.execute(
+        "SELECT stream, status, prediction_drift IS NOT NULL, mae IS NOT NULL, label_coverage > 0.9"
+        " FROM driftline.window_result WHERE window_start = to_timestamp(%s) ORDER BY stream DESC",
+        (start / 1_000,),
+    ).fetchall()
+    assert figures == [("trips", "final", True, False, None), ("outcomes", "final", False, True, True)]
+    metrics = feed.connection.execute(
+        "SELECT count(*) FROM driftline.column_metric WHERE stream = 'trips' AND window_start = to_timestamp(%s)",
+        (start / 1_000,),
+    ).fetchone()
+    numbers = len(TRIPS.numbers) + 1
+    assert metrics == (numbers * len(NUMBER_METRICS) + len(TRIPS.categories) * len(CATEGORY_METRICS),)
+
+    assert recompute(settings, "r", HOUR, start) == []
+    feed.connection.execute("UPDATE driftline.window_result SET mae = mae + 1e-6 WHERE stream = 'outcomes'")
+    assert [(d.stream, d.figure) for d in recompute(settings, "r", HOUR, start)] == [("outcomes", "mae")]
+
+    made = report(settings, "r", HOUR, start, tmp_path / "deep" / "report.html")
+    assert (
+        made.rows
+        == feed.connection.execute(
+            "SELECT rows FROM driftline.window_result WHERE stream = 'trips' AND window_start = to_timestamp(%s)",
+            (start / 1_000,),
+        ).fetchone()[0]
+    )  # type: ignore[index]
+    assert made.path.read_text().lstrip().lower().startswith(("<!doctype html", "<html"))
+
+
+def test_a_window_without_trips_has_no_report(scene: tuple[Feed, Settings], tmp_path: Path) -> None:
+    for run_id, what in (("r", "no trips"), ("nobody", "no run")):
+        with pytest.raises(UsageError, match=what):
+            report(scene[1], run_id, HOUR, T0 - DAY, tmp_path / "report.html")
+
+
+def test_a_model_that_is_missing_is_said_before_anything_is_written(database: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match="train"):
+        run(Settings(database_url=database, model=tmp_path), threading.Event())
+
+
+def test_a_database_that_refuses_is_said_before_the_model_is_prepared(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnreachable):
+        run(Settings(database_url="postgresql://127.0.0.1:nonsense/", model=tmp_path), threading.Event())
+
+
+def test_sampling_while_gathering_leaves_what_sampling_at_the_end_leaves(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.panes.REDUCE_FROM", 300)
+    engine = DriftEngine(Settings(database_url="", model=model.path, metrics=Config(max_rows=100)))
+    parts = [batch(first, 50) for first in range(0, 2_000, 50)]
+    gathered, whole = Gathered(TRIPS, reduce=lambda table: engine.sample(TRIPS, table)), Gathered(TRIPS)
+    for number, part in enumerate(parts):
+        gathered.add(number % 3, part)
+        whole.add(number % 3, part)
+    kept = gathered.loaded()
+    assert kept.table.num_rows < 800
+    assert kept.offsets == whole.loaded().offsets
+    assert drift.sample(kept.table, TRIPS.id, 100).equals(drift.sample(whole.loaded().table, TRIPS.id, 100))
+    assert engine.sample(OUTCOMES, kept.table).num_rows == 100
+
+
+def batch(first: int, rows: int) -> pa.RecordBatch:
+    columns = {f.name: pa.nulls(rows, f.type) for f in layout(TRIPS)}
+    columns[OFFSET] = pa.array(range(first, first + rows))
+    columns[TRIPS.id] = pa.array([f"trip-{n}" for n in range(first, first + rows)])
+    return pa.RecordBatch.from_arrays([*columns.values()], schema=layout(TRIPS))
