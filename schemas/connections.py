@@ -6,6 +6,7 @@ librdkafka setting: `KAFKA_SASL_MECHANISM` is `sasl.mechanism`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from schemas.errors import UsageError
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".driftline"
 """Data, logs and addresses of the embedded stack."""
+
+_JAVA_TOOLS = re.compile(r"KAFKA_(HOME|OPTS|.*_OPTS|JMX_PORT|DEBUG|CLUSTER_ID)")
+"""Variables of Kafka's own scripts, which people have set for other reasons."""
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -41,7 +45,7 @@ def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, s
     config = {
         name.removeprefix("KAFKA_").lower().replace("_", "."): value
         for name, value in environ.items()
-        if name.startswith("KAFKA_")
+        if name.startswith("KAFKA_") and not _JAVA_TOOLS.fullmatch(name)
     }
     if "bootstrap.servers" not in config:
         stack = embedded(state)

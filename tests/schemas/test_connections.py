@@ -29,6 +29,11 @@ def test_any_librdkafka_setting_can_come_from_the_environment(embedded: Path) ->
     assert config["ssl.ca.location"] == "ca.pem"
 
 
+def test_variables_of_kafkas_own_scripts_are_no_settings(embedded: Path) -> None:
+    environ = {"KAFKA_HOME": "/opt/kafka", "KAFKA_HEAP_OPTS": "-Xmx1g", "KAFKA_OPTS": "-D", "KAFKA_CLIENT_ID": "me"}
+    assert kafka_config(environ, embedded) == {"client.id": "me", "bootstrap.servers": "127.0.0.1:1"}
+
+
 def test_without_either_the_operator_is_told_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="driftline stack up"):
         kafka_config({}, tmp_path)
