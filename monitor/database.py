@@ -78,7 +78,7 @@ def where(url: str) -> str:
 def persistently(session: Callable[[], None], url: str, stop: threading.Event, longest: float = 10.0) -> None:
     """Run a session to its end; each time the database goes away, say so, wait and begin it again.
 
-    longest: seconds between two tries, which begin at 0.2 and double. Raises DatabaseUnreachable without the rights.
+    longest: seconds between two tries, which begin at 0.2 and double. Raises DatabaseUnreachable without rights.
     """
     delay = 0.1
     while not stop.is_set():

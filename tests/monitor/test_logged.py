@@ -43,7 +43,7 @@ def test_rows_have_the_layout_of_chunks_with_their_predictions() -> None:
 
 
 def test_a_record_that_came_twice_counts_once() -> None:
-    assert offsets(trip(5), trip(5), trip(6), trip(5), trip(4), trip(7)) == [0, 2, 5]
+    assert offsets(trip(5), trip(5), trip(6), trip(4), trip(5), trip(7)) == [0, 2, 5]
 
 
 def test_a_duplicate_of_what_was_before_the_range_is_told_by_its_number() -> None:

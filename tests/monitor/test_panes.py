@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -134,6 +135,17 @@ def test_a_chunk_of_another_stream_is_refused() -> None:
     batch = rows_at(TRIPS, [T0], [0], 0)
     snapshot.payloads[0, 0] = encode(batch.select([OFFSET]))
     with pytest.raises(ValueError, match="other columns"):
+        load(snapshot, WINDOW, ChunkCache(0))
+
+
+def test_text_that_points_outside_its_chunk_is_refused() -> None:
+    snapshot = Chunked([[T0, T0]], [[]])
+    batch = rows_at(TRIPS, [T0, T0], [0, 1], 0)
+    far = pa.py_buffer(np.array([0, 1_000_000, 1], np.int32).tobytes())
+    ids = pa.Array.from_buffers(pa.string(), 2, [None, far, pa.py_buffer(b"x")])
+    forged = [ids if name == TRIPS.id else batch[name] for name in batch.schema.names]
+    snapshot.payloads[0, 0] = encode(pa.RecordBatch.from_arrays(forged, schema=batch.schema))
+    with pytest.raises(ValueError, match="trips/0@0 cannot be read"):
         load(snapshot, WINDOW, ChunkCache(0))
 
 

@@ -163,6 +163,12 @@ def test_a_log_that_retention_took_is_told_from_a_wrong_figure(scene: Scene, kaf
         scene.differences(logs.RUN, start)
 
 
+def test_a_topic_that_was_made_anew_is_told_from_a_slow_one(scene: Scene) -> None:
+    scene.change("window_result", """offsets = '{"0": [900000, 900001]}' WHERE stream = 'trips'""")
+    with pytest.raises(LogUnreadable, match="900000 to 900001"):
+        scene.differences(logs.RUN, scene.starts(logs.RUN)[0])
+
+
 def test_a_topic_that_is_gone_is_said(scene: Scene) -> None:
     elsewhere = Settings(database_url=scene.feed.url, kafka=scene.settings.kafka, topic_prefix="nowhere-")
     with pytest.raises(LogUnreadable, match="nowhere-trips"):

@@ -284,8 +284,9 @@ def test_rows_behind_the_frontier_are_found_when_the_run_is_over(feed: Feed) -> 
     fill(feed, 3)
     feed.mark(T0 + 2 * HOUR + LATENESS["trips"])
     with Running(settings(feed.url), StubEngine()) as running:
-        until(lambda: feed.connection.execute("SELECT 1 FROM driftline.frontier").fetchone() is not None)
-        until(lambda: status_of(feed.connection, T0) == ("final", 12, 0))
+        passed = "SELECT 1 FROM driftline.frontier WHERE stream = 'trips' AND next_start_ms > %s"
+        until(lambda: feed.connection.execute(passed, (T0,)).fetchone() is not None)
+        assert status_of(feed.connection, T0) == ("final", 12, 0)
         feed.flush(TRIPS, 0, [T0 + 1])  # no consumer would accept it
         feed.finish()
         running.join()

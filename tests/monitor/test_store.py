@@ -1,0 +1,179 @@
+"""What may replace a result, and what may not, on a real Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from monitor.figures import ColumnFigure, WindowFigures
+from monitor.readiness import Rows, Status
+from monitor.snapshot import Window
+from monitor.store import Receipt, Result, Store, opened
+from schemas.durations import moment
+from schemas.taxi import TRIPS
+from tests.monitor.feed import HOUR, T0, Feed, results, until
+
+pytestmark = pytest.mark.integration
+
+WINDOW = Window("r", TRIPS, HOUR, T0)
+
+
+@pytest.fixture
+def feed(database: str) -> Iterator[Feed]:
+    with Feed(database) as made:
+        yield made
+
+
+@pytest.fixture
+def store(feed: Feed) -> Iterator[Store]:
+    with opened(feed.url) as made:
+        yield made
+
+
+def result(status: Status, rows: int, joined: int = 0, **more: object) -> Result:
+    columns = (ColumnFigure("fare_amount", "drift", "wasserstein", float(rows), 0.1, 2.0, "drift"),)
+    figures = WindowFigures(columns=columns, columns_tested=1, prediction_drift=float(rows), sampled=rows)
+    changes = {"offsets": {"0": (5, 7)}, "closed_at": None if status == "open" else T0} | more
+    return Result(status=status, of=Rows(rows, joined), figures=figures, **changes)  # type: ignore[arg-type]
+
+
+def publish(store: Store, written: Result) -> Receipt | None:
+    with store.claim(WINDOW) as claim:
+        assert claim is not None
+        return claim.publish(written)
+
+
+def revisions(store: Store, *history: Result) -> list[int | None]:
+    receipts = [publish(store, written) for written in history]
+    return [None if receipt is None else receipt.revision for receipt in receipts]
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        pytest.param([("open", 3), ("open", 3)], [0, None], id="nothing new"),
+        pytest.param([("open", 3), ("open", 4), ("final", 5)], [0, 0, 0], id="filling is no revision"),
+        pytest.param([("provisional", 3), ("final", 3)], [0, 0], id="becoming final is no revision"),
+        pytest.param([("provisional", 3), ("provisional", 4), ("final", 5)], [0, 1, 2], id="closed and changed"),
+        pytest.param([("provisional", 3), ("open", 4)], [0, None], id="never open again"),
+        pytest.param([("final", 3), ("provisional", 4)], [0, None], id="never provisional again"),
+        pytest.param([("insufficient", 3), ("provisional", 4)], [0, None], id="insufficient is final"),
+        pytest.param([("final", 3), ("final", 4)], [0, 1], id="rows that could not be"),
+        pytest.param([("provisional", 3), ("final", 2)], [0, None], id="never fewer rows"),
+        pytest.param([("final", 3), ("insufficient", 3), ("final", 3)], [0, None, None], id="same rank, same rows"),
+    ],
+)
+def test_a_result_is_replaced_only_by_one_that_says_more(
+    store: Store, history: list[tuple[Status, int]], expected: list[int | None]
+) -> None:
+    assert revisions(store, *(result(*step) for step in history)) == expected
+
+
+def test_a_result_depends_on_the_rows_it_was_joined_with_too(store: Store) -> None:
+    history = [
+        result("provisional", 3, 7),
+        result("provisional", 3, 8),
+        result("final", 4, 7),
+        result("final", 3, 8),
+    ]
+    assert revisions(store, *history) == [0, 1, None, 1]
+
+
+def test_a_result_that_is_refused_leaves_its_columns_alone(feed: Feed, store: Store) -> None:
+    publish(store, result("final", 3))
+    before = results(feed.connection, more=", written_at")
+    publish(store, result("provisional", 9))
+    assert results(feed.connection, more=", written_at") == before
+
+
+def test_the_moment_of_closing_stays_and_the_moment_of_writing_moves(feed: Feed, store: Store) -> None:
+    clocks = "SELECT closed_at, written_at FROM driftline.window_result"
+    publish(store, result("open", 1))
+    publish(store, result("provisional", 1, closed_at=T0 + 1))
+    first = feed.connection.execute(clocks).fetchone()
+    publish(store, result("final", 2, closed_at=T0 + 2))
+    second = feed.connection.execute(clocks).fetchone()
+    assert first is not None
+    assert second is not None
+    assert first[0] == second[0] == moment(T0 + 1)
+    assert first[1] < second[1]
+
+
+def test_the_latency_is_from_closing_to_writing(store: Store) -> None:
+    receipt = publish(store, result("final", 1, closed_at=T0))
+    assert receipt is not None
+    assert receipt.latency is not None
+    assert receipt.latency > 1_000 * HOUR  # it closed in 2022
+    assert publish(store, result("open", 1)) is None
+
+
+def test_what_fails_inside_a_claim_is_not_written(feed: Feed, store: Store) -> None:
+    def fail() -> None:
+        with store.claim(WINDOW) as claim:
+            assert claim is not None
+            claim.publish(result("final", 3))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert results(feed.connection) == []
+    assert publish(store, result("final", 3)) is not None
+
+
+def test_a_window_is_with_one_monitor_at_a_time(feed: Feed, store: Store) -> None:
+    with opened(feed.url) as other:
+        with store.claim(WINDOW) as mine:
+            assert mine is not None
+            with other.claim(WINDOW) as theirs:
+                assert theirs is None
+            with other.claim(Window("r", TRIPS, 6 * HOUR, T0)) as elsewhere:
+                assert elsewhere is not None
+        with other.claim(WINDOW) as theirs:
+            assert theirs is not None
+
+
+def test_a_snapshot_does_not_see_what_comes_after_it(feed: Feed, store: Store) -> None:
+    feed.flush(TRIPS, 0, [T0])
+    with store.snapshot() as snapshot:
+        assert len(snapshot.index(WINDOW)) == 1
+        feed.flush(TRIPS, 0, [T0 + 1])
+        assert len(snapshot.index(WINDOW)) == 1
+    with store.snapshot() as snapshot:
+        assert len(snapshot.index(WINDOW)) == 2
+
+
+def test_the_frontier_never_moves_back_by_advancing(store: Store) -> None:
+    for at in (5, 9, 7):
+        store.advance("r", "trips", HOUR, at)
+    with store.snapshot() as snapshot:
+        assert snapshot.frontiers("r") == {("trips", HOUR): 9}
+    store.set_back("r", "trips", HOUR, 4)
+    with store.snapshot() as snapshot:
+        assert snapshot.frontiers("r") == {("trips", HOUR): 4}
+
+
+def test_waiting_ends_when_a_run_moves_and_names_all_that_did(feed: Feed, store: Store) -> None:
+    assert store.wait(0.01) == set()
+    for run in ("a", "b", "a"):
+        feed.connection.execute("SELECT pg_notify('driftline_progress', %s)", (run,))
+    seen: set[str] = set()
+
+    def heard() -> bool:
+        seen.update(store.wait(0.1))
+        return seen == {"a", "b"}
+
+    until(heard)
+
+
+def test_health_is_one_row_for_each_monitor(feed: Feed, store: Store) -> None:
+    for pending in (1, 2):
+        store.report_health("here:1", None, {"pending": pending})
+    feed.connection.execute(
+        "INSERT INTO driftline.health (stage, instance, at, measures) VALUES"
+        " ('monitor', 'gone', now() - interval '2 days', '{}'),"
+        " ('consumer', 'old', now() - interval '2 days', '{}')"
+    )
+    store.forget_health()
+    found = feed.connection.execute("SELECT instance, measures FROM driftline.health ORDER BY 1").fetchall()
+    assert found == [("here:1", {"pending": 2}), ("old", {})]
