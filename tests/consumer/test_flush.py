@@ -115,6 +115,11 @@ def test_a_run_that_only_a_rejected_record_names_is_counted_but_not_begun() -> N
     assert take_apart(Decoder(TRIPS), [Fake(0, trip(START, 0, "s", PULocationID=0))]).runs == ()
 
 
+def test_a_run_begins_with_its_first_record_even_if_that_was_rejected() -> None:
+    flush = flushed([b"{", trip(START, 0, PULocationID=0), trip(START, 1), beat(START, 1)])
+    assert {run.run_id: run.first_offset for run in flush.runs} == {"": 0, "r": 1}
+
+
 def test_what_is_kept_is_weighed_rows_and_dead_letters_alike() -> None:
     def size(*values: bytes | None) -> int:
         pending = Pending(TRIPS, Claim(PLACE, 1, 0, {}))

@@ -16,7 +16,7 @@ from consumer.store import Beat, Fenced, Store, Terms
 from schemas.errors import RunConflict
 from schemas.records import MAX_TIME, Injected, Manifest
 from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
-from tests.consumer.helpers import query, stored_rows, stored_states
+from tests.consumer.helpers import query, stored_rows, stored_states, until
 
 pytestmark = pytest.mark.integration
 
@@ -160,9 +160,10 @@ def test_the_manifest_and_its_drift_are_written_once_however_many_partitions_car
     absurd = Injected(starts_at=2**80, ends_at=2**80, label="never")
     manifest = Manifest(source="a\x00b", period=(START, START + 1), injected=(injected, absurd))
     store.terms("r", OURS)
-    for number in range(2):
+    other = Manifest(source="another", period=(0, 1), injected=(injected, injected))
+    for number, told in enumerate((manifest, other)):
         claim = store.claim(Partition("trips", number))
-        store.commit(flushed([beat(START, manifest=manifest)], claim), TOPICS)
+        store.commit(flushed([beat(START, manifest=told)], claim), TOPICS)
     ((source, stored),) = query(database, "SELECT source, manifest FROM driftline.run")
     assert source == "a\ufffdb"
     assert stored["injected"][0]["columns"] == ["trip_distance"]
@@ -219,8 +220,7 @@ def test_two_consumers_that_finish_the_last_two_partitions_at_once_see_one_anoth
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
-        while query(database, waiting) != [(2,)]:
-            pass
+        until(lambda: query(database, waiting) == [(2,)])
     for thread in threads:
         thread.join(10)
     assert store.is_finished("r")

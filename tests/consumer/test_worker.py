@@ -1,0 +1,263 @@
+"""The worker between a Kafka and a Postgres that do as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.ledger import Claim, Flush, Partition
+from consumer.settings import Settings
+from consumer.store import Beat, Terms
+from consumer.worker import Worker
+from schemas.errors import LogUnreadable
+from tests.consumer.fakes import PLACE, START, Fake, messages, trip
+from tests.consumer.helpers import Stub
+
+OTHER = Partition("trips", 1)
+
+
+@dataclass
+class Log:
+    """consumer.source.Source: hands out what is put into `next`; at the end of the log unless told otherwise."""
+
+    generation: int = 0
+    assigned: tuple[Partition, ...] = ()
+    next: list[tuple[Partition, list[Fake]]] = field(default_factory=list)
+    end: dict[Partition, int] = field(default_factory=dict)
+    cached: dict[Partition, int] = field(default_factory=dict)
+    started: list[Mapping[Partition, int]] = field(default_factory=list)
+    acknowledged: list[Mapping[Partition, int]] = field(default_factory=list)
+    down: bool = False
+    rebalance: tuple[Partition, ...] | None = None
+
+    def read(self, most: int, seconds: float) -> list[tuple[Partition, list[Fake]]]:
+        if self.rebalance is not None:
+            self.assigned, self.rebalance, self.generation = self.rebalance, None, self.generation + 1
+        read, self.next = self.next, []
+        return read
+
+    def partitions(self) -> list[Partition]:
+        return [PLACE, OTHER]
+
+    def starts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    def ends(self, partitions: Iterable[Partition], seconds: float = 5) -> dict[Partition, int]:
+        if self.down:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return {p: self.end.get(p, 100) for p in partitions}
+
+    def log_end(self, partition: Partition) -> int:
+        return self.cached.get(partition, -1)
+
+    def start_at(self, positions: Mapping[Partition, int]) -> None:
+        self.started.append(positions)
+
+    def acknowledge(self, positions: Mapping[Partition, int]) -> None:
+        self.acknowledged.append(positions)
+
+    def complain(self, error: KafkaError) -> None:
+        pass
+
+
+@dataclass
+class Books:
+    """consumer.store.Store: remembers what it was told."""
+
+    at: int = 0
+    epoch: int = 0
+    seeded: list[Partition] = field(default_factory=list)
+    flushes: list[Flush] = field(default_factory=list)
+    beats: list[list[Beat]] = field(default_factory=list)
+    finished: bool = False
+
+    def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
+        return [p for p in partitions if p not in self.seeded]
+
+    def seed(self, partition: Partition, first: int, end: int) -> None:
+        self.seeded.append(partition)
+
+    def claim(self, partition: Partition) -> Claim:
+        self.epoch += 1
+        return Claim(partition, self.epoch, self.at, {})
+
+    def terms(self, run_id: str, ours: Terms) -> Terms:
+        return ours
+
+    def commit(self, flush: Flush, topics: Any) -> None:
+        self.flushes.append(flush)
+
+    def beat(self, beats: list[Beat]) -> None:
+        self.beats.append(beats)
+
+    def report(self, run_id: str | None, measures: Mapping[str, Any]) -> None:
+        pass
+
+    def is_finished(self, run_id: str) -> bool:
+        return self.finished
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log(rebalance=(PLACE,))
+
+
+@pytest.fixture
+def books() -> Books:
+    return Books()
+
+
+def worker(log: Log, books: Books, **more: Any) -> Worker:
+    """A worker that has taken over what it was assigned, at second 0."""
+    told = Settings(database_url="", kafka={}, **more)
+    made = Worker(told, log, books, Stub(), 0.0)  # type: ignore[arg-type]
+    made.step(0.0)
+    return made
+
+
+def trips(first: int, count: int) -> list[Fake]:
+    return messages([trip(START, n) for n in range(first, first + count)], first)
+
+
+def spans(books: Books) -> list[tuple[int, int]]:
+    return [(flush.claim.next_offset, flush.next_offset) for flush in books.flushes]
+
+
+def test_every_partition_is_seeded_and_the_assigned_ones_are_read_from_where_their_claims_say(
+    log: Log, books: Books
+) -> None:
+    books.at = 7
+    worker(log, books)
+    assert books.seeded == [PLACE, OTHER]
+    assert log.started == [{PLACE: 7}]
+
+
+def test_a_flush_is_due_after_a_second_from_the_oldest_record(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(5.0)
+    log.next = [(PLACE, trips(3, 1))]
+    made.step(5.9)
+    assert spans(books) == []
+    made.step(6.0)
+    assert (spans(books), log.acknowledged) == ([(0, 4)], [{PLACE: 4}])
+    log.next = [(PLACE, trips(4, 1))]
+    made.step(9.0)
+    made.step(9.9)
+    assert len(books.flushes) == 1
+    made.step(10.0)
+    assert spans(books)[1:] == [(4, 5)]
+
+
+@pytest.mark.parametrize("limit", [{"flush_rows": 3}, {"flush_bytes": 300}])
+def test_a_flush_is_due_by_what_is_kept(log: Log, books: Books, limit: dict[str, int]) -> None:
+    made = worker(log, books, **limit)
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    assert spans(books) == [(0, 3)]
+
+
+def test_what_is_left_is_flushed_at_the_end(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    made.drain()
+    made.drain()
+    assert spans(books) == [(0, 3)]
+
+
+def test_what_comes_along_with_a_rebalance_is_nobodys(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next, log.rebalance = [(PLACE, trips(0, 3))], (PLACE,)
+    made.step(1.0)
+    made.drain()
+    assert books.flushes == []
+    assert log.started == [{PLACE: 0}, {PLACE: 0}]
+
+
+def test_what_was_not_flushed_when_partitions_are_revoked_is_dropped(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    log.rebalance = ()
+    made.step(1.1)
+    made.step(9.0)
+    made.drain()
+    assert books.flushes == []
+    assert books.beats[-1] == []
+
+
+def test_a_partition_that_is_not_ours_is_not_read(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(OTHER, trips(0, 3))]
+    made.step(1.0)
+    made.drain()
+    assert books.flushes == []
+
+
+def test_records_that_were_taken_in_already_are_passed_over(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, trips(0, 3)), (PLACE, trips(1, 4)), (PLACE, trips(0, 2))]
+    made.step(1.0)
+    made.drain()
+    (run,) = books.flushes[0].runs
+    assert (spans(books), run.tally.accepted, run.tally.duplicates) == ([(0, 5)], 5, 0)
+
+
+def test_a_jump_right_after_the_claim_is_believed_only_the_second_time(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, trips(40, 2))]
+    made.step(1.0)
+    assert log.started == [{PLACE: 0}, {PLACE: 0}]
+    log.next = [(PLACE, trips(0, 2))]  # the jump was stale: here is what comes next
+    made.step(1.1)
+    made.drain()
+    assert spans(books) == [(0, 2)]
+
+
+def test_a_jump_that_comes_again_is_a_hole_in_the_log(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    for now in (1.0, 1.1):
+        log.next = [(PLACE, trips(40, 2))]
+        made.step(now)
+    made.drain()
+    assert spans(books) == [(0, 42)]
+
+
+@pytest.mark.parametrize("at", [101, 10**9])
+def test_a_claim_beyond_the_end_of_the_log_stops_loudly(log: Log, books: Books, at: int) -> None:
+    books.at = at
+    with pytest.raises(LogUnreadable):
+        worker(log, books)
+
+
+def test_only_the_brokers_own_word_counts_for_being_caught_up(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.cached, log.end = {PLACE: 0}, {PLACE: 4}
+    made.step(2.0)
+    log.end = {PLACE: 0}
+    made.step(4.0)
+    log.down = True
+    made.step(6.0)
+    assert [(b.log_end, b.caught_up) for (b,) in books.beats[-3:]] == [(4, False), (0, True), (0, False)]
+
+
+def test_what_is_read_but_not_flushed_is_not_caught_up(log: Log, books: Books) -> None:
+    made = worker(log, books, flush_ms=60_000)
+    log.end = {PLACE: 3}
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(2.0)
+    assert books.beats[-1] == [Beat(PLACE, 1, 3, False)]
+
+
+def test_a_run_that_was_waited_for_is_done_when_postgres_says_so(log: Log, books: Books) -> None:
+    made = worker(log, books, until_done="r")
+    made.step(2.0)
+    assert not made.done
+    books.finished = True
+    made.step(4.0)
+    assert made.done
