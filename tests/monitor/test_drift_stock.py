@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from monitor.category import CategoryReference
 from monitor.drift import Config, Reference, outcome_figures, trip_figures
 from monitor.figures import DRIFT, QUANTILES
-from monitor.metrics import DISTANCES, definition
+from monitor.metrics import DISTANCES, ArrowDataset, ColumnDrift, definition
 from monitor.number import NumberReference, quantile
 from schemas.chunk import PREDICTION
 from schemas.errors import UsageError
@@ -30,7 +30,14 @@ from tests.monitor.windows import LABEL, base, by_name, lawful, outcomes_of, ref
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from evidently import Dataset, Report
-    from evidently.metrics import DatasetMissingValueCount, DriftedColumnsCount, ValueDrift
+    from evidently.metrics import (
+        DatasetMissingValueCount,
+        DriftedColumnsCount,
+        MissingValueCount,
+        RowCount,
+        ValueDrift,
+    )
+    from evidently.tests import lt
     from scipy.spatial.distance import jensenshannon
     from scipy.stats import wasserstein_distance
 
@@ -176,13 +183,22 @@ def test_drifted_columns_and_missing_cells_are_counted_as_evidently_does() -> No
 
 
 def test_a_run_is_an_ordinary_snapshot_of_evidently() -> None:
-    from monitor.metrics import ArrowDataset  # noqa: PLC0415
-
     current = ArrowDataset(trips(100, seed=1), min_rows=30)
     found = reference().trip_report.run(current, reference().dataset).dict()["metrics"]
     scores = {metric["config"]["column"]: metric["value"] for metric in found}
     figures = by_name(trip_figures(trips(100, seed=1), reference(), CONFIG))
     assert scores == {column: c.value for (column, metric), c in figures.items() if metric == DRIFT}
+
+
+def test_metrics_of_evidently_run_beside_ours_in_one_report() -> None:
+    window = trips(100, seed=1)
+    ours = ColumnDrift(column="PULocationID", method="psi", tests=[lt(9)])
+    metrics = [ours, RowCount(), MissingValueCount(column="trip_type")]
+    snapshot = Report(metrics).run(ArrowDataset(window, min_rows=30), reference().dataset)
+    score, rows, missing = (metric["value"] for metric in snapshot.dict()["metrics"])
+    assert 0 < score < 9
+    assert (rows, missing["count"]) == (100, window["trip_type"].null_count)
+    assert [test["status"] for test in snapshot.dict()["tests"]] == ["SUCCESS"]
 
 
 finite = st.floats(-1e6, 1e6).map(lambda number: round(number, 3))
