@@ -9,7 +9,6 @@ They are ordinary metrics of Evidently's API, run by its `Report` and open to it
 
 from __future__ import annotations
 
-import os
 import warnings
 from abc import ABC
 from collections.abc import Mapping
@@ -22,10 +21,8 @@ import pandas as pd
 import pyarrow as pa
 
 from monitor.columns import Floats, Looks, Prepared
-from monitor.number import NumberReference
-from schemas.errors import UsageError
+from monitor.stattests import score  # which also tells Evidently not to track
 
-os.environ.setdefault("DO_NOT_TRACK", "1")  # Evidently reads it when imported
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its dependencies' deprecations
     from evidently import DataDefinition, Report
@@ -39,14 +36,6 @@ with warnings.catch_warnings():
         SingleValueMetric,
         single_value_location,
     )
-    from evidently.legacy.calculations.stattests.registry import StatTest, get_registered_stattest
-    from evidently.legacy.core import ColumnType
-
-DISTANCES = frozenset({"wasserstein", "jensenshannon", "psi", "kl_div", "hellinger", "ed"})
-"""Tests whose score grows with drift. All others yield p-values, which fall."""
-
-_UNBOUNDED = frozenset({"empirical_mmd"})
-"""Tests whose memory grows with the square of the rows: 30 GB for a month of trips."""
 
 
 class Measured(NamedTuple):
@@ -250,35 +239,3 @@ def errors(truth: Floats, predicted: Floats) -> Errors:
     spread = float(np.square(truth - truth.mean()).sum())
     r2 = 1 - squares / spread if spread else float(squares == 0)
     return Errors(float(np.abs(off).mean()), (squares / len(off)) ** 0.5, float(off.mean()), r2)
-
-
-def test_of(column: str, method: str, *, numeric: bool) -> StatTest:
-    """Evidently's registered test. Raises UsageError where it has none of this name for this type of column."""
-    if method in _UNBOUNDED:
-        raise UsageError(f"{method} for {column} needs memory by the square of the rows", "choose another test")
-    try:
-        return get_registered_stattest(method, column_type(numeric=numeric))
-    except ValueError as error:
-        raise UsageError(f"{column}: {error}", "choose one of those, of this type of column") from None
-
-
-def column_type(*, numeric: bool) -> ColumnType:
-    return ColumnType.Numerical if numeric else ColumnType.Categorical
-
-
-def score(method: str, prepared: Prepared, looks: Looks) -> float:
-    """By the prepared arithmetic, or by Evidently's registered test; of at least one usable value.
-
-    Such a test's warnings, and its seeding of numpy's global generator, stay inside.
-    """
-    if method == prepared.method:
-        return prepared.distance(looks)
-    kind = column_type(numeric=isinstance(prepared, NumberReference))
-    state = np.random.get_state()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = get_registered_stattest(method, kind)(*prepared.sides(looks), kind, None)
-    finally:
-        np.random.set_state(state)
-    return float(result.drift_score)

@@ -13,8 +13,9 @@ from monitor.calibrate import Calibration, calibrate
 from monitor.category import CategoryReference
 from monitor.columns import Column, Ints, Prepared
 from monitor.figures import Config
-from monitor.metrics import DISTANCES, ArrowDataset, PredictionError, report, score, test_of
+from monitor.metrics import ArrowDataset, PredictionError, report
 from monitor.number import NumberReference
+from monitor.stattests import DISTANCES, score, test_of
 from schemas.chunk import PREDICTION
 from schemas.definition import Stream
 

@@ -14,8 +14,8 @@ from monitor.calibrate import BLOCKS, SIZES, Calibration, calibrate, starts
 from monitor.category import CategoryReference
 from monitor.drift import Config, Reference, trip_figures
 from monitor.figures import DRIFT
-from monitor.metrics import score
 from monitor.number import NumberReference
+from monitor.stattests import score
 from schemas.taxi import OUTCOMES, TRIPS
 from tests.monitor.windows import by_name, trips
 

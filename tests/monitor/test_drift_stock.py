@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from monitor.category import CategoryReference
 from monitor.drift import Config, Reference, outcome_figures, trip_figures
 from monitor.figures import DRIFT, QUANTILES
-from monitor.metrics import DISTANCES, ArrowDataset, ColumnDrift, definition
+from monitor.metrics import ArrowDataset, ColumnDrift, definition
 from monitor.number import NumberReference, quantile
+from monitor.stattests import DISTANCES
 from schemas.chunk import PREDICTION
 from schemas.errors import UsageError
 from schemas.taxi import OUTCOMES, TRIPS
