@@ -21,13 +21,24 @@ _REFUSED = ("password authentication failed", "no password supplied", "no pg_hba
 """libpq gives no SQLSTATE for a connection that failed, only this text."""
 
 
+_LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+
+_SLEEP_LIMIT = """
+    SELECT set_config('idle_in_transaction_session_timeout', '10s', false)
+    WHERE current_setting('idle_in_transaction_session_timeout') = '0'"""
+"""Of one that is stopped, or cut off unnoticed, in the middle of its transaction: till then it holds a partition's
+row locked, and whoever takes over waits for it. An operator's own limit stands."""
+
+
 def connect(url: str) -> Connection:
     """An autocommitting connection.
 
     Raises DatabaseUnreachable where trying again cannot help, psycopg.OperationalError where it may.
     """
     try:
-        return psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="driftline-consumer")
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="driftline-consumer")
+        connection.execute(_SLEEP_LIMIT)
+        return connection
     except psycopg.ProgrammingError as error:
         raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
     except psycopg.OperationalError as error:
@@ -50,7 +61,7 @@ def persistently(session: Callable[[], None], stop: threading.Event, longest: fl
         try:
             session()
             break
-        except (psycopg.OperationalError, KafkaException, Fenced) as error:
+        except (*_LOST, KafkaException, Fenced) as error:
             delay = 0.2 if time.monotonic() - began > longest else min(2 * delay, longest)
             log.warning(**_told(error), retry_s=delay)
             stop.wait(delay)
@@ -62,7 +73,7 @@ def _told(error: Exception) -> dict[str, Any]:
         return {"event": "fenced", "by": "another consumer", "what": str(error)}
     if isinstance(error, psycopg.errors.DiskFull):
         return {"event": "database_full", "error": _line(error), "do": "free space on the disk of Postgres"}
-    if isinstance(error, psycopg.OperationalError):
+    if isinstance(error, _LOST):
         return {"event": "database_down", "error": _line(error), "do": "start Postgres, or set DATABASE_URL"}
     return {"event": "kafka_down", "error": _line(error), "do": "start Kafka, or set KAFKA_BOOTSTRAP_SERVERS"}
 

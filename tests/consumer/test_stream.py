@@ -43,7 +43,7 @@ def write(settings: Settings, writer: logs.Writer) -> None:
     writer.sent = []
 
 
-def storm(settings: Settings, count: int = 1_500, seed: int = 7) -> int:
+def storm(settings: Settings, count: int = 800, seed: int = 7) -> int:
     """Writes a log with accidents in it; returns how many records it has."""
     writer = logs.Writer()
     logs.stormy(writer, logs.trips(count, 2, seed=seed), accident_every=15)
