@@ -194,6 +194,19 @@ def test_results_do_not_depend_on_how_flushes_were_cut(database: str, feed: Feed
         assert one == cut
 
 
+def test_windows_are_cut_in_utc_wherever_the_database_stands(database: str, feed: Feed) -> None:
+    feed.flush(TRIPS, 0, [T0, T0 + DAY - 1, T0 + DAY])
+    feed.finish()
+    feed.connection.execute(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Asia/Kolkata'); END $$"
+    )
+    monitor(database, sizes=(HOUR, DAY))
+    found = feed.connection.execute(
+        "SELECT window_start, rows FROM driftline.window_result WHERE size_s = 86400 ORDER BY 1"
+    ).fetchall()
+    assert found == [(moment(T0), 2), (moment(T0 + DAY), 1)]
+
+
 def test_two_monitors_share_the_work_and_leave_the_same_rows(database: str, feed: Feed) -> None:
     fill(feed, 60)
     feed.finish()
