@@ -29,13 +29,22 @@ _REFUSED = (
 """libpq gives no SQLSTATE for a connection that failed, only this text."""
 
 
+_SLEEP_LIMIT = """
+    SELECT set_config('idle_in_transaction_session_timeout', '60s', false)
+    WHERE current_setting('idle_in_transaction_session_timeout') = '0'"""
+"""Of one that is stopped, or cut off unnoticed, with a window in its claim: the others wait for it till then. It
+is idle there while it computes, which takes much less. An operator's own limit stands."""
+
+
 def connect(url: str) -> Connection:
     """An autocommitting connection.
 
     Raises DatabaseUnreachable where trying again cannot help, psycopg.OperationalError where it may.
     """
     try:
-        return psycopg.connect(url, autocommit=True, connect_timeout=5)
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
+        connection.execute(_SLEEP_LIMIT)
+        return connection
     except psycopg.ProgrammingError as error:
         raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
     except psycopg.OperationalError as error:
