@@ -8,19 +8,18 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 
 import stack as embedded
 from schemas.connections import STATE, Addresses
 from schemas.connections import kafka_config as kafka_settings
-from schemas.sql import migrate
+from tests.databases import fresh_database
+
+pytest_plugins = ("tests.proof",)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +38,7 @@ def kafka_config(stack: Addresses) -> dict[str, str]:
 @pytest.fixture
 def database(stack: Addresses) -> Iterator[str]:
     """URL of a fresh database with all tables; dropped afterwards, whoever is still connected."""
-    with _fresh_database(stack.database_url) as url:
+    with fresh_database(stack.database_url) as url:
         yield url
 
 
@@ -86,21 +85,6 @@ def fault_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultStack
 @pytest.fixture
 def fault_database(fault_stack: FaultStack) -> Iterator[str]:
     """As `database`, on `fault_stack`."""
-    with _fresh_database(fault_stack.addresses.database_url) as url:
+    with fresh_database(fault_stack.addresses.database_url) as url:
         yield url
         fault_stack.wait()
-
-
-@contextmanager
-def _fresh_database(server: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    url = urlsplit(server)._replace(path=f"/{name}").geturl()
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    try:
-        with psycopg.connect(url) as connection:
-            migrate(connection)
-        yield url
-    finally:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

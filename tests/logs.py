@@ -20,6 +20,7 @@ from tests.oracle import Entry
 
 START = 1_643_673_600_000  # 2022-02-01
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+PANE = 5 * MINUTE
 PARTITIONS = 4
 TOPICS = ("trips", "outcomes")
 RUN = "proof"
@@ -169,7 +170,29 @@ def accidents() -> Iterator[Any]:
 
         return accident
 
+    def edge(by: int) -> Any:
+        """A mark that moves M to `by` beyond a pane's end plus the allowed lateness, and a record of that pane."""
+
+        def accident(sent: Sent) -> list[Sent]:
+            record = json.loads(sent.value or b"")
+            lateness = {"trips": 10 * MINUTE, "outcomes": 2 * HOUR}[sent.topic]
+            clock = max(record["pickup_at"], record.get("dropoff_at", 0))
+            end = -(-(clock - lateness) // PANE) * PANE + PANE
+            mark = {
+                "kind": "heartbeat",
+                "run_id": record["run_id"],
+                "seq": record["seq"],
+                "at": end + lateness + by,
+            }
+            late = changed(sent, run_id=record["run_id"], trip_id=f"edge{by}-{clock}", pickup_at=end - 1)
+            return [Sent(sent.topic, sent.partition, None, json.dumps(mark).encode()), late]
+
+        return accident
+
     while True:
+        yield edge(-1)  # in time
+        yield edge(0)  # late
+        yield edge(1)
         yield lambda sent: [sent]  # a duplicate
         yield lambda sent: [sent, sent, sent]
         yield moved(-9 * HOUR)  # late
@@ -211,6 +234,12 @@ def create(config: Mapping[str, str], prefix: str, partitions: int = PARTITIONS)
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise
+
+
+def delete(config: Mapping[str, str], prefix: str) -> None:
+    admin = AdminClient(dict(config))
+    for future in admin.delete_topics([prefix + topic for topic in TOPICS]).values():
+        future.result(10)
 
 
 def read_back(config: Mapping[str, str], prefix: str) -> list[Entry]:

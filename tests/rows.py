@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -81,3 +83,59 @@ def agree(connection: Connection, reading: Reading) -> None:
 def _ids(payload: bytes, stream: Stream, first: int, rows: int) -> list[tuple[int, str]]:
     batch = decode(payload).slice(first, rows)
     return list(zip(batch.column(OFFSET).to_pylist(), batch.column(stream.id).to_pylist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Final:
+    """All that a run leaves behind, but clocks, revisions, and how its rows were cut into chunks."""
+
+    windows: list[Any]
+    columns: list[Any]
+    rows: dict[tuple[Any, ...], Any]
+    dead: list[Any]
+    states: list[Any]
+    positions: list[Any]
+    runs: list[Any]
+    gaps: list[Any]
+
+
+_CLOCKS = {
+    "window_result": ("closed_at", "written_at", "revision"),
+    "column_metric": (),
+    "dead_letter": ("written_at",),
+    "run_progress": ("moved_at",),
+    "partition_progress": ("epoch", "owner", "beat_at", "log_end", "caught_up_since"),
+    "run": ("started_at", "finished_at"),
+    "alarm": (),
+}
+
+
+def final(connection: Connection) -> Final:
+    """What stands in the database, to be compared with what another replay of the same log left."""
+    accepted(connection)  # which looks for doubles
+    tables = (_table(connection, name, clocks) for name, clocks in _CLOCKS.items())
+    windows, columns, letters, progress, places, runs, gaps = tables
+    return Final(windows, columns, _whole_rows(connection), letters, progress, places, runs, gaps)
+
+
+def assert_same(found: Final, expected: Final) -> None:
+    """Fail at the first table that differs, and say in what."""
+    for name in Final.__dataclass_fields__:
+        assert getattr(found, name) == getattr(expected, name), name
+
+
+def _table(connection: Connection, name: str, clocks: Sequence[str]) -> list[Any]:
+    rows = connection.execute(
+        f"SELECT to_jsonb(t) - %s::text[] FROM driftline.{name} t", (list(clocks),)
+    ).fetchall()
+    return sorted((row[0] for row in rows), key=lambda row: json.dumps(row, sort_keys=True))
+
+
+def _whole_rows(connection: Connection) -> dict[tuple[Any, ...], Any]:
+    """(run, topic, partition, offset) → all columns of the row, the prediction among them."""
+    chunks = connection.execute("SELECT run_id, topic, partition, payload FROM driftline.chunk")
+    return {
+        (run, topic, partition, row[OFFSET]): row
+        for run, topic, partition, payload in chunks
+        for row in decode(bytes(payload)).to_pylist()
+    }

@@ -1,0 +1,35 @@
+"""Databases of one test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import psycopg
+
+from schemas.sql import migrate
+
+
+def limit_sleep(database: str, seconds: int = 1) -> None:
+    """End those who stay idle in a transaction for so long, instead of what the stages set for themselves."""
+    with psycopg.connect(database, autocommit=True) as admin:
+        name = admin.info.dbname
+        admin.execute(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '{seconds}s'")
+
+
+@contextmanager
+def fresh_database(server: str) -> Iterator[str]:
+    """URL of a new database with all tables; dropped afterwards, whoever is still connected."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+    try:
+        with psycopg.connect(url) as connection:
+            migrate(connection)
+        yield url
+    finally:
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

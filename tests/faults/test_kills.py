@@ -1,0 +1,51 @@
+"""kill -9 at every named place: whoever takes over leaves the same final rows."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.fleet import Fleet
+
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
+
+KILLED = -signal.SIGKILL
+
+
+@pytest.mark.parametrize("place", ["before_flush:1", "before_flush:9", "after_update:6", "after_commit:6"])
+def test_a_consumer_killed(fleet: Fleet, same_rows: Callable[[], None], place: str) -> None:
+    victim = fleet.consumer(f"consumer.{place}")
+    victim.ends(KILLED)
+    fleet.finish(fleet.consumer(), fleet.monitor())
+    same_rows()
+
+
+def test_one_consumer_after_the_other_killed(fleet: Fleet, same_rows: Callable[[], None]) -> None:
+    """The second and third are members already when the one before them dies."""
+    monitor = fleet.monitor()
+    victims = [
+        fleet.consumer(f"consumer.{place}") for place in ("after_update:3", "after_commit:4", "before_flush:5")
+    ]
+    for victim in victims:
+        victim.ends(KILLED)
+    fleet.finish(fleet.consumer(), monitor)
+    same_rows()
+
+
+@pytest.mark.parametrize("place", ["mid_report:5", "before_commit:30", "after_commit:60"])
+def test_a_monitor_killed(fleet: Fleet, same_rows: Callable[[], None], place: str) -> None:
+    victim = fleet.monitor(f"monitor.{place}")
+    consumer = fleet.consumer()
+    victim.ends(KILLED)
+    fleet.finish(consumer, fleet.monitor())
+    same_rows()
+
+
+def test_two_monitors_one_killed_over_a_window_that_it_holds(fleet: Fleet, same_rows: Callable[[], None]) -> None:
+    victim, other = fleet.monitor("monitor.before_commit:12"), fleet.monitor()
+    consumer = fleet.consumer()
+    victim.ends(KILLED)
+    fleet.finish(consumer, other)
+    same_rows()

@@ -1,0 +1,128 @@
+"""Stages as processes of their own, to be killed, stopped and woken."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from consumer.settings import Settings as ConsumerSettings
+from monitor.settings import Settings as MonitorSettings
+from tests.logs import DAY, HOUR, RUN, START
+
+PATIENCE_S = 120.0
+"""Until a test gives up. Only a failure takes so long."""
+
+SIZES = (HOUR, 6 * HOUR, DAY)
+
+_FORK = multiprocessing.get_context("forkserver")
+_FORK.set_forkserver_preload(["tests.preloaded"])
+
+
+class Stage:
+    """One running stage."""
+
+    def __init__(self, name: str, settings: Any, log: Path, failpoint: str) -> None:
+        # Imported by name in the child: here it would load Evidently into pytest.
+        self._process = ForkServerProcess(target=_run, args=(name, settings, str(log), failpoint), daemon=True)
+        self._process.start()
+        self._log = log
+        self.name = name
+
+    @property
+    def text(self) -> str:
+        """What it has printed."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def signal(self, number: int) -> None:
+        assert self._process.pid
+        os.kill(self._process.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end, as an operator does."""
+        self.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        if self._process.is_alive():
+            self.signal(signal.SIGKILL)
+        self._process.join()
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it was stopped by SIGSTOP."""
+        return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def ends(self, code: int = 0) -> None:
+        """Wait until it has ended, and so; -9: killed."""
+        self._process.join(PATIENCE_S)
+        ended = self._process.exitcode
+        assert ended == code, f"{self.name}: {ended}, not {code}\n{self.text[-3_000:]}"
+
+    def says(self, what: str) -> None:
+        """Wait until it has printed this."""
+        eventually(lambda: what in self.text, lambda: f"{self.name} does not say {what!r}\n{self.text[-3_000:]}")
+
+
+class Fleet:
+    """Starts stages on one log and one database, and leaves none behind."""
+
+    def __init__(self, kafka: Mapping[str, str], prefix: str, database: str, model: Path, logs: Path) -> None:
+        quick = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}
+        self._kafka = dict(kafka)
+        self._member = {**kafka, **quick}
+        self._prefix, self._database, self._model, self._logs = prefix, database, model, logs
+        self._stages: list[Stage] = []
+
+    def consumer(self, failpoint: str = "", **changes: Any) -> Stage:
+        """Flushes often, so that there is something to interrupt."""
+        settings = {"until_done": RUN, "flush_ms": 100, "flush_rows": 300, "read_rows": 100, "beat_ms": 200}
+        where = {"kafka": self._member, "topic_prefix": self._prefix}
+        return self._start("consumer", self._settings(ConsumerSettings, where | settings | changes), failpoint)
+
+    def monitor(self, failpoint: str = "", **changes: Any) -> Stage:
+        settings = {"until_done": RUN, "sizes": SIZES, "poll_s": 0.1, "open_every_s": 0.1}
+        return self._start("monitor", self._settings(MonitorSettings, settings | changes), failpoint)
+
+    def producer(self, failpoint: str = "", *, days: int = 2, volume: float = 0.5, **changes: Any) -> Stage:
+        """Of synthetic trips: some 2,000 a day at volume 1."""
+        trips = {"start_ms": START, "end_ms": START + days * DAY, "volume": volume}
+        arguments = {"run_id": RUN, "kafka": self._kafka, "topic_prefix": self._prefix} | changes
+        return self._start("producer", (trips, arguments), failpoint)
+
+    def finish(self, *stages: Stage) -> None:
+        """Wait for the good end of these."""
+        for stage in stages:
+            stage.ends(0)
+
+    def close(self) -> None:
+        """Leave nobody behind, not even who sleeps."""
+        for stage in self._stages:
+            stage.kill()
+
+    def _settings(self, kind: Any, values: dict[str, Any]) -> Any:
+        return kind(**{"database_url": self._database, "model": self._model, **values})
+
+    def _start(self, name: str, settings: Any, failpoint: str) -> Stage:
+        log = self._logs / f"{len(self._stages)}-{name}.log"
+        self._stages.append(Stage(name, settings, log, failpoint))
+        return self._stages[-1]
+
+
+def eventually(condition: Callable[[], Any], complaint: Callable[[], str], seconds: float = PATIENCE_S) -> Any:
+    """Its first true value. Raises AssertionError when that takes too long."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, complaint()
+        time.sleep(0.02)
+    return value
+
+
+def _run(*arguments: Any) -> None:
+    from tests import preloaded  # noqa: PLC0415 - in the child
+
+    preloaded.run(*arguments)

@@ -1,0 +1,73 @@
+"""Imported once by the process that the stages of the tests are forked from: they then start in milliseconds.
+
+DRIFTLINE_TEST_MODEL: folder of the model whose reference the monitors share, since to prepare it takes seconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import structlog
+
+import consumer.__main__
+import monitor.__main__
+import producer.__main__
+import schemas.failpoint
+from monitor.evidence import DriftEngine
+from monitor.settings import Settings as MonitorSettings
+from producer.settings import Settings
+from producer.source import from_generator
+from schemas.errors import DriftlineError
+
+_MODEL = os.environ.get("DRIFTLINE_TEST_MODEL")
+_ENGINE = DriftEngine(MonitorSettings(database_url="", model=Path(_MODEL))) if _MODEL else None
+
+_STAGES: dict[str, Any] = {"consumer": consumer.__main__.run, "monitor": monitor.__main__.run}
+
+
+def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
+    """One stage, as its command would run it, until SIGTERM or its end; exit code 1 and a line if it can be mended.
+
+    stage: `producer`, whose settings are then (period and volume of synthetic trips, arguments of its Settings).
+    log: file for all that it prints. failpoint: `name:count`, or `name:count sleep` to stop there, as by SIGSTOP.
+    """
+    _print_to(log)
+    _arm(failpoint)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        if stage == "producer":
+            trips, arguments = settings
+            producer.__main__.run(Settings(source=from_generator(**trips), **arguments), stop)
+        else:
+            _share_engine(settings)
+            _STAGES[stage](settings, stop)
+    except DriftlineError as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+        sys.exit(1)
+
+
+def _arm(failpoint: str) -> None:
+    os.environ["DRIFTLINE_FAILPOINT"], _, what = failpoint.partition(" ")
+    importlib.reload(schemas.failpoint)  # it reads the environment when imported
+    if what == "sleep":
+        vars(schemas.failpoint)["signal"] = SimpleNamespace(SIGKILL=signal.SIGSTOP)
+
+
+def _share_engine(settings: Any) -> None:
+    if _ENGINE and str(settings.model) == _MODEL:
+        vars(monitor.__main__)["DriftEngine"] = lambda _: _ENGINE
+
+
+def _print_to(log: str) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer()])
