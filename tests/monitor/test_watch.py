@@ -198,7 +198,8 @@ def test_windows_are_cut_in_utc_wherever_the_database_stands(database: str, feed
     feed.flush(TRIPS, 0, [T0, T0 + DAY - 1, T0 + DAY])
     feed.finish()
     feed.connection.execute(
-        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Asia/Kolkata'); END $$"
+        "DO $$ BEGIN"
+        " EXECUTE format('ALTER DATABASE %I SET timezone = %L', current_database(), 'Asia/Kolkata'); END $$"
     )
     monitor(database, sizes=(HOUR, DAY))
     found = feed.connection.execute(
