@@ -182,8 +182,8 @@ def unreadable(place: object, why: str) -> LogUnreadable:
     """The error that stops a consumer loudly: going on would skip records, or read others in their place."""
     return LogUnreadable(
         f"{place} does not hold what is to be read next ({why})",
-        "retention took records, or the topic was made anew: "
-        "replay a new --run on a new --topic-prefix, or start over with a fresh database",
+        "retention took records, the topic was made anew, or this database was begun on another --topic-prefix: "
+        "replay a new --run on a fresh --topic-prefix with a fresh database",
     )
 
 
