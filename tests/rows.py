@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import pytest
+import pyarrow as pa
 
 from schemas.chunk import OFFSET, decode
 from schemas.definition import Stream
@@ -22,8 +24,12 @@ TALLIES = ("accepted", "duplicates", "late", "future", "invalid", "heartbeats", 
 MS = "(extract(epoch FROM {}) * 1000)::bigint"
 
 _PANES = f"""
-    SELECT run_id, topic, {MS.format("pane_start")}, partition, first_row, p.rows, payload
-    FROM driftline.pane p JOIN driftline.chunk USING (run_id, topic, partition, first_offset)"""
+    SELECT run_id, topic, partition, payload, panes
+    FROM driftline.chunk JOIN (
+        SELECT run_id, topic, partition, first_offset,
+               array_agg(ARRAY[{MS.format("pane_start")}, first_row, rows]) AS panes
+        FROM driftline.pane GROUP BY 1, 2, 3, 4
+    ) p USING (run_id, topic, partition, first_offset)"""
 _STATES = f"""
     SELECT run_id, topic, partition, max_event_time_ms, last_seq, finished, {", ".join(TALLIES)}
     FROM driftline.run_progress"""
@@ -33,8 +39,10 @@ def accepted(connection: Connection) -> set[tuple[Any, ...]]:
     """(run, topic, pane start, partition, offset, id) of every row, by the index of panes; each exactly once."""
     found = [
         (run, topic, start, partition, *row)
-        for run, topic, start, partition, first, rows, payload in connection.execute(_PANES)
-        for row in _ids(bytes(payload), BY_TOPIC[topic], first, rows)
+        for run, topic, partition, payload, panes in connection.execute(_PANES)
+        for batch in [decode(bytes(payload))]
+        for start, first, rows in panes
+        for row in _ids(batch.slice(first, rows), BY_TOPIC[topic])
     ]
     (chunked,) = connection.execute("SELECT coalesce(sum(rows), 0) FROM driftline.chunk").fetchone() or (None,)
     assert len(found) == len(set(found)) == chunked
@@ -71,17 +79,27 @@ def results(connection: Connection, run: str, columns: Sequence[str]) -> list[tu
 
 def agree(connection: Connection, reading: Reading) -> None:
     """Fail unless rows, dead letters and tallies are what the oracle makes of the log."""
-    assert accepted(connection) == {
+    expected = {
         (run, topic, pane, partition, offset, record[BY_TOPIC[topic].id])
         for (run, topic, pane), rows in reading.rows.items()
         for partition, offset, record in rows
     }
-    assert dead(connection) == reading.dead
-    assert states(connection) == {key: (s.M, s.last_seq, s.finished, +s.tally) for key, s in reading.states.items()}
+    same("rows", accepted(connection), expected)
+    same("dead letters", set(dead(connection).items()), set(reading.dead.items()))
+    oracles = {key: (s.M, s.last_seq, s.finished, +s.tally) for key, s in reading.states.items()}
+    assert states(connection) == oracles
 
 
-def _ids(payload: bytes, stream: Stream, first: int, rows: int) -> list[tuple[int, str]]:
-    batch = decode(payload).slice(first, rows)
+def same(what: str, found: Iterable[Any], expected: Iterable[Any]) -> None:
+    """Fail with some of the differences: pytest would show, and compare, them all."""
+    ours, theirs = Counter(found), Counter(expected)
+    surplus, lacking = ours - theirs, theirs - ours
+    if surplus or lacking:
+        some = [sorted(map(str, each))[:5] for each in (surplus, lacking)]
+        pytest.fail(f"{what}: {surplus.total()} too many {some[0]}, {lacking.total()} too few {some[1]}")
+
+
+def _ids(batch: pa.RecordBatch, stream: Stream) -> list[tuple[int, str]]:
     return list(zip(batch.column(OFFSET).to_pylist(), batch.column(stream.id).to_pylist(), strict=True))
 
 
@@ -91,7 +109,7 @@ class Final:
 
     windows: list[Any]
     columns: list[Any]
-    rows: dict[tuple[Any, ...], Any]
+    rows: list[Any]
     dead: list[Any]
     states: list[Any]
     positions: list[Any]
@@ -121,21 +139,23 @@ def final(connection: Connection) -> Final:
 def assert_same(found: Final, expected: Final) -> None:
     """Fail at the first table that differs, and say in what."""
     for name in Final.__dataclass_fields__:
-        assert getattr(found, name) == getattr(expected, name), name
+        same(name, *(map(_text, getattr(final, name)) for final in (found, expected)))
+
+
+def _text(row: Any) -> str:
+    return json.dumps(row, sort_keys=True, default=str)
 
 
 def _table(connection: Connection, name: str, clocks: Sequence[str]) -> list[Any]:
-    rows = connection.execute(
-        f"SELECT to_jsonb(t) - %s::text[] FROM driftline.{name} t", (list(clocks),)
-    ).fetchall()
-    return sorted((row[0] for row in rows), key=lambda row: json.dumps(row, sort_keys=True))
+    query = f"SELECT to_jsonb(t) - %s::text[] FROM driftline.{name} t"
+    return [row[0] for row in connection.execute(query, (list(clocks),))]
 
 
-def _whole_rows(connection: Connection) -> dict[tuple[Any, ...], Any]:
-    """(run, topic, partition, offset) → all columns of the row, the prediction among them."""
+def _whole_rows(connection: Connection) -> list[Any]:
+    """All columns of every row, the prediction among them, and where it belongs."""
     chunks = connection.execute("SELECT run_id, topic, partition, payload FROM driftline.chunk")
-    return {
-        (run, topic, partition, row[OFFSET]): row
+    return [
+        {"run": run, "topic": topic, "partition": partition, **row}
         for run, topic, partition, payload in chunks
         for row in decode(bytes(payload)).to_pylist()
-    }
+    ]
