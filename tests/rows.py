@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-import pytest
 import pyarrow as pa
+import pytest
 
 from schemas.chunk import OFFSET, decode
 from schemas.definition import Stream

@@ -52,7 +52,8 @@ def trip_figures(rows: pd.DataFrame, reference: pd.DataFrame, config: Config) ->
         plain.append((name, MISSING, MissingValueCount(column=name)))
     drift = [(name, DRIFT, ValueDrift(column=name, method=config.number_method)) for name in NUMBERS]
     drift += [(name, DRIFT, ValueDrift(column=name, method=config.category_method)) for name in TRIPS.categories]
-    sides = _clipped(window, bounds), _clipped(base, bounds)
+    varying = {name: bounds[name] for name in NUMBERS if not _hardly_varies(base[name], config.clip)}
+    sides = _clipped(window, varying), _clipped(base, varying)
     figures = _run(plain, window, base) | _run(drift, *sides)
     missing = [figures[name, MISSING] for name in (*NUMBERS, *TRIPS.categories)]
     figures["", "share_missing"] = sum(missing) / len(missing)
@@ -69,11 +70,11 @@ def outcome_figures(rows: pd.DataFrame, reference: pd.DataFrame, config: Config)
     pairs = inside.dropna()
     plain = [(LABEL, OUTSIDE, OutRangeValueCount(column=LABEL, left=low, right=high)), *_looks(LABEL)]
     errors = {"mae": MAE(), "rmse": RMSE(), "bias": MeanError(), "r2": R2Score()}
-    return (
-        _run(plain, window[[LABEL]], None)
-        | _run([(LABEL, DRIFT, ValueDrift(column=LABEL, method=config.number_method))], inside[[LABEL]], base)
-        | _run([("", name, metric) for name, metric in errors.items()], pairs, None, regression=True)
-    )
+    figures = _run(plain, window[[LABEL]], None)
+    figures |= _run([(LABEL, DRIFT, ValueDrift(column=LABEL, method=config.number_method))], inside[[LABEL]], base)
+    figures |= _run([("", name, metric) for name, metric in errors.items()], pairs, None, regression=True)
+    figures["", "target_drift"] = figures[LABEL, DRIFT]
+    return figures
 
 
 def _looks(name: str) -> list[tuple[str, str, Any]]:
@@ -121,8 +122,14 @@ def _label(value: Any) -> str | None:
 
 def _bounds(column: pd.Series[float], clip: tuple[float, float]) -> tuple[float, float]:
     values = column.dropna()
-    low, high = np.quantile(values, clip)
-    return (float(low), float(high)) if low < high else (float(values.min()), float(values.max()))
+    low, high = (0.0, 1.0) if _hardly_varies(column, clip) else clip
+    return float(np.quantile(values, low)), float(np.quantile(values, high))
+
+
+def _hardly_varies(column: pd.Series[float], clip: tuple[float, float]) -> bool:
+    """To clip it would hide that it now does."""
+    low, high = np.quantile(column.dropna(), clip)
+    return bool(low == high)
 
 
 def _clipped(frame: pd.DataFrame, bounds: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
