@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from models import artifact
-from models.train import train
 from producer import scenario, scenarios
 from producer.source import MONTH, Source, choose
 from schemas.connections import ROOT
@@ -85,6 +84,8 @@ def _model(source: Source, say: Say) -> Path:
     try:
         artifact.load(folder)
     except ModelUnusable:
+        from models.train import train  # noqa: PLC0415 - scikit-learn takes seconds to import
+
         say(f"training on {source.name}")
         train(pa.concat_tables(source.tables()), out=folder, source=source.name, period=source.period)
     else:
