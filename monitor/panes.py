@@ -146,13 +146,14 @@ def _pieces(
     missing = [at for at, chunk in chunks.items() if chunk is None]
     for partition, first_offset, payload in snapshot.chunks(run, topic, missing) if missing else ():
         at = (partition, first_offset)
-        chunks[at] = _decoded(payload, window.stream, at)
+        chunks[at] = decoded(payload, window.stream, at)
         cache.put((run, topic, *at, places[at]), chunks[at])
     for part in index:
         yield part.partition, _slice(chunks[part.partition, part.first_offset], part, topic)
 
 
-def _decoded(payload: bytes, stream: Stream, at: tuple[int, int]) -> pa.RecordBatch:
+def decoded(payload: bytes, stream: Stream, at: tuple[int, int]) -> pa.RecordBatch:
+    """A chunk's rows. at: partition and first offset, for the message. Raises ValueError for anything else."""
     try:
         chunk = decode(payload)
         chunk.validate(full=True)

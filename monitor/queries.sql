@@ -146,6 +146,32 @@ FROM unnest(
     %(column)s::text[], %(metric)s::text[], %(method)s::text[], %(value)s::float8[], %(threshold)s::float8[],
     %(severity)s::float8[], %(status)s::text[], %(reason)s::text[]) AS c;
 
+-- name: chunk_sizes
+SELECT partition, first_offset, rows FROM driftline.chunk
+WHERE run_id = %(run_id)s AND topic = %(stream)s ORDER BY partition, first_offset;
+
+-- name: take_chunks
+DELETE FROM driftline.chunk
+WHERE run_id = %(run_id)s AND topic = %(stream)s AND partition = %(partition)s AND first_offset = ANY(%(firsts)s)
+RETURNING first_offset, last_offset, payload;
+
+-- name: take_panes
+WITH taken AS (
+    DELETE FROM driftline.pane
+    WHERE run_id = %(run_id)s AND topic = %(stream)s AND partition = %(partition)s AND first_offset = ANY(%(firsts)s)
+      AND pane_start BETWEEN %(from)s AND %(to)s
+    RETURNING rows)
+SELECT coalesce(sum(rows), 0)::bigint FROM taken;
+
+-- name: put_chunk
+INSERT INTO driftline.chunk (run_id, topic, partition, first_offset, last_offset, rows, payload)
+VALUES (%(run_id)s, %(stream)s, %(partition)s, %(first)s, %(last)s, %(rows)s, %(payload)s);
+
+-- name: put_panes
+INSERT INTO driftline.pane (run_id, topic, partition, first_offset, pane_start, first_row, rows)
+SELECT %(run_id)s, %(stream)s, %(partition)s, %(first)s, p.*
+FROM unnest(%(starts)s::timestamptz[], %(first_rows)s::int[], %(counts)s::int[]) AS p;
+
 -- name: behind
 -- The earliest window whose result has fewer rows than its panes hold.
 SELECT min(h.window_start)

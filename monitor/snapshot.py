@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from monitor.compact import Chunk
 from monitor.database import Connection, snapshots
 from monitor.figures import ColumnFigure, WindowFigures
 from monitor.readiness import END, NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
@@ -192,6 +193,13 @@ class Snapshot:
     def chunk_ranges(self, window: Window) -> Ranges:
         """Offsets that the window's chunks cover: known even where a chunk cannot be read."""
         return {str(p): (first, last) for p, first, last in self._rows("chunk_ranges", **_span(window))}
+
+    def chunk_sizes(self, run_id: str, stream: str) -> dict[int, list[Chunk]]:
+        """The chunks of each partition, in order."""
+        found: dict[int, list[Chunk]] = {}
+        for partition, first_offset, rows in self._rows("chunk_sizes", run_id=run_id, stream=stream):
+            found.setdefault(partition, []).append(Chunk(first_offset, rows))
+        return found
 
     def stored(self, window: Window) -> Stored | None:
         """The result of a window, None where it has none."""

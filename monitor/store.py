@@ -6,18 +6,24 @@ claim is held while a snapshot is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from psycopg import Rollback
 from psycopg.types.json import Jsonb
 
+from monitor.compact import Chunk, merged
 from monitor.database import Connection, connect, snapshots
 from monitor.figures import ColumnFigure, WindowFigures
+from monitor.panes import decoded
 from monitor.readiness import RANK, Rows, Status
-from monitor.snapshot import SCALARS, SQL, Ranges, Snapshot, Window
+from monitor.snapshot import SCALARS, SQL, Ranges, Run, Snapshot, Window
+from schemas.chunk import encode
+from schemas.definition import Stream
 from schemas.durations import moment
+from schemas.failpoint import reach
 
 CHANNEL = "driftline_progress"
 """Notified by consumers in the transaction that moves something; the payload is the run."""
@@ -92,6 +98,32 @@ class Store:
     def set_back(self, run_id: str, stream: str, size: int, frontier: int) -> None:
         where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}
         self._writer.execute(SQL["set_back"], where | {"next_start_ms": frontier})
+
+    def merge(self, run: Run, stream: Stream, partition: int, group: Sequence[Chunk]) -> bool:
+        """Put one chunk in place of several; False where another monitor was faster. All or nothing.
+
+        Raises ValueError for chunks that cannot be read, or that do not hold what the panes say.
+        """
+        where = {"run_id": run.run_id, "stream": stream.topic, "partition": partition}
+        with self._writer.transaction():
+            firsts = [chunk.first_offset for chunk in group]
+            with self._writer.cursor(binary=True) as cursor:
+                taken = cursor.execute(SQL["take_chunks"], where | {"firsts": firsts}).fetchall()
+            if len(taken) < len(group):
+                raise Rollback
+            made = merged(stream, run.pane, [decoded(p, stream, (partition, first)) for first, _, p in taken])
+            span = {"from": moment(made.starts[0]), "to": moment(made.starts[-1])}
+            row = self._writer.execute(SQL["take_panes"], where | span | {"firsts": firsts}).fetchone()
+            if row != (made.batch.num_rows,):
+                raise ValueError(f"chunks {stream.topic}/{partition}@{firsts[0]} do not hold what their panes say")
+            where |= {"first": firsts[0], "last": max(last for _, last, _ in taken)}
+            whole = {"rows": made.batch.num_rows, "payload": encode(made.batch)}
+            self._writer.execute(SQL["put_chunk"], where | whole)
+            index = {"starts": [*map(moment, made.starts)], "first_rows": made.firsts, "counts": made.counts}
+            self._writer.execute(SQL["put_panes"], where | index)
+            reach("monitor.mid_merge")
+            return True
+        return False
 
     def report_health(self, instance: str, run_id: str | None, measures: Mapping[str, Any]) -> None:
         params = {"instance": instance, "run_id": run_id, "measures": Jsonb(dict(measures))}

@@ -12,6 +12,7 @@ import psycopg
 import structlog
 
 from monitor.closings import Meter
+from monitor.compact import Chunk, groups
 from monitor.database import persistently
 from monitor.engine import Engine, check_model
 from monitor.panes import ChunkCache
@@ -21,15 +22,19 @@ from monitor.settings import Settings
 from monitor.snapshot import Run, Snapshot, Window
 from monitor.store import Receipt, Store, opened
 from monitor.work import TAKEN, Worker, about
+from schemas.definition import Stream
 from schemas.durations import duration_text
 from schemas.errors import DriftlineError, UsageError
+from schemas.taxi import STREAMS
 
 log = structlog.get_logger()
 
 TURN_S = 0.2
-"""Time given to one run before the others are looked at."""
+"""Time given to one run before the others are looked at, and to merging chunks before windows are."""
 
+COMPACT_S = 5.0
 HEALTH_S = 2.0
+
 INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -46,8 +51,9 @@ class Watch:
         self._plans: dict[str, Plan] = {}
         self._skipped: set[str] = set()
         self._audited: set[str] = set()
+        self._unmergeable: set[tuple[str, str, int, int]] = set()
         self._meter = Meter(time.monotonic())
-        self._polled = self._reported = -inf
+        self._polled = self._reported = self._compacted = -inf
         self._done = False
 
     def run(self, stop: threading.Event) -> None:
@@ -57,6 +63,8 @@ class Watch:
             polled = self._poll(moved)
             plans = [p for p in self._plans.values() if polled or not p.quiet or p.run.run_id in moved]
             busy = [self._look(plan, stop) for plan in plans]
+            if not any(busy):
+                self._compact(time.monotonic())
             self._report(time.monotonic())
             if self._done:
                 return
@@ -127,6 +135,30 @@ class Watch:
         plan.settled(window)
         if isinstance(outcome, Receipt):
             self._meter.wrote(outcome.latency)
+
+    def _compact(self, now: float) -> None:
+        """Now and then, when nothing else is to do: merge the small chunks that a slow stream leaves."""
+        if now - self._compacted < COMPACT_S:
+            return
+        self._compacted = now
+        for plan in self._plans.values():
+            for stream in STREAMS:
+                with self._store.snapshot() as snapshot:
+                    chunks = snapshot.chunk_sizes(plan.run.run_id, stream.topic)
+                for partition, known in chunks.items():
+                    for group in groups(known):
+                        if time.monotonic() > now + TURN_S:
+                            return
+                        self._merge(plan.run, stream, partition, group)
+
+    def _merge(self, run: Run, stream: Stream, partition: int, group: list[Chunk]) -> None:
+        place = (run.run_id, stream.topic, partition, group[0].first_offset)
+        if place not in self._unmergeable:
+            try:
+                self._store.merge(run, stream, partition, group)
+            except ValueError as error:
+                self._unmergeable.add(place)
+                log.warning("chunks_not_merged", run=run.run_id, reason=str(error))
 
     def _audit(self, plan: Plan) -> None:
         """Once a run is over: is every row in a result? By the rules it is; if not, say so and compute again."""

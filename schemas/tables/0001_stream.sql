@@ -67,6 +67,7 @@ CREATE TABLE driftline.chunk (
     PRIMARY KEY (run_id, topic, partition, first_offset)
 );
 ALTER TABLE driftline.chunk ALTER COLUMN payload SET STORAGE EXTERNAL;
+COMMENT ON TABLE driftline.chunk IS 'Rows of one run in one partition: of one flush, or of several small ones that a monitor has put together.';
 
 CREATE TABLE driftline.pane (
     run_id       text NOT NULL,

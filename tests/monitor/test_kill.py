@@ -83,3 +83,15 @@ def test_a_revision_that_was_killed_before_its_commit_counts_once(feed: Feed) ->
     monitor(feed.url, sizes=(HOUR,))
     assert status_of(feed.connection, last) == ("final", 21, 1)
     assert status_of(feed.connection, last, OUTCOMES) == ("final", 20, 1)
+
+
+def test_a_monitor_killed_while_it_merges_chunks_leaves_them_as_they_were(database: str) -> None:
+    chunks = "SELECT first_offset, last_offset, rows, payload FROM driftline.chunk ORDER BY 1"
+    with Feed(database) as feed:
+        for n in range(70):
+            feed.flush(TRIPS, 0, [T0 + n * 120_000])
+        before = feed.connection.execute(chunks).fetchall()
+        assert doomed(database, "monitor.mid_merge:1") == -9
+        assert feed.connection.execute(chunks).fetchall() == before
+        with Running(settings(database, until_done=None), StubEngine()):
+            until(lambda: len(feed.connection.execute(chunks).fetchall()) == 7)
