@@ -14,11 +14,11 @@ SELECT coalesce(sum(r.accepted) FILTER (WHERE r.topic = 'trips'), 0)::bigint    
        (SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint FROM driftline.partition_progress) AS lag
 FROM driftline.run_progress r WHERE r.run_id = %(run)s;
 
--- name: trips_tallies
--- Every trip that was sent, by its sequence numbers, and what became of it.
-SELECT sum(last_seq + 1)::bigint AS sent, sum(accepted)::bigint AS accepted, sum(late)::bigint AS late,
+-- name: tallies
+-- Per topic: every record that was sent, by its sequence numbers, and what became of it. Trips first.
+SELECT topic, sum(last_seq + 1)::bigint AS sent, sum(accepted)::bigint AS accepted, sum(late)::bigint AS late,
        sum(future)::bigint AS future, sum(invalid)::bigint AS invalid, sum(duplicates)::bigint AS duplicates
-FROM driftline.run_progress WHERE run_id = %(run)s AND topic = 'trips';
+FROM driftline.run_progress WHERE run_id = %(run)s GROUP BY topic ORDER BY topic DESC;
 
 -- name: injected
 -- What the manifest says was bent.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -19,9 +20,8 @@ def show(connection: psycopg.Connection[Any], run: str, out: Console, *, seconds
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    account = _account(connection, run)
     for name, text in (
-        ("trips", account),
+        *((row["topic"], _account(row)) for row in execute(connection, "tallies", run=run)),
         ("windows", _windows(connection, run)),
         *_noticed(connection, run),
         ("time", f"{seconds:.0f} s"),
@@ -31,17 +31,17 @@ def show(connection: psycopg.Connection[Any], run: str, out: Console, *, seconds
     _next(connection, run, out)
 
 
-def _account(connection: psycopg.Connection[Any], run: str) -> str:
-    """Trips in against what became of them. Raises DriftlineError where the two differ."""
-    tally = execute(connection, "trips_tallies", run=run)[0]
+def _account(tally: Mapping[str, Any]) -> str:
+    """Records in against what became of them. Raises DriftlineError where the two differ."""
     dead = tally["late"] + tally["future"] + tally["invalid"]
     accounted = tally["accepted"] + dead
-    text = f"{tally['sent']:,} in = {tally['accepted']:,} in windows + {dead:,} dead letters"
-    text += f" ({tally['late']:,} late, {tally['future']:,} future, {tally['invalid']:,} invalid)"
     if accounted != tally["sent"]:
         raise DriftlineError(
-            f"{tally['sent']:,} trips were sent, {accounted:,} are accounted for", "please report this as a bug"
+            f"{tally['sent']:,} {tally['topic']} were sent, {accounted:,} are accounted for",
+            "please report this as a bug",
         )
+    text = f"{tally['sent']:,} in = {tally['accepted']:,} in windows + {dead:,} dead letters"
+    text += f" ({tally['late']:,} late, {tally['future']:,} future, {tally['invalid']:,} invalid)"
     return text + (f"; {tally['duplicates']:,} sent twice and dropped" if tally["duplicates"] else "")
 
 

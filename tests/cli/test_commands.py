@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import driftline
+from schemas.connections import ROOT
+from schemas.errors import DriftlineError, ModelUnusable, UsageError
+
+COMMAND = typer.main.get_command(driftline.app)
+BARE = {"--help", "--json", "--model"}
+"""--model of `train` names a kind, that of the others a folder: the variable is the others'."""
+
+
+def commands(group: Any = COMMAND, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+KNOWN = dict(commands())
+
+
+def options(command: Any) -> set[str]:
+    return {name for parameter in command.params for name in parameter.opts}
+
+
+def test_the_names_that_others_build_on_are_there() -> None:
+    expected = {
+        ("demo",): {"--keep", "--file", "--month", "--synthetic", "--speed", "--scenario"},
+        ("stack", "up"): set(),
+        ("stack", "down"): set(),
+        ("stack", "status"): {"--json"},
+        ("train",): {"--file", "--month", "--synthetic", "--model", "--out"},
+        ("produce",): {"--run", "--file", "--month", "--synthetic", "--speed", "--scenario", "--partitions"},
+        ("consume",): {"--until-done", "--model", "--pane", "--lateness", "--outcome-lateness"},
+        ("monitor",): {"--until-done", "--sizes"},
+        ("runs",): {"--json"},
+        ("windows",): {"--run", "--size", "--json"},
+        ("columns",): {"--run", "--size", "--window", "--json"},
+        ("recompute",): {"--run", "--size", "--window"},
+        ("report",): {"--run", "--size", "--window"},
+        ("doctor",): set(),
+    }
+    missing = {name: wanted - options(KNOWN[name]) for name, wanted in expected.items()}
+    assert not any(missing.values()), missing
+
+
+def test_every_option_has_its_environment_variable() -> None:
+    for path, command in KNOWN.items():
+        for parameter in command.params:
+            if BARE.isdisjoint(parameter.opts):
+                expected = "DRIFTLINE_" + parameter.opts[0].removeprefix("--").replace("-", "_").upper()
+                assert parameter.envvar == expected, (path, parameter.opts)
+
+
+def test_every_command_and_option_in_the_readme_exists() -> None:
+    lines = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("driftline ")]
+    assert len(lines) >= 9
+    for line in lines:
+        words = line.partition("#")[0].split()[1:]
+        path = tuple(words[:2]) if tuple(words[:2]) in KNOWN else tuple(words[:1])
+        assert path in KNOWN, line
+        assert {word for word in words if word.startswith("--")} <= options(KNOWN[path]), line
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ModelUnusable("no model", "train one"), 1),
+        (UsageError("two sources", "name one"), 2),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=["failed", "usage", "interrupted"],
+)
+def test_what_went_wrong_is_one_line_and_an_exit_code(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(driftline, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        driftline.main()
+    assert ended.value.code == code
+    said = capsys.readouterr().err
+    assert said == (f"driftline: {error}\n" if isinstance(error, DriftlineError) else "")
+
+
+def test_a_mistake_in_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(driftline, "app", fail)
+    with pytest.raises(ZeroDivisionError):
+        driftline.main()
+
+
+def test_wrong_usage_is_exit_code_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["driftline", "produce"])
+    with pytest.raises(SystemExit) as ended:
+        driftline.main()
+    assert ended.value.code == 2
+    assert "--run" in capsys.readouterr().err
+
+
+def test_help_needs_neither_kafka_nor_evidently(tmp_path: Path) -> None:
+    heavy = re.compile(r"^\s*(import|from) (confluent_kafka|evidently|sklearn|pandas|psycopg)\b", re.MULTILINE)
+    text = (ROOT / "driftline.py").read_text()
+    assert not [m for m in heavy.finditer(text) if not m[0].startswith(" ")]

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from io import StringIO
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from cli.listing import cell, show
+
+
+class Row(msgspec.Struct, frozen=True):
+    name: str
+    rows: int
+    at: datetime
+    mae: float | None = None
+
+
+ROWS = [Row("a", 1234, datetime(2022, 2, 1, tzinfo=UTC)), Row("b", 5, datetime(2022, 2, 2, tzinfo=UTC))]
+
+
+def shown(rows: list[Row], **more: object) -> str:
+    file = StringIO()
+    show(Console(file=file, width=100), rows, as_json=False, **more)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def test_a_table_leaves_out_what_is_empty_throughout() -> None:
+    assert shown(ROWS).splitlines()[0].split() == ["name", "rows", "at"]
+
+
+def test_json_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    show(Console(), ROWS, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told[0] == {"name": "a", "rows": 1234, "at": "2022-02-01T00:00:00Z", "mae": None}
+
+
+def test_nothing_is_said_in_words_to_people_and_as_an_empty_list_to_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert shown([], empty="no runs yet") == "no runs yet\n"
+    show(Console(), [], as_json=True)
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "yes"),
+        (1234567, "1,234,567"),
+        (0.123456789, "0.123457"),
+        (datetime(2022, 2, 1, 6, tzinfo=UTC), "2022-02-01T06:00"),
+        (datetime(2022, 2, 1, 6, 0, 7, tzinfo=UTC), "2022-02-01T06:00:07"),
+        ((1, 2), "[1,2]"),
+    ],
+)
+def test_a_cell_is_as_a_person_reads_it(value: object, text: str) -> None:
+    assert cell(value) == text
