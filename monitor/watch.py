@@ -65,7 +65,7 @@ class Watch:
             busy = [self._look(plan, stop) for plan in plans]
             if not any(busy):
                 self._compact(time.monotonic())
-            self._report(time.monotonic())
+            self._report(time.monotonic(), last=self._done)
             if self._done:
                 return
             moved = self._store.wait(0.0 if any(busy) else 0.1)
@@ -174,8 +174,8 @@ class Watch:
                 self._store.set_back(run_id, track.stream.topic, track.size, start)
                 track.frontier = track.seen = start
 
-    def _report(self, now: float) -> None:
-        if now - self._reported < HEALTH_S:
+    def _report(self, now: float, *, last: bool) -> None:
+        if now - self._reported < HEALTH_S and not last:
             return
         self._reported = now
         pending = sum(len(plan.queue) + len(plan.tries) for plan in self._plans.values())
