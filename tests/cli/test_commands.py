@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import typer
 
 import driftline
@@ -16,6 +17,14 @@ from schemas.errors import DriftlineError, ModelUnusable, UsageError
 COMMAND = typer.main.get_command(driftline.app)
 BARE = {"--help", "--json", "--model"}
 """--model of `train` names a kind, that of the others a folder: the variable is the others'."""
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`main` sets up logging and environment for a whole process; here others follow."""
+    monkeypatch.setattr(driftline, "ENVIRONMENT", {})
+    yield
+    structlog.reset_defaults()
 
 
 def commands(group: Any = COMMAND, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
