@@ -95,7 +95,7 @@ def same(what: str, found: Iterable[Any], expected: Iterable[Any]) -> None:
     ours, theirs = Counter(found), Counter(expected)
     surplus, lacking = ours - theirs, theirs - ours
     if surplus or lacking:
-        some = [sorted(map(str, each))[:5] for each in (surplus, lacking)]
+        some = [[text[:400] for text in sorted(map(str, each))[:3]] for each in (surplus, lacking)]
         pytest.fail(f"{what}: {surplus.total()} too many {some[0]}, {lacking.total()} too few {some[1]}")
 
 
