@@ -14,7 +14,7 @@ LOCKED = --no-deps --require-hashes -r requirements.lock
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format stack-up stack-status stack-down doctor bench lock clean distclean
+.PHONY: help setup demo test test-fast lint format stack-up stack-status stack-down doctor bench bench-setup lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -26,7 +26,7 @@ demo: setup ## replay a month through Kafka, windows and drift detection, live i
 	@$(BIN)/driftline demo $(ARGS)
 
 test: setup ## all tests; they start and stop their own Kafka and Postgres
-	@$(ONE_THREAD) $(BIN)/python -m pytest $(ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-fast: setup ## the tests that need no services
 	@$(ONE_THREAD) $(BIN)/python -m pytest -m "not integration and not faults and not real" $(ARGS)
@@ -53,7 +53,11 @@ stack-down: setup ## stop them; data stay
 doctor: setup ## what is wrong here and what to do
 	@$(BIN)/driftline doctor $(ARGS)
 
-bench: setup ## measure ours, the peers' and the floors, side by side
+bench-setup: setup ## the peers' own .venv, for `bench`
+	@[ -x benchmarks/.venv/bin/python ] || $(PYTHON) -m venv benchmarks/.venv
+	@benchmarks/.venv/bin/python -m pip install --quiet --no-deps --require-hashes -r benchmarks/requirements.lock
+
+bench: bench-setup ## measure ours, the peers' and the floors, side by side
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks $(ARGS)
 
 lock: setup ## resolve dependencies and Kafka's jars anew, and write them down with their hashes

@@ -1,0 +1,79 @@
+"""From the commit that closes a window to the commit of its row: the real stages, paced, on large windows.
+
+    python -m benchmarks.latency              a day at 1,800x: 1 h windows of about 10,000 rows, one every 2 s
+
+The moment of closing is the consumer's commit that moved the watermark past the window's end. Uses the running
+stack, or that of KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+from uuid import uuid4
+
+import psycopg
+
+import producer.__main__ as process
+import stack
+from benchmarks.consumer_steps import fresh_database
+from benchmarks.ours import model
+from producer.settings import Settings
+from producer.source import from_generator
+from schemas.connections import ROOT, kafka_config
+from schemas.durations import moment_ms
+
+RUN = "latency"
+START = moment_ms("2022-02-01")
+LARGE = 8_000
+"""Rows from which a window counts: at night there are fewer."""
+_LATENCY = """
+    SELECT stream, count(*)::int, avg(rows)::int,
+           percentile_cont(ARRAY[0.5, 0.95, 1]) WITHIN GROUP (
+               ORDER BY extract(epoch FROM written_at - closed_at) * 1000)
+    FROM driftline.window_result
+    WHERE run_id = %s AND status = 'final' AND revision = 0 AND rows >= %s AND window_end <= to_timestamp(%s)
+    GROUP BY stream ORDER BY stream DESC"""
+
+
+def replay(kafka: dict[str, str], database: str, hours: int, volume: float, speed: float) -> None:
+    """Consumer and monitor as processes of their own, the producer here; until all is final."""
+    prefix = f"latency-{uuid4().hex[:8]}-"
+    environ = os.environ | {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": kafka["bootstrap.servers"]}
+    common = ["--until-done", RUN, "--model", str(model()), "--topic-prefix", prefix]
+    stages = [
+        subprocess.Popen(
+            [sys.executable, str(ROOT / "driftline.py"), *stage, *common], env=environ, stderr=subprocess.DEVNULL
+        )
+        for stage in (["monitor", "--sizes", "1h"], ["consume"])
+    ]
+    source = from_generator(START, START + hours * 3_600_000, volume=volume)
+    process.run(
+        Settings(run_id=RUN, source=source, kafka=kafka, speed=speed, topic_prefix=prefix), threading.Event()
+    )
+    if any([stage.wait() for stage in stages]):  # noqa: C419 - wait for all of them, whatever the first said
+        raise SystemExit("a stage failed")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=int, default=24)
+    parser.add_argument("--volume", type=float, default=65.0)
+    parser.add_argument("--speed", type=float, default=1_800.0)
+    options = parser.parse_args()
+    with stack.running() as addresses, fresh_database(addresses.database_url) as database:
+        kafka = kafka_config(os.environ | {"KAFKA_BOOTSTRAP_SERVERS": addresses.bootstrap_servers})
+        replay(kafka, database, options.hours, options.volume, options.speed)
+        end = START / 1_000 + (options.hours - 3) * 3_600  # the last ones close all at once, at the final heartbeat
+        with psycopg.connect(database) as connection:
+            rows = connection.execute(_LATENCY, (RUN, LARGE, end)).fetchall()
+    print("| stream | windows | rows each | close → row, ms: p50 | p95 | max |\n|---|---:|---:|---:|---:|---:|")
+    for stream, windows, size, (half, most, worst) in rows:
+        print(f"| {stream} | {windows} | {size:,} | {half:.0f} | {most:.0f} | {worst:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
