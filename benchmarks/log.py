@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Iterator
 
 import numpy as np
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.connections import kafka_config
@@ -82,10 +83,14 @@ def _columns(n: np.ndarray, random: np.random.Generator) -> dict[str, list[objec
 
 
 def fill(config: dict[str, str], topic: str, count: int) -> None:
-    """Make the topic and write the trips into it. A topic that exists is left alone: it is the same log."""
+    """Make the topic and write the trips into it. One that is there and whole is left alone: it is the same log."""
     admin = AdminClient(config)
-    if topic in admin.list_topics(timeout=10).topics:
+    if (there := _records(config, topic)) == count + 2 * PARTITIONS:
         return
+    if there is not None:
+        admin.delete_topics([topic])[topic].result()
+        while _records(config, topic) is not None:
+            time.sleep(0.1)
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result()
     producer = Producer(config | {"enable.idempotence": "true", "compression.type": "lz4", "linger.ms": "20"})
     end = round(START + count * GAP)
@@ -99,6 +104,18 @@ def fill(config: dict[str, str], topic: str, count: int) -> None:
                 producer.poll(0.1)
     _beat(producer, topic, Heartbeat(run_id=RUN, seq=(count - 1) // PARTITIONS, at=end, final=True))
     producer.flush()
+
+
+def _records(config: dict[str, str], topic: str) -> int | None:
+    """How many there are, None without the topic."""
+    consumer = Consumer(config | {"group.id": "none"})
+    try:
+        if topic not in consumer.list_topics(timeout=10).topics:
+            return None
+        bounds = [consumer.get_watermark_offsets(TopicPartition(topic, p), 10) for p in range(PARTITIONS)]
+        return sum(int(high) - int(low) for low, high in bounds)
+    finally:
+        consumer.close()
 
 
 def _beat(producer: Producer, topic: str, beat: Heartbeat) -> None:
