@@ -50,8 +50,9 @@ OURS = System("ours", (sys.executable, "-m", "benchmarks.ours"))
 TWO = System("ours, two processes", (*OURS.command, "--processes", "2"))
 RAW = System("raw", (sys.executable, "-m", "benchmarks.raw_consume"), heartbeats=True)
 QUIX = System("quix", (str(PEERS), "-W", "ignore", "-m", "benchmarks.quix"))
+QUIX_ONCE = System("quix-exactly-once", (*QUIX.command, "--guarantee", "exactly-once"))
 BYTEWAX = System("bytewax", (str(PEERS), "-W", "ignore", "-m", "benchmarks.bytewax"))
-ALL = {system.name: system for system in (RAW, OURS, QUIX, BYTEWAX)}
+ALL = {system.name: system for system in (RAW, OURS, QUIX, QUIX_ONCE, BYTEWAX)}
 
 
 def topic_of(trips: int) -> str:
