@@ -102,6 +102,11 @@ class Pending:
         self._manifests: dict[str, Manifest] = {}
         self._finished: set[str] = set()
 
+    @property
+    def ends_a_run(self) -> bool:
+        """Whether a final heartbeat is among it: nothing more is to be waited for."""
+        return bool(self._finished)
+
     def add(self, batch: Batch, rules: Mapping[str, Rules]) -> None:
         """Take in the records that come next. rules: for each of `batch.runs`."""
         table = chunking.table(self._stream, batch.decoded.columns, batch.offsets[batch.decoded.places])

@@ -155,6 +155,7 @@ class Worker:
             now - held.since >= self._settings.flush_ms / 1_000
             or pending.records >= self._settings.flush_rows
             or pending.size >= self._settings.flush_bytes
+            or pending.ends_a_run
         )
 
     def _flush(self, held: _Held) -> None:

@@ -14,7 +14,7 @@ from consumer.settings import Settings
 from consumer.store import Beat, Terms
 from consumer.worker import Worker
 from schemas.errors import LogUnreadable
-from tests.consumer.fakes import PLACE, START, Fake, messages, trip
+from tests.consumer.fakes import PLACE, START, Fake, beat, messages, trip
 from tests.consumer.helpers import Stub
 
 OTHER = Partition("trips", 1)
@@ -157,6 +157,13 @@ def test_a_flush_is_due_after_a_second_from_the_oldest_record(log: Log, books: B
 def test_a_flush_is_due_by_what_is_kept(log: Log, books: Books, limit: dict[str, int]) -> None:
     made = worker(log, books, **limit)
     log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    assert spans(books) == [(0, 3)]
+
+
+def test_the_end_of_a_run_is_flushed_at_once(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, [*trips(0, 2), *messages([beat(START, 1, final=True)], 2)])]
     made.step(1.0)
     assert spans(books) == [(0, 3)]
 
