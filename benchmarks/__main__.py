@@ -18,6 +18,7 @@ PARTS = {
     "Two consumers": ["stream", "--two"],
     "The consumer, step by step": ["consumer_steps"],
     "The monitor per window": ["monitor_metrics"],
+    "Fingers raised in a calm month": ["calm"],
     "From close to row": ["latency"],
     "Models": ["models"],
     "Synthetic against real trips": ["synthetic_quality"],
