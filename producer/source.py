@@ -68,14 +68,15 @@ def choose(
         raise UsageError("--file with --month or --synthetic", "name one source")
     if files:
         return from_files(files)
+    period = tlc.month_period(month or default_month)
     if synthetic:
-        return from_generator(*tlc.month_period(month or default_month), seed=seed, volume=volume)
+        return from_generator(*period, seed=seed, volume=volume)
     try:
         return from_files([download.fetch(month or default_month, kind=kind, cache=cache, progress=progress)])
     except SourceUnusable as error:
         if month:
             raise
-        found = from_generator(*tlc.month_period(default_month), seed=seed, volume=volume, note=_instead(error))
+        found = from_generator(*period, seed=seed, volume=volume, note=_instead(error))
         log.warning("synthetic_instead", why=error.what, source=found.name)
         return found
 

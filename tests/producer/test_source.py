@@ -98,6 +98,13 @@ def test_a_month_that_was_asked_for_is_never_replaced(tmp_path: Path) -> None:
         source.choose(month="2022-02", cache=tmp_path)
 
 
+@pytest.mark.parametrize("month", ["2022-13", "22-02", "february"])
+def test_what_is_no_month_is_not_looked_for(month: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source.download, "fetch", lambda *_, **__: pytest.fail("looked for it"))
+    with pytest.raises(SourceUnusable, match="is not a month"):
+        source.choose(month=month, cache=tmp_path)
+
+
 def test_the_default_month_is_taken_from_the_cache_without_network(tmp_path: Path) -> None:
     green(tmp_path / "green_tripdata_2022-02.parquet", "2022-02-03")
     found = source.choose(cache=tmp_path)
