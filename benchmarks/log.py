@@ -106,6 +106,13 @@ def fill(config: dict[str, str], topic: str, count: int) -> None:
     producer.flush()
 
 
+def make_results_topic(config: dict[str, str], topic: str) -> None:
+    """Where the peers put their means: Bytewax does not make its topics, and brokers need not."""
+    admin, results = AdminClient(config), f"{topic}-means"
+    if results not in admin.list_topics(timeout=10).topics:
+        admin.create_topics([NewTopic(results, PARTITIONS, 1)])[results].result()
+
+
 def _records(config: dict[str, str], topic: str) -> int | None:
     """How many there are, None without the topic."""
     consumer = Consumer(config | {"group.id": "none"})

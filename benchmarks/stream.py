@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.log import fill
+from benchmarks.log import fill, make_results_topic
 from schemas.connections import ROOT, kafka_config
 from schemas.topics import PARTITIONS
 
@@ -112,6 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes = [100_000, 1_000_000, 10_000_000] if options.flat else [options.trips]
     for trips in sizes:
         fill(config, topic_of(trips), trips)
+        make_results_topic(config, topic_of(trips))
     if options.flat:
         lines = flat_table({n: medians([OURS], bootstrap, n, options.repeat)[OURS] for n in sizes})
     else:
