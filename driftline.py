@@ -311,6 +311,16 @@ def stack_status(as_json: Json = False) -> None:
 
 
 @app.command()
+def migrate() -> None:
+    """Bring tables and roles up to date. A role with a password (DRIFTLINE_READER_PASSWORD …) gets a login."""
+    from cli.database import prepare
+
+    applied = prepare(connections.database_url(os.environ), os.environ)
+    done = ", ".join(map(str, applied))
+    console.print(f"applied migrations {done}" if applied else "tables and roles are up to date", highlight=False)
+
+
+@app.command()
 def runs(as_json: Json = False) -> None:
     """All runs, newest first."""
     from monitor import read

@@ -110,12 +110,13 @@ INSERT INTO driftline.window_result AS w (
     run_id, stream, size_s, window_start, window_end, status, rows, sampled,
     columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
     mae, rmse, bias, r2, target_drift, label_coverage,
-    offsets, joined_rows, joined_offsets, closed_at, written_at)
+    offsets, joined_rows, joined_offsets, compute_ms, closed_at, latency_ms, written_at)
 VALUES (
     %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, %(window_end)s, %(status)s, %(rows)s, %(sampled)s,
     %(columns_tested)s, %(columns_drifted)s, %(share_drifted)s, %(dataset_drift)s, %(prediction_drift)s,
     %(share_missing)s, %(mae)s, %(rmse)s, %(bias)s, %(r2)s, %(target_drift)s, %(label_coverage)s,
-    %(offsets)s, %(joined_rows)s, %(joined_offsets)s, %(closed_at)s, clock_timestamp())
+    %(offsets)s, %(joined_rows)s, %(joined_offsets)s, %(compute_ms)s, %(closed_at)s,
+    (extract(epoch FROM clock_timestamp() - %(closed_at)s::timestamptz) * 1000)::float8, clock_timestamp())
 ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     status = excluded.status, rows = excluded.rows, sampled = excluded.sampled,
     columns_tested = excluded.columns_tested, columns_drifted = excluded.columns_drifted,
@@ -124,14 +125,21 @@ ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     mae = excluded.mae, rmse = excluded.rmse, bias = excluded.bias, r2 = excluded.r2,
     target_drift = excluded.target_drift, label_coverage = excluded.label_coverage,
     offsets = excluded.offsets, joined_rows = excluded.joined_rows, joined_offsets = excluded.joined_offsets,
-    closed_at = coalesce(w.closed_at, excluded.closed_at), written_at = excluded.written_at,
+    compute_ms = excluded.compute_ms, written_at = excluded.written_at,
+    closed_at = coalesce(w.closed_at, excluded.closed_at), latency_ms = coalesce(w.latency_ms, excluded.latency_ms),
     revision = w.revision + (
         w.status <> 'open' AND (w.rows, w.joined_rows) <> (excluded.rows, excluded.joined_rows))::int
 WHERE w.rows <= excluded.rows AND w.joined_rows <= excluded.joined_rows
   AND CASE w.status WHEN 'open' THEN 0 WHEN 'provisional' THEN 1 ELSE 2 END <= %(rank)s
   AND ((w.rows, w.joined_rows) <> (excluded.rows, excluded.joined_rows)
        OR CASE w.status WHEN 'open' THEN 0 WHEN 'provisional' THEN 1 ELSE 2 END < %(rank)s)
-RETURNING revision, (extract(epoch FROM written_at - closed_at) * 1000)::float8;
+RETURNING revision, latency_ms;
+
+-- name: tell_window
+-- Once committed: whoever shows windows shows this one.
+SELECT pg_notify('driftline_window', jsonb_build_object(
+    'run', %(run_id)s::text, 'stream', %(stream)s::text, 'size_s', %(size_s)s::int,
+    'start', (extract(epoch FROM %(window_start)s::timestamptz) * 1000)::bigint, 'status', %(status)s::text)::text);
 
 -- name: clear_columns
 DELETE FROM driftline.column_metric

@@ -30,18 +30,19 @@ CHANNEL = "driftline_progress"
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be written of a window."""
+    """What is to be written of a window. compute_ms: wall time that its figures took."""
 
     status: Status
     of: Rows
     figures: WindowFigures
     offsets: Ranges
     joined_offsets: Ranges = {}
+    compute_ms: float | None = None
     closed_at: int | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What was written. latency: ms from the flush that closed the window to this row; None for an open window."""
+    """What was written. latency: ms from the flush that closed the window to its first row; None: open."""
 
     revision: int
     latency: float | None
@@ -61,12 +62,14 @@ class Claim:
         params |= {"window_end": moment(self._window.end), "status": result.status, "rank": RANK[result.status]}
         params |= {"rows": result.of.rows, "joined_rows": result.of.joined, "closed_at": closed_at}
         params |= {"offsets": Jsonb(result.offsets), "joined_offsets": Jsonb(result.joined_offsets)}
+        params["compute_ms"] = result.compute_ms
         row = self._connection.execute(SQL["publish"], params).fetchone()
         if row is None:
             return None
         self._connection.execute(SQL["clear_columns"], self._window.key)
         columns = {f: [getattr(c, f) for c in result.figures.columns] for f in ColumnFigure.__struct_fields__}
         self._connection.execute(SQL["write_columns"], self._window.key | columns)
+        self._connection.execute(SQL["tell_window"], self._window.key | {"status": result.status})
         return Receipt(*row)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any, Literal
 
@@ -109,6 +110,7 @@ class Worker:
 
     def _result(self, window: Window, task: Task, failure: str | None) -> Result:
         reach("monitor.mid_report")
+        began = time.perf_counter()
         if failure is None:
             figures = self._engine.figures(window.stream, task.rows, task.joined)
         else:
@@ -119,6 +121,7 @@ class Worker:
             figures=figures,
             offsets=task.rows.offsets,
             joined_offsets=task.joined.offsets if task.joined else {},
+            compute_ms=(time.perf_counter() - began) * 1_000,
             closed_at=task.closed_at,
         )
 

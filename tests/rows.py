@@ -118,7 +118,7 @@ class Final:
 
 
 _CLOCKS = {
-    "window_result": ("closed_at", "written_at", "revision"),
+    "window_result": ("closed_at", "written_at", "revision", "latency_ms", "compute_ms"),
     "column_metric": (),
     "dead_letter": ("written_at",),
     "run_progress": ("moved_at",),

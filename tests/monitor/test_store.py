@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -108,6 +109,28 @@ def test_the_latency_is_from_closing_to_writing(store: Store) -> None:
     assert publish(store, result("open", 1)) is None
 
 
+def test_the_latency_of_the_first_closing_stays(feed: Feed, store: Store) -> None:
+    latency = "SELECT latency_ms FROM driftline.window_result"
+    publish(store, result("open", 1))
+    assert feed.connection.execute(latency).fetchone() == (None,)
+    publish(store, result("provisional", 1, closed_at=T0))
+    first = feed.connection.execute(latency).fetchone()
+    publish(store, result("final", 2, closed_at=T0 + HOUR))
+    assert first != (None,)
+    assert feed.connection.execute(latency).fetchone() == first
+
+
+def test_who_shows_windows_hears_of_each_that_is_written(feed: Feed, store: Store) -> None:
+    feed.connection.execute("LISTEN driftline_window")
+    publish(store, result("open", 1))
+    publish(store, result("final", 1))
+    publish(store, result("open", 1))  # says nothing new
+    heard = [json.loads(note.payload) for note in feed.connection.notifies(timeout=10, stop_after=2)]
+    where = {"run": "r", "stream": "trips", "size_s": HOUR // 1_000, "start": T0}
+    assert heard == [where | {"status": "open"}, where | {"status": "final"}]
+    assert not [*feed.connection.notifies(timeout=0)]
+
+
 def test_what_fails_inside_a_claim_is_not_written(feed: Feed, store: Store) -> None:
     def fail() -> None:
         with store.claim(WINDOW) as claim:
@@ -177,3 +200,12 @@ def test_health_is_one_row_for_each_monitor(feed: Feed, store: Store) -> None:
     store.forget_health()
     found = feed.connection.execute("SELECT instance, measures FROM driftline.health ORDER BY 1").fetchall()
     assert found == [("here:1", {"pending": 2}), ("old", {})]
+
+
+def test_health_of_a_day_is_kept(feed: Feed, store: Store) -> None:
+    old = "INSERT INTO driftline.health_sample SELECT now() - interval '25 hours', 'monitor', 'here:1', NULL, '{}'"
+    feed.connection.execute(old)
+    for pending in (1, 2):
+        store.report_health("here:1", "r", {"pending": pending})
+    found = feed.connection.execute("SELECT run_id, measures FROM driftline.health_sample ORDER BY at").fetchall()
+    assert found == [("r", {"pending": 1}), ("r", {"pending": 2})]

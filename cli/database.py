@@ -1,0 +1,37 @@
+"""`driftline migrate`: tables and roles, with the rights of whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import psycopg
+
+from monitor.database import connect_now, where
+from schemas import roles
+from schemas.errors import DatabaseUnreachable
+from schemas.sql import migrate
+
+PASSWORDS = {
+    "DRIFTLINE_WRITER_PASSWORD": roles.WRITER,
+    "DRIFTLINE_READER_PASSWORD": roles.READER,
+    "DRIFTLINE_BOARD_PASSWORD": roles.BOARD,
+}
+"""Variables of the environment by which a role gets a login."""
+
+
+def prepare(url: str, environ: Mapping[str, str] = {}) -> list[int]:
+    """Bring tables and roles up to date; the numbers of the migrations that were applied.
+
+    Raises DatabaseUnreachable where Postgres does not answer, or the login may not make tables or roles.
+    """
+    passwords = {role: environ[name] for name, role in PASSWORDS.items() if environ.get(name)}
+    with connect_now(url) as connection:
+        try:
+            applied = migrate(connection)
+            roles.grant(connection, passwords)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+            raise DatabaseUnreachable(
+                f"{where(url)} may not make tables and roles ({error.diag.message_primary})",
+                "set DATABASE_URL to a login that may: the owner of the database, with CREATEROLE",
+            ) from None
+    return applied

@@ -1,0 +1,106 @@
+"""What each role may and may not do, tried against a real server."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from cli.database import prepare
+from schemas import roles
+from schemas.errors import DatabaseUnreachable
+
+pytestmark = pytest.mark.integration
+
+PASSWORDS = {roles.READER: "reader0", roles.BOARD: "board0"}
+"""The same in every test: roles belong to the server that all tests share."""
+
+WRITES = (
+    "DELETE FROM driftline.run",
+    "INSERT INTO driftline.event VALUES ('e', 'r', 'late', now(), NULL, 'x')",
+    "UPDATE driftline.run SET source = 'x'",
+    "TRUNCATE driftline.run",
+    "DROP TABLE driftline.run",
+    "CREATE TEMP TABLE t (x int)",
+    "CREATE TABLE driftline.t (x int)",
+    "CREATE TABLE public.t (x int)",
+    "CREATE SCHEMA s",
+    "CREATE ROLE somebody",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "COPY driftline.run TO '/tmp/run'",
+    "SELECT * FROM pg_authid",
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT lo_from_bytea(0, 'x')",
+    "SET ROLE driftline",
+)
+RECORDS = (
+    "SELECT payload FROM driftline.chunk",
+    "SELECT raw FROM driftline.dead_letter",
+    "SELECT key FROM driftline.dead_letter",
+    "SELECT headers FROM driftline.dead_letter",
+    "SELECT detail FROM driftline.dead_letter",
+    "SELECT * FROM driftline.dead_letter",
+)
+
+
+def login(database: str, role: str) -> str:
+    url = urlsplit(database)
+    return url._replace(netloc=f"{role}:{PASSWORDS[role]}@{url.hostname}:{url.port}").geturl()
+
+
+@pytest.fixture
+def granted(database: str) -> str:
+    with psycopg.connect(database) as connection:
+        roles.grant(connection, PASSWORDS)
+    return database
+
+
+@pytest.mark.parametrize("role", [roles.READER, roles.BOARD])
+@pytest.mark.parametrize("statement", WRITES)
+def test_a_reader_is_refused_even_when_it_asks_to_write(granted: str, role: str, statement: str) -> None:
+    with psycopg.connect(login(granted, role), autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("statement", RECORDS)
+def test_records_are_for_the_board_and_not_for_dashboards(granted: str, statement: str) -> None:
+    with psycopg.connect(login(granted, roles.BOARD)) as connection:
+        connection.execute(statement)
+    with (
+        psycopg.connect(login(granted, roles.READER)) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize("role", [roles.READER, roles.BOARD])
+def test_a_reader_reads_every_other_table_and_view_without_naming_the_schema(granted: str, role: str) -> None:
+    with psycopg.connect(login(granted, role)) as connection:
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'driftline'::regnamespace AND relkind IN ('r', 'v')"
+        ).fetchall()
+        assert {"run", "window_result", "progress"} <= {name for (name,) in tables}
+        for (name,) in tables:
+            if name not in ("chunk", "dead_letter"):
+                connection.execute(f"SELECT * FROM {name} LIMIT 1")
+        connection.execute("SELECT first_offset, rows FROM chunk")
+        connection.execute("SELECT reason, count(*) FROM dead_letter GROUP BY 1")
+
+
+def test_a_reader_is_read_only_without_being_asked(granted: str) -> None:
+    with psycopg.connect(login(granted, roles.READER)) as connection:
+        assert connection.execute("SHOW transaction_read_only").fetchone() == ("on",)
+
+
+def test_databases_may_be_prepared_at_once_and_again(granted: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(prepare, [granted] * 8)) == [[]] * 8
+
+
+def test_whoever_may_not_make_roles_is_told_so(granted: str) -> None:
+    with pytest.raises(DatabaseUnreachable, match=r"may not make tables and roles.*set DATABASE_URL"):
+        prepare(login(granted, roles.READER))
