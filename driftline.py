@@ -321,6 +321,31 @@ def migrate() -> None:
 
 
 @app.command()
+def dummy(
+    run: Run = "dummy",
+    days: Annotated[int, option("days", "Whole days of event time before today.")] = 30,
+    sizes: Annotated[str, option("sizes", "Window sizes, whole numbers of 5m.")] = "1h,6h,1d",
+    seed: Annotated[int, option("seed", "The same figures for the same seed at the same time.")] = 7,
+    live: Annotated[bool, option("live", "Add a window each second, until ctrl-C.")] = False,
+) -> None:
+    """Plausible metrics with no stream and no model, to try database, board and dashboards.
+
+    An earlier dummy run of the same name is replaced; a run of a stream is never touched. Event time is that of the
+    last days, the clock time at which it "happened" the last 15 minutes.
+    """
+    import time
+
+    from dummy import run as stage
+
+    now = round(time.time() * 1_000)
+    made = stage.plan(run, days=days, sizes=sizes, seed=seed, live=live, now=now)
+    stop = stopping() if live else threading.Event()
+    stage.write(connections.database_url(os.environ), made, stop, say)
+    for text in stage.places(made):
+        console.print(text, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def runs(as_json: Json = False) -> None:
     """All runs, newest first."""
     from monitor import read
