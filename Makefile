@@ -14,7 +14,7 @@ LOCKED = --no-deps --require-hashes -r requirements.lock
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format stack-up stack-status stack-down doctor bench bench-setup lock clean distclean
+.PHONY: help setup demo test test-fast lint format stack-up stack-status stack-down doctor dashboards bench bench-setup lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -52,6 +52,9 @@ stack-down: setup ## stop them; data stay
 
 doctor: setup ## what is wrong here and what to do
 	@$(BIN)/driftline doctor $(ARGS)
+
+dashboards: setup ## write Grafana's dashboards anew from grafana/
+	@$(BIN)/python -m grafana.generate
 
 bench-setup: setup ## the peers' own .venv, for `bench`
 	@[ -x benchmarks/.venv/bin/python ] || $(PYTHON) -m venv benchmarks/.venv

@@ -1,0 +1,1 @@
+"""Dashboards for Grafana: generated here into `dashboards/`, loaded by what `provisioning/` says."""

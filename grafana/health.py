@@ -1,0 +1,191 @@
+"""`health`: whether the stages keep up, and how long a window takes until it can be seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grafana import looks
+from grafana.live import RUN
+from grafana.model import GREEN, ORANGE, RED, Dict, dashboard, override, row, steps, target
+from schemas.sql import queries
+
+UID = "driftline-health"
+SQL = queries(Path(__file__).with_suffix(".sql"))
+
+_STAGES = "No sign of life in this range: start `driftline consume` and `driftline monitor`, or look further back."
+_WINDOWS = "No window of this run closed in this range: start `driftline demo`, or look further back."
+_LINE = {"showPoints": "never", "spanNulls": 60_000}
+
+
+def health() -> Dict:
+    panels = [*_now(), *_flow(), *_work(), *_trouble(), *_stages()]
+    return dashboard(UID, "Driftline / Health", panels, variables=[RUN])
+
+
+def _table(name: str) -> Dict:
+    return target(SQL[name], "table")
+
+
+def _now() -> list[Dict]:
+    return [
+        row("Now"),
+        looks.stat(
+            "Window close to row visible, p95",
+            _table("visible"),
+            about="From the consumer's commit that closed a window to the commit of its row: from then on board and"
+            " dashboards show it. All sizes and streams of the run, in this range. The aim is below one second.",
+            empty="no window closed in range",
+            unit="ms",
+            decimals=0,
+            thresholds=steps((None, GREEN), (1_000, ORANGE), (5_000, RED)),
+        ),
+        looks.stat(
+            "Lag now",
+            _table("lag_now"),
+            about="Records of the run's topics that are still to be read.",
+            empty="no partition read yet",
+            unit="short",
+            thresholds=steps((None, GREEN), (10_000, ORANGE), (100_000, RED)),
+        ),
+        looks.stat(
+            "Silent stages",
+            _table("silent"),
+            about="No sign of life for 30 s, but one within a day: stages that have ended count for so long.",
+            empty="no stage yet",
+            thresholds=steps((None, GREEN), (1, ORANGE)),
+        ),
+        looks.stat(
+            "Windows computed again",
+            _table("revised"),
+            about="Windows that had closed without a silent partition, and got rows from it later.",
+            empty="none",
+            thresholds=steps((None, GREEN), (1, ORANGE)),
+        ),
+        looks.stat(
+            "Late rows",
+            _table("late_rows"),
+            about="Came after their window had closed, in this range.",
+            empty="none",
+            thresholds=steps((None, GREEN), (1, ORANGE)),
+        ),
+        looks.stat(
+            "Refused records",
+            _table("refused"),
+            about="Undecodable, invalid or from the future, in this range; also those that name no run.",
+            empty="none",
+            thresholds=steps((None, GREEN), (1, RED)),
+        ),
+    ]
+
+
+def _flow() -> list[Dict]:
+    return [
+        row("Flow"),
+        looks.lines(
+            "Consumer lag",
+            (8, 8),
+            target(SQL["lag"]),
+            line=_LINE,
+            about="Records to be read, for each consumer.",
+            empty=_STAGES,
+            unit="short",
+            min=0,
+        ),
+        looks.lines(
+            "Rows per second",
+            (8, 8),
+            target(SQL["rate"]),
+            line=_LINE,
+            about="Accepted by each consumer.",
+            empty=_STAGES,
+            unit="rowsps",
+            min=0,
+        ),
+        looks.lines(
+            "Watermark standing still",
+            (8, 8),
+            target(SQL["watermark"]),
+            line=_LINE,
+            about="Wall time since a consumer's watermark last moved: windows close only when it does.",
+            empty=_STAGES,
+            unit="s",
+            min=0,
+        ),
+    ]
+
+
+def _work() -> list[Dict]:
+    return [
+        row("Work"),
+        looks.lines(
+            "Window close to row visible",
+            (12, 9),
+            target(SQL["latency"]),
+            line={"showPoints": "auto", "spanNulls": True, "thresholdsStyle": {"mode": "dashed"}},
+            about="As above, over time: half of the windows are faster than p50, all but one in twenty than p95.",
+            empty=_WINDOWS,
+            points=300,
+            unit="ms",
+            min=0,
+            thresholds=steps((None, "transparent"), (1_000, RED)),
+        ),
+        looks.heat(
+            "Compute time of a window",
+            (12, 9),
+            target(SQL["compute"]),
+            unit="ms",
+            about="Of its figures, without waiting and writing. Darker: more windows.",
+            empty=_WINDOWS,
+        ),
+        looks.lines(
+            "Windows per second",
+            (12, 7),
+            target(SQL["window_rate"]),
+            line=_LINE,
+            about="Written by each monitor.",
+            empty=_STAGES,
+            unit="short",
+            min=0,
+        ),
+    ]
+
+
+def _trouble() -> list[Dict]:
+    return [
+        looks.lines(
+            "Dead letters by reason",
+            (12, 7),
+            target(SQL["letters"]),
+            line={"drawStyle": "bars", "fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}},
+            about="Of the run, and those that name none. The board lists the newest of them.",
+            empty="No dead letter in this range.",
+            points=120,
+            min=0,
+            decimals=0,
+        ),
+    ]
+
+
+def _stages() -> list[Dict]:
+    return [
+        row("Signs of life"),
+        looks.table(
+            "Stages",
+            (24, 7),
+            _table("stages"),
+            about="Their last signs of life.",
+            empty="No stage has started within a day: `driftline consume`, `driftline monitor`.",
+            overrides=[
+                override(
+                    "silent",
+                    displayName="last sign",
+                    unit="s",
+                    decimals=0,
+                    thresholds=steps((None, GREEN), (15, ORANGE), (60, RED)),
+                    custom__cellOptions={"type": "color-text"},
+                ),
+                override("lag", decimals=0),
+                override("rows/s", unit="rowsps"),
+            ],
+        ),
+    ]

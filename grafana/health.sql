@@ -1,0 +1,75 @@
+-- Of the dashboard `health`: wall clock only. Variable: run, for what belongs to one; stages serve all runs.
+
+-- name: visible
+SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95 FROM driftline.window_result
+WHERE run_id = '${run}' AND latency_ms IS NOT NULL AND $__timeFilter(closed_at);
+
+-- name: lag_now
+-- Of the newest run's topics: partitions of others stay behind for good.
+SELECT sum(lag)::float8 AS lag FROM (
+    SELECT DISTINCT topic, partition, lag FROM driftline.progress WHERE run_id = '${run}') p;
+
+-- name: silent
+-- A stage that stopped on purpose falls silent too: gone after a day.
+SELECT count(*) AS silent FROM driftline.health WHERE at < now() - interval '30 seconds' AND at > now() - interval '1 day';
+
+-- name: revised
+SELECT count(*) AS revised FROM driftline.window_result
+WHERE run_id = '${run}' AND revision > 0 AND $__timeFilter(closed_at);
+
+-- name: late_rows
+SELECT count(*) AS late FROM driftline.timed_letter
+WHERE run_id = '${run}' AND reason = 'late' AND $__timeFilter(wall_time);
+
+-- name: refused
+SELECT count(*) AS refused FROM driftline.timed_letter
+WHERE run_id IN ('${run}', '') AND reason <> 'late' AND $__timeFilter(wall_time);
+
+-- name: lag
+SELECT $__timeGroupAlias(wall_time, $__interval), instance AS metric, max(lag) AS value
+FROM driftline.health_history WHERE stage = 'consumer' AND $__timeFilter(wall_time)
+GROUP BY 1, 2 ORDER BY 1;
+
+-- name: rate
+SELECT $__timeGroupAlias(wall_time, $__interval), instance AS metric, avg(rows_per_s) AS value
+FROM driftline.health_history WHERE stage = 'consumer' AND $__timeFilter(wall_time)
+GROUP BY 1, 2 ORDER BY 1;
+
+-- name: window_rate
+SELECT $__timeGroupAlias(wall_time, $__interval), instance AS metric, avg(windows_per_s) AS value
+FROM driftline.health_history WHERE stage = 'monitor' AND $__timeFilter(wall_time)
+GROUP BY 1, 2 ORDER BY 1;
+
+-- name: watermark
+SELECT $__timeGroupAlias(wall_time, $__interval), instance AS metric, max(watermark_age_s) AS value
+FROM driftline.health_history WHERE stage = 'consumer' AND $__timeFilter(wall_time)
+GROUP BY 1, 2 ORDER BY 1;
+
+-- name: latency
+SELECT $__timeGroupAlias(closed_at, $__interval),
+       percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) AS p50,
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95,
+       max(latency_ms) AS max
+FROM driftline.window_result
+WHERE run_id = '${run}' AND latency_ms IS NOT NULL AND $__timeFilter(closed_at)
+GROUP BY 1 ORDER BY 1;
+
+-- name: compute
+-- The newest 10,000 in range.
+SELECT * FROM (
+    SELECT closed_at AS time, compute_ms AS "compute time" FROM driftline.window_result
+    WHERE run_id = '${run}' AND compute_ms IS NOT NULL AND $__timeFilter(closed_at)
+    ORDER BY closed_at DESC LIMIT 10000) newest
+ORDER BY 1;
+
+-- name: letters
+SELECT $__timeGroupAlias(wall_time, $__interval), reason AS metric, count(*) AS value
+FROM driftline.timed_letter WHERE run_id IN ('${run}', '') AND $__timeFilter(wall_time)
+GROUP BY 1, 2 ORDER BY 1;
+
+-- name: stages
+SELECT stage, instance, run_id AS run, extract(epoch FROM now() - at)::float8 AS silent,
+       (measures ->> 'lag')::float8 AS lag, (measures ->> 'rows_per_s')::float8 AS "rows/s",
+       (measures ->> 'windows_per_s')::float8 AS "windows/s", (measures ->> 'pending')::float8 AS pending
+FROM driftline.health WHERE at > now() - interval '1 day'
+ORDER BY stage, instance LIMIT 100;

@@ -1,0 +1,291 @@
+"""`live`, the home dashboard: what is drifting now, since when, and in which columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grafana import looks
+from grafana.looks import SEVERITY_STEPS, STATE, STATE_STEPS
+from grafana.model import (
+    BLUE,
+    BOARD,
+    CLEAR,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RANGE,
+    RED,
+    START,
+    Dict,
+    annotation,
+    choice_variable,
+    constant,
+    dashboard,
+    link,
+    override,
+    query_variable,
+    row,
+    steps,
+    target,
+)
+from schemas.sql import queries
+
+UID = "driftline-live"
+SQL = queries(Path(__file__).with_suffix(".sql"))
+
+_AT = "${board_url}/at?run=${run}&size=${size:text}&axis=${axis}&t=${__value.time}"
+_WINDOW = "${board_url}/window?run=${run}&size=${size:text}&start=${__data.fields.start_ms}"
+_REPORT = "${board_url}/report?run=${run}&size=${size:text}&start=${__data.fields.start_ms}"
+_LINKS = [link("This window on the board", _AT)]
+_STEP = {"lineInterpolation": "stepBefore", "showPoints": "always"}
+_WAIT = (
+    "No outcome yet: a window of trips is judged when its trips have ended, up to two hours of event time later."
+)
+
+RUN = query_variable("run", "run", SQL["run"])
+BOARD_URL = constant("board_url", BOARD)
+VARIABLES = (
+    RUN,
+    query_variable("size", "window size", SQL["size"]),
+    query_variable("column", "column", SQL["column"], multi=True),
+    choice_variable("axis", "time axis", {"wall": "wall clock (live)", "event": "event time"}),
+    BOARD_URL,
+)
+MARKS = (
+    annotation("Injected drift", PURPLE, SQL["injected"]),
+    annotation("Alarms", RED, SQL["alarm"]),
+    annotation("Late data", BLUE, SQL["late"]),
+)
+
+
+def live() -> Dict:
+    panels = [*_now(), *_over_time(), *_columns(), *_model(), *_windows()]
+    return dashboard(UID, "Driftline / Live", panels, variables=VARIABLES, annotations=MARKS)
+
+
+def _table(name: str) -> Dict:
+    return target(SQL[name], "table")
+
+
+def _now() -> list[Dict]:
+    return [
+        row("Now"),
+        looks.stat(
+            "Verdict",
+            _table("verdict"),
+            filled=True,
+            about="Of the newest closed window, whatever the time range.",
+            empty=START,
+            mappings=STATE,
+            thresholds=STATE_STEPS,
+        ),
+        looks.stat(
+            "Drifted columns",
+            _table("drifted"),
+            about="Of the newest closed window, the prediction among them.",
+            empty="no window yet",
+            thresholds=steps((None, GREEN), (1, ORANGE)),
+        ),
+        looks.stat(
+            "Newest window ends",
+            _table("newest"),
+            about="Event time: where the stream is. A replay of 2022 says 2022 here.",
+            empty="no window yet",
+            unit="dateTimeAsIso",
+        ),
+        looks.stat(
+            "Since last row",
+            _table("age"),
+            about="Wall time since anything of the run was written. Red: the replay is over, or a stage stopped;"
+            " `driftline doctor` and the dashboard Health say which.",
+            empty="no window yet",
+            unit="s",
+            decimals=0,
+            thresholds=steps((None, GREEN), (60, ORANGE), (300, RED)),
+        ),
+        looks.stat(
+            "Window close to row, p95",
+            _table("latency"),
+            about="From the commit that closed a window to its row, of the windows in this range.",
+            empty="none in range",
+            unit="ms",
+            decimals=0,
+            thresholds=steps((None, GREEN), (1_000, ORANGE), (5_000, RED)),
+        ),
+        looks.stat(
+            "Late rows",
+            _table("late_rows"),
+            about="Rows that came after their window had closed, in this range. They are dead letters.",
+            empty="none",
+            thresholds=steps((None, GREEN), (1, ORANGE)),
+        ),
+    ]
+
+
+def _over_time() -> list[Dict]:
+    return [
+        row("Over time"),
+        looks.lines(
+            "Share of drifted columns",
+            (24, 8),
+            target(SQL["share"]),
+            line={**_STEP, "fillOpacity": 15, "thresholdsStyle": {"mode": "dashed+area"}},
+            legend="none",
+            about="From 0.5 on the window as a whole counts as drifted. Long ranges show the worst of each bucket.",
+            empty=RANGE,
+            unit="percentunit",
+            min=0,
+            max=1,
+            thresholds=steps((None, CLEAR), (0.5, RED)),
+            links=_LINKS,
+        ),
+        looks.lanes(
+            "Verdict, every window size",
+            (24, 5),
+            target(SQL["states"]),
+            about="Which size sees a drift first: small windows soon, large ones surely.",
+            empty=RANGE,
+            mappings=STATE,
+            thresholds=STATE_STEPS,
+        ),
+    ]
+
+
+def _columns() -> list[Dict]:
+    return [
+        row("Columns"),
+        looks.cells(
+            "Severity of every column",
+            (24, 10),
+            target(SQL["severity"]),
+            about="1 is the threshold of its test, whatever the test: red has drifted. A gap was not computed.",
+            empty=RANGE,
+            points=120,
+            decimals=2,
+            min=0,
+            thresholds=SEVERITY_STEPS,
+            links=_LINKS,
+        ),
+        looks.lines(
+            "Severity over time",
+            (16, 10),
+            target(SQL["severity"]),
+            line={"fillOpacity": 0, "thresholdsStyle": {"mode": "dashed"}},
+            legend="table",
+            about="The same as lines. The dashed one is the threshold.",
+            empty=RANGE,
+            points=400,
+            decimals=2,
+            min=0,
+            thresholds=steps((None, CLEAR), (1, RED)),
+            links=_LINKS,
+        ),
+        looks.gauges(
+            "Newest window, worst first",
+            (8, 10),
+            _table("worst"),
+            about="Severity of the columns in the newest closed window.",
+            empty=START,
+            decimals=2,
+            min=0,
+            max=2,
+            thresholds=SEVERITY_STEPS,
+        ),
+    ]
+
+
+def _model() -> list[Dict]:
+    return [
+        row("Model and labels"),
+        looks.lines(
+            "Error",
+            (8, 8),
+            target(SQL["errors"]),
+            about="Mean absolute error and root mean square error, minutes.",
+            empty=_WAIT,
+            unit="m",
+            min=0,
+            links=_LINKS,
+        ),
+        looks.lines(
+            "Bias",
+            (8, 8),
+            target(SQL["bias"]),
+            legend="none",
+            line={"axisCenteredZero": True},
+            about="Mean of prediction minus truth, minutes: above 0, trips are predicted too long.",
+            empty=_WAIT,
+            unit="m",
+            links=_LINKS,
+        ),
+        looks.lines(
+            "Label coverage",
+            (8, 8),
+            target(SQL["coverage"]),
+            legend="none",
+            about="Share of a window's trips whose outcome is known.",
+            empty=_WAIT,
+            unit="percentunit",
+            min=0,
+            max=1,
+            links=_LINKS,
+        ),
+        looks.lines(
+            "Prediction and target drift",
+            (8, 8),
+            target(SQL["targets"]),
+            about="Distance from the reference: of the predictions, and of the true durations once they are known.",
+            min=0,
+            links=_LINKS,
+        ),
+        looks.lines(
+            "Missing values",
+            (8, 8),
+            target(SQL["missing"]),
+            legend="none",
+            about="Share of missing cells among all cells of the monitored columns.",
+            unit="percentunit",
+            min=0,
+            links=_LINKS,
+        ),
+        looks.lines(
+            "Rows per window",
+            (8, 8),
+            target(SQL["rows"]),
+            legend="none",
+            about="Too few (below 30) say nothing of drift.",
+            unit="short",
+            min=0,
+            links=_LINKS,
+        ),
+    ]
+
+
+def _windows() -> list[Dict]:
+    opens = [link("Window page", _WINDOW), link("Full report", _REPORT)]
+    hidden = {"viz": True, "legend": False, "tooltip": False}
+    return [
+        row("Window log"),
+        looks.table(
+            "Windows",
+            (24, 11),
+            _table("windows"),
+            about="The newest 200 in range. A window opens on the board: its page, or Evidently's full report.",
+            empty=RANGE,
+            overrides=[
+                override("window", links=opens, unit="dateTimeAsIso"),
+                override("closed", unit="dateTimeAsIso"),
+                override(
+                    "state",
+                    mappings=STATE,
+                    thresholds=STATE_STEPS,
+                    custom__cellOptions={"type": "color-background", "mode": "basic"},
+                ),
+                override("share", unit="percentunit", min=0, max=1, decimals=0),
+                override("prediction", decimals=3),
+                override("latency", unit="ms", decimals=0),
+                override("report", links=[link("Full report", _REPORT)]),
+                override("start_ms", custom__hideFrom=hidden),
+            ],
+        ),
+    ]

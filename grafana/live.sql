@@ -1,0 +1,152 @@
+-- Of the dashboard `live`. Variables: run, size (seconds), column (several), axis (`event` or `wall`).
+-- Buckets of $__interval bound what a long range returns; a bucket shows its worst window, at the time of its first.
+
+-- name: run
+-- The newest first: that one is chosen.
+SELECT run_id FROM driftline.run ORDER BY started_at DESC, run_id LIMIT 200;
+
+-- name: size
+-- Before the first window there is a choice too, so that no query is left without one.
+SELECT driftline.size_text(size_s) AS __text, size_s AS __value
+FROM (SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = '${run}' AND stream = 'trips'
+      UNION SELECT 3600 WHERE NOT EXISTS (SELECT FROM driftline.window_result WHERE run_id = '${run}' AND stream = 'trips')) s
+ORDER BY size_s;
+
+-- name: column
+-- Every window has them all.
+SELECT column_name FROM driftline.timed_column
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND window_start = (
+    SELECT max(window_start) FROM driftline.window_result
+    WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size})
+ORDER BY 1;
+
+-- name: injected
+SELECT ${axis}_time AS time, ${axis}_end AS timeend, 'injected: ' || label AS text, kind AS tags
+FROM driftline.timed_event
+WHERE run_id = '${run}' AND kind = 'injected'
+  AND ${axis}_time <= $__timeTo()::timestamptz AND coalesce(${axis}_end, ${axis}_time) >= $__timeFrom()::timestamptz
+ORDER BY 1;
+
+-- name: alarm
+SELECT ${axis}_time AS time, ${axis}_end AS timeend, label AS text, kind AS tags
+FROM driftline.timed_event
+WHERE run_id = '${run}' AND kind = 'alarm' AND (size_s IS NULL OR size_s = ${size})
+  AND ${axis}_time <= $__timeTo()::timestamptz AND coalesce(${axis}_end, ${axis}_time) >= $__timeFrom()::timestamptz
+ORDER BY 1 LIMIT 500;
+
+-- name: late
+-- One mark for each window that rows came too late for: the 200 that missed most.
+SELECT * FROM (
+    SELECT min(${axis}_time) AS time, max(${axis}_time) AS timeend, count(*) || ' late rows' AS text, 'late' AS tags
+    FROM driftline.timed_letter
+    WHERE run_id = '${run}' AND reason = 'late' AND $__timeFilter(${axis}_time)
+    GROUP BY date_bin(make_interval(secs => ${size}), event_time, 'epoch')
+    ORDER BY count(*) DESC LIMIT 200) most
+ORDER BY 1;
+
+-- name: verdict
+SELECT state FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open'
+ORDER BY event_time DESC LIMIT 1;
+
+-- name: drifted
+SELECT columns_drifted AS drifted FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open'
+ORDER BY event_time DESC LIMIT 1;
+
+-- name: newest
+SELECT 1000 * extract(epoch FROM event_end)::float8 AS ends FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open'
+ORDER BY event_time DESC LIMIT 1;
+
+-- name: age
+SELECT extract(epoch FROM now() - max(written_at))::float8 AS age
+FROM driftline.window_result WHERE run_id = '${run}';
+
+-- name: latency
+SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95 FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time);
+
+-- name: late_rows
+SELECT count(*) AS late FROM driftline.timed_letter
+WHERE run_id = '${run}' AND reason = 'late' AND $__timeFilter(${axis}_time);
+
+-- name: share
+SELECT min(${axis}_time) AS time, max(share_drifted) AS "drifted columns"
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+GROUP BY $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: states
+SELECT min(${axis}_time) AS time, size AS metric, max(state) AS value
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND status <> 'open' AND $__timeFilter(${axis}_time)
+GROUP BY size, $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: severity
+SELECT min(${axis}_time) AS time, column_name AS metric, max(severity) AS value
+FROM driftline.timed_column
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size}
+  AND column_name = ANY (ARRAY[${column:sqlstring}]::text[]) AND $__timeFilter(${axis}_time)
+GROUP BY column_name, $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: worst
+SELECT column_name AS metric, severity AS value FROM driftline.timed_column
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND window_start = (
+    SELECT max(window_start) FROM driftline.window_result
+    WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open')
+ORDER BY severity DESC NULLS LAST, column_name LIMIT 15;
+
+-- name: errors
+SELECT min(${axis}_time) AS time, avg(mae) AS "MAE", avg(rmse) AS "RMSE"
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+GROUP BY $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: bias
+SELECT min(${axis}_time) AS time, avg(bias) AS bias
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+GROUP BY $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: coverage
+SELECT min(${axis}_time) AS time, min(label_coverage) AS "label coverage"
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+GROUP BY $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: targets
+-- A score of its own for each: what they share is only that more is further from the reference.
+SELECT min(${axis}_time) AS time, max(prediction_drift) AS prediction, max(target_drift) AS target
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+GROUP BY $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: missing
+SELECT min(${axis}_time) AS time, max(share_missing) AS "missing values"
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+GROUP BY $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: rows
+SELECT min(${axis}_time) AS time, avg(rows)::float8 AS "rows per window"
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+GROUP BY $__timeGroup(${axis}_time, $__interval)
+ORDER BY 1;
+
+-- name: windows
+SELECT event_time AS "window", wall_time AS closed, status, state, rows, columns_drifted AS drifted,
+       share_drifted AS share, prediction_drift AS prediction, latency_ms AS latency, revision, 'report' AS report,
+       (extract(epoch FROM event_time) * 1000)::bigint::text AS start_ms
+FROM driftline.timed_window
+WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+ORDER BY event_time DESC LIMIT 200;

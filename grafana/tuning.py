@@ -1,0 +1,150 @@
+"""`tuning`: which window size sees a drift soon enough, without crying wolf, at what cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grafana import looks
+from grafana.model import (
+    GREEN,
+    ORANGE,
+    RED,
+    Dict,
+    dashboard,
+    link,
+    override,
+    query_variable,
+    row,
+    steps,
+    target,
+)
+from schemas.sql import queries
+
+UID = "driftline-tuning"
+SQL = queries(Path(__file__).with_suffix(".sql"))
+
+_SWEEP = "No closed window yet: replay a run with a scenario and several sizes, such as `driftline demo`, first."
+_CAUGHT = "No injected drift was caught: replay a run with a scenario, such as `driftline demo`, first."
+_DAYS = "from=${__data.fields.from_ms}&to=${__data.fields.to_ms}"
+_LINKS = [
+    link(
+        "Live, on event time", f"/d/driftline-live?var-run=${{__value.raw}}&var-axis=event&{_DAYS}", new_tab=False
+    ),
+    link("Tuning, this run alone", f"/d/driftline-tuning?var-run=${{__value.raw}}&{_DAYS}", new_tab=False),
+]
+
+
+def tuning() -> Dict:
+    run = query_variable("run", "runs", SQL["run"], multi=True)
+    panels = [*_scores(), *_runs()]
+    return dashboard(UID, "Driftline / Window-size tuning", panels, variables=[run], refresh="30s")
+
+
+def _table(name: str) -> Dict:
+    return target(SQL[name], "table")
+
+
+def _scores() -> list[Dict]:
+    return [
+        row("Pick a window size"),
+        looks.table(
+            "Scoreboard",
+            (24, 8),
+            _table("scores"),
+            about="Caught: an injected drift, by the first window that overlaps it and in which a column that was"
+            " bent has drifted, or the window as a whole. Its delay is from the start of the drift to the end of"
+            " that window, in event time. False: windows outside of every injected drift with any drifted column."
+            " In real data some of those may be true drifts that nobody injected.",
+            empty=_SWEEP,
+            overrides=[
+                override("size_s", custom__hideFrom={"viz": True, "legend": False, "tooltip": False}),
+                override("rows", decimals=0, displayName="rows per window"),
+                override("delay", unit="s", displayName="delay, median"),
+                override("longest", unit="s", displayName="delay, longest"),
+                override(
+                    "false",
+                    displayName="false alarms",
+                    thresholds=steps((None, GREEN), (1, ORANGE), (10, RED)),
+                    custom__cellOptions={"type": "color-text"},
+                ),
+                override("rate", unit="percentunit", decimals=1, displayName="false alarm rate"),
+                override("compute", unit="ms", decimals=1, displayName="compute per window"),
+                override("day", unit="s", decimals=2, displayName="compute per day of events"),
+            ],
+        ),
+        looks.bars(
+            "Detection delay",
+            (8, 9),
+            _table("delay"),
+            by="size",
+            about="Event time from the start of a drift to the end of the window that shows it.",
+            empty=_CAUGHT,
+            unit="s",
+            min=0,
+        ),
+        looks.bars(
+            "False alarms per 100 windows",
+            (8, 9),
+            _table("alarms"),
+            by="size",
+            about="Windows outside of every injected drift in which any column drifted.",
+            empty=_SWEEP,
+            min=0,
+            decimals=1,
+        ),
+        looks.bars(
+            "Compute time per day of events",
+            (8, 9),
+            _table("cost"),
+            by="size",
+            about="What the monitor computes for a day of the stream, trips and outcomes, in seconds.",
+            empty=_SWEEP,
+            unit="s",
+            min=0,
+        ),
+        looks.scatter(
+            "Delay against false alarms",
+            (12, 10),
+            _table("balance"),
+            x="false alarms",
+            y="delay",
+            about="Lower left is better. A point is a window size of a run; false alarms per 100 windows.",
+            empty=_CAUGHT,
+            overrides=[override("delay", unit="s")],
+        ),
+        looks.lines(
+            "Share of drifted columns by size, event time",
+            (12, 10),
+            target(SQL["share"]),
+            line={"lineInterpolation": "stepBefore", "showPoints": "never", "spanNulls": True, "fillOpacity": 0},
+            about="Needs a range of event time: a link under Runs sets it.",
+            empty="Nothing in this range of event time: follow `Tuning, this run alone` of a run below.",
+            points=400,
+            unit="percentunit",
+            min=0,
+            max=1,
+        ),
+    ]
+
+
+def _runs() -> list[Dict]:
+    hidden = {"viz": True, "legend": False, "tooltip": False}
+    return [
+        row("Runs"),
+        looks.table(
+            "Runs (click one to see its days)",
+            (24, 7),
+            _table("runs"),
+            about="The newest 50 with windows. The links set the time range to the days that the run replayed.",
+            empty="No run yet: start `driftline demo` or `driftline dummy`.",
+            overrides=[
+                override("run", links=_LINKS),
+                override("started", unit="dateTimeAsIso"),
+                override("finished", unit="dateTimeAsIso"),
+                override("starts", unit="dateTimeAsIso"),
+                override("ends", unit="dateTimeAsIso"),
+                override("from_ms", custom__hideFrom=hidden),
+                override("to_ms", custom__hideFrom=hidden),
+            ],
+        ),
+    ]

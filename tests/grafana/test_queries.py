@@ -1,0 +1,81 @@
+"""Every query, asked by the reader of a database that a real run filled: over live, past and empty ranges."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from grafana.generate import dashboards
+from tests.grafana.asked import ask, ask_all, ask_rule, choices
+from tests.grafana.conftest import Filled, reading
+from tests.grafana.expand import on_server
+from tests.grafana.provisioned import RULES, SOURCES
+from tests.logs import RUN
+
+pytestmark = pytest.mark.integration
+
+MADE = dashboards()
+MAY_BE_EMPTY = {"Windows computed again"}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_query_answers_what_its_panel_needs(name: str, filled: Filled, reader: Any) -> None:
+    asked = ask_all(reader, MADE[name], filled.ranges)
+    assert len(asked) >= 7
+    assert {query.where for query in asked if not query.most} <= MAY_BE_EMPTY
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_query_answers_on_an_empty_database(name: str, filled: Filled, empty: str) -> None:
+    """Where no variable has a choice, too: panels then show what to do, instead of an error."""
+    made = json.loads(json.dumps(MADE[name]))
+    for panel in made["panels"]:
+        panel.get("fieldConfig", {})["overrides"] = []
+    with reading(empty) as connection:
+        ask_all(connection, made, filled.ranges)
+
+
+def test_variables_choose_the_newest_run_and_every_column(filled: Filled, reader: Any) -> None:
+    chosen = choices(reader, MADE["driftline-live.json"]["templating"]["list"], filled.live)
+    assert (chosen["run"], chosen["size"], chosen["axis"]) == (RUN, "3600", "wall")
+    assert {"trip_distance", "prediction"} <= set(chosen["column"])
+
+
+def test_alert_rules_see_what_happens_now(reader: Any) -> None:
+    seen = {rule["uid"]: ask_rule(reader, rule, [*SOURCES]) for rule in RULES}
+    assert ("undecodable",) in {tuple(row[1:2]) for row in seen["driftline-dead-letters"].rows}
+    assert {row[:2] for row in seen["driftline-dataset-drift"].rows} == {(RUN, "1h"), (RUN, "6h"), (RUN, "1d")}
+    assert {row[0] for row in seen["driftline-error"].rows} == {RUN}
+    assert seen["driftline-no-rows"].rows == [], "the run is over"
+
+
+def test_both_clocks_of_the_injected_drift_lie_where_its_windows_do(filled: Filled, reader: Any) -> None:
+    (event,) = ask(
+        reader, "SELECT event_time, event_end, wall_time, wall_end FROM timed_event WHERE kind = 'injected'"
+    ).rows
+    start, end = filled.history
+    assert (event[0] - start, end - event[1]) == (2 * (end - start) / 4, (end - start) / 4)
+    assert filled.live[0] < event[2] <= event[3] < filled.live[1]
+
+
+def test_the_score_tells_which_sizes_caught_the_injected_drift(reader: Any) -> None:
+    scores = ask(reader, f"SELECT * FROM size_score WHERE run_id = '{RUN}' ORDER BY size_s")
+    assert scores.all("size") == ["1h", "6h", "1d"]
+    assert scores.all("injected") == [1, 1, 1]
+    assert scores.all("caught")[1:] == [1, 1]
+    assert scores.all("windows") == [96, 16, 4]
+    assert scores.all("delay_p50_s")[2] == 86_400, "the day that was bent, from its start to its end"
+
+
+def test_views_show_no_record(filled: Filled, reader: Any) -> None:
+    shown = ask(
+        reader,
+        on_server(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'driftline'"
+            " AND table_name LIKE 'timed%'",
+            filled.live,
+        ),
+    )
+    assert not {"raw", "key", "headers", "payload", "detail"} & set(shown.all("column_name"))
