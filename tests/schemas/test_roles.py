@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -10,7 +11,9 @@ import pytest
 
 from cli.database import prepare
 from schemas import roles
+from schemas.connections import Addresses
 from schemas.errors import DatabaseUnreachable
+from tests.databases import fresh_database
 
 pytestmark = pytest.mark.integration
 
@@ -50,11 +53,13 @@ def login(database: str, role: str) -> str:
     return url._replace(netloc=f"{role}:{PASSWORDS[role]}@{url.hostname}:{url.port}").geturl()
 
 
-@pytest.fixture
-def granted(database: str) -> str:
-    with psycopg.connect(database) as connection:
-        roles.grant(connection, PASSWORDS)
-    return database
+@pytest.fixture(scope="module")
+def granted(stack: Addresses) -> Iterator[str]:
+    """One database for all: what these tests try is refused."""
+    with fresh_database(stack.database_url) as url:
+        with psycopg.connect(url) as connection:
+            roles.grant(connection, PASSWORDS)
+        yield url
 
 
 @pytest.mark.parametrize("role", [roles.READER, roles.BOARD])
