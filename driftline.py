@@ -346,6 +346,36 @@ def dummy(
 
 
 @app.command()
+def board(
+    host: Annotated[str, option("host", "Address to listen at; 0.0.0.0: all of this machine's.")] = "127.0.0.1",
+    port: Annotated[int, option("port", "Port to listen at; 0: any that is free.", min=0, max=65_535)] = 8000,
+    allow_host: Annotated[
+        list[str] | None, option("allow-host", "Name that browsers may call it by; may be repeated.")
+    ] = None,
+    model: Annotated[
+        list[Path] | None, option("model", "Folder of models, or of one [default: models/artifacts].")
+    ] = None,
+) -> None:
+    """The live page in a browser: drift as it happens, windows, reports, dead letters. It only reads."""
+    from board import __main__ as stage
+    from board.settings import Settings
+    from cli.database import prepare
+
+    url = connections.database_url(os.environ)
+    if not os.environ.get("DATABASE_URL"):
+        prepare(url)
+    settings = Settings(
+        database_url=url,
+        host=host,
+        port=port,
+        allow_hosts=tuple(allow_host or ()),
+        models=tuple(model or (MODEL.parent,)),
+    )
+    stopping()
+    stage.run(settings, lambda address: console.print(address, highlight=False, soft_wrap=True))
+
+
+@app.command()
 def runs(as_json: Json = False) -> None:
     """All runs, newest first."""
     from monitor import read

@@ -57,6 +57,7 @@ def test_the_names_that_others_build_on_are_there() -> None:
         ("columns",): {"--run", "--size", "--window", "--json"},
         ("recompute",): {"--run", "--size", "--window"},
         ("report",): {"--run", "--size", "--window"},
+        ("board",): {"--host", "--port"},
         ("doctor",): set(),
     }
     missing = {name: wanted - options(KNOWN[name]) for name, wanted in expected.items()}

@@ -1,0 +1,1 @@
+"""The live page: what the tables say, shown as it happens. It reads, and writes nothing."""

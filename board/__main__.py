@@ -1,0 +1,75 @@
+"""`driftline board`: serve until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from board.app import Board, application
+from board.settings import Settings
+from schemas.errors import DriftlineError
+
+END_S = 5
+"""For answers that are under way when it ends."""
+
+
+class Server(uvicorn.Server):
+    """Tells those who follow that it ends, since it would wait for them otherwise."""
+
+    def __init__(self, config: uvicorn.Config, board: Board, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._board, self._started = board, started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._board.hub.close()
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. say: is told the address once it answers.
+
+    Raises DriftlineError where the port is taken, DatabaseUnreachable for what is no libpq URL.
+    """
+    for noisy in ("psycopg.pool", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    board = Board(settings)
+    with bound(settings.host, settings.port) as listener:
+        config = uvicorn.Config(
+            application(board),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            lifespan="on",
+            timeout_graceful_shutdown=END_S,
+            limit_concurrency=512,
+        )
+        server = Server(config, board, lambda: say(address(settings.host, listener.getsockname()[1])))
+        asyncio.run(server.serve([listener]))
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises DriftlineError where that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=128)
+    except OSError as error:
+        raise DriftlineError(
+            f"the board cannot listen at {host}:{port} ({error.strerror})",
+            "choose another by --port, such as --port 0 for any that is free",
+        ) from None
+
+
+def address(host: str, port: int) -> str:
+    """Where a browser finds it."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}/"

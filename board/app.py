@@ -1,0 +1,238 @@
+"""The routes: each reads what is asked, asks the database, and answers JSON, a page or a file."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import structlog
+from litestar import Litestar, MediaType, Request, Response, asgi, get
+from litestar.exceptions import HTTPException
+from litestar.status_codes import HTTP_404_NOT_FOUND
+
+from board import asking, files
+from board.database import Database
+from board.events import tell
+from board.guard import Guard, refuse
+from board.live import Hub
+from board.metrics import Metrics
+from board.picture import Picture, chosen_size, known_run
+from board.problems import Problem, Unknown
+from board.settings import Settings
+from schemas.durations import duration_text
+
+log = structlog.get_logger()
+
+Asked = Request[Any, Any, Any]
+Answer = Response[bytes]
+
+PACK_FROM = 100_000
+"""Bytes from which an answer is worth packing, for a browser on another machine."""
+LOCAL = ("127.0.0.1", "::1", None)
+
+
+class Board:
+    """What the routes share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.database = Database(settings.database_url)
+        self.picture = Picture()
+        self.hub = Hub(self.database, self.picture, self.metrics, settings.clients)
+        self._packed: dict[str, bytes] = {}
+
+    @asynccontextmanager
+    async def running(self, _: Any) -> AsyncIterator[None]:
+        await self.database.open()
+        listening = asyncio.create_task(self.hub.listen())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+            await self.hub.close()
+            await self.database.close()
+
+    def file(self, request: Asked, path: Path, cache: str = "no-cache") -> Answer:
+        """A file, or 304 where the browser has it already."""
+        etag = files.tag(path)
+        headers = {"etag": etag, "cache-control": cache, "vary": "accept-encoding"}
+        kind = files.TYPES[path.suffix]
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(b"", status_code=304, headers=headers, media_type=kind)
+        content = path.read_bytes()
+        if len(content) > PACK_FROM and packs(request):
+            headers["content-encoding"] = "gzip"
+            content = self._pack(str(path) + etag, content)
+        return Response(content, headers=headers, media_type=kind)
+
+    def _pack(self, key: str, content: bytes) -> bytes:
+        if key not in self._packed:
+            self._packed[key] = gzip.compress(content, 6)
+        return self._packed[key]
+
+
+def packs(request: Asked) -> bool:
+    """Whether to compress: over the loopback it takes longer than it saves."""
+    local = request.client is None or request.client.host in LOCAL
+    return not local and "gzip" in request.headers.get("accept-encoding", "")
+
+
+def answer(request: Asked, found: Any) -> Answer:
+    """JSON."""
+    content, headers = orjson.dumps(found), {}
+    if len(content) > PACK_FROM and packs(request):
+        content, headers = gzip.compress(content, 1), {"content-encoding": "gzip", "vary": "accept-encoding"}
+    return Response(content, headers=headers, media_type=MediaType.JSON)
+
+
+def board_of(request: Asked) -> Board:
+    board: Board = request.app.state.board
+    return board
+
+
+# -- pages and files ----------------------------------------------------------------------------------------------
+
+
+@get("/", sync_to_thread=True)
+def index(request: Asked) -> Answer:
+    return board_of(request).file(request, files.page("index"))
+
+
+@get("/window", sync_to_thread=True)
+def window_page(request: Asked) -> Answer:
+    return board_of(request).file(request, files.page("window"))
+
+
+@get("/report", sync_to_thread=True)
+def report_page(request: Asked) -> Answer:
+    return board_of(request).file(request, files.page("report"))
+
+
+@get("/dead-letters", sync_to_thread=True)
+def letters_page(request: Asked) -> Answer:
+    return board_of(request).file(request, files.page("dead-letters"))
+
+
+@get("/static/{name:path}", sync_to_thread=True)
+def static_file(request: Asked) -> Answer:
+    """One named with its version (?v=) never changes."""
+    cache = "public, max-age=31536000, immutable" if "v" in request.query_params else "no-cache"
+    return board_of(request).file(request, files.static(str(request.path_params["name"]).lstrip("/")), cache)
+
+
+# -- what the pages ask -------------------------------------------------------------------------------------------
+
+
+@get("/api/runs")
+async def runs(request: Asked) -> Answer:
+    async with board_of(request).database.snapshot() as reader:
+        found = await reader.rows("runs")
+    names = ("run", "source", "started_at", "finished_at", "scenario")
+    return answer(
+        request,
+        {
+            "runs": [
+                dict(zip(names, row, strict=True))
+                | {"sizes": [duration_text(1_000 * size) for size in sizes], "windows": sum(counts)}
+                for *row, sizes, counts in found
+            ]
+        },
+    )
+
+
+@get("/api/board")
+async def whole(request: Asked) -> Answer:
+    board, query = board_of(request), request.query_params
+    run, size_s = asking.run_of(query), asking.size_of(query)
+    async with board.database.snapshot() as reader:
+        found = await board.picture.board(reader, run, size_s)
+    return answer(request, found)
+
+
+@asgi("/api/events", copy_scope=True)
+async def events(scope: Any, receive: Any, send: Any) -> None:
+    request: Asked = Request(scope)
+    board, query = board_of(request), request.query_params
+    try:
+        run, size_s = asking.run_of(query), asking.size_of(query)
+        run, size_s = await followed(board, run, size_s)
+        with board.hub.follow(run, size_s) as feed:
+            await tell(board.hub, feed, board.metrics, receive, send)
+    except Problem as problem:
+        await refuse(send, problem.status, problem.what, problem.do)
+
+
+async def followed(board: Board, run: str | None, size_s: int | None) -> tuple[str, int]:
+    """Run and size; ("", 0) where there is no run yet and none was named. Raises Unknown, Away."""
+    async with board.database.snapshot() as reader:
+        if run is None and await reader.row("newest_run") is None:
+            return "", 0
+        known = await known_run(reader, run)
+        return known.run_id, (await chosen_size(reader, known, size_s))[0]
+
+
+# -- for machines -------------------------------------------------------------------------------------------------
+
+
+@get("/healthz")
+async def healthz(request: Asked) -> Answer:
+    board = board_of(request)
+    async with board.database.snapshot() as reader:
+        await reader.row("newest_run")
+    if not board.hub.listening:
+        raise Problem("Postgres answers, but does not tell of news yet", "wait: the board tries again")
+    return answer(request, {"ok": True})
+
+
+@get("/metrics")
+async def metrics(request: Asked) -> Answer:
+    return Response(board_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+HANDLERS: list[Any] = [
+    index, window_page, report_page, letters_page, static_file, runs, whole, events, healthz, metrics,
+]  # fmt: skip
+
+
+def told(_: Asked, problem: Problem) -> Answer:
+    return Response(
+        orjson.dumps({"error": problem.what, "do": problem.do}),
+        status_code=problem.status,
+        media_type=MediaType.JSON,
+    )
+
+
+def refused(request: Asked, error: HTTPException) -> Answer:
+    if error.status_code == HTTP_404_NOT_FOUND:
+        return told(request, Unknown("there is no such page", "see the board at /"))
+    problem = Problem("that request makes no sense", "see the board at /")
+    problem.status = error.status_code
+    return told(request, problem)
+
+
+def broken(request: Asked, error: Exception) -> Answer:
+    """A mistake in the program: its traceback is for the log alone."""
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    return told(request, Problem("the board failed to answer", "see its log"))
+
+
+def application(board: Board) -> Guard:
+    """As ASGI servers take it."""
+    app = Litestar(
+        HANDLERS,
+        lifespan=[board.running],
+        openapi_config=None,
+        logging_config=None,
+        exception_handlers={Problem: told, HTTPException: refused, Exception: broken},
+    )
+    app.state.board = board
+    routes = frozenset(path for handler in HANDLERS for path in handler.paths if "{" not in path)
+    return Guard(app, board.settings.names, routes, board.metrics)

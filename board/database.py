@@ -1,0 +1,149 @@
+"""Read-only snapshots of the database, on a few connections that are shared. It may go away and come back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import IsolationLevel
+from psycopg_pool import AsyncConnectionPool
+
+from board.problems import Away, Problem
+from monitor.database import Connection, where
+from schemas.errors import DatabaseUnreachable
+from schemas.sql import queries
+
+log = structlog.get_logger()
+
+SQL = queries(Path(__file__).with_name("queries.sql"))
+MIGRATE = "run `driftline migrate`"
+
+OPTIONS: Mapping[str, Any] = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "driftline-board",
+}
+CONNECTIONS = 4
+PATIENCE_S = 3.0
+"""For a connection: a page that says what is wrong is better than one that loads for long."""
+
+
+class Reader:
+    """One moment of the database."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self._connection = connection
+
+    async def rows(self, query: str, **params: Any) -> list[Any]:
+        async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(SQL[query], params)
+            return await cursor.fetchall()
+
+    async def row(self, query: str, **params: Any) -> Any:
+        """The first row, None where there is none."""
+        found = await self.rows(query, **params)
+        return found[0] if found else None
+
+
+class Database:
+    """A pool of snapshots. Raises DatabaseUnreachable for what is no libpq URL."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._where = where(url)
+        except psycopg.ProgrammingError as error:
+            raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
+        self._url = url
+        self._warned = False
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
+
+    async def open(self) -> None:
+        """Returns at once, whether the database is there or not."""
+        self._pool = AsyncConnectionPool(
+            self._url,
+            kwargs=dict(OPTIONS),
+            min_size=1,
+            max_size=CONNECTIONS,
+            open=False,
+            configure=self._configure,
+            check=AsyncConnectionPool.check_connection,
+            timeout=PATIENCE_S,
+            max_waiting=200,
+            reconnect_timeout=PATIENCE_S,
+        )
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close(timeout=2)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Reader]:
+        """All that is read in it is of one moment. Raises Away."""
+        assert self._pool is not None
+        with self.told():
+            async with self._pool.connection() as connection:
+                yield Reader(connection)
+
+    @asynccontextmanager
+    async def listener(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """An autocommitting connection of its own. Raises psycopg.OperationalError."""
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True, **OPTIONS) as connection:
+            await connection.execute(SQL["become_board"])
+            yield connection
+
+    @contextmanager
+    def blocking(self) -> Iterator[Connection]:
+        """The same for a thread of its own: a connection that only reads. Raises Away."""
+        with self.told(), psycopg.connect(self._url, **OPTIONS) as connection:
+            connection.isolation_level, connection.read_only = IsolationLevel.REPEATABLE_READ, True
+            connection.execute(SQL["become_board"])
+            connection.execute(SQL["limit_time"])
+            connection.commit()
+            yield connection
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Raises Away, with what to do, in place of what psycopg raises."""
+        try:
+            yield
+        except Problem:
+            raise
+        except psycopg.Error as error:
+            raise self._away(error) from error
+
+    def _away(self, error: psycopg.Error) -> Away:
+        if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+            return Away("there are no tables yet", f"{MIGRATE}, or start a stage: this page goes on then")
+        if isinstance(error, psycopg.errors.UndefinedColumn):
+            return Away("the tables are of an older version", f"{MIGRATE}: this page goes on then")
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            return Away(f"{self._where} may not read the tables", f"{MIGRATE} as their owner")
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            return Away("the database took too long", "ask again; see what else keeps Postgres busy")
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return Away(
+                f"Postgres does not answer at {self._where}",
+                "run `driftline stack up`, or set DATABASE_URL: this page goes on when it is back",
+            )
+        log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
+        return Away("the database answered with an error", "see the board's log")
+
+    async def _configure(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        await connection.set_read_only(True)
+        await connection.execute(SQL["become_board"])
+        await connection.execute(SQL["limit_time"])
+        row = await (await connection.execute(SQL["may_write"])).fetchone()
+        await connection.commit()
+        if row is not None and row[1] and not self._warned:
+            self._warned = True
+            log.warning(
+                "board_may_write", role=row[0], do=f"{MIGRATE}, and let the board log in as driftline_board"
+            )

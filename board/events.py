@@ -1,0 +1,74 @@
+"""Server-sent events of one page: `windows`, `status`, `run`, `sizes`, `away`, and a ping when nothing is said."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from board.guard import Receive, Send
+from board.live import PING_S, Feed, Hub
+from board.metrics import Metrics
+
+BEGIN: dict[str, Any] = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")],
+}
+SEND_S = 20.0
+"""A page that takes nothing for so long is gone."""
+
+
+async def tell(hub: Hub, feed: Feed, metrics: Metrics, receive: Receive, send: Send) -> None:
+    """Until the page goes away, the board ends, or the page falls behind."""
+    await send(dict(BEGIN))
+    tasks = [asyncio.create_task(each) for each in (_gone(receive), _closing(hub), _stream(feed, metrics, send))]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(Exception):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _closing(hub: Hub) -> None:
+    await hub.closing.wait()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _stream(feed: Feed, metrics: Metrics, send: Send) -> None:
+    """Messages in order; of several states only the last."""
+    said, states = feed.said, feed.states
+    await _put(send, b"retry: 1000\n\n" + await feed.lately() + feed.status)
+    while True:
+        messages = feed.since(said)
+        if messages is None:
+            metrics.dropped.inc()
+            return
+        parts = messages if feed.states == states else [*messages, feed.status]
+        said, states = feed.said, feed.states
+        try:
+            if parts:
+                await _put(send, b"".join(parts))
+            else:
+                await _wait(feed, send)
+        except TimeoutError:
+            metrics.dropped.inc()
+            return
+
+
+async def _wait(feed: Feed, send: Send) -> None:
+    try:
+        await asyncio.wait_for(feed.news(), PING_S)
+    except TimeoutError:
+        await _put(send, b": ping\n\n")
+
+
+async def _put(send: Send, body: bytes) -> None:
+    await asyncio.wait_for(send({"type": "http.response.body", "body": body, "more_body": True}), SEND_S)

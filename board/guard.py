@@ -1,0 +1,114 @@
+"""What stands before every route: who may ask, how, and what each answer says to the browser.
+
+No CORS, no cookies, nothing that writes. A page elsewhere that has its own name resolve to this machine (DNS
+rebinding) is refused by the Host that the browser sends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+
+from board.metrics import Metrics
+
+log = structlog.get_logger()
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
+    " connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""plotly.js puts its rules into style elements and attributes: there is no way around inline style."""
+
+HEADERS = {
+    b"content-security-policy": CSP.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    b"cache-control": b"no-store",
+}
+"""On every answer that does not say otherwise itself."""
+
+
+EVENTS = "/api/events"
+
+
+class Guard:
+    """An ASGI application around another. names: hosts it answers to. routes: paths that metrics name."""
+
+    def __init__(self, app: Any, names: frozenset[str], routes: frozenset[str], metrics: Metrics) -> None:
+        self._app, self._names, self._routes, self._metrics = app, names, routes, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, answered, head = time.monotonic(), 0, scope["method"] == "HEAD"
+
+        async def guarded(message: MutableMapping[str, Any]) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = message["status"]
+                own = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *((k, v) for k, v in HEADERS.items() if k not in own)]
+            if head and message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope)
+            if refusal is None:
+                await self._app({**scope, "method": "GET"}, receive, guarded)
+            else:
+                await refuse(guarded, *refusal)
+        finally:
+            took = time.monotonic() - began
+            self._metrics.requests.labels(self._route(scope["path"]), str(answered)).observe(took)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
+        headers = dict(scope["headers"])
+        if not self._addressed(headers.get(b"host", b"")):
+            return (
+                421,
+                "this board does not go by that name",
+                "open it at its own address, or start it with --allow-host",
+            )
+        if scope["method"] not in ("GET", "HEAD"):
+            return 405, "the board only answers questions", "use GET"
+        if scope["method"] == "HEAD" and scope["path"] == EVENTS:
+            return 405, "events have no head", "use GET"
+        if headers.get(b"sec-fetch-site") == b"cross-site" and scope["path"].startswith("/api/"):
+            return 403, "this was asked by another site's page", "open the board itself"
+        return None
+
+    def _addressed(self, host: bytes) -> bool:
+        name = host.decode("latin-1").lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.rpartition(":")[0] or name
+        return name in self._names
+
+    def _route(self, path: str) -> str:
+        if path in self._routes:
+            return path
+        first = path.split("/")[1]
+        return f"/{first}/*" if first in ("static", "reports") else "other"
+
+
+async def refuse(send: Send, status: int, error: str, do: str) -> None:
+    """An answer of one piece, as every problem is told."""
+    headers = [(b"content-type", b"application/json")]
+    if status == 405:
+        headers.append((b"allow", b"GET, HEAD"))
+    body = orjson.dumps({"error": error, "do": do})
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

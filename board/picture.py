@@ -1,0 +1,136 @@
+"""The whole board of one run and size: what /api/board answers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from board.database import Reader
+from board.problems import Unknown
+from board.series import Row, ordered, series, walls
+from board.status import Run, status
+from schemas.durations import duration_text, moment
+
+USEFUL = 1_000
+"""Windows that can be told apart in one picture."""
+
+Key = tuple[str, int, tuple[str, ...]]
+
+
+class Severities:
+    """Severities of windows that were read before: of those written since, they are read again.
+
+    They are most of a board, ten times as many rows as all the rest.
+    """
+
+    def __init__(self, boards: int = 8) -> None:
+        self._boards: OrderedDict[Key, dict[int, tuple[int, bytes]]] = OrderedDict()
+        self._limit = boards
+
+    async def of(self, reader: Reader, key: Key, rows: Sequence[Row]) -> dict[int, bytes]:
+        """By start. rows: of the same snapshot."""
+        run, size_s, columns = key
+        known = self._boards.setdefault(key, {})
+        self._boards.move_to_end(key)
+        while len(self._boards) > self._limit:
+            self._boards.popitem(last=False)
+        stale = [row for row in rows if known.get(row.start, (0, b""))[0] != row.written]
+        if stale:
+            written = {row.start: row.written for row in stale}
+            where = {"run": run, "size_s": size_s, "columns": list(columns)} | stretch(written)
+            for start, block in await reader.rows("severities", **where):
+                if start in written and block is not None:
+                    known[start] = (written[start], block)
+        return {row.start: known[row.start][1] for row in rows if row.start in known}
+
+
+class Picture:
+    """Reads boards. It remembers severities, nothing else."""
+
+    def __init__(self) -> None:
+        self._severities = Severities()
+
+    async def board(self, reader: Reader, run_id: str | None, size_s: int | None) -> dict[str, Any]:
+        """Raises Unknown for a run or size that is not there."""
+        run = await known_run(reader, run_id)
+        size_s, sizes = await chosen_size(reader, run, size_s)
+        columns, rows, windows = await self.windows(reader, run.run_id, size_s, None)
+        now = await status(reader, run, size_s)
+        return {
+            "run": run.run_id,
+            "size": duration_text(size_s * 1_000),
+            "sizes": [duration_text(1_000 * size) for size in sizes],
+            "source": run.source,
+            "scenario": run.scenario,
+            "period": run.period,
+            "now": now["now"],
+            "status": now,
+            "columns": columns,
+            "windows": windows,
+            **await marks(reader, run.run_id, size_s, rows),
+        }
+
+    async def windows(
+        self, reader: Reader, run: str, size_s: int, starts: Iterable[int] | None
+    ) -> tuple[tuple[str, ...], list[Row], dict[str, Any]]:
+        """Columns, rows, and WINDOWS: of these starts, or all."""
+        wanted = None if starts is None else set(starts)
+        where: dict[str, Any] = {"run": run, "size_s": size_s}
+        where |= {"from": "-infinity", "to": "infinity"} if wanted is None else stretch(wanted)
+        columns = ordered(name for (name,) in await reader.rows("columns", run=run, size_s=size_s))
+        found = [Row(*row) for row in await reader.rows("windows", **where)]
+        rows = found if wanted is None else [row for row in found if row.start in wanted]
+        late = dict(await reader.rows("late", **where))
+        severities = await self._severities.of(reader, (run, size_s, columns), rows)
+        return columns, rows, series(rows, late, severities, columns)
+
+
+def stretch(starts: Iterable[int]) -> dict[str, str]:
+    """From the first to the last of them, as parameters."""
+    known = list(starts)
+    return {"from": moment(min(known)).isoformat(), "to": moment(max(known)).isoformat()}
+
+
+async def known_run(reader: Reader, run_id: str | None) -> Run:
+    """The one named, else the newest. Raises Unknown."""
+    if run_id is None:
+        newest = await reader.row("newest_run")
+        if newest is None:
+            raise Unknown("there are no runs yet", "start one: `driftline demo`")
+        run_id = newest[0]
+    row = await reader.row("run", run=run_id)
+    if row is None:
+        raise Unknown("there is no such run", "take one of those at /api/runs")
+    return Run(*row)
+
+
+async def chosen_size(reader: Reader, run: Run, size_s: int | None) -> tuple[int, list[int]]:
+    """The one named, else the smallest whose windows can be told apart; and all there are. Raises Unknown."""
+    sizes = dict(await reader.rows("sizes", run=run.run_id))
+    if size_s is None:
+        useful = [size for size, windows in sizes.items() if windows <= USEFUL]
+        return min(useful, default=max(sizes, default=3_600)), [*sizes]
+    if sizes and size_s not in sizes:
+        text = ", ".join(duration_text(1_000 * size) for size in sizes)
+        raise Unknown("this run has no windows of that size", f"choose of {text}")
+    return size_s, [*sizes]
+
+
+async def marks(reader: Reader, run: str, size_s: int, rows: Sequence[Row]) -> dict[str, Any]:
+    """Drift that was injected, and alarms."""
+    size = size_s * 1_000
+
+    def placed(start: int, end: int | None, **more: Any) -> dict[str, Any]:
+        wall_start, wall_end = walls(rows, start, end, size)
+        return {"start": start, "end": end, "wall_start": wall_start, "wall_end": wall_end, **more}
+
+    injected = await reader.rows("injected", run=run)
+    alarms = await reader.rows("alarms", run=run, size_s=size_s)
+    return {
+        "injected": [placed(start, end, label=label) for start, end, label in injected],
+        "alarms": [
+            placed(start, end, label=label, kind=kind, severity=severity)
+            for start, end, label, kind, severity in reversed(alarms)
+        ],
+    }

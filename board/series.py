@@ -1,0 +1,71 @@
+"""Windows as the page takes them: one list a figure, and all severities as one block of float32. Pure."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from schemas.chunk import PREDICTION
+from schemas.taxi import TRIPS
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A window of trips, with the error of the same hours. wall: when it closed, else when it was written.
+
+    written: µs; another after every writing.
+    """
+
+    start: int
+    wall: int
+    status: str
+    rows: int
+    revision: int
+    share_drifted: float | None
+    dataset_drift: bool | None
+    columns_drifted: int | None
+    prediction_drift: float | None
+    mae: float | None
+    label_coverage: float | None
+    closed: bool
+    written: int
+
+
+SENT = (
+    "start", "wall", "status", "rows", "revision", "share_drifted", "dataset_drift", "columns_drifted",
+    "prediction_drift", "mae", "label_coverage",
+)  # fmt: skip
+
+
+def ordered(columns: Iterable[str]) -> tuple[str, ...]:
+    """Numbers, categories, whatever else, and the prediction last, as the stream defines them."""
+    known = {name: place for place, name in enumerate((*TRIPS.numbers, *TRIPS.categories))}
+    return tuple(sorted(columns, key=lambda name: (name == PREDICTION, known.get(name, len(known)), name)))
+
+
+def series(
+    rows: Sequence[Row], late: Mapping[int, int], severities: Mapping[int, bytes], columns: Sequence[str]
+) -> dict[str, Any]:
+    """WINDOWS. late: by start. severities: by start, float32 in network order, one for each column."""
+    found: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in SENT}
+    found["late"] = [late.get(row.start, 0) for row in rows]
+    found["severity"] = packed([severities.get(row.start) for row in rows], len(columns))
+    return found
+
+
+def packed(windows: Sequence[bytes | None], columns: int) -> str:
+    """Base64 of little-endian float32, columns x windows. None: a window without any."""
+    missing = np.full(columns, np.nan, ">f4").tobytes()
+    block = np.frombuffer(b"".join(missing if w is None else w for w in windows), ">f4")
+    return b64encode(block.reshape(len(windows), columns).T.astype("<f4").tobytes()).decode()
+
+
+def walls(rows: Sequence[Row], start: int, end: int | None, size: int) -> tuple[int | None, int | None]:
+    """When a stretch of event time happened by the wall clock: its first and last closed window. size: ms."""
+    closed = [r for r in rows if r.closed and r.start + size > start and (end is None or r.start < end)]
+    if not closed:
+        return None, None
+    return closed[0].wall, None if end is None else closed[-1].wall

@@ -1,0 +1,34 @@
+"""What the board is told on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from schemas.connections import ROOT, STATE
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+"""Names under which a browser on this machine finds it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """host, port: where it listens; port 0: any that is free. allow_hosts: further names it may be called by.
+
+    models: folders of artifacts, or artifacts themselves. reports: folder of finished reports.
+    """
+
+    database_url: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    allow_hosts: tuple[str, ...] = ()
+    models: tuple[Path, ...] = (ROOT / "models" / "artifacts",)
+    reports: Path = STATE / "reports" / "board"
+    report_limit_s: float = 300.0
+    report_command: tuple[str, ...] = ()
+    clients: int = 64
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Whom a request may be addressed to, lower case, without port."""
+        return frozenset(name.strip("[]").lower() for name in (*LOCAL, self.host, *self.allow_hosts))

@@ -1,0 +1,70 @@
+"""How a run is doing at this moment: what stands at the top of the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from board.database import Reader
+from schemas.durations import moment
+
+
+class Run(msgspec.Struct, frozen=True):
+    """period: event time that it covers, ms. lateness: allowed for trips, ms. model: hash of what scored it."""
+
+    run_id: str
+    source: str | None
+    scenario: str | None
+    period: list[int] | None
+    lateness: int
+    finished: bool
+    model: str | None
+
+
+TALLIES = (
+    "now", "watermark", "rows", "late", "dead", "duplicates", "missing", "finished", "lag", "written_at",
+    "latency_p95_ms",
+)  # fmt: skip
+NEWEST = (
+    "start", "end", "status", "rows", "columns_drifted", "columns_tested", "share_drifted", "dataset_drift",
+)  # fmt: skip
+
+
+async def status(reader: Reader, run: Run, size_s: int) -> dict[str, Any]:
+    """STATUS. dead: refused for another reason than being late."""
+    found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id), strict=True))
+    if found["watermark"] is not None:
+        found["watermark"] -= run.lateness
+    newest = await newest_window(reader, run.run_id, size_s)
+    stages = await reader.rows("stages", run=run.run_id)
+    return found | {
+        "run": run.run_id,
+        "finished": run.finished or found["finished"],
+        "verdict": verdict(newest),
+        "newest": newest,
+        "stages": [
+            {"stage": stage, "instance": instance, "at": at, "measures": measures}
+            for stage, instance, at, measures in stages
+        ],
+    }
+
+
+async def newest_window(reader: Reader, run: str, size_s: int) -> dict[str, Any] | None:
+    row = await reader.row("newest_window", run=run, size_s=size_s)
+    if row is None:
+        return None
+    newest = dict(zip(NEWEST, row, strict=True))
+    worst = await reader.row("worst", run=run, size_s=size_s, start=moment(newest["start"]))
+    return newest | {"worst": None if worst is None else {"column": worst[0], "severity": worst[1]}}
+
+
+def verdict(newest: dict[str, Any] | None) -> str:
+    """waiting: nothing closed yet; insufficient: too few rows to speak of drift; ok, drift, or dataset. Pure."""
+    if newest is None or newest["status"] == "open":
+        return "waiting"
+    if not newest["columns_tested"]:
+        return "insufficient"
+    if newest["dataset_drift"]:
+        return "dataset"
+    return "drift" if newest["columns_drifted"] else "ok"

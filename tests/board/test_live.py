@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import psycopg
+import pytest
+
+from tests.board.conftest import Served
+from tests.fleet import eventually
+from tests.monitor.feed import HOUR, MINUTE, T0, TRIPS, Feed, monitor
+
+pytestmark = pytest.mark.integration
+
+
+@contextmanager
+def followed(board: Served, **params: Any) -> Iterator[Iterator[tuple[str, Any]]]:
+    """The events of a board, as (name, data)."""
+    with board.client.stream("GET", "/api/events", params=params) as stream:
+        assert stream.status_code == 200, stream.read()
+        yield _events(stream.iter_lines())
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
+    name = ""
+    for line in lines:
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, orjson.loads(line.removeprefix("data: "))
+
+
+def until(events: Iterator[tuple[str, Any]], name: str) -> Any:
+    """The data of the next event of this name."""
+    return next(data for found, data in events if found == name)
+
+
+def closed_hours(feed: Feed, hours: int = 3) -> None:
+    """Rows in so many hours from T0, and the final heartbeat."""
+    for partition in range(2):
+        feed.flush(TRIPS, partition, [T0 + n * MINUTE for n in range(partition, 60 * hours, 2)])
+    feed.finish()
+
+
+def test_a_window_is_sent_when_a_monitor_publishes_it(board: Served, prepared: str) -> None:
+    with Feed(prepared) as feed, followed(board, run="r", size="1h") as events:
+        assert until(events, "status")["verdict"] == "waiting"
+        closed_hours(feed)
+        monitor(prepared)
+        starts: list[int] = []
+        while len(starts) < 3:
+            told = until(events, "windows")
+            starts += told["windows"]["start"]
+            assert told["columns"][:2] == ["passenger_count", "trip_distance"]
+        assert sorted(starts) == [T0, T0 + HOUR, T0 + 2 * HOUR]
+    assert board.board.metrics.registry.get_sample_value("driftline_board_row_visible_seconds_count") == 3
+
+
+def test_a_page_of_no_run_is_told_of_the_first_and_of_a_newer_one(board: Served, prepared: str) -> None:
+    with followed(board) as events:
+        for name in ("first", "second"):
+            with Feed(prepared, run=name) as feed:
+                feed.mark(T0)
+            assert until(events, "run") == {"run": name}
+
+
+def test_the_board_comes_back_when_its_connections_were_cut(board: Served, prepared: str) -> None:
+    with Feed(prepared) as feed, followed(board, run="r", size="1h") as events:
+        until(events, "status")
+        with psycopg.connect(prepared, autocommit=True) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'driftline-board' AND datname = current_database()"
+            )
+        closed_hours(feed, 1)
+        monitor(prepared)
+        assert until(events, "windows")["windows"]["rows"] == [60]
+    eventually(lambda: board.get("/healthz").status_code == 200, lambda: board.get("/healthz").text, 20)
+
+
+def test_it_ends_at_once_though_pages_are_open(board: Served, prepared: str) -> None:
+    with Feed(prepared), followed(board) as events:
+        until(events, "status")
+        board.stop()
+        assert list(events) == []
