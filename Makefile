@@ -63,9 +63,10 @@ bench-setup: setup ## the peers' own .venv, for `bench`
 bench: bench-setup ## measure ours, the peers' and the floors, side by side
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks $(ARGS)
 
+lock: COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-annotate --no-header
 lock: setup ## resolve dependencies and Kafka's jars anew, and write them down with their hashes
-	@$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes --no-annotate --no-header \
-		--output-file requirements.lock $(ARGS)
+	@$(COMPILE) --group dev --group embedded --output-file requirements.lock $(ARGS)
+	@$(COMPILE) --constraints requirements.lock --output-file requirements-image.lock
 	@$(BIN)/python -m stack.jars > .venv/jars.txt && mv .venv/jars.txt stack/jars.txt
 
 clean: ## stop the stack and remove its data, caches and build leftovers
