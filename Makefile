@@ -14,7 +14,7 @@ LOCKED = --no-deps --require-hashes -r requirements.lock
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format stack-up stack-status stack-down doctor dashboards bench bench-setup lock clean distclean
+.PHONY: help setup demo test test-fast lint format stack-up stack-status stack-down doctor dashboards backup restore bench bench-setup lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -55,6 +55,13 @@ doctor: setup ## what is wrong here and what to do
 
 dashboards: setup ## write Grafana's dashboards anew from grafana/
 	@$(BIN)/python -m grafana.generate
+
+backup: setup ## save the database in a file: make backup [FILE=path]
+	@$(BIN)/driftline backup $(if $(FILE),--out "$(FILE)") $(ARGS)
+
+restore: setup ## put a backup in its place: make restore FILE=path [ARGS=--yes]
+	@test -n "$(FILE)" || { echo "Which backup? make restore FILE=path (make backup writes one)" >&2; exit 2; }
+	@$(BIN)/driftline restore "$(FILE)" $(ARGS)
 
 bench-setup: setup ## the peers' own .venv, for `bench`
 	@[ -x benchmarks/.venv/bin/python ] || $(PYTHON) -m venv benchmarks/.venv

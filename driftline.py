@@ -321,6 +321,40 @@ def migrate() -> None:
 
 
 @app.command()
+def backup(
+    out: Annotated[Path | None, option("out", "File [default: below .driftline/backups].")] = None,
+) -> None:
+    """Save all runs, positions and results in one file (pg_dump's custom format), as of one moment.
+
+    The stages may go on meanwhile. The file is there once it is whole, for its owner alone: it holds records.
+    """
+    from cli.backup import backup as save
+
+    console.print(save(connections.database_url(os.environ), out), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `driftline backup` wrote, and that you trust.")],
+    yes: Annotated[bool, option("yes", "Replace the runs that are there.")] = False,
+) -> None:
+    """Put a backup in the place of what is there: all of it, or nothing where something fails.
+
+    Stop consumers and monitors before, and start them after. Positions are part of the backup, so consumers go back
+    to where they were then and read the log from there once more: rows, windows and figures come out as if nothing
+    had happened, as long as Kafka still holds the records from there on.
+    """
+    from cli.restore import restore as put_back
+
+    done = put_back(connections.database_url(os.environ), file, replace=yes)
+    console.print(f"restored, runs: {done.runs:,}", highlight=False)
+    if done.migrations:
+        say(f"brought up to date by migrations {', '.join(map(str, done.migrations))}")
+    if done.active:
+        say(f"start again, since they remember what is no more: {', '.join(done.active)}")
+
+
+@app.command()
 def dummy(
     run: Run = "dummy",
     days: Annotated[int, option("days", "Whole days of event time before today.")] = 30,

@@ -15,6 +15,9 @@ WRITER, READER, BOARD = "driftline", "driftline_reader", "driftline_board"
 """WRITER is made only where it is given a password: otherwise whoever calls `grant` is the writer."""
 
 _SQL = queries(Path(__file__).with_suffix(".sql"))
+OWN = _SQL["own"]
+"""SQL that gives the schema and all in it to WRITER."""
+
 _TRIES = 10
 _RACE = ("XX000", "23505", "40P01")
 """SQLSTATE of a role or database that somebody else was changing in that moment: roles are the server's, and no

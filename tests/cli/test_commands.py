@@ -59,6 +59,9 @@ def test_the_names_that_others_build_on_are_there() -> None:
         ("report",): {"--run", "--size", "--window"},
         ("board",): {"--host", "--port"},
         ("doctor",): set(),
+        ("dummy",): {"--run", "--days"},
+        ("backup",): {"--out"},
+        ("restore",): {"--yes"},
     }
     missing = {name: wanted - options(KNOWN[name]) for name, wanted in expected.items()}
     assert not any(missing.values()), missing
@@ -67,7 +70,7 @@ def test_the_names_that_others_build_on_are_there() -> None:
 def test_every_option_has_its_environment_variable() -> None:
     for path, command in KNOWN.items():
         for parameter in command.params:
-            if BARE.isdisjoint(parameter.opts):
+            if parameter.param_type_name == "option" and BARE.isdisjoint(parameter.opts):
                 expected = "DRIFTLINE_" + parameter.opts[0].removeprefix("--").replace("-", "_").upper()
                 assert parameter.envvar == expected, (path, parameter.opts)
 

@@ -1,0 +1,136 @@
+"""`driftline restore`: put a backup in the place of what is there, all of it or nothing."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple
+
+import psycopg
+
+from cli.backup import SCHEMA
+from cli.programs import Programs, programs, said
+from monitor.database import Connection, connect_now, where
+from schemas import roles
+from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
+from schemas.sql import migrate, migrations, queries
+
+_SQL = queries(Path(__file__).with_name("restore.sql"))
+_NO_DUMP = "name a file that `driftline backup` wrote"
+
+
+class Restored(NamedTuple):
+    """runs: in the database now. migrations: applied to what came from an older version. active: stages that
+    reported health a moment before, and have to be started again."""
+
+    runs: int
+    migrations: list[int]
+    active: list[str]
+
+
+def restore(url: str, file: Path, *, replace: bool = False) -> Restored:
+    """Replace schema driftline by the one in a file, in one transaction; then bring tables and grants up to date.
+
+    Raises UsageError for a file that is no backup, or of a newer version; RunConflict where runs are there, unless
+    told to replace them; DatabaseUnreachable where Postgres refuses: then everything is as it was before.
+    """
+    with connect_now(url) as connection:
+        tools = programs(url, connection.info.server_version)
+        _check(tools, file)
+        active = _look(connection, url, replace=replace)
+        _load(connection, tools, file, url)
+        try:
+            applied = migrate(connection)
+            roles.grant(connection)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise DatabaseUnreachable(
+                f"all is restored, but {where(url)} may not make roles ({error.diag.message_primary})",
+                "run `driftline migrate` with a login that may",
+            ) from None
+        row = connection.execute(_SQL["runs"]).fetchone()
+        return Restored(row[0] if row else 0, applied, active)
+
+
+def _check(tools: Programs, file: Path) -> None:
+    """Raises UsageError for what is no backup of ours, or of a version that has tables unknown here."""
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}", _NO_DUMP)
+    told = _listed(tools, file, "--list")
+    if told is None or f" SCHEMA - {SCHEMA} " not in told:
+        raise UsageError(f"{file} is no backup of schema {SCHEMA}", _NO_DUMP)
+    rows = _listed(tools, file, "--data-only", f"--schema={SCHEMA}", "--table=migration", "--file=-") or ""
+    theirs = [int(line.split("\t")[0]) for line in rows.splitlines() if line.count("\t") == 2 and line[0].isdigit()]
+    known = max(number for number, _, _ in migrations())
+    if max(theirs, default=0) > known:
+        raise UsageError(
+            f"{file} is of a newer version: its tables are at migration {max(theirs)}, this one knows {known}",
+            "restore it with that version",
+        )
+
+
+def _listed(tools: Programs, file: Path, *options: str) -> str | None:
+    argv = tools.argv("pg_restore", *options, str(file))
+    told = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+    return None if told.returncode else told.stdout
+
+
+def _look(connection: Connection, url: str, *, replace: bool) -> list[str]:
+    """The stages that are active. Raises RunConflict where runs would be lost."""
+    if connection.execute("SELECT to_regclass('driftline.run')").fetchone() == (None,):
+        return []
+    row = connection.execute(_SQL["runs"]).fetchone()
+    if row and row[0] and not replace:
+        raise RunConflict(
+            f"{where(url)} holds {row[0]} run{'s' * (row[0] != 1)}",
+            "save them with `driftline backup`, then restore with --yes, which replaces all of them",
+        )
+    return [f"{stage} {instance}" for stage, instance in connection.execute(_SQL["active"])]
+
+
+def _load(connection: Connection, tools: Programs, file: Path, url: str) -> None:
+    """One transaction of psql's: drop, restore, commit. Without the last word, the server rolls all of it back.
+
+    1. psql is told to begin, to stop at the first error, and to drop the schema.
+    2. pg_restore writes its script into psql.
+    3. Only where it has reached its end, psql is told to commit. If this process dies, psql meets the end of its
+       input and the connection ends without a commit.
+    """
+    writer = connection.execute(_SQL["writer"]).fetchone() == (True,)
+    script = tools.argv("pg_restore", "--no-owner", "--no-privileges", f"--schema={SCHEMA}", "--file=-", str(file))
+    options = ("--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", f"--dbname={tools.address}")
+    with TemporaryFile() as complaints:
+        psql = subprocess.Popen(
+            tools.argv("psql", *options),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=complaints,
+            env=dict(tools.environ),
+        )
+        assert psql.stdin
+        try:
+            whole = _feed(psql.stdin, script, complaints, last=roles.OWN if writer else "")
+        finally:
+            code = psql.wait()
+        if code or not whole:
+            complaints.seek(0)
+            why = said(complaints.read().decode(errors="replace"))
+            raise DatabaseUnreachable(
+                f"{file} could not be restored into {where(url)}, where all is as it was before ({why})",
+                "stop the stages that use the database, and see that the file is whole",
+            )
+
+
+def _feed(psql: IO[bytes], script: Sequence[str], complaints: IO[bytes], *, last: str) -> bool:
+    """Whether psql was told to commit."""
+    try:
+        with psql:
+            psql.write(_SQL["begin"].encode() + b"\n")
+            psql.flush()
+            done = subprocess.run(script, stdout=psql, stderr=complaints, check=False)
+            if done.returncode == 0:
+                psql.write(f"\n{last}\n{_SQL['commit']}\n".encode())
+            return done.returncode == 0
+    except BrokenPipeError:
+        return False
