@@ -495,6 +495,17 @@ def _scorer(run: str, named: Path | None) -> Path:
 
 
 @app.command()
+def grafana(
+    grafana_port: Annotated[int, option("grafana-port", "Where it listens, on 127.0.0.1.")] = 3000,
+    board_url: Annotated[str, option("board-url", "The board, as a browser reaches it.")] = "http://localhost:8000",
+) -> None:
+    """Start the Grafana that is installed here, with our dashboards, until Ctrl-C."""
+    from cli.grafana import run
+
+    run(os.environ, stopping(), say, port=grafana_port, board=board_url)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Check Java, Kafka, Postgres, model and topics: what is wrong, what to do. Exit code 1 when something is."""
     from cli.doctor import findings

@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Between fork and exec: have the kernel send SIGTERM when the parent is gone, however it went."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -40,7 +40,7 @@ class Children:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=dict(self.environ),
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing here starts threads before its children
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing here starts threads before its children
             )
 
     def check(self) -> None:

@@ -50,3 +50,7 @@ class RunConflict(DriftlineError):
 
 class StackBroken(DriftlineError):
     """The embedded Kafka or Postgres could not be installed or started."""
+
+
+class GrafanaMissing(DriftlineError):
+    """There is no Grafana on this machine, or not where it was said to be."""

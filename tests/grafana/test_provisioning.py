@@ -1,0 +1,66 @@
+"""What Grafana reads at its start fits together, and holds no secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from grafana.generate import HERE
+from grafana.model import SOURCE
+from tests.grafana.provisioned import FOLDER, RULES, read
+
+VARIABLES = {
+    *("DRIFTLINE_PG_ADDRESS", "DRIFTLINE_PG_DATABASE", "DRIFTLINE_PG_SSLMODE", "DRIFTLINE_READER_PASSWORD"),
+    *("DRIFTLINE_ALERT_WEBHOOK", "DRIFTLINE_BOARD_URL"),
+}
+TEXTS = {path: path.read_text() for path in FOLDER.rglob("*.yaml")}
+
+
+def test_the_data_source_reads_as_the_reader_and_never_changes_its_name() -> None:
+    (source,) = read("datasources")["datasources"]
+    assert (source["uid"], source["name"], source["type"]) == ("driftline-pg", "Driftline", SOURCE["type"])
+    assert (source["user"], source["editable"]) == ("driftline_reader", False)
+    assert source["jsonData"]["database"] == "${DRIFTLINE_PG_DATABASE}"
+    assert source["secureJsonData"] == {"password": "${DRIFTLINE_READER_PASSWORD}"}
+
+
+def test_variables_are_plain_since_grafana_knows_no_defaults() -> None:
+    used = {name for text in TEXTS.values() for name in re.findall(r"\$\{([^}]*)\}", _told(text))}
+    assert used == VARIABLES
+
+
+def test_labels_of_rules_hold_no_dollar() -> None:
+    """They are expanded as the environment is: `{{ $labels.x }}` would lose its name there."""
+    assert "$" not in str([rule["labels"] for rule in RULES])
+
+
+def test_dashboards_come_from_one_folder_and_are_changed_in_the_code_alone() -> None:
+    (provider,) = read("dashboards")["providers"]
+    assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
+    assert (provider["allowUiUpdates"], provider["options"]["foldersFromFilesStructure"]) == (False, False)
+    assert sorted(p.name for p in (HERE / "dashboards").iterdir())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])
+def test_a_rule_names_its_receiver_itself(rule: dict[str, Any]) -> None:
+    """A tree of policies would replace whatever the organisation has."""
+    receivers = {point["name"] for point in read("alerting")["contactPoints"]}
+    assert rule["notification_settings"]["receiver"] in receivers
+    assert "policies" not in read("alerting")
+    assert rule["annotations"]["board"].startswith("${DRIFTLINE_BOARD_URL}/")
+    assert [part["refId"] for part in rule["data"]] == ["A", "B", "C"]
+    assert {part["refId"]: part["model"]["refId"] for part in rule["data"]} == {"A": "A", "B": "B", "C": "C"}
+    assert (rule["noDataState"], rule["execErrState"]) == ("OK", "Error")
+
+
+def test_there_is_a_rule_for_drift_error_silence_and_dead_letters() -> None:
+    assert [rule["title"] for rule in RULES] == [
+        *("Dataset drift", "Error above threshold", "No rows for too long", "Dead letters")
+    ]
+
+
+def _told(text: str) -> str:
+    """Without comments."""
+    return "\n".join(line.partition(" #")[0] for line in text.splitlines() if not line.startswith("#"))
