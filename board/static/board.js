@@ -1,0 +1,341 @@
+// The board: one run at one window size, live.
+
+import { get } from "./api.js";
+import * as addressed from "./address.js";
+import { charts } from "./charts.js";
+import { address, byId, el, say } from "./dom.js";
+import { count, duration, figure, moment, percent, plural, span, times } from "./format.js";
+import { heatmap, stops } from "./heatmap.js";
+import { listen } from "./live.js";
+import { showStatus, stages, tick } from "./now.js";
+import { pointing } from "./pointing.js";
+import { extent, merge, spans, unpack } from "./series.js";
+import { band, ramp, SHAPE, STEPS, WORD } from "./severity.js";
+import { line, nothing, notice, runs } from "./shell.js";
+import { table } from "./table.js";
+
+let shown = addressed.read();
+/** What /api/board said, kept up to date by the events. @type {any} */
+let data = null;
+let stream = null;
+let turn = 0; // of loading: what an earlier one brings is dropped
+let skew = 0; // the server's clock minus ours
+let places = null; // spans of the windows on the shown axis
+let drawing = 0;
+
+const heat = byId("heat");
+const map = heatmap(heat, /** @type {any} */ (byId("cells")), /** @type {any} */ (byId("over")));
+const zoomed = (range) => setRange(range);
+const figures = charts(byId("charts"), { look: (i) => point(i), zoom: zoomed, open: (i) => open(i, false) });
+const rows = table(byId("windows"), byId("more"));
+pointing(heat, map, { look: tip, speak, open, zoom: zoomed });
+
+/** Load what the address names, and follow it. */
+async function load() {
+  const mine = ++turn;
+  stream?.close();
+  line("connecting");
+  try {
+    const answer = await get("/api/board", { run: shown.run, size: shown.size });
+    if (mine !== turn) return;
+    accept(answer);
+    follow(mine);
+  } catch (error) {
+    if (mine === turn) refused(error, mine);
+  }
+  runs(data?.run ?? shown.run).catch(() => {});
+}
+
+function accept(answer) {
+  skew = answer.now - Date.now();
+  data = { ...answer, ms: duration(answer.size), windows: unpack(answer.windows, answer.columns.length) };
+  byId("empty").hidden = true;
+  byId("content").hidden = false;
+  document.title = `${data.run} · Driftline`;
+  names();
+  choices();
+  showStatus(data.status, data.run);
+  say(byId("source"), [data.source, data.scenario && `scenario ${data.scenario}`].filter(Boolean).join(" · "));
+  everySecond();
+  draw();
+}
+
+function refused(error, mine) {
+  if (error.status === 0 || error.status === 503) line("lost");
+  else line("ended");
+  if (!data || error.status === 404) {
+    byId("content").hidden = true;
+    nothing(byId("empty"), error.message, error.remedy ?? "");
+  } else notice(`${error.message}: ${error.remedy}`);
+  setTimeout(() => mine === turn && load(), 2_000);
+}
+
+function follow(mine) {
+  const current = (handle) => (said) => mine === turn && handle(said);
+  stream = listen(
+    { run: data.run, size: data.size },
+    {
+      on: { windows: current(newer), status: current(status), run: current(newRun) },
+      open: current(() => line(data.status.finished ? "ended" : "live")),
+      lost: current(() => line("lost")),
+      back: current(load),
+    },
+  );
+}
+
+function newer(said) {
+  if (said.columns.join() !== data.columns.join()) return load();
+  const end = newestEnd();
+  data.windows = merge(data.windows, unpack(said.windows, said.columns.length));
+  for (const name of ["injected", "alarms"]) if (said[name]) data[name] = said[name];
+  shiftWith(end);
+  draw();
+}
+
+function status(said) {
+  skew = said.now - Date.now();
+  data.status = said;
+  showStatus(said, data.run);
+  line(said.finished ? "ended" : "live");
+  everySecond();
+}
+
+function newRun({ run }) {
+  if (run === data.run) return;
+  if (!shown.run) return load();
+  notice(`A newer run has started: ${run}`, { label: "Show it", act: () => go({ run, size: null, range: null }) });
+  runs(data.run).catch(() => {});
+}
+
+/** Show something else, in a new entry of the history. @param {Partial<addressed.Shown>} change */
+function go(change) {
+  shown = { ...shown, ...change };
+  addressed.write(shown);
+  notice();
+  load();
+}
+
+// What is drawn
+
+function draw() {
+  cancelAnimationFrame(drawing);
+  drawing = requestAnimationFrame(paint);
+}
+
+function paint() {
+  places = spans(data.windows, data.ms, shown.axis);
+  const model = { ...data, ...marked(), spans: places, range: range(), offset: offset() };
+  map.draw(model);
+  rows.draw({ ...data, axis: shown.axis });
+  latest();
+  zoomState(model.range);
+  heat.dataset.windows = String(data.windows.start.length);
+  heat.dataset.drawn = "true";
+  figures.draw(model).then(() => (byId("charts").dataset.drawn = "true"), (error) => notice(error.message));
+}
+
+const offset = () => (shown.axis === "wall" ? -new Date().getTimezoneOffset() * 60_000 : 0);
+
+function range() {
+  return shown.range ?? extent(places, shown.axis === "event" ? data.period : null) ?? [Date.now() - 1, Date.now()];
+}
+
+/** Injected drift and alarms on the shown axis; what has no end yet goes on. */
+function marked() {
+  const wall = shown.axis === "wall";
+  const place = (each) => ({ from: wall ? each.wall_start : each.start, to: (wall ? each.wall_end : each.end) ?? Infinity, label: each.label });
+  const known = (each) => Number.isFinite(each.from);
+  const last = places.to[places.to.length - 1] ?? 0;
+  const ended = (each) => ({ ...each, to: Number.isFinite(each.to) ? each.to : Math.max(last, each.from) });
+  return { injected: data.injected.map(place).filter(known).map(ended), alarms: data.alarms.map(place).filter(known).map(ended) };
+}
+
+function names() {
+  byId("map").style.setProperty("--rows", String(data.columns.length));
+  byId("names").replaceChildren(
+    ...data.columns.map((name) =>
+      el("li", { "data-column": name }, el("span", { class: "name", title: name, text: name }), el("span", { class: "value" }, el("span", { class: "shape", "aria-hidden": "true" }), el("span", { class: "times" }), el("span", { class: "sr" }))),
+    ),
+  );
+}
+
+/** The newest value of everything, beside its line. */
+function latest() {
+  const { windows, columns } = data;
+  const newest = windows.start.length - 1;
+  const closed = windows.status.findLastIndex((status) => status !== "open");
+  const now = closed < 0 ? newest : closed;
+  [...byId("names").children].forEach((item, c) => {
+    const severity = columns.length && now >= 0 ? windows.severity[c][now] : NaN;
+    const state = band(severity);
+    item.dataset.band = state;
+    say(item.querySelector(".shape"), SHAPE[state]);
+    say(item.querySelector(".times"), times(severity));
+    say(item.querySelector(".sr"), `, ${WORD[state]}`);
+  });
+  const last = (values) => values.findLast((value) => value !== null);
+  say(byId("share-now"), percent(last(windows.share_drifted)));
+  say(byId("mae-now"), figure(last(windows.mae)));
+  say(byId("coverage-now"), percent(last(windows.label_coverage)));
+  marks();
+}
+
+/** Injected drift and alarms in words, for whom the picture does not tell. */
+function marks() {
+  const texts = [
+    ...data.injected.map((each) => `Injected: ${each.label}, ${moment(each.start)} until ${moment(each.end)}`),
+    ...data.alarms.slice(-6).map((each) => `Alarm since ${moment(each.start)}${each.end ? `, over ${moment(each.end)}` : ""}: ${each.label}`),
+  ];
+  const holder = byId("marks");
+  if ([...holder.children].map((item) => item.textContent).join("\n") === texts.join("\n")) return;
+  holder.replaceChildren(...texts.map((text) => el("li", { class: text.startsWith("I") ? "injected" : "alarm", text })));
+}
+
+// Time that is shown
+
+/** @param {[number, number]|null} next */
+function setRange(next) {
+  shown.range = next && limited(next);
+  addressed.write(shown);
+  draw();
+}
+
+/** Not thinner than a window, not wider than all there is. */
+function limited([from, to]) {
+  const all = extent(places, shown.axis === "event" ? data.period : null);
+  const least = (places.to[0] - places.from[0]) * 2;
+  const width = Math.max(to - from, least);
+  if (width >= all[1] - all[0]) return null;
+  const start = Math.min(Math.max((from + to - width) / 2, all[0]), Math.max(all[0], all[1] - width));
+  return [Math.round(start), Math.round(start + width)];
+}
+
+const newestEnd = () => (places?.to.length ? places.to[places.to.length - 1] : null);
+
+/** Who looks at the newest goes on doing so. @param {number|null} before */
+function shiftWith(before) {
+  const { range: kept } = shown;
+  if (!kept || before === null || kept[1] < before) return;
+  places = spans(data.windows, data.ms, shown.axis);
+  const by = newestEnd() - Math.max(before, kept[1]);
+  if (by <= 0) return;
+  shown.range = [kept[0] + by, kept[1] + by];
+  addressed.write(shown, { replace: true });
+}
+
+function zoomState([from, to]) {
+  const local = shown.axis === "wall";
+  say(byId("range-text"), places.from.length ? `${moment(from, { local })} – ${moment(to, { local })}` : "");
+  byId("all").setAttribute("aria-pressed", String(!shown.range));
+}
+
+function newest48() {
+  const n = places.from.length;
+  if (n) setRange([places.from[Math.max(0, n - 48)], places.to[n - 1]]);
+}
+
+// What is pointed at
+
+function describe({ i, c }) {
+  const { windows, columns, ms } = data;
+  const name = span(windows.start[i], windows.start[i] + ms, { year: true });
+  const severity = c >= 0 ? windows.severity[c][i] : NaN;
+  return { name, column: columns[c], severity, state: band(severity), rows: windows.rows[i], drifted: windows.columns_drifted[i], mae: windows.mae[i], coverage: windows.label_coverage[i] };
+}
+
+function speak(cell) {
+  const { name, column, severity, state, rows: n } = describe(cell);
+  const value = state === "none" ? "not computed" : `${times(severity).replace("×", "")} times its threshold, ${WORD[state]}`;
+  say(byId("cell"), `${column}, ${name}: ${value}. ${plural(n, "row")}.`);
+}
+
+/** @param {import("./heatmap.js").Cell|null} cell */
+function tip(cell) {
+  const holder = byId("tip");
+  holder.hidden = !cell;
+  if (!cell) return;
+  const said = describe(cell);
+  const head = cell.c >= 0 ? el("p", { class: `lead ${said.state}` }, el("span", { class: "shape", text: SHAPE[said.state] }), ` ${said.column} `, el("b", { text: times(said.severity) })) : null;
+  holder.replaceChildren(
+    ...(head ? [head] : []),
+    el("p", { text: said.name }),
+    el("p", { class: "dim", text: `${plural(said.rows, "row")} · ${said.drifted === null ? "not tested" : `${plural(said.drifted, "column")} drifted`} · MAE ${figure(said.mae)} · labels ${percent(said.coverage)}` }),
+  );
+  placed(holder, cell);
+}
+
+/** Beside the window, in sight, never under the pointer. */
+function placed(holder, cell) {
+  const [box, panel] = [heat.getBoundingClientRect(), holder.parentElement.getBoundingClientRect()];
+  const middle = box.left - panel.left + map.place(cell.i);
+  const left = middle + 16 + holder.offsetWidth > panel.width ? middle - 16 - holder.offsetWidth : middle + 16;
+  const below = cell.c >= 0 ? box.top - panel.top + 30 + ((cell.c + 1) / data.columns.length) * (box.height - 44) : box.bottom - panel.top + 12;
+  holder.style.transform = `translate(${Math.round(Math.max(4, Math.min(left, panel.width - holder.offsetWidth - 4)))}px, ${Math.round(below)}px)`;
+}
+
+/** From the charts: the same window in the heat map. @param {number|null} i */
+function point(i) {
+  const there = i === null ? null : Math.min(i, data.windows.start.length - 1);
+  map.point(there === null ? null : { i: there, c: -1 });
+  tip(there === null ? null : { i: there, c: -1 });
+}
+
+function open(i, elsewhere) {
+  const there = address("/window", { run: data.run, size: data.size, start: data.windows.start[Math.min(i, data.windows.start.length - 1)] });
+  if (elsewhere) window.open(there, "_blank", "noopener");
+  else location.href = there;
+}
+
+// What can be chosen
+
+function choices() {
+  const holder = byId("sizes");
+  holder.replaceChildren(
+    el("legend", { text: "Window" }),
+    ...data.sizes.map((size) => el("label", {}, el("input", { type: "radio", name: "size", value: size, checked: size === data.size, onchange: () => go({ size, range: null }) }), el("span", { text: size }))),
+  );
+  for (const input of byId("axis").querySelectorAll("input")) input.checked = input.value === shown.axis;
+}
+
+function everySecond() {
+  const now = Date.now() + skew;
+  tick(data?.status, now);
+  say(byId("stages"), data ? stages(data.status, now) || (data.status.finished ? "" : "no stage has been heard of lately") : "");
+}
+
+function scale() {
+  const canvas = /** @type {HTMLCanvasElement} */ (byId("scale"));
+  const image = new ImageData(STEPS, 1);
+  ramp(stops()).forEach(([r, g, b], i) => image.data.set([r, g, b, 255], i * 4));
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function redraw() {
+  map.restyle();
+  scale();
+  if (data) draw();
+}
+
+byId("run").addEventListener("change", (event) => go({ run: event.target.value, size: null, range: null }));
+byId("axis").addEventListener("change", (event) => {
+  shown = { ...shown, axis: event.target.value, range: null };
+  addressed.write(shown);
+  draw();
+});
+byId("all").addEventListener("click", () => setRange(null));
+byId("newest-48").addEventListener("click", newest48);
+addEventListener("popstate", () => {
+  const before = shown;
+  shown = addressed.read();
+  if (before.run !== shown.run || before.size !== shown.size) load();
+  else {
+    choices();
+    draw();
+  }
+});
+document.addEventListener("theme", redraw);
+new ResizeObserver(() => data && draw()).observe(heat);
+setInterval(everySecond, 1_000);
+addEventListener("pageshow", (event) => event.persisted && load());
+scale();
+load();

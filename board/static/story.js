@@ -1,0 +1,68 @@
+// What happened in a window, in words. Pure.
+
+import { count, figure, percent, plural, times } from "./format.js";
+import { DRIFT, NEAR } from "./severity.js";
+
+/** The value below which a share of the rows lies, from shares per bin; null where it lies outside the bins.
+ * @param {{edges: number[], below: any, above: any}} column @param {"reference"|"current"} side @param {number} share */
+export function quantile(column, side, share) {
+  let sum = column.below?.[side] ?? 0;
+  if (sum >= share) return null;
+  const shares = column[side];
+  for (let i = 0; i < shares.length; i++) {
+    if (shares[i] > 0 && sum + shares[i] >= share - 1e-9) {
+      return column.edges[i] + ((share - sum) / shares[i]) * (column.edges[i + 1] - column.edges[i]);
+    }
+    sum += shares[i];
+  }
+  return null;
+}
+
+/** How a column has changed, in the words that fit its kind; empty where there is nothing to say.
+ * @param {any} column of /api/window @param {any} shape of /api/distributions, null while it is not there */
+export function change(column, shape) {
+  const found = [];
+  if (shape?.kind === "number") {
+    const [before, now] = [quantile(shape, "reference", 0.5), quantile(shape, "current", 0.5)];
+    if (before !== null && now !== null && figure(before) !== figure(now)) found.push(`median ${figure(before)} → ${figure(now)}`);
+  }
+  if (shape?.kind === "category") {
+    const moved = shape.labels
+      .map((label, i) => ({ label, before: shape.reference[i], now: shape.current[i] }))
+      .sort((a, b) => Math.abs(b.now - b.before) - Math.abs(a.now - a.before))[0];
+    if (moved && percent(moved.before) !== percent(moved.now)) found.push(`${moved.label}: ${percent(moved.before)} → ${percent(moved.now)}`);
+  }
+  if (column.new_categories >= 0.005) found.push(`${percent(column.new_categories)} never seen before`);
+  if (column.missing >= 0.005) found.push(`${percent(column.missing)} missing`);
+  if (column.out_of_range >= 0.005) found.push(`${percent(column.out_of_range)} out of range`);
+  return found.join(", ");
+}
+
+/** One or two sentences: which columns moved, the worst of them how. @param {any} window of /api/window @param {any} [distributions] */
+export function story(window, distributions) {
+  const { trips } = window;
+  if (!trips) return "No figures of this window yet.";
+  if (trips.status === "insufficient") return `Only ${plural(trips.rows, "row")}: too few to tell whether anything moved.`;
+  const drifted = window.columns.filter((column) => column.severity >= DRIFT);
+  const failed = window.columns.filter((column) => column.status === "failed");
+  const [worst] = window.columns.filter((column) => Number.isFinite(column.severity));
+  const broken = failed.length ? ` ${failed.map((column) => column.name).join(", ")} could not be computed${failed[0].reason ? `: ${failed[0].reason}` : ""}.` : "";
+  if (!drifted.length) return calm(worst) + broken;
+  const how = change(drifted[0], distributions?.columns?.[drifted[0].name]);
+  const first = `${drifted[0].name} moved: ${times(drifted[0].severity).replace("×", "")} times its threshold${how ? `; ${how}` : ""}.`;
+  return first + others(drifted.slice(1)) + broken;
+}
+
+function calm(worst) {
+  if (!worst) return "No column was tested.";
+  const near = worst.severity >= NEAR ? "Nothing moved beyond its threshold, but" : "Nothing moved:";
+  return `${near} ${worst.name} came closest, at ${times(worst.severity).replace("×", "")} times its threshold.`;
+}
+
+function others(rest) {
+  if (!rest.length) return " No other column did.";
+  const named = rest.slice(0, 3).map((column) => `${column.name} (${times(column.severity)})`);
+  const more = rest.length > 3 ? ` and ${count(rest.length - 3)} more` : "";
+  const list = named.length > 1 && !more ? `${named.slice(0, -1).join(", ")} and ${named.at(-1)}` : named.join(", ");
+  return ` So did ${list}${more}.`;
+}

@@ -1,0 +1,205 @@
+// One window: what moved, and how.
+
+import { get } from "./api.js";
+import { inWords, large, legend, small } from "./distribution.js";
+import { address, byId, el, say } from "./dom.js";
+import { count, figure, iso, milliseconds, percent, span, times } from "./format.js";
+import { meter } from "./meter.js";
+import { band, SHAPE, WORD } from "./severity.js";
+import { nothing, notice } from "./shell.js";
+import { change, story } from "./story.js";
+
+const query = new URLSearchParams(location.search);
+const asked = { run: query.get("run"), size: query.get("size"), start: query.get("start") };
+const METHODS = { wasserstein: "Wasserstein distance", jensenshannon: "Jensen–Shannon distance", psi: "PSI", ks: "Kolmogorov–Smirnov" };
+const REFRESH_MS = 5_000;
+let distributions = null;
+let opened = new Set();
+const details = new Map(); // name of a column to the redrawing of its large plot
+
+async function load() {
+  let window;
+  try {
+    window = await get("/api/window", asked);
+  } catch (error) {
+    byId("content").hidden = true;
+    nothing(byId("empty"), error.message, error.remedy, el("p", {}, el("a", { href: address("/", { run: asked.run }), text: "To the board" })));
+    if (error.status === 0 || error.status === 503) setTimeout(load, 2_000);
+    return;
+  }
+  byId("empty").hidden = true;
+  byId("content").hidden = false;
+  head(window);
+  list(window);
+  compare(window);
+  // Whoever came here from the newest window sees it close.
+  if (window.trips?.status === "open" || window.next === null) setTimeout(() => again(window), REFRESH_MS);
+}
+
+async function again(before) {
+  try {
+    const window = await get("/api/window", asked);
+    const moved = window.trips?.status !== before.trips?.status || window.trips?.rows !== before.trips?.rows;
+    navigation(window);
+    if (moved) {
+      distributions = null;
+      head(window);
+      list(window);
+      compare(window);
+    }
+    if (window.trips?.status === "open" || window.next === null) setTimeout(() => again(window), REFRESH_MS);
+  } catch {
+    setTimeout(() => again(before), REFRESH_MS);
+  }
+}
+
+function navigation({ run, size, previous, next, start, end }) {
+  for (const [id, at] of [["previous", previous], ["next", next]]) {
+    const link = byId(id);
+    if (at === null) link.removeAttribute("href");
+    else link.setAttribute("href", address("/window", { run, size, start: at }));
+    link.setAttribute("aria-disabled", String(at === null));
+  }
+  const width = (end - start) * 24;
+  byId("up").setAttribute("href", address("/", { run, size, from: start - width, to: end + width }));
+}
+
+function head(window) {
+  const { run, size, start, end, trips } = window;
+  navigation(window);
+  const name = span(start, end, { year: true });
+  document.title = `${name} · Driftline`;
+  say(byId("where"), `${run} · ${size} window, event time${window.injected.length ? ` · injected: ${window.injected.join(", ")}` : ""}`);
+  say(byId("title"), name);
+  const worst = window.columns.find((column) => Number.isFinite(column.severity));
+  byId("top").dataset.band = trips?.status === "insufficient" ? "none" : band(worst?.severity);
+  say(byId("story"), story(window, distributions));
+  facts(window);
+  byId("report").setAttribute("href", address("/report", { run, size, start }));
+  const line = byId("recompute");
+  line.hidden = false;
+  say(line.querySelector("code"), `driftline recompute --run ${run} --size ${size} --window ${iso(start)}`);
+}
+
+function facts({ trips, outcomes, late, dead }) {
+  const rows = trips && [
+    ["Rows", count(trips.rows)],
+    ["State", trips.revision > 1 ? `${trips.status}, revision ${trips.revision}` : trips.status],
+    ["Drifted", `${count(trips.columns_drifted)} of ${count(trips.columns_tested)} columns`],
+    ["Dataset drift", trips.dataset_drift === null ? "–" : trips.dataset_drift ? "yes" : "no"],
+    ["Missing values", percent(trips.share_missing)],
+    ["Late", count(late)],
+    ["Dead letters", count(dead)],
+    ["MAE", figure(outcomes?.mae)],
+    ["Bias", figure(outcomes?.bias)],
+    ["R²", figure(outcomes?.r2)],
+    ["Labels", percent(outcomes?.label_coverage)],
+    ["Close to row", milliseconds(trips.latency_ms)],
+    ["Computed in", milliseconds(trips.compute_ms)],
+  ];
+  byId("facts").replaceChildren(...(rows ?? []).filter(([, value]) => value !== "–").map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))));
+}
+
+function list({ columns }) {
+  details.clear();
+  byId("columns").replaceChildren(...columns.map(item));
+}
+
+function item(column) {
+  const state = column.status === "failed" ? "failed" : band(column.severity);
+  const key = `${column.stream}-${column.name}`;
+  const place = el("div", { class: "detail", id: `detail-${key}`, hidden: true });
+  const toggle = el("button", { class: "name", type: "button", "aria-expanded": "false", "aria-controls": place.id, onclick: () => unfold(column, toggle, place) }, el("span", { class: "shape", "aria-hidden": "true", text: SHAPE[state] ?? "×" }), el("span", { class: "label", text: column.name }));
+  const row = el(
+    "li",
+    { "data-column": column.name, "data-band": state },
+    el("div", { class: "row" },
+      el("div", { class: "who" }, toggle, el("p", { class: "dim kind", text: kind(column) })),
+      el("div", { class: "plot", "data-plot": column.name }),
+      score(column, state),
+      el("dl", { class: "shares" }, ...shares(column)),
+    ),
+    place,
+  );
+  return row;
+}
+
+const kind = ({ kind, method, stream }) => [stream === "outcomes" ? "label" : kind, METHODS[method] ?? method].filter(Boolean).join(" · ");
+
+function score(column, state) {
+  if (state === "failed" || !Number.isFinite(column.severity)) {
+    return el("div", { class: "score" }, el("p", { class: "reason", text: column.reason ?? (state === "failed" ? "could not be computed" : "not tested") }));
+  }
+  return el("div", { class: "score" },
+    el("p", { class: "severity" }, meter(column.severity, 130), el("b", { text: times(column.severity) }), el("span", { class: "sr", text: `, ${WORD[state]}` })),
+    el("p", { class: "dim", text: `score ${figure(column.score)} · threshold ${figure(column.threshold)}` }),
+  );
+}
+
+function shares(column) {
+  const pairs = [["missing", column.missing], ["new", column.new_categories], ["out of range", column.out_of_range]];
+  return pairs.filter(([, share]) => share !== null && share !== undefined).map(([name, share]) => el("div", { class: share >= 0.005 ? "much" : "" }, el("dt", { text: name }), el("dd", { text: percent(share) })));
+}
+
+async function compare(window) {
+  try {
+    distributions = await get("/api/distributions", asked);
+  } catch (error) {
+    say(byId("compared"), `${error.message}: ${error.remedy}`);
+    return;
+  }
+  say(byId("story"), story(window, distributions));
+  byId("sides").replaceChildren(legend());
+  say(byId("compared"), `${count(distributions.rows)} rows against ${count(distributions.reference_rows)} of the reference`);
+  for (const row of byId("columns").children) {
+    const column = window.columns.find(({ name }) => name === row.dataset.column);
+    const shape = distributions.columns[column.name];
+    if (!shape) continue;
+    row.querySelector("[data-plot]").replaceChildren(small(shape), el("p", { class: "dim how", text: change(column, shape) }));
+    row.querySelector("[data-plot]").dataset.drawn = "true";
+  }
+  const first = [...byId("columns").children].filter((row) => (opened.size ? opened.has(row.dataset.column) : row.dataset.band === "drift"));
+  for (const row of opened.size ? first : first.slice(0, 1)) row.querySelector("button.name").click();
+}
+
+async function unfold(column, toggle, place) {
+  const open = toggle.getAttribute("aria-expanded") !== "true";
+  toggle.setAttribute("aria-expanded", String(open));
+  place.hidden = !open;
+  opened[open ? "add" : "delete"](column.name);
+  details.delete(column.name);
+  if (!open) return;
+  const shape = distributions?.columns?.[column.name];
+  if (!shape) return place.replaceChildren(el("p", { class: "dim", text: "No distribution of this column." }));
+  const plot = el("div", { class: "large", role: "img", "aria-label": inWords(column.name, shape) });
+  place.replaceChildren(plot, quantiles(column) ?? "");
+  const draw = () => large(plot, shape).then(() => (plot.dataset.drawn = "true"), (error) => notice(error.message));
+  details.set(column.name, draw);
+  await draw();
+}
+
+function quantiles({ quantiles: found }) {
+  const known = Object.entries(found ?? {}).filter(([, value]) => Number.isFinite(value));
+  if (!known.length) return null;
+  return el("dl", { class: "quantiles" }, ...known.map(([name, value]) => el("div", {}, el("dt", { text: name === "p50" ? "median" : name }), el("dd", { text: figure(value) }))));
+}
+
+byId("recompute").querySelector("button").addEventListener("click", async () => {
+  const [code, said] = [byId("recompute").querySelector("code"), byId("recompute").querySelector("[role=status]")];
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    say(said, "copied");
+    say(byId("recompute").querySelector("button"), "Copied");
+    setTimeout(() => say(byId("recompute").querySelector("button"), "Copy"), 1_500);
+  } catch {
+    getSelection().selectAllChildren(code); // the clipboard needs https or localhost: then the keys do
+    say(said, "selected, copy it with the keyboard");
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, .large")) return;
+  const link = { ArrowLeft: "previous", ArrowRight: "next" }[event.key];
+  if (link && byId(link).hasAttribute("href")) byId(link).click();
+});
+document.addEventListener("theme", () => details.forEach((draw) => draw()));
+load();
