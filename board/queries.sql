@@ -76,7 +76,7 @@ GROUP BY 1;
 -- name: severities
 -- Each window's severities as float32 in network order, in the order of the columns; NaN: not computed.
 SELECT (extract(epoch FROM w.window_start) * 1000)::bigint,
-       (SELECT string_agg(float4send(coalesce(least(c.severity, 1e6), 'NaN')::float4), '' ORDER BY k.place)
+       (SELECT string_agg(float4send(coalesce(c.severity, 'NaN')::float4), '' ORDER BY k.place)
         FROM unnest(%(columns)s::text[]) WITH ORDINALITY AS k (name, place)
         LEFT JOIN driftline.column_metric c
                ON c.run_id = w.run_id AND c.stream = w.stream AND c.size_s = w.size_s
