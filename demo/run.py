@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,13 +17,16 @@ import psycopg
 import structlog
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 import stack
 from demo import summary
 from demo.children import Children
+from demo.page import Page, page
 from demo.plan import Plan, Wish, plan
 from demo.snapshot import Snapshot, read
 from demo.view import Frame, line, render
+from schemas import roles
 from schemas.connections import STATE, Addresses
 from schemas.durations import moment
 from schemas.sql import migrate
@@ -34,6 +38,8 @@ SHOWN_S = 21_600
 """Window size of the live view, seconds."""
 LOOK_S = 0.25
 """Between two looks at the database."""
+BOARD_S = 5.0
+"""For the board to answer: the stages take as long to start, and do so meanwhile."""
 LINE_S = 5.0
 """Between two lines where there is no terminal."""
 
@@ -47,31 +53,33 @@ def run(wish: Wish, out: Console) -> None:
     began = time.monotonic()
     name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with stack.running(say=say) as addresses:
-        chosen = plan(wish, say)
-        with _connected(addresses) as connection, _stages(chosen, addresses, name) as children:
-            say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
-            _watch(connection, children, _first_frame(chosen, name), out)
-            summary.show(connection, name, out, seconds=time.monotonic() - began)
+        with _connected(addresses) as connection, page(STATE / "logs" / name, _environ(addresses)) as board:
+            chosen = plan(wish, say)
+            with _stages(chosen, addresses, name) as children:
+                say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
+                _tell(board, out)
+                _watch(connection, children, _first_frame(chosen, name), board, out)
+                summary.show(connection, name, out, seconds=time.monotonic() - began)
         if wish.keep:
             stack.up()
-            out.print("The stack stays up; `driftline stack down` stops it.", highlight=False)
+            out.print(
+                "The stack stays up: `driftline board` shows it, `driftline stack down` stops it.", soft_wrap=True
+            )
 
 
 @contextmanager
 def _connected(addresses: Addresses) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(addresses.database_url, autocommit=True) as connection:
         migrate(connection)
+        with suppress(psycopg.errors.InsufficientPrivilege):  # on a server of yours the board reads as this login
+            roles.grant(connection)
         yield connection
 
 
 @contextmanager
 def _stages(chosen: Plan, addresses: Addresses, name: str) -> Iterator[Children]:
     """Producer, consumer and monitor, which end by themselves when the run is done; stopped otherwise."""
-    environ = os.environ | {
-        "KAFKA_BOOTSTRAP_SERVERS": addresses.bootstrap_servers,
-        "DATABASE_URL": addresses.database_url,
-        "DRIFTLINE_MODEL": str(chosen.model),
-    }
+    environ = _environ(addresses) | {"DRIFTLINE_MODEL": str(chosen.model)}
     children = Children(logs=STATE / "logs" / name, environ=environ)
     try:
         children.start("monitor", "--until-done", name, "--sizes", SIZES)
@@ -80,6 +88,22 @@ def _stages(chosen: Plan, addresses: Addresses, name: str) -> Iterator[Children]
         yield children
     finally:
         children.stop()
+
+
+def _environ(addresses: Addresses) -> dict[str, str]:
+    return os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": addresses.bootstrap_servers,
+        "DATABASE_URL": addresses.database_url,
+    }
+
+
+def _tell(board: Page, out: Console) -> None:
+    """The board's address, while the stages are starting anyway."""
+    if address := board.wait(BOARD_S):
+        link = Text(address, style=f"bold link {address}")
+        out.print(Text("Board  ").append_text(link).append("  live, in your browser"), soft_wrap=True)
+    else:
+        out.print(f"· no board yet: its log is {board.log}", style="dim", markup=False, highlight=False)
 
 
 def _first_frame(chosen: Plan, name: str) -> Frame:
@@ -95,15 +119,17 @@ def _first_frame(chosen: Plan, name: str) -> Frame:
     )
 
 
-def _watch(connection: psycopg.Connection[Any], children: Children, frame: Frame, out: Console) -> None:
+def _watch(
+    connection: psycopg.Connection[Any], children: Children, frame: Frame, board: Page, out: Console
+) -> None:
     """Show the run until its stages have ended."""
     if out.is_terminal:
         with Live(console=out, auto_refresh=False, transient=False) as live:
-            for snapshot, now in _looks(connection, children, frame, limit=max(4, out.height - 14)):
+            for snapshot, now in _looks(connection, children, frame, board, limit=max(4, out.height - 14)):
                 live.update(render(snapshot, now), refresh=True)
     else:
         said, last = -LINE_S, ""
-        for snapshot, now in _looks(connection, children, frame, limit=1):
+        for snapshot, now in _looks(connection, children, frame, board, limit=1):
             last = line(snapshot, now)
             if (at := time.monotonic()) - said >= LINE_S:
                 said = at
@@ -112,7 +138,7 @@ def _watch(connection: psycopg.Connection[Any], children: Children, frame: Frame
 
 
 def _looks(
-    connection: psycopg.Connection[Any], children: Children, frame: Frame, limit: int
+    connection: psycopg.Connection[Any], children: Children, frame: Frame, board: Page, limit: int
 ) -> Iterator[tuple[Snapshot, Frame]]:
     """The run every LOOK_S seconds, the last time after all stages have ended. Raises as `Children.check`."""
     rows, at, rate, ended = 0, time.monotonic(), 0.0, False
@@ -123,6 +149,6 @@ def _looks(
         total = snapshot.trips + snapshot.outcomes
         rate = 0.7 * rate + 0.3 * (total - rows) / max(now - at, 1e-3)
         rows, at = total, now
-        yield snapshot, Frame(**{**vars(frame), "rows_per_s": rate})
+        yield snapshot, replace(frame, rows_per_s=rate, board=board.address)
         if not ended:
             time.sleep(LOOK_S)

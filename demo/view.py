@@ -27,6 +27,7 @@ class Frame:
     """What the view shows beside the snapshot.
 
     period: event time of the replay. injected: (start, end, label) of the scenario. rows_per_s: by wall clock.
+    board: its address, where it answers.
     """
 
     run: str
@@ -35,6 +36,7 @@ class Frame:
     injected: tuple[tuple[datetime, datetime, str], ...]
     size_s: int
     rows_per_s: float
+    board: str | None = None
 
 
 def done(snapshot: Snapshot, frame: Frame) -> float:
@@ -149,6 +151,8 @@ def render(snapshot: Snapshot, frame: Frame) -> RenderableType:
         Text(f"injected  {label}, {_clock(start)} to {_clock(end)}", style="magenta")
         for start, end, label in frame.injected
     ]
+    if frame.board:
+        notes.insert(0, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
     body: RenderableType = (
         _table(snapshot, frame)
         if snapshot.windows

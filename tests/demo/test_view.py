@@ -59,6 +59,18 @@ def test_a_window_without_a_verdict_is_not_called_ok(status: str) -> None:
     assert " ok " not in text
 
 
+def test_the_view_says_where_the_board_is() -> None:
+    frame = replace(FRAME, board="http://127.0.0.1:8000/")
+    console = Console(file=StringIO(), width=140, force_terminal=True)
+    console.print(render(BLANK, frame))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "board" in text
+    assert "]8;" in text  # a link for terminals that know them
+    assert "http://127.0.0.1:8000/" in text
+    assert "board" not in shown(BLANK)
+
+
 def test_a_narrow_terminal_keeps_every_line_within_its_width() -> None:
     assert max(map(len, shown(FULL, width=80).splitlines())) <= 80
 
