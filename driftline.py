@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from enum import StrEnum
@@ -15,6 +14,7 @@ import typer
 from rich.console import Console
 
 from cli import listing
+from cli.stopping import stopping
 from schemas import connections
 from schemas.durations import duration_ms, moment_ms, sizes_ms
 from schemas.errors import DriftlineError, UsageError
@@ -56,6 +56,13 @@ RunModel = Annotated[
 ]
 Size = Annotated[str, option("size", "Window size, such as 1h.")]
 WindowStart = Annotated[str, option("window", "Start of the window, such as 2022-02-14T06:00.")]
+MetricsPort = Annotated[
+    int | None,
+    option(
+        "metrics-port", "Serve /metrics and /healthz here; 0: any free port [default: nowhere].", min=0, max=65_535
+    ),
+]
+MetricsHost = Annotated[str, option("metrics-host", "Address that the metrics are served at.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 UntilDone = Annotated[str | None, option("until-done", "End once this run is replayed and all of it is final.")]
 
@@ -79,14 +86,6 @@ err = Console(stderr=True)
 def say(text: str) -> None:
     """Progress for the operator: on stderr, so that stdout stays what was asked for."""
     err.print(text, style="dim", markup=False, highlight=False)
-
-
-def stopping() -> threading.Event:
-    """Set by SIGTERM and SIGINT: drain and end."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def logging() -> None:
@@ -169,6 +168,8 @@ def produce(
         int | None, option("partitions", "Of topics that are not there yet [default: 4].")
     ] = None,
     topic_prefix: Prefix = "",
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
 ) -> None:
     """Replay trips onto Kafka in event order. Killed or stopped, it goes on where it was."""
     from producer import __main__ as stage
@@ -183,6 +184,8 @@ def produce(
         scenario=scenario,
         partitions=partitions,
         topic_prefix=topic_prefix,
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
     )
     stage.run(settings, stopping())
 
@@ -200,8 +203,11 @@ def consume(
     flush_ms: Annotated[int, option("flush-ms", "Write at least so often, wall time.")] = 1_000,
     flush_rows: Annotated[int, option("flush-rows", "Write after so many records of a partition.")] = 20_000,
     topic_prefix: Prefix = "",
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
 ) -> None:
     """Score trips, sort them into windows, commit rows and position together. One per partition at most."""
+    stop = stopping()
     from consumer import __main__ as stage
     from consumer.settings import Settings
 
@@ -217,8 +223,10 @@ def consume(
         max_ahead_ms=duration_ms(max_ahead),
         flush_ms=flush_ms,
         flush_rows=flush_rows,
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
     )
-    stage.run(settings, stopping())
+    stage.run(settings, stop)
 
 
 @app.command()
@@ -230,15 +238,24 @@ def monitor(
         str, option("idle-timeout", "A partition silent for so long holds nothing back.")
     ] = "30s",
     topic_prefix: Prefix = "",
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = "127.0.0.1",
 ) -> None:
     """Compare every window that closes with the reference and write its figures. Run as many as you like."""
+    stop = stopping()
     from monitor import __main__ as stage
 
-    stage.run(_monitor_settings(model, topic_prefix, until_done, sizes, idle_timeout), stopping())
+    watched = {"metrics_port": metrics_port, "metrics_host": metrics_host}
+    stage.run(_monitor_settings(model, topic_prefix, until_done, sizes, idle_timeout, **watched), stop)
 
 
 def _monitor_settings(
-    model: Path, prefix: str = "", until_done: str | None = None, sizes: str = "1h", idle_timeout: str = "30s"
+    model: Path,
+    prefix: str = "",
+    until_done: str | None = None,
+    sizes: str = "1h",
+    idle_timeout: str = "30s",
+    **more: Any,
 ) -> Any:
     from monitor.settings import Settings
 
@@ -250,6 +267,7 @@ def _monitor_settings(
         until_done=until_done,
         model=model,
         idle_timeout_s=duration_ms(idle_timeout) / 1_000,
+        **more,
     )
 
 
@@ -502,7 +520,7 @@ def grafana(
     """Start the Grafana that is installed here, with our dashboards, until Ctrl-C."""
     from cli.grafana import run
 
-    run(os.environ, stopping(), say, port=grafana_port, board=board_url)
+    run(os.environ, stopping(patience_s=30), say, port=grafana_port, board=board_url)  # it waits for its servers
 
 
 @app.command()

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 import pyarrow as pa
 import structlog
 
+from consumer.gauges import Gauges
 from consumer.retry import connect, persistently
 from consumer.settings import Settings
 from consumer.source import Source
@@ -18,6 +19,8 @@ from consumer.store import Store
 from consumer.worker import Model, Worker
 from models.artifact import load
 from schemas.sql import migrate
+from telemetry.health import Health
+from telemetry.server import serving
 
 log = structlog.get_logger()
 
@@ -27,20 +30,23 @@ def run(settings: Settings, stop: threading.Event, model: Model | None = None) -
 
     model: scores in the place of the artifact that the settings name.
 
-    1. Load the model, unless every stream brings its own predictions.
-    2. Connect to Postgres and Kafka, and wait for topics. What may pass is waited for, here and later.
-    3. Read and flush, until told to end or something breaks; then begin at 2, from what was committed.
+    1. Let ourselves be watched.
+    2. Load the model, unless every stream brings its own predictions.
+    3. Connect to Postgres and Kafka, and wait for topics. What may pass is waited for, here and later.
+    4. Read and flush, until told to end or something breaks; then begin at 3, from what was committed.
 
     Raises DriftlineError for what waiting cannot mend.
     """
-    if model is None and any(s.label is None and s.prediction is None for s in settings.streams):
-        model = load(settings.model)
-    pa.array([None])  # imports pandas, at the first conversion: not while partitions wait
-    with _rare_collections():
-        persistently(lambda: _session(settings, stop, model), stop)
+    gauges = Gauges()
+    with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
+        if model is None and any(s.label is None and s.prediction is None for s in settings.streams):
+            model = load(settings.model)
+        pa.array([None])  # imports pandas, at the first conversion: not while partitions wait
+        with _rare_collections():
+            persistently(lambda: _session(settings, stop, model, gauges), stop, trouble=gauges.health.trouble)
 
 
-def _session(settings: Settings, stop: threading.Event, model: Model | None) -> None:
+def _session(settings: Settings, stop: threading.Event, model: Model | None, gauges: Gauges) -> None:
     """One connection to Postgres and one membership in the consumer group, to their end."""
     with closing(connect(settings.database_url)) as connection:
         migrate(connection)
@@ -48,9 +54,9 @@ def _session(settings: Settings, stop: threading.Event, model: Model | None) -> 
         store.forget_health()
         source = Source(settings.kafka, settings.topic_prefix, [stream.topic for stream in settings.streams])
         try:
-            _wait_for_topics(source, stop)
+            _wait_for_topics(source, store, gauges.health, stop)
             source.subscribe()
-            worker = Worker(settings, source, store, model, time.monotonic())
+            worker = Worker(settings, source, store, model, time.monotonic(), gauges=gauges)
             while not stop.is_set() and not worker.done:
                 worker.step(time.monotonic())
             worker.drain()
@@ -59,13 +65,15 @@ def _session(settings: Settings, stop: threading.Event, model: Model | None) -> 
                 log.warning("kafka_close_hangs")
 
 
-def _wait_for_topics(source: Source, stop: threading.Event) -> None:
-    """Until one of ours exists; the others are found when they are made."""
+def _wait_for_topics(source: Source, store: Store, health: Health, stop: threading.Event) -> None:
+    """Until one of ours exists; the others are found when they are made. Whoever waits is well."""
     waited = 0
     while not stop.is_set() and not source.partitions():
         if waited % 50 == 0:
             log.info("waiting_for_topics", do="start `driftline produce`")
         waited += 1
+        store.beat([])
+        health.well()
         stop.wait(0.2)
 
 

@@ -36,6 +36,9 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+
 
 @dataclass(frozen=True)
 class RunProgress:

@@ -49,11 +49,16 @@ def connect(url: str) -> Connection:
         raise
 
 
-def persistently(session: Callable[[], None], stop: threading.Event, longest: float = 10.0) -> None:
+def persistently(
+    session: Callable[[], None],
+    stop: threading.Event,
+    longest: float = 10.0,
+    trouble: Callable[[str], None] = lambda _: None,
+) -> None:
     """Run a session to its end; each time Postgres, Kafka or the partitions are lost, say so, wait, begin anew.
 
     A session begins from what is in Postgres, as after a kill, so that there is one way to recover and not three.
-    longest: seconds between two tries, which begin at 0.2 and double.
+    longest: seconds between two tries, which begin at 0.2 and double. trouble: is told what was lost.
     """
     delay = 0.1
     while not stop.is_set():
@@ -63,7 +68,9 @@ def persistently(session: Callable[[], None], stop: threading.Event, longest: fl
             break
         except (*_LOST, KafkaException, Fenced) as error:
             delay = 0.2 if time.monotonic() - began > longest else min(2 * delay, longest)
-            log.warning(**_told(error), retry_s=delay)
+            told = _told(error)
+            log.warning(**told, retry_s=delay)
+            trouble(": ".join(filter(None, (told["event"], told.get("error") or told.get("what")))))
             stop.wait(delay)
 
 

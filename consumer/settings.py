@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     beat_ms, report_ms: how often to write signs of life and health; how often to log.
     read_rows: how many records to take from the client at once.
     instance: names this consumer in `progress` and `health`.
+    metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     """
 
     database_url: str
@@ -51,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     report_ms: int = 5_000
     read_rows: int = 2_000
     instance: str = msgspec.field(default_factory=_instance)
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         """Raises UsageError for what cannot be meant."""

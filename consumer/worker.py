@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +14,7 @@ from confluent_kafka import KafkaException, Message
 from consumer.chunking import Score
 from consumer.decode import Decoder
 from consumer.flush import Pending, take_apart
+from consumer.gauges import Gauges
 from consumer.health import Meter
 from consumer.ledger import Flush, Partition
 from consumer.settings import Settings
@@ -52,7 +54,16 @@ class Worker:
     done: whether the run that was to be waited for is finished.
     """
 
-    def __init__(self, settings: Settings, source: Source, store: Store, model: Model | None, now: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        store: Store,
+        model: Model | None,
+        now: float,
+        *,
+        gauges: Gauges | None = None,
+    ) -> None:
         self._settings = settings
         self._source = source
         self._store = store
@@ -69,6 +80,8 @@ class Worker:
         self._held: dict[Partition, _Held] = {}
         self._generation = source.generation
         self._meter = Meter(now)
+        self._gauges = gauges or Gauges()
+        self._heard = True  # of Kafka, since the last beat
         self._next_beat = now
         self._next_report = now + settings.report_ms / 1_000
         self.done = False
@@ -84,6 +97,7 @@ class Worker:
             self._take_over()  # what was read along with a rebalance is nobody's
             return
         for partition, messages in read:
+            self._heard = True
             self._keep(partition, messages, now)
         for held in self._held.values():
             if self._is_due(held, now):
@@ -163,12 +177,14 @@ class Worker:
         if not held.pending.records:
             return
         reach("consumer.before_flush")
+        began = time.perf_counter()
         work = held.pending.seal(self._score)
         self._store.commit(work, [*self._streams])
         reach("consumer.after_commit")
         partition, claim = work.claim.partition, work.committed()
         held.pending = Pending(self._streams[partition.topic], claim)
         self._source.acknowledge({partition: claim.next_offset})
+        self._gauges.flushed(work, time.perf_counter() - began)
         self._tell(work)
 
     def _rules(self, run_id: str, stream: Stream) -> Rules:
@@ -200,6 +216,14 @@ class Worker:
         claims = [held.pending.claim for held in self._held.values()]
         measures = self._meter.measures(now, claims, [beat.log_end for beat in beats])
         self._store.report(self._meter.run_id, measures)
+        self._gauges.measured(
+            measures, {b.partition: b.log_end - c.next_offset for b, c in zip(beats, claims, strict=True)}
+        )
+        if self._heard or not claims:
+            self._gauges.health.well()
+        else:
+            self._gauges.health.trouble("kafka_silent: nothing comes, and it does not say that there is no more")
+        self._heard = False
         if now >= self._next_report:
             self._next_report = now + self._settings.report_ms / 1_000
             log.info("consuming", run=self._meter.run_id, **measures)
@@ -214,6 +238,7 @@ class Worker:
         except KafkaException as error:
             self._source.complain(error.args[0])
             asked = {}
+        self._heard = self._heard or bool(asked)
         ends = known | asked
         return [Beat(p, c.epoch, ends[p], asked.get(p) == c.next_offset) for p, c in claims.items()]
 

@@ -84,10 +84,17 @@ def where(url: str) -> str:
     )
 
 
-def persistently(session: Callable[[], None], url: str, stop: threading.Event, longest: float = 10.0) -> None:
+def persistently(
+    session: Callable[[], None],
+    url: str,
+    stop: threading.Event,
+    longest: float = 10.0,
+    trouble: Callable[[str], None] = lambda _: None,
+) -> None:
     """Run a session to its end; each time the database goes away, say so, wait and begin it again.
 
-    longest: seconds between two tries, which begin at 0.2 and double. Raises DatabaseUnreachable without rights.
+    longest: seconds between two tries, which begin at 0.2 and double. trouble: is told what was lost. Raises
+    DatabaseUnreachable without rights.
     """
     delay = 0.1
     while not stop.is_set():
@@ -102,6 +109,7 @@ def persistently(session: Callable[[], None], url: str, stop: threading.Event, l
         except psycopg.OperationalError as error:
             delay = 0.2 if time.monotonic() - began > longest else min(2 * delay, longest)
             log.warning("database_down", error=str(error).strip(), do=_remedy(error, url), retry_s=delay)
+            trouble(f"database_down: {str(error).strip()}")
             stop.wait(delay)
 
 

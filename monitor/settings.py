@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     open_every_s: a window that is still filling is published at most so often.
     attempts: after so many failures a window is written with its columns `failed`.
     cache_mb: decoded chunks kept, in MB.
+    metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     """
 
     database_url: str
@@ -38,3 +39,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 5
     cache_mb: int = 256
     metrics: Config = Config()
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"

@@ -42,10 +42,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What was written. latency: ms from the flush that closed the window to its first row; None: open."""
+    """What was written. latency: ms from the flush that closed the window to its first row; None: open.
+
+    compute_ms: as in the Result.
+    """
 
     revision: int
     latency: float | None
+    status: Status
+    compute_ms: float | None
 
 
 class Claim:
@@ -70,7 +75,8 @@ class Claim:
         columns = {f: [getattr(c, f) for c in result.figures.columns] for f in ColumnFigure.__struct_fields__}
         self._connection.execute(SQL["write_columns"], self._window.key | columns)
         self._connection.execute(SQL["tell_window"], self._window.key | {"status": result.status})
-        return Receipt(*row)
+        revision, latency = row
+        return Receipt(revision, latency, result.status, result.compute_ms)
 
 
 class Store:

@@ -15,6 +15,7 @@ from monitor.closings import Meter
 from monitor.compact import Chunk, groups
 from monitor.database import persistently
 from monitor.engine import Engine, check_model
+from monitor.gauges import Gauges
 from monitor.panes import ChunkCache
 from monitor.plan import Plan
 from monitor.readiness import Patience
@@ -41,7 +42,7 @@ INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
 class Watch:
     """One session with the database. Any method may raise psycopg.OperationalError: begin a new session then."""
 
-    def __init__(self, store: Store, worker: Worker, model: str, settings: Settings) -> None:
+    def __init__(self, store: Store, worker: Worker, model: str, settings: Settings, gauges: Gauges) -> None:
         """model: hash of the loaded model."""
         self._store = store
         self._worker = worker
@@ -53,6 +54,7 @@ class Watch:
         self._audited: set[str] = set()
         self._unmergeable: set[tuple[str, str, int, int]] = set()
         self._meter = Meter(time.monotonic())
+        self._gauges = gauges
         self._polled = self._reported = self._compacted = -inf
         self._done = False
 
@@ -83,6 +85,7 @@ class Watch:
                     self._meet(run, snapshot)
             self._done = only is not None and only not in runs and snapshot.run(only) is not None
         self._plans = {run_id: plan for run_id, plan in self._plans.items() if run_id in runs}
+        self._gauges.health.well()
         return True
 
     def _meet(self, run: Run, snapshot: Snapshot) -> None:
@@ -126,6 +129,7 @@ class Watch:
         except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege):
             raise
         except Exception as error:
+            self._gauges.failed(window)
             tried = plan.failed(window, f"{type(error).__name__}: {error}", time.monotonic())
             log.warning("window_failed", **about(window), failures=tried.failures, exc_info=tried.failures == 1)
             return
@@ -135,6 +139,7 @@ class Watch:
         plan.settled(window)
         if isinstance(outcome, Receipt):
             self._meter.wrote(outcome.latency)
+            self._gauges.wrote(window, outcome)
 
     def _compact(self, now: float) -> None:
         """Now and then, when nothing else is to do: merge the small chunks that a slow stream leaves."""
@@ -179,23 +184,25 @@ class Watch:
             return
         self._reported = now
         pending = sum(len(plan.queue) + len(plan.tries) for plan in self._plans.values())
+        self._gauges.pending(pending)
         measures = self._meter.measures(now, pending)
         self._store.report_health(INSTANCE, self._settings.until_done, measures)
         if measures["windows_per_s"]:
             log.info("health", **measures)
 
 
-def watch(settings: Settings, stop: threading.Event, engine: Engine) -> None:
-    """Sessions with the database, one after the other: what is decoded and prepared outlives them."""
-    cache = ChunkCache(settings.cache_mb * 1_000_000)
+def watch(settings: Settings, stop: threading.Event, engine: Engine, gauges: Gauges | None = None) -> None:
+    """Sessions with the database, one after the other: what is decoded, prepared and counted outlives them."""
+    cache, gauges = ChunkCache(settings.cache_mb * 1_000_000), gauges or Gauges()
 
     def session() -> None:
         with opened(settings.database_url) as store:
             store.forget_health()
             log.info("watching", sizes=settings.sizes, until_done=settings.until_done, model=engine.model[:12])
-            Watch(store, Worker(store, engine, cache, patience(settings)), engine.model, settings).run(stop)
+            worker = Worker(store, engine, cache, patience(settings))
+            Watch(store, worker, engine.model, settings, gauges).run(stop)
 
-    persistently(session, settings.database_url, stop)
+    persistently(session, settings.database_url, stop, trouble=gauges.health.trouble)
 
 
 def patience(settings: Settings) -> Patience:

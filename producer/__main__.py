@@ -12,6 +12,7 @@ import pyarrow as pa
 import structlog
 
 from producer import resume, scenario, scenarios
+from producer.gauges import Gauges
 from producer.log import Log, Stopped
 from producer.pace import Pace
 from producer.plan import Lane, Plan, Position
@@ -21,6 +22,7 @@ from producer.source import Source
 from producer.transmit import Progress, Transmission
 from schemas.records import Manifest
 from schemas.taxi import STREAMS
+from telemetry.server import serving
 
 log = structlog.get_logger()
 
@@ -50,16 +52,32 @@ def run(settings: Settings, stop: threading.Event, report: Callable[[Progress], 
 
     Raises DriftlineError for what the operator can mend: Kafka, the source, the scenario, another run of that name.
     """
+    gauges = Gauges()
+    with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
+        return _run(settings, stop, report, gauges)
+
+
+def _run(
+    settings: Settings, stop: threading.Event, report: Callable[[Progress], None] | None, gauges: Gauges
+) -> Summary:
     began, transmission, before = time.monotonic(), None, 0
     bend = _scenario(settings)
     tables = _opened(_tables(settings.source, bend))
     try:
-        with Log(settings.kafka, stop) as kafka:
+        with Log(settings.kafka, stop, gauges) as kafka:
             plan = _plan(settings, bend, kafka)
             sent = _sent(settings, plan, kafka)
             pace = Pace(settings.speed, min((p.mark for p in sent.values()), default=plan.start), time.monotonic())
             transmission = Transmission(
-                kafka, plan, settings.topic_prefix, pace, stop, stand=sent, beat_s=settings.beat_s, report=report
+                kafka,
+                plan,
+                settings.topic_prefix,
+                pace,
+                stop,
+                stand=sent,
+                beat_s=settings.beat_s,
+                report=report,
+                gauges=gauges,
             )
             before = transmission.progress.records
             if len(sent) == len(plan.lanes) and all(position.finished for position in sent.values()):

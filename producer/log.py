@@ -16,6 +16,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from producer.gauges import Gauges
 from schemas import failpoint
 from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
 from schemas.topics import PARTITIONS
@@ -54,7 +55,8 @@ _REFUSED = frozenset(
 _ANSWER_S = 1.0
 """Asked again after this: a refusal shows up in between."""
 
-_CLOSING_S = 10.0
+_CLOSING_S = 5.0
+"""Given to what is queued when we are told to end; the next producer of the run sends what is left."""
 
 _OVERHEAD = 1_000
 """Bytes of a Kafka record beside its value; a generous guess."""
@@ -67,9 +69,11 @@ class Stopped(Exception):
 class Log:
     """A connection to Kafka. Raises UsageError for a setting that librdkafka does not know."""
 
-    def __init__(self, config: Mapping[str, str], stop: threading.Event) -> None:
+    def __init__(self, config: Mapping[str, str], stop: threading.Event, gauges: Gauges | None = None) -> None:
         self._where = config["bootstrap.servers"]
         self._stop = stop
+        self._gauges = gauges or Gauges()
+        self._queued = self._taken = 0
         self._longest = int(config.get("message.max.bytes", 1_000_000)) - _OVERHEAD
         self._failure: DriftlineError | None = None
         self._lost_at: int | None = None
@@ -91,13 +95,14 @@ class Log:
             self._producer.flush(_CLOSING_S)
         if left := len(self._producer):
             log.warning("records_unsent", records=left, sent_by="the next producer of this run")
+            # Nobody asks librdkafka afterwards: a gap behind what is under way is a fatal error to it, which it
+            # would raise in the middle of our callbacks.
             self._producer.purge()
-            self._producer.flush(1)
 
     @property
     def lost(self) -> bool:
-        """No broker answers at the moment."""
-        return self._lost_at is not None
+        """No broker answers at the moment, and something waits for it already."""
+        return self._lost_at is not None and len(self._producer) > 0
 
     def topics(self, names: Sequence[str], partitions: int | None, patience_s: float) -> int:
         """Make the topics that are missing; how many partitions each has.
@@ -130,7 +135,7 @@ class Log:
     def flush(self) -> None:
         """Wait until all that was sent has arrived. Raises as `send` does."""
         while len(self._producer):
-            self._wait(0.1)
+            self.wait(0.1)
 
     def poll(self) -> None:
         """Look after the connection. Raises LogUnwritable or BrokerUnreachable when there is no going on."""
@@ -150,6 +155,7 @@ class Log:
                 if time.monotonic() > deadline:
                     raise self._unreachable("did not answer") from error
                 log.warning("waiting_for_kafka", at=self._where, error=error.args[0].str())
+                self._gauges.health.trouble(f"waiting_for_kafka: {error.args[0].str()}")
             if self._stop.wait(pause):
                 raise Stopped
             pause = min(pause * 2, 5.0)
@@ -182,19 +188,21 @@ class Log:
             done = self._offer(topic, partition, messages)
             messages = [{"key": m["key"], "value": m["value"]} for m in messages[done:]]
             if messages:
-                self._wait(0.02)
+                self.wait(0.02)
         self.poll()
 
     def _offer(self, topic: str, partition: int, messages: list[dict[str, Any]]) -> int:
         """How many of the first messages were queued; the queue is full then, and none after them was taken."""
         done: int = self._producer.produce_batch(topic, messages, partition)
+        self._queued += done
         if done < len(messages):
             refusal = messages[done].get("_error")
             if refusal is None or refusal.code() != KafkaError._QUEUE_FULL:
                 raise LogUnwritable(f"{topic}/{partition} cannot take a record: {refusal}", "see what it holds")
         return done
 
-    def _wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
+        """As `poll`, for so long. Raises Stopped too."""
         self._producer.poll(seconds)
         self._check()
         if self._stop.is_set():
@@ -210,6 +218,16 @@ class Log:
                 self._lost_at = None
             else:
                 self._lost_at = waiting
+        self._observe()
+
+    def _observe(self) -> None:
+        """Well, if Kafka has taken something since we looked last, or has taken all and is there."""
+        waiting = len(self._producer)
+        taken = self._queued - waiting
+        if taken > self._taken or (not waiting and self._lost_at is None):
+            self._gauges.health.well()
+        self._taken = taken
+        self._gauges.queue(waiting)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
@@ -219,10 +237,12 @@ class Log:
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and self._lost_at is None:
             log.warning("kafka_lost", at=self._where, error=error.str(), doing="waiting for it")
             self._lost_at = len(self._producer)
+            self._gauges.health.trouble(f"kafka_lost: {error.str()}")
 
     def _on_failed_delivery(self, error: KafkaError, message: Message) -> None:
         if error.code() in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
             return
+        self._gauges.refused()
         where = f"{message.topic()}/{message.partition()}"
         self._failure = self._failure or LogUnwritable(
             f"{where} did not take a record: {error.str()}",

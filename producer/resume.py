@@ -136,7 +136,7 @@ class _Reader:
         self._consumer.assign([TopicPartition(topic, partition, begin)])
         found: list[bytes] = []
         while begin < end:
-            self._kafka.poll()
+            self._kafka.wait(0)
             messages = self._consumer.consume(1_000, 0.1)
             ours = [message for message in messages if self._needle in (message.value() or b"")]
             found += [message.value() for message in ours if message.offset() < end]

@@ -22,6 +22,7 @@ class Settings:
     scenario: the name of a shipped scenario, or the path of a TOML file.
     partitions: of both topics; None takes them as they are, or makes `schemas.topics.PARTITIONS`.
     beat_s: wall seconds between two signs of life. patience_s: how long to wait for Kafka at the start.
+    metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     Raises UsageError for a name that no run may have.
     """
 
@@ -34,6 +35,8 @@ class Settings:
     topic_prefix: str = ""
     beat_s: float = 1.0
     patience_s: float = 120.0
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
         if not _RUN_ID.fullmatch(self.run_id) or self.run_id == LIVE:

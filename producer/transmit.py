@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import structlog
 
+from producer.gauges import Gauges
 from producer.log import Log, Stopped
 from producer.pace import Pace
 from producer.plan import Lane, Plan, Position
@@ -35,6 +37,11 @@ class Progress:
     def records(self) -> int:
         return self.trips + self.outcomes
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Records of the run, by topic without prefix."""
+        return {TRIPS.topic: self.trips, OUTCOMES.topic: self.outcomes}
+
 
 class Transmission:
     """Takes stretches in order, and sends each record at its moment.
@@ -54,12 +61,15 @@ class Transmission:
         stand: Mapping[Lane, Position],
         beat_s: float = 1.0,
         report: Callable[[Progress], None] | None = None,
+        gauges: Gauges | None = None,
     ) -> None:
         self._kafka, self._plan, self._prefix = kafka, plan, prefix
         self._pace, self._stop = pace, stop
         self._stand = dict(stand)
         self._clock = plan.start
-        self._beat_s, self._report = beat_s, report or (lambda _: None)
+        self._beat_s, self._told = beat_s, report or (lambda _: None)
+        self._gauges = gauges or Gauges()
+        self._gauges.stands(self.progress.counts)
         now = time.monotonic()
         self._next_beat, self._next_report, self._next_log = now + beat_s, now, now + _LOG_S
 
@@ -73,20 +83,28 @@ class Transmission:
     def send(self, stretches: Sequence[Stretch]) -> None:
         """Returns when the last of them is queued. Raises Stopped, and what `Log.send` raises."""
         rest = {stretch.lane: 0 for stretch in stretches}
+        self._due(stretches, rest)
         while True:
             reached = self._pace.reached(time.monotonic())
             for stretch in stretches:
                 if stretch.lane in rest:
                     self._advance(stretch, rest, reached)
             self._tend()
+            due = self._due(stretches, rest)
             if not rest:
                 return
-            self._sleep(min(int(s.clocks[rest[s.lane]]) for s in stretches if s.lane in rest))
+            self._sleep(due)
 
     def arrive(self) -> None:
         """Wait until all that was sent is in the log. Raises as `send` does."""
         self._kafka.flush()
-        self._report(self.progress)
+        self._report()
+
+    def _due(self, stretches: Sequence[Stretch], rest: Mapping[Lane, int]) -> float:
+        """When the next of them is due, monotonic seconds; infinite after the last."""
+        clocks = [int(s.clocks[rest[s.lane]]) for s in stretches if s.lane in rest]
+        self._gauges.due = self._pace.due(min(clocks)) if clocks else inf
+        return self._gauges.due
 
     def _advance(self, stretch: Stretch, rest: dict[Lane, int], reached: float) -> None:
         """Send what is due of one stretch."""
@@ -109,13 +127,18 @@ class Transmission:
             self._beat()
         if now >= self._next_report:
             self._next_report = now + _REPORT_S
-            self._report(self.progress)
+            self._report()
         if now >= self._next_log:
             self._next_log = now + _LOG_S
             log.info("progress", trips=self.progress.trips, outcomes=self.progress.outcomes, clock=self._clock)
         self._kafka.poll()
         if self._stop.is_set():
             raise Stopped
+
+    def _report(self) -> None:
+        progress = self.progress
+        self._told(progress)
+        self._gauges.progressed(progress.counts, progress.clock)
 
     def _beat(self) -> None:
         """A heartbeat to every lane that moves nothing: its `at` is the lane's last mark."""
@@ -126,7 +149,7 @@ class Transmission:
                 value = self._plan.heartbeat(position.seq, position.mark)
                 self._kafka.send(self._prefix + lane.topic, lane.partition, [None], [value])
 
-    def _sleep(self, clock: int) -> None:
-        """Until this clock is due or a beat is, at least one tick."""
-        until = min(self._pace.due(clock), self._next_beat)
+    def _sleep(self, due: float) -> None:
+        """Until then or until a beat is due, at least one tick."""
+        until = min(due, self._next_beat)
         self._stop.wait(max(until - time.monotonic(), _TICK_S))

@@ -54,3 +54,7 @@ class StackBroken(DriftlineError):
 
 class GrafanaMissing(DriftlineError):
     """There is no Grafana on this machine, or not where it was said to be."""
+
+
+class PortUnusable(DriftlineError):
+    """Something else listens at the port that we are to serve at, or it is not ours to open."""

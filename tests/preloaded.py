@@ -9,7 +9,6 @@ import importlib
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +19,7 @@ import consumer.__main__
 import monitor.__main__
 import producer.__main__
 import schemas.failpoint
+from cli.stopping import stopping
 from monitor.evidence import DriftEngine
 from monitor.settings import Settings as MonitorSettings
 from producer.settings import Settings
@@ -40,8 +40,7 @@ def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
     """
     _print_to(log)
     _arm(failpoint)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = stopping()
     try:
         if stage == "producer":
             trips, arguments = settings

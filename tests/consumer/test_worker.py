@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from consumer.gauges import Gauges
 from consumer.ledger import Claim, Flush, Partition
 from consumer.settings import Settings
 from consumer.store import Beat, Terms
 from consumer.worker import Worker
 from schemas.errors import LogUnreadable
+from telemetry.health import Health
 from tests.consumer.fakes import PLACE, START, Fake, beat, messages, trip
 from tests.consumer.helpers import Stub
 
@@ -268,3 +270,22 @@ def test_a_run_that_was_waited_for_is_done_when_postgres_says_so(log: Log, books
     books.finished = True
     made.step(4.0)
     assert made.done
+
+
+def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) -> None:
+    clock, gauges = [0.0], Gauges()
+    gauges.health = Health("consumer", 15.0, lambda: clock[0])
+    made = Worker(Settings(database_url="", kafka={}), log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
+    log.end = {PLACE: 0}
+    made.step(0.0)
+    for at, down, well in [(2.0, False, True), (20.0, True, False), (40.0, False, True)]:
+        clock[0], log.down = at, down
+        made.step(at)
+        assert gauges.health.finding().well == well, at
+    log.cached, log.next = {PLACE: 9}, [(PLACE, trips(0, 3))]  # far behind, but something comes
+    clock[0] = 60.0
+    made.step(60.0)
+    assert gauges.health.finding().well
+    clock[0] = 80.0
+    made.step(80.0)
+    assert gauges.health.finding().reason.startswith("kafka_silent")

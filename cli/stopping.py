@@ -1,0 +1,49 @@
+"""SIGTERM and SIGINT: the stage drains and ends; what hangs meanwhile is left behind.
+
+The handler itself does nothing. Python runs it in the main thread, between two steps of whatever is going on there:
+perhaps inside a lock that `Event.set` needs, perhaps not before a long call into C is over. A thread reads from a
+pipe what the signal wrote there at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+import structlog
+
+log = structlog.get_logger()
+
+PATIENCE_S = 8.0
+"""Given to drain; those who stop us give ten seconds in all, before they kill."""
+
+
+def stopping(patience_s: float = PATIENCE_S) -> threading.Event:
+    """Set by SIGTERM and SIGINT. Who is still there `patience_s` seconds later, is ended, with exit code 0.
+
+    Nothing is lost then: what counts is in Postgres and Kafka, and whoever is started next goes on from there, as
+    after kill -9. Only a server that does not answer, or a very long window, takes so long. Main thread only.
+    """
+    stop = threading.Event()
+    ours, signals = socket.socketpair()
+    signals.setblocking(False)
+    signal.set_wakeup_fd(signals.detach(), warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    threading.Thread(target=_heed, args=(ours, stop, patience_s), name="stopping", daemon=True).start()
+    return stop
+
+
+def _heed(signals: socket.socket, stop: threading.Event, patience_s: float) -> None:
+    with signals:
+        while not {signal.SIGTERM, signal.SIGINT}.intersection(signals.recv(64)):
+            pass
+    stop.set()
+    time.sleep(patience_s)
+    log.warning("left_undrained", after_s=patience_s, lost="nothing: the next one goes on from what is committed")
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,69 @@
+"""What Prometheus is told of a consumer: counted once a flush and once a beat, never by the record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from math import nan
+from typing import Any
+
+from consumer.ledger import Flush, Partition, Tally
+from telemetry.health import Health
+from telemetry.instruments import RECORDS, Instruments
+
+LIMIT_S = 15.0
+"""A consumer that has committed no beat for so long is not well. It beats each second."""
+
+
+class Gauges:
+    """Outlives sessions: what is counted is counted since the process began."""
+
+    def __init__(self) -> None:
+        self.health = Health("consumer", LIMIT_S)
+        made = self.instruments = Instruments(self.health)
+        self._records = made.counter("records_read", "Records committed, whatever became of them.", "topic")
+        self._rows = made.counter("rows_accepted", "Records that joined a pane.", "topic")
+        self._dead = made.counter("dead_letters", "Records that went nowhere else.", "topic", "reason")
+        self._duplicates = made.counter("duplicates", "Records that had been read before.", "topic")
+        self._missing = made.counter("records_missing", "Sequence numbers that never came.", "topic")
+        self._lag = made.gauge("lag_records", "Records in the log that are not committed.", "topic", "partition")
+        self._watermark = made.gauge(
+            "watermark_timestamp_seconds", "Smallest M - L of the last run here, event time; NaN: unknown."
+        )
+        self._age = made.gauge("watermark_age_seconds", "Wall time since the watermark last moved.")
+        self._seconds = made.histogram("flush_duration_seconds", "Scoring and committing a flush.", "topic")
+        self._size = made.histogram("flush_rows", "Rows of a flush.", "topic", buckets=RECORDS)
+        self._shown: set[Partition] = set()
+
+    def flushed(self, flush: Flush, seconds: float) -> None:
+        """Add a flush that was committed, within this time."""
+        topic, rows = flush.claim.partition.topic, sum(chunk.rows for chunk in flush.chunks)
+        gained = gain(flush)
+        self._records.labels(topic).inc(flush.next_offset - flush.claim.next_offset)
+        self._rows.labels(topic).inc(rows)
+        self._duplicates.labels(topic).inc(gained.duplicates)
+        self._missing.labels(topic).inc(gained.missing)
+        for reason, count in Counter(letter.reason for letter in flush.dead).items():
+            self._dead.labels(topic, reason).inc(count)
+        self._seconds.labels(topic).observe(seconds)
+        self._size.labels(topic).observe(rows)
+
+    def measured(self, measures: Mapping[str, Any], lags: Mapping[Partition, int]) -> None:
+        """measures: as `Meter.measures`. lags: of the partitions that are ours; those of others are not shown."""
+        watermark = measures["watermark_ms"]
+        self._watermark.set(nan if watermark is None else watermark / 1_000)
+        self._age.set(measures["watermark_age_s"])
+        for partition, lag in lags.items():
+            self._lag.labels(*partition).set(lag)
+        for gone in self._shown - lags.keys():
+            self._lag.remove(*gone)
+        self._shown = set(lags)
+
+
+def gain(flush: Flush) -> Tally:
+    """What a flush adds to the tallies of all its runs."""
+    gained = Tally()
+    for run in flush.runs:
+        before = flush.claim.runs.get(run.run_id)
+        gained += run.tally - before.tally if before else run.tally
+    return gained

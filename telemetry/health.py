@@ -1,0 +1,46 @@
+"""Whether a stage does its work. The clock is an argument."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What /healthz answers. reason: '' while well. seconds: since the last round, or since the start."""
+
+    stage: str
+    well: bool
+    reason: str
+    seconds: float
+
+
+class Health:
+    """A stage is well while its last round, told by `well`, is younger than `limit_s` seconds.
+
+    A round is one that was really done: written to Postgres, taken by Kafka. clock: monotonic seconds. Told by the
+    stage's thread and read by the server's.
+    """
+
+    def __init__(self, stage: str, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stage, self._limit_s, self._clock = stage, limit_s, clock
+        self._last = clock()
+        self._reason = "it is starting"
+        self._begun = False
+
+    def well(self) -> None:
+        """A round is done."""
+        self._last, self._begun, self._reason = self._clock(), True, ""
+
+    def trouble(self, reason: str) -> None:
+        """What keeps the stage from its rounds, in a line: given as the reason once it has lasted too long."""
+        self._reason = reason
+
+    def finding(self) -> Finding:
+        seconds = round(self._clock() - self._last, 1)
+        if self._begun and seconds < self._limit_s:
+            return Finding(self._stage, True, "", seconds)
+        reason = self._reason or f"no round is done within {self._limit_s:g} s"
+        return Finding(self._stage, False, reason, seconds)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from math import isnan
+
+import pytest
+
+from consumer.gauges import Gauges
+from consumer.ledger import Partition
+from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
+
+OTHER = Partition("outcomes", 3)
+
+
+@pytest.fixture
+def gauges() -> Gauges:
+    return Gauges()
+
+
+def value(gauges: Gauges, name: str, **labels: str) -> float | None:
+    return gauges.instruments.registry.get_sample_value(f"driftline_{name}", labels)
+
+
+def measures(watermark: int | None) -> dict[str, float | None]:
+    return {"watermark_ms": watermark, "watermark_age_s": 2.5}
+
+
+def test_a_flush_is_counted_by_what_became_of_its_records(gauges: Gauges) -> None:
+    known = flushed([trip(START, 0), trip(START, 1)])
+    gauges.flushed(known, 0.02)
+    more = [trip(START, 1), trip(START, 4), b"{", trip(START - 60 * MINUTE, 5), beat(START, 5)]
+    gauges.flushed(flushed(more, claim=known.committed()), 0.03)
+    told = {
+        name: value(gauges, f"{name}_total", topic="trips")
+        for name in ("records_read", "rows_accepted", "duplicates", "records_missing")
+    }
+    assert told == {"records_read": 7, "rows_accepted": 3, "duplicates": 1, "records_missing": 2}
+    assert value(gauges, "dead_letters_total", topic="trips", reason="late") == 1
+    assert value(gauges, "dead_letters_total", topic="trips", reason="undecodable") == 1
+    assert value(gauges, "flush_duration_seconds_sum", topic="trips") == pytest.approx(0.05)
+    assert value(gauges, "flush_rows_bucket", topic="trips", le="1.0") == 1
+
+
+def test_lag_is_told_of_the_partitions_that_are_ours_now(gauges: Gauges) -> None:
+    gauges.measured(measures(START), {PLACE: 7, OTHER: 0})
+    assert value(gauges, "lag_records", topic="trips", partition="0") == 7
+    gauges.measured(measures(START), {OTHER: 2})
+    assert value(gauges, "lag_records", topic="trips", partition="0") is None
+    assert value(gauges, "lag_records", topic="outcomes", partition="3") == 2
+
+
+def test_a_watermark_that_nobody_knows_is_not_a_number(gauges: Gauges) -> None:
+    gauges.measured(measures(None), {})
+    assert isnan(value(gauges, "watermark_timestamp_seconds") or 0)
+    gauges.measured(measures(START), {})
+    assert value(gauges, "watermark_timestamp_seconds") == START / 1_000
+    assert value(gauges, "watermark_age_seconds") == 2.5
