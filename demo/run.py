@@ -57,8 +57,8 @@ def run(wish: Wish, out: Console) -> None:
             chosen = plan(wish, say)
             with _stages(chosen, addresses, name) as children:
                 say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
-                _tell(board, out)
-                _watch(connection, children, _first_frame(chosen, name), board, out)
+                told = _tell(board, out)
+                _watch(connection, children, _first_frame(chosen, name), board, out, told=told)
                 summary.show(connection, name, out, seconds=time.monotonic() - began)
         if wish.keep:
             stack.up()
@@ -97,13 +97,19 @@ def _environ(addresses: Addresses) -> dict[str, str]:
     }
 
 
-def _tell(board: Page, out: Console) -> None:
-    """The board's address, while the stages are starting anyway."""
+def _tell(board: Page, out: Console) -> bool:
+    """Whether the board's address was said, while the stages are starting anyway; or that it cannot be had."""
     if address := board.wait(BOARD_S):
-        link = Text(address, style=f"bold link {address}")
-        out.print(Text("Board  ").append_text(link).append("  live, in your browser"), soft_wrap=True)
-    else:
-        out.print(f"· no board yet: its log is {board.log}", style="dim", markup=False, highlight=False)
+        return _show(address, out)
+    if board.ended:
+        out.print(f"· no board; its log says why: {board.log}", style="dim", markup=False, highlight=False)
+    return False
+
+
+def _show(address: str, out: Console) -> bool:
+    link = Text(address, style=f"bold link {address}")
+    out.print(Text("Board  ").append_text(link).append("  live, in your browser"), soft_wrap=True)
+    return True
 
 
 def _first_frame(chosen: Plan, name: str) -> Frame:
@@ -120,7 +126,7 @@ def _first_frame(chosen: Plan, name: str) -> Frame:
 
 
 def _watch(
-    connection: psycopg.Connection[Any], children: Children, frame: Frame, board: Page, out: Console
+    connection: psycopg.Connection[Any], children: Children, frame: Frame, board: Page, out: Console, *, told: bool
 ) -> None:
     """Show the run until its stages have ended."""
     if out.is_terminal:
@@ -130,6 +136,8 @@ def _watch(
     else:
         said, last = -LINE_S, ""
         for snapshot, now in _looks(connection, children, frame, board, limit=1):
+            if now.board and not told:
+                told = _show(now.board, out)
             last = line(snapshot, now)
             if (at := time.monotonic()) - said >= LINE_S:
                 said = at
