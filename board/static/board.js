@@ -22,6 +22,7 @@ let turn = 0; // of loading: what an earlier one brings is dropped
 let skew = 0; // the server's clock minus ours
 let places = null; // spans of the windows on the shown axis
 let drawing = 0;
+let missing = false; // the database, and a notice says so
 
 const heat = byId("heat");
 const map = heatmap(heat, /** @type {any} */ (byId("cells")), /** @type {any} */ (byId("over")));
@@ -60,14 +61,17 @@ function accept(answer) {
   draw();
 }
 
+/** Nothing to show: say why, and wait for what would change it. */
 function refused(error, mine) {
-  if (error.status === 0 || error.status === 503) line("lost");
-  else line("ended");
-  if (!data || error.status === 404) {
+  const away = error.status === 0 || error.status === 503;
+  line(away ? "lost" : "waiting");
+  if (data && away) notice(`${error.message}: ${error.remedy}`);
+  else {
     byId("content").hidden = true;
-    nothing(byId("empty"), error.message, error.remedy ?? "");
-  } else notice(`${error.message}: ${error.remedy}`);
-  setTimeout(() => mine === turn && load(), 2_000);
+    nothing(byId("empty"), error.message, error.remedy);
+  }
+  if (away || shown.run) setTimeout(() => mine === turn && load(), 2_000);
+  else stream = listen({}, { on: { run: () => mine === turn && load() }, open() {}, lost: () => line("lost"), back: load });
 }
 
 function follow(mine) {
@@ -75,7 +79,7 @@ function follow(mine) {
   stream = listen(
     { run: data.run, size: data.size },
     {
-      on: { windows: current(newer), status: current(status), run: current(newRun) },
+      on: { windows: current(newer), status: current(status), run: current(newRun), sizes: current(newSize), away: current(away) },
       open: current(() => line(data.status.finished ? "ended" : "live")),
       lost: current(() => line("lost")),
       back: current(load),
@@ -97,7 +101,24 @@ function status(said) {
   data.status = said;
   showStatus(said, data.run);
   line(said.finished ? "ended" : "live");
+  if (missing) notice();
+  missing = false;
   everySecond();
+}
+
+/** A size that was not there: show it where nothing is shown yet, else offer it. */
+function newSize({ size }) {
+  if (!data.windows.start.length && !shown.size) return load();
+  if (data.sizes.includes(size)) return;
+  data.sizes.push(size);
+  data.sizes.sort((a, b) => duration(a) - duration(b));
+  choices();
+}
+
+function away({ error, do: remedy }) {
+  line("lost");
+  notice(`${error}: ${remedy}`);
+  missing = true;
 }
 
 function newRun({ run }) {
@@ -151,7 +172,7 @@ function marked() {
 }
 
 function names() {
-  byId("map").style.setProperty("--rows", String(data.columns.length));
+  byId("map").style.setProperty("--rows", String(data.columns.length || 15));
   byId("names").replaceChildren(
     ...data.columns.map((name) =>
       el("li", { "data-column": name }, el("span", { class: "name", title: name, text: name }), el("span", { class: "value" }, el("span", { class: "shape", "aria-hidden": "true" }), el("span", { class: "times" }), el("span", { class: "sr" }))),

@@ -11,7 +11,7 @@ const DOMAINS = [[0.7, 1], [0.34, 0.64], [0, 0.28]];
 export function charts(holder, does) {
   let drawn = null;
   let wished = null;
-  let at = null;
+  let listening = false;
 
   /** @param {import("./heatmap.js").Model} model Draws it, or the newest that was wished meanwhile. */
   function draw(model) {
@@ -26,15 +26,15 @@ export function charts(holder, does) {
       const model = wished;
       wished = null;
       await Plotly.react(holder, traces(model), figure(model, holder.clientWidth), CONFIG);
-      if (!at) listen();
+      if (!listening) listen();
     }
   }
 
   function listen() {
-    at = true;
-    holder.on("plotly_hover", ({ points }) => does.look(points[0].pointIndex));
+    listening = true;
+    holder.on("plotly_hover", ({ points }) => does.look(points[0].customdata));
     holder.on("plotly_unhover", () => does.look(null));
-    holder.on("plotly_click", ({ points }) => does.open(points[0].pointIndex));
+    holder.on("plotly_click", ({ points }) => does.open(points[0].customdata));
     holder.on("plotly_doubleclick", () => does.zoom(null));
     holder.on("plotly_relayout", (change) => {
       const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
@@ -45,21 +45,32 @@ export function charts(holder, does) {
   return { draw };
 }
 
-/** Steps: a window's value holds for all of it. The last one ends where its window does. */
+/** Steps: a window's value holds for all of it, and where there is none, there is no line. Each point knows its window. */
 function traces({ windows, spans }) {
-  const n = windows.start.length;
-  const x = Array.from(spans.from);
-  if (n) x.push(spans.to[n - 1]);
-  const ended = (values) => (n ? [...values, values[n - 1]] : []);
-  const line = (name, values, colour, more = {}) => ({
-    type: "scatter", mode: "lines", x, y: ended(values), xaxis: "x", hoverinfo: "none",
-    line: { shape: "hv", width: 1.5, color: token(colour) }, name, ...more,
-  });
+  const look = { type: "scatter", mode: "lines", xaxis: "x", hoverinfo: "none" };
+  const line = (values, colour, more) => ({ ...steps(spans, values), ...look, line: { width: 1.5, color: token(colour) }, ...more });
+  const area = steps(spans, windows.share_drifted.map((share) => share ?? 0));
   return [
-    line("drifted", windows.share_drifted, "--drift", { yaxis: "y", fill: "tozeroy", fillcolor: token("--drift-soft") }),
-    line("MAE", windows.mae, "--line-mae", { yaxis: "y2" }),
-    line("labels", windows.label_coverage, "--line-labels", { yaxis: "y3" }),
+    { ...area, ...look, hoverinfo: "skip", yaxis: "y", line: { width: 0 }, fill: "tozeroy", fillcolor: token("--drift-soft") },
+    line(windows.share_drifted, "--drift", { yaxis: "y" }),
+    line(windows.mae, "--line-mae", { yaxis: "y2" }),
+    line(windows.label_coverage, "--line-labels", { yaxis: "y3" }),
   ];
+}
+
+function steps({ from, to }, values) {
+  const [x, y, customdata] = [[], [], []];
+  const put = (at, value, i) => {
+    x.push(at);
+    y.push(value);
+    customdata.push(i);
+  };
+  values.forEach((value, i) => {
+    put(from[i], value, i);
+    put(to[i], value, i);
+    if (from[i + 1] > to[i]) put(to[i], null, i);
+  });
+  return { x, y, customdata };
 }
 
 function figure(model, width) {
@@ -68,7 +79,7 @@ function figure(model, width) {
   const y = (i, more) => axis({ domain: DOMAINS[i], side: "right", nticks: 4, anchor: "x", ...more });
   return layout({
     margin: { l: parseFloat(wide), r: parseFloat(token("--right")), t: 6, b: 22 },
-    height: holder_height(),
+    height: parseFloat(token("--charts")),
     hovermode: "x",
     hoverdistance: -1,
     dragmode: "zoom",
@@ -84,8 +95,6 @@ function figure(model, width) {
     shapes: [...model.injected.map(band), ...model.alarms.map(flag)],
   });
 }
-
-const holder_height = () => parseFloat(token("--charts"));
 
 /** Room above the highest share, in steps, so that the axis holds still. */
 function shareTop(shares) {

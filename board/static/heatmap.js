@@ -43,6 +43,7 @@ export function heatmap(holder, cells, over) {
 
   /** Cells: one pixel row per column, stretched to its height with a gap. */
   function paint(pen, ratio) {
+    if (!model.columns.length) return;
     const pixels = Math.max(1, Math.round(width * ratio));
     const image = new ImageData(pixels, model.columns.length);
     const line = new Float32Array(pixels);

@@ -2,7 +2,7 @@
 
 import { address, byId, say } from "./dom.js";
 import { count, elapsed, milliseconds, moment, percent, plural, span, times } from "./format.js";
-import { band, SHAPE } from "./severity.js";
+import { SHAPE } from "./severity.js";
 
 const WORDS = {
   ok: ["calm", "Calm"],
@@ -21,8 +21,7 @@ export function showStatus(status, run) {
 }
 
 function verdict({ verdict, newest }) {
-  const near = verdict === "ok" && band(newest?.worst?.severity) === "near";
-  const [state, word] = near ? ["near", "Calm, but near"] : WORDS[verdict] ?? WORDS.waiting;
+  const [state, word] = WORDS[verdict] ?? WORDS.waiting;
   const holder = byId("verdict");
   holder.dataset.verdict = verdict;
   holder.dataset.band = state;
@@ -36,6 +35,7 @@ function reason(verdict, newest) {
   if (verdict === "insufficient") return `${plural(newest.rows, "row")} in the newest window: too few to tell.`;
   const { worst, columns_drifted: drifted } = newest;
   if (!worst) return `${plural(newest.rows, "row")} in the newest window.`;
+  if (verdict === "ok") return `closest to its threshold: ${worst.column}, at ${times(worst.severity)}`;
   const others = drifted > 1 ? `, and ${plural(drifted - 1, "more column")} beyond` : "";
   return `${worst.column} at ${times(worst.severity)} its threshold${others}`;
 }

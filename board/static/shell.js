@@ -23,6 +23,7 @@ const LINES = {
   connecting: "connecting",
   live: "live",
   ended: "ended",
+  waiting: "waiting",
   lost: "disconnected, trying again",
 };
 

@@ -18,24 +18,28 @@ export function quantile(column, side, share) {
   return null;
 }
 
-/** How a column has changed, in the words that fit its kind; empty where there is nothing to say.
- * @param {any} column of /api/window @param {any} shape of /api/distributions, null while it is not there */
-export function change(column, shape) {
-  const found = [];
+/** How the values of a column have moved: its median, or the category that gained or lost most; empty where it did not.
+ * @param {any} shape of /api/distributions, null while it is not there */
+export function moved(shape) {
   if (shape?.kind === "number") {
-    const [before, now] = [quantile(shape, "reference", 0.5), quantile(shape, "current", 0.5)];
-    if (before !== null && now !== null && figure(before) !== figure(now)) found.push(`median ${figure(before)} → ${figure(now)}`);
+    const [before, now] = ["reference", "current"].map((side) => shape.median?.[side] ?? quantile(shape, side, 0.5));
+    return before !== null && now !== null && figure(before) !== figure(now) ? `median ${figure(before)} → ${figure(now)}` : "";
   }
   if (shape?.kind === "category") {
-    const moved = shape.labels
+    const [most] = shape.labels
       .map((label, i) => ({ label, before: shape.reference[i], now: shape.current[i] }))
-      .sort((a, b) => Math.abs(b.now - b.before) - Math.abs(a.now - a.before))[0];
-    if (moved && percent(moved.before) !== percent(moved.now)) found.push(`${moved.label}: ${percent(moved.before)} → ${percent(moved.now)}`);
+      .sort((a, b) => Math.abs(b.now - b.before) - Math.abs(a.now - a.before));
+    if (most && percent(most.before) !== percent(most.now)) return `${most.label}: ${percent(most.before)} → ${percent(most.now)}`;
   }
-  if (column.new_categories >= 0.005) found.push(`${percent(column.new_categories)} never seen before`);
-  if (column.missing >= 0.005) found.push(`${percent(column.missing)} missing`);
-  if (column.out_of_range >= 0.005) found.push(`${percent(column.out_of_range)} out of range`);
-  return found.join(", ");
+  return "";
+}
+
+/** The same, and what else is wrong with it. @param {any} column of /api/window @param {any} shape */
+export function change(column, shape) {
+  const share = (value, what) => (value >= 0.005 ? `${percent(value)} ${what}` : "");
+  return [moved(shape), share(column.new_categories, "never seen before"), share(column.missing, "missing"), share(column.out_of_range, "out of range")]
+    .filter(Boolean)
+    .join(", ");
 }
 
 /** One or two sentences: which columns moved, the worst of them how. @param {any} window of /api/window @param {any} [distributions] */

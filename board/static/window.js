@@ -7,11 +7,11 @@ import { count, figure, iso, milliseconds, percent, span, times } from "./format
 import { meter } from "./meter.js";
 import { band, SHAPE, WORD } from "./severity.js";
 import { nothing, notice } from "./shell.js";
-import { change, story } from "./story.js";
+import { moved, story } from "./story.js";
 
 const query = new URLSearchParams(location.search);
 const asked = { run: query.get("run"), size: query.get("size"), start: query.get("start") };
-const METHODS = { wasserstein: "Wasserstein distance", jensenshannon: "Jensen–Shannon distance", psi: "PSI", ks: "Kolmogorov–Smirnov" };
+const METHODS = { wasserstein: "Wasserstein", jensenshannon: "Jensen–Shannon", psi: "PSI", ks: "Kolmogorov–Smirnov" };
 const REFRESH_MS = 5_000;
 let distributions = null;
 let opened = new Set();
@@ -155,7 +155,7 @@ async function compare(window) {
     const column = window.columns.find(({ name }) => name === row.dataset.column);
     const shape = distributions.columns[column.name];
     if (!shape) continue;
-    row.querySelector("[data-plot]").replaceChildren(small(shape), el("p", { class: "dim how", text: change(column, shape) }));
+    row.querySelector("[data-plot]").replaceChildren(small(shape), el("p", { class: "dim how", text: moved(shape) }));
     row.querySelector("[data-plot]").dataset.drawn = "true";
   }
   const first = [...byId("columns").children].filter((row) => (opened.size ? opened.has(row.dataset.column) : row.dataset.band === "drift"));
