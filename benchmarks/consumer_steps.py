@@ -27,6 +27,7 @@ import stack
 from benchmarks import log
 from consumer import chunking, flush, windows
 from consumer.decode import Decoder
+from consumer.gauges import Gauges
 from consumer.settings import Settings
 from consumer.source import Source
 from consumer.store import Store
@@ -44,6 +45,7 @@ STEPS: tuple[tuple[str, Any, str], ...] = (
     ("other preparation", flush.Pending, "add"),
     ("sort and pack", flush.Pending, "seal"),
     ("Postgres", Store, "commit"),
+    ("tell Prometheus", Gauges, "flushed"),
 )
 
 

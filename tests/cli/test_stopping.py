@@ -1,0 +1,63 @@
+"""In a process of its own each, as only a main thread may have signal handlers, and some are to be ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from schemas.connections import ROOT
+
+BEGIN = "from cli.stopping import stopping\nstop = stopping(patience_s=0.2)\n"
+READY = "\nprint('ready', flush=True)\n"
+
+
+def signalled(program: str, number: int = signal.SIGTERM, before: str = "") -> tuple[int, str]:
+    """Exit code and output of a program that was signalled once it was ready. before: what it does until then."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN + before + READY + program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+            return process.wait(30), process.stdout.read()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_drains_in_time_ends_as_it_likes(number: int) -> None:
+    assert signalled("stop.wait(); print('drained')", number) == (0, "drained\n")
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "import threading; threading.Event().wait()",
+        "import hashlib; hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)",
+        "while True: pass",
+    ],
+    ids=["waiting for a server", "in a long call into C", "computing"],
+)
+def test_who_does_not_is_ended_with_0_and_says_so(work: str) -> None:
+    code, said = signalled(work)
+    assert code == 0
+    assert "left_undrained" in said
+
+
+def test_other_signals_end_nobody() -> None:
+    before = (
+        "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: None); os.kill(os.getpid(), signal.SIGUSR1)"
+    )
+    assert signalled("print(stop.wait(0.1)); stop.wait()", signal.SIGUSR2, before)[0] == -signal.SIGUSR2
+    assert signalled("stop.wait(); print('drained')", before=before + "; assert not stop.wait(0.5)") == (
+        0,
+        "drained\n",
+    )
