@@ -36,10 +36,15 @@ _BY_TOPIC = {stream.topic: stream for stream in STREAMS}
 
 @dataclass(frozen=True)
 class Written:
-    """A window as it is written. offsets: per partition. latency_ms, compute_ms: as the monitor measures them."""
+    """A window as it is written.
+
+    revision: how often it was computed again after it had closed. offsets: per partition.
+    latency_ms, compute_ms: as the monitor measures them.
+    """
 
     window: Window
     status: str
+    revision: int
     figures: WindowFigures
     offsets: Mapping[str, tuple[int, int]]
     latency_ms: float
@@ -53,6 +58,7 @@ def written(plan: Plan, window: Window) -> Written:
     return Written(
         window=window,
         status=_status(plan, window),
+        revision=int(window.closed and number % 40 == 0),
         figures=_figures(plan, window, rng),
         offsets=_offsets(plan, window),
         latency_ms=round(float(rng.lognormal(5.2, 0.35)), 1),

@@ -37,7 +37,7 @@ _SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("column
 _KEY = ("run_id", "stream", "size_s", "window_start")
 _WINDOW = (
     *_KEY,
-    *("window_end", "status", "rows", "offsets", "joined_rows", "joined_offsets"),
+    *("window_end", "status", "revision", "rows", "offsets", "joined_rows", "joined_offsets"),
     *("closed_at", "written_at", "latency_ms", "compute_ms"),
 )
 _COLUMN = ("column_name", *ColumnFigure.__struct_fields__[1:])
@@ -155,7 +155,7 @@ def _window(plan: Plan, one: Written, wall: Callable[[int], int]) -> tuple[Any, 
     joined = window.rows if window.stream != next(iter(LATENESS)) else 0
     offsets = Jsonb(one.offsets)
     return (
-        *(*_key(plan, one), moment(window.end), one.status, window.rows, offsets),
+        *(*_key(plan, one), moment(window.end), one.status, one.revision, window.rows, offsets),
         *(joined, offsets if joined else Jsonb({})),
         *(None if closed is None else moment(closed), moment(written_at)),
         *(None if closed is None else one.latency_ms, one.compute_ms),

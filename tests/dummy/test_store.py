@@ -24,8 +24,6 @@ pytestmark = pytest.mark.integration
 
 NOW = 1_789_000_000_000
 PLAN = Plan("dummy", NOW, days=4)
-EMPTY = {"window_result": {"segment", "revision"}, "run_progress": {"first_offset", "duplicates", "heartbeats"}}
-"""Defaults that stay as they are."""
 FILLED = ("window_result", "column_metric", "run", "run_progress", "dead_letter", "alarm", "event", "health_sample")
 NEVER = {
     ("dead_letter", "headers"),
