@@ -22,6 +22,10 @@ help: ## this list
 
 setup: $(STAMP) ## make .venv from requirements.lock; nothing to do when nothing changed
 
+.PHONY: env test-docker
+env: ## write .env for docker compose, with new passwords
+	@$(or $(PYTHON),python3) -m cli.env
+
 demo: setup ## replay a month through Kafka, windows and drift detection, live in this terminal
 	@$(BIN)/driftline demo $(ARGS)
 

@@ -135,8 +135,13 @@ def train(
     out: Annotated[
         Path | None, option("out", "Folder of the artifact [default: models/artifacts/<model>].")
     ] = None,
+    if_missing: Annotated[bool, option("if-missing", "Do nothing where the folder holds an artifact.")] = False,
 ) -> None:
     """Learn trip durations; write model, model card and reference set. Default month: 2022-01."""
+    folder = out or MODEL.with_name(model.value)
+    if if_missing and (folder / "card.json").exists():
+        say(f"{folder} holds a model already")
+        return
     import pyarrow as pa
 
     from models import train as learning
@@ -146,11 +151,11 @@ def train(
     made = learning.train(
         pa.concat_tables(source.tables()),
         kind=model.value,
-        out=out or MODEL.with_name(model.value),
+        out=folder,
         source=source.name,
         period=source.period,
     )
-    listing.show_card(console, made.card, out or MODEL.with_name(model.value))
+    listing.show_card(console, made.card, folder)
 
 
 @app.command()
