@@ -43,7 +43,7 @@ def main() -> int:
         print(f"wrote {write()}; now: docker compose up --wait")
     except FileExistsError:
         print(
-            ".env is there already, and the volumes know its passwords. For new ones: docker compose down --volumes,"
+            ".env is there already, and volumes know its passwords. For new ones: docker compose down --volumes,"
             " remove .env, make env",
             file=sys.stderr,
         )
