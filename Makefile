@@ -33,7 +33,10 @@ test: setup ## all tests; they start and stop their own Kafka and Postgres
 	@$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-fast: setup ## the tests that need no services
-	@$(ONE_THREAD) $(BIN)/python -m pytest -m "not integration and not faults and not real" $(ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest -m "not integration and not faults and not real and not docker" $(ARGS)
+
+test-docker: setup ## bring the compose files up for real and break things; says so where no Docker engine answers
+	@$(ONE_THREAD) $(BIN)/python -m pytest -m docker tests/docker $(ARGS)
 
 lint: setup ## format, lint, types and import rules: report only
 	@$(BIN)/ruff format --check .

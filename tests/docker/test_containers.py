@@ -1,0 +1,56 @@
+"""The integration tests once more, on Kafka and Postgres from testcontainers instead of the embedded ones."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from schemas.connections import ROOT
+from tests.composed import BASE, load
+from tests.docker.project import stands_in
+
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
+
+TESTS = (
+    "tests/integration/test_same_rows.py",
+    "tests/integration/test_producers.py",
+    "tests/integration/test_idle.py",
+    "tests/consumer/test_store.py",
+    "tests/monitor/test_store.py",
+)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, str]]:
+    """Variables that lead the tests to the containers."""
+    image = load(BASE)["services"]["postgres"]["image"]
+    with pytest.MonkeyPatch.context() as patch:
+        if stands_in(image):  # no registry, so no image of testcontainers' cleaner either
+            patch.setattr("testcontainers.core.config.testcontainers_config.ryuk_disabled", True)
+        from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415
+
+        from tests.docker.kafka_container import ApacheKafka  # noqa: PLC0415
+
+        with ApacheKafka() as kafka, PostgresContainer(image, driver=None) as postgres:
+            yield {
+                "KAFKA_BOOTSTRAP_SERVERS": kafka.address,
+                "DATABASE_URL": postgres.get_connection_url(),
+            }
+
+
+def test_integration_tests_pass_on_containers(servers: dict[str, str], capsys: Any) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *TESTS]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **servers}, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-6_000:]
+    summary = done.stdout.strip().splitlines()[-1]
+    assert not re.search(r"skipped|failed|error", summary), done.stdout[-3_000:]
+    with capsys.disabled():
+        print(f"\non containers: {summary}")
