@@ -59,7 +59,7 @@ def free_ports(names: Sequence[str]) -> dict[str, str]:
 
 
 class Project:
-    """files: of compose, one over the other. variables: instead of .env.example's, whose passwords are filled in."""
+    """files: of compose, one over the other. variables: in the place of .env.example's; it has passwords."""
 
     def __init__(self, name: str, files: Sequence[str], folder: Path, variables: Mapping[str, str]) -> None:
         self.name, self._files = name, files
