@@ -86,7 +86,7 @@ class Project:
 
     def up(self, *options: str) -> None:
         """Until all that can be had is healthy."""
-        arguments = ("up", "--detach", "--wait", "--wait-timeout", "240", "--pull", "never", *options)
+        arguments = ("up", "--detach", "--wait", "--wait-timeout", "420", "--pull", "never", *options)
         self.compose(*arguments, *self.services)
 
     def down(self) -> None:
