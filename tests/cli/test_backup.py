@@ -162,6 +162,24 @@ def test_a_file_that_was_cut_off_changes_nothing(filled: str, tmp_path: Path, sh
     assert content(filled) == before
 
 
+def test_a_dump_that_stops_between_two_statements_changes_nothing(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = backup(filled, tmp_path / "b.dump")
+    before, real = content(filled), subprocess.run
+
+    def stops(argv: list[str], **options: Any) -> subprocess.CompletedProcess[Any]:
+        if "stdout" not in options:
+            return real(argv, **options)
+        options["stdout"].write(b"CREATE TABLE driftline.half (x int);\n")
+        return subprocess.CompletedProcess(argv, 1)
+
+    monkeypatch.setattr(subprocess, "run", stops)
+    with pytest.raises(DatabaseUnreachable, match="could not be restored"):
+        restore(filled, file, replace=True)
+    assert content(filled) == before
+
+
 def test_a_failure_at_the_very_end_changes_nothing(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
