@@ -20,6 +20,7 @@ PARTS = {
     "The monitor per window": ["monitor_metrics"],
     "Fingers raised in a calm month": ["calm"],
     "From close to row": ["latency"],
+    "Queries of the dashboards": ["dashboards"],
     "Models": ["models"],
     "Synthetic against real trips": ["synthetic_quality"],
 }

@@ -26,27 +26,27 @@ SELECT count(*) AS refused FROM driftline.timed_letter
 WHERE run_id IN ('${run}', '') AND reason <> 'late' AND $__timeFilter(wall_time);
 
 -- name: lag
-SELECT $__timeGroupAlias(wall_time, $__interval), instance AS metric, max(lag) AS value
+SELECT driftline.bucket(wall_time, $__interval_ms) AS time, instance AS metric, max(lag) AS value
 FROM driftline.health_history WHERE stage = 'consumer' AND $__timeFilter(wall_time)
 GROUP BY 1, 2 ORDER BY 1;
 
 -- name: rate
-SELECT $__timeGroupAlias(wall_time, $__interval), instance AS metric, avg(rows_per_s) AS value
+SELECT driftline.bucket(wall_time, $__interval_ms) AS time, instance AS metric, avg(rows_per_s) AS value
 FROM driftline.health_history WHERE stage = 'consumer' AND $__timeFilter(wall_time)
 GROUP BY 1, 2 ORDER BY 1;
 
 -- name: window_rate
-SELECT $__timeGroupAlias(wall_time, $__interval), instance AS metric, avg(windows_per_s) AS value
+SELECT driftline.bucket(wall_time, $__interval_ms) AS time, instance AS metric, avg(windows_per_s) AS value
 FROM driftline.health_history WHERE stage = 'monitor' AND $__timeFilter(wall_time)
 GROUP BY 1, 2 ORDER BY 1;
 
 -- name: watermark
-SELECT $__timeGroupAlias(wall_time, $__interval), instance AS metric, max(watermark_age_s) AS value
+SELECT driftline.bucket(wall_time, $__interval_ms) AS time, instance AS metric, max(watermark_age_s) AS value
 FROM driftline.health_history WHERE stage = 'consumer' AND $__timeFilter(wall_time)
 GROUP BY 1, 2 ORDER BY 1;
 
 -- name: latency
-SELECT $__timeGroupAlias(closed_at, $__interval),
+SELECT driftline.bucket(closed_at, $__interval_ms) AS time,
        percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms) AS p50,
        percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95,
        max(latency_ms) AS max
@@ -63,7 +63,7 @@ SELECT * FROM (
 ORDER BY 1;
 
 -- name: letters
-SELECT $__timeGroupAlias(wall_time, $__interval), reason AS metric, count(*) AS value
+SELECT driftline.bucket(wall_time, $__interval_ms) AS time, reason AS metric, count(*) AS value
 FROM driftline.timed_letter WHERE run_id IN ('${run}', '') AND $__timeFilter(wall_time)
 GROUP BY 1, 2 ORDER BY 1;
 

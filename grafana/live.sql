@@ -1,5 +1,5 @@
 -- Of the dashboard `live`. Variables: run, size (seconds), column (several), axis (`event` or `wall`).
--- Buckets of $__interval bound what a long range returns; a bucket shows its worst window, at the time of its first.
+-- Buckets of $__interval_ms bound what a long range returns; a bucket shows its worst window, at the time of its first.
 
 -- name: run
 -- The newest first: that one is chosen.
@@ -14,7 +14,7 @@ ORDER BY size_s;
 
 -- name: column
 -- Every window has them all.
-SELECT column_name FROM driftline.timed_column
+SELECT column_name FROM driftline.column_by_event
 WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND window_start = (
     SELECT max(window_start) FROM driftline.window_result
     WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size})
@@ -75,26 +75,26 @@ WHERE run_id = '${run}' AND reason = 'late' AND $__timeFilter(${axis}_time);
 SELECT min(${axis}_time) AS time, max(share_drifted) AS "drifted columns"
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY $__timeGroup(${axis}_time, $__interval)
+GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: states
-SELECT min(${axis}_time) AS time, size AS metric, max(state) AS value
+SELECT min(${axis}_time) AS time, driftline.size_text(size_s) AS metric, max(state) AS value
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND stream = 'trips' AND status <> 'open' AND $__timeFilter(${axis}_time)
-GROUP BY size, $__timeGroup(${axis}_time, $__interval)
+GROUP BY size_s, driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: severity
 SELECT min(${axis}_time) AS time, column_name AS metric, max(severity) AS value
-FROM driftline.timed_column
+FROM driftline.column_by_${axis}
 WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size}
   AND column_name = ANY (ARRAY[${column:sqlstring}]::text[]) AND $__timeFilter(${axis}_time)
-GROUP BY column_name, $__timeGroup(${axis}_time, $__interval)
+GROUP BY column_name, driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: worst
-SELECT column_name AS metric, severity AS value FROM driftline.timed_column
+SELECT column_name AS metric, severity AS value FROM driftline.column_by_event
 WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND window_start = (
     SELECT max(window_start) FROM driftline.window_result
     WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open')
@@ -104,21 +104,21 @@ ORDER BY severity DESC NULLS LAST, column_name LIMIT 15;
 SELECT min(${axis}_time) AS time, avg(mae) AS "MAE", avg(rmse) AS "RMSE"
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY $__timeGroup(${axis}_time, $__interval)
+GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: bias
 SELECT min(${axis}_time) AS time, avg(bias) AS bias
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY $__timeGroup(${axis}_time, $__interval)
+GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: coverage
 SELECT min(${axis}_time) AS time, min(label_coverage) AS "label coverage"
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY $__timeGroup(${axis}_time, $__interval)
+GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: targets
@@ -126,21 +126,21 @@ ORDER BY 1;
 SELECT min(${axis}_time) AS time, max(prediction_drift) AS prediction, max(target_drift) AS target
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY $__timeGroup(${axis}_time, $__interval)
+GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: missing
 SELECT min(${axis}_time) AS time, max(share_missing) AS "missing values"
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY $__timeGroup(${axis}_time, $__interval)
+GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: rows
 SELECT min(${axis}_time) AS time, avg(rows)::float8 AS "rows per window"
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY $__timeGroup(${axis}_time, $__interval)
+GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: windows

@@ -31,11 +31,11 @@ FROM driftline.size_score WHERE run_id = ANY (ARRAY[${run:sqlstring}]::text[]) A
 ORDER BY size_s, run_id LIMIT 200;
 
 -- name: share
-SELECT min(event_time) AS time, run_id || ' ' || size AS metric, max(share_drifted) AS value
+SELECT min(event_time) AS time, run_id || ' ' || driftline.size_text(size_s) AS metric, max(share_drifted) AS value
 FROM driftline.timed_window
 WHERE run_id = ANY (ARRAY[${run:sqlstring}]::text[]) AND stream = 'trips' AND status <> 'open'
   AND $__timeFilter(event_time)
-GROUP BY run_id, size, $__timeGroup(event_time, $__interval)
+GROUP BY run_id, size_s, driftline.bucket(event_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: runs

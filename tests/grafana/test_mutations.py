@@ -108,7 +108,9 @@ ASKED: dict[str, tuple[str, Plant]] = {
     "a comma behind a macro": (
         LIVE,
         query(
-            SEVERITY, "column_name, $__timeGroup(${axis}_time, $__interval)", "$__timeGroup(${axis}_time, 1s), 2"
+            SEVERITY,
+            "column_name, driftline.bucket(${axis}_time, $__interval_ms)",
+            "$__timeGroup(${axis}_time, 1s), 2",
         ),
     ),
     "windows of a bucket side by side": (LIVE, query(SHARE, "GROUP BY", "GROUP BY window_start, rows,")),
