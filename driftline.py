@@ -496,8 +496,10 @@ def report(
 ) -> None:
     """The full Evidently report of one window, as HTML."""
     from monitor.report import report as write
+    from monitor.settings import Settings
 
-    made = write(_monitor_settings(_scorer(run, model)), run, duration_ms(size), moment_ms(window), out)
+    settings = Settings(database_url=connections.database_url(os.environ), model=_scorer(run, model))
+    made = write(settings, run, duration_ms(size), moment_ms(window), out)
     console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
         say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")

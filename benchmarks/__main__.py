@@ -21,6 +21,7 @@ PARTS = {
     "Fingers raised in a calm month": ["calm"],
     "From close to row": ["latency"],
     "Queries of the dashboards": ["dashboards"],
+    "The board: a year at once, and from close to row visible": ["board"],
     "Models": ["models"],
     "Synthetic against real trips": ["synthetic_quality"],
 }

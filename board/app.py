@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import structlog
@@ -15,15 +16,20 @@ from litestar import Litestar, MediaType, Request, Response, asgi, get
 from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_404_NOT_FOUND
 
-from board import asking, files
+from board import asking, files, reports
 from board.database import Database
+from board.distributions import Distributions
 from board.events import tell
 from board.guard import Guard, refuse
+from board.letters import letters
 from board.live import Hub
 from board.metrics import Metrics
 from board.picture import Picture, chosen_size, known_run
 from board.problems import Problem, Unknown
+from board.reports import Reports
 from board.settings import Settings
+from board.window import at as window_at
+from board.window import window
 from schemas.durations import duration_text
 
 log = structlog.get_logger()
@@ -33,6 +39,7 @@ Answer = Response[bytes]
 
 PACK_FROM = 100_000
 """Bytes from which an answer is worth packing, for a browser on another machine."""
+MACHINES = ("/api/", "/healthz", "/metrics")
 LOCAL = ("127.0.0.1", "::1", None)
 
 
@@ -45,18 +52,20 @@ class Board:
         self.database = Database(settings.database_url)
         self.picture = Picture()
         self.hub = Hub(self.database, self.picture, self.metrics, settings.clients)
+        self.distributions = Distributions(self.database, settings.models)
+        self.reports = Reports(settings, self.metrics)
         self._packed: dict[str, bytes] = {}
 
     @asynccontextmanager
     async def running(self, _: Any) -> AsyncIterator[None]:
         await self.database.open()
-        listening = asyncio.create_task(self.hub.listen())
+        tasks = [asyncio.create_task(each) for each in (self.hub.listen(), self.reports.work())]
         try:
             yield
         finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.hub.close()
             await self.database.close()
 
@@ -157,6 +166,64 @@ async def whole(request: Asked) -> Answer:
     return answer(request, found)
 
 
+@get("/api/window")
+async def one_window(request: Asked) -> Answer:
+    board, (run, size_s), start = board_of(request), asking.named(request.query_params), start_of(request)
+    async with board.database.snapshot() as reader:
+        found = await window(reader, run, size_s, start)
+        wanted = await board.reports.wanted(reader, run, size_s, start)
+    return answer(request, found | {"report": board.reports.state(wanted)})
+
+
+@get("/api/distributions")
+async def compared(request: Asked) -> Answer:
+    board, (run, size_s), start = board_of(request), asking.named(request.query_params), start_of(request)
+    found = await board.distributions.of(run, size_s, start)
+    shown = {"run": run, "size": duration_text(1_000 * size_s), "start": start}
+    return answer(request, shown | found)
+
+
+@get("/api/dead-letters")
+async def dead_letters(request: Asked) -> Answer:
+    run = asking.run_of(request.query_params)
+    async with board_of(request).database.snapshot() as reader:
+        return answer(request, await letters(reader, run))
+
+
+@get("/api/report")
+async def report(request: Asked) -> Answer:
+    """Asked for, it is made."""
+    board, (run, size_s), start = board_of(request), asking.named(request.query_params), start_of(request)
+    async with board.database.snapshot() as reader:
+        wanted = await board.reports.wanted(reader, run, size_s, start)
+    return answer(request, board.reports.ask(wanted))
+
+
+@get("/reports/{name:str}", sync_to_thread=True)
+def report_file(request: Asked) -> Answer:
+    board = board_of(request)
+    made = board.file(request, board.reports.file(str(request.path_params["name"])), "private, max-age=3600")
+    made.headers["content-security-policy"] = reports.CSP
+    return made
+
+
+@get("/at")
+async def at_moment(request: Asked) -> Answer:
+    """To the page of the window that covers a moment: for links that know a time only."""
+    query = request.query_params
+    run, size_s, axis, at_ms = (
+        asking.run_of(query), asking.size_of(query), asking.axis_of(query), asking.moment_of(query, "t"),
+    )  # fmt: skip
+    async with board_of(request).database.snapshot() as reader:
+        run, size_s, start = await window_at(reader, run, size_s, at_ms, axis)
+    place = urlencode({"run": run, "size": duration_text(1_000 * size_s), "start": start})
+    return Response(b"", status_code=302, headers={"location": f"/window?{place}"}, media_type=MediaType.TEXT)
+
+
+def start_of(request: Asked) -> int:
+    return asking.moment_of(request.query_params, "start")
+
+
 @asgi("/api/events", copy_scope=True)
 async def events(scope: Any, receive: Any, send: Any) -> None:
     request: Asked = Request(scope)
@@ -198,7 +265,8 @@ async def metrics(request: Asked) -> Answer:
 
 
 HANDLERS: list[Any] = [
-    index, window_page, report_page, letters_page, static_file, runs, whole, events, healthz, metrics,
+    index, window_page, report_page, letters_page, static_file, report_file, at_moment,
+    runs, whole, one_window, compared, dead_letters, report, events, healthz, metrics,
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from board.database import Reader
 from board.problems import Unknown
-from board.series import Row, ordered, series, walls
+from board.series import Floats, Row, aligned, ordered, series, walls
 from board.status import Run, status
 from schemas.durations import duration_text, moment
 
@@ -25,23 +25,23 @@ class Severities:
     """
 
     def __init__(self, boards: int = 8) -> None:
-        self._boards: OrderedDict[Key, dict[int, tuple[int, bytes]]] = OrderedDict()
+        self._boards: OrderedDict[Key, dict[int, tuple[int, Floats]]] = OrderedDict()
         self._limit = boards
 
-    async def of(self, reader: Reader, key: Key, rows: Sequence[Row]) -> dict[int, bytes]:
+    async def of(self, reader: Reader, key: Key, rows: Sequence[Row]) -> dict[int, Floats]:
         """By start. rows: of the same snapshot."""
         run, size_s, columns = key
         known = self._boards.setdefault(key, {})
         self._boards.move_to_end(key)
         while len(self._boards) > self._limit:
             self._boards.popitem(last=False)
-        stale = [row for row in rows if known.get(row.start, (0, b""))[0] != row.written]
+        stale = {
+            row.start: row.written for row in rows if row.start not in known or known[row.start][0] != row.written
+        }
         if stale:
-            written = {row.start: row.written for row in stale}
-            where = {"run": run, "size_s": size_s, "columns": list(columns)} | stretch(written)
-            for start, block in await reader.rows("severities", **where):
-                if start in written and block is not None:
-                    known[start] = (written[start], block)
+            for start, names, block in await reader.rows("severities", run=run, size_s=size_s, **stretch(stale)):
+                if start in stale:
+                    known[start] = stale[start], aligned(names, block, columns)
         return {row.start: known[row.start][1] for row in rows if row.start in known}
 
 

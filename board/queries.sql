@@ -74,17 +74,15 @@ WHERE run_id = %(run)s AND topic = 'trips' AND reason = 'late'
 GROUP BY 1;
 
 -- name: severities
--- Each window's severities as float32 in network order, in the order of the columns; NaN: not computed.
-SELECT (extract(epoch FROM w.window_start) * 1000)::bigint,
-       (SELECT string_agg(float4send(coalesce(c.severity, 'NaN')::float4), '' ORDER BY k.place)
-        FROM unnest(%(columns)s::text[]) WITH ORDINALITY AS k (name, place)
-        LEFT JOIN driftline.column_metric c
-               ON c.run_id = w.run_id AND c.stream = w.stream AND c.size_s = w.size_s
-              AND c.window_start = w.window_start AND c.segment = w.segment
-              AND c.column_name = k.name AND c.metric = 'drift')
-FROM driftline.window_result w
-WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.size_s = %(size_s)s AND w.segment = ''
-  AND w.window_start >= %(from)s::timestamptz AND w.window_start <= %(to)s::timestamptz;
+-- Each window's columns, by name and separated by a character that is in none, and their severities in the same order
+-- as float32 in network order; NaN: not computed. Rows come in the order of an index, which holds all that is asked.
+SELECT (extract(epoch FROM window_start) * 1000)::bigint,
+       string_agg(column_name, E'\x1f' ORDER BY column_name),
+       string_agg(float4send(coalesce(severity, 'NaN')::float4), ''::bytea ORDER BY column_name)
+FROM driftline.column_metric
+WHERE run_id = %(run)s AND stream = 'trips' AND size_s = %(size_s)s AND segment = '' AND metric = 'drift'
+  AND window_start >= %(from)s::timestamptz AND window_start <= %(to)s::timestamptz
+GROUP BY window_start;
 
 -- name: written_since
 -- Windows of which either stream was written in the last seconds.
@@ -147,3 +145,60 @@ WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
 SELECT (extract(epoch FROM window_start) * 1000)::bigint FROM driftline.window_result
 WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
   AND closed_at <= %(at)s ORDER BY closed_at DESC, window_start DESC LIMIT 1;
+
+-- name: figures
+-- A window's results, of both streams, with what came too late for it or was refused.
+SELECT stream, (extract(epoch FROM window_end) * 1000)::bigint AS "end", status, revision, rows, sampled,
+       columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
+       mae, rmse, bias, r2, target_drift, label_coverage, joined_rows, latency_ms, compute_ms,
+       (extract(epoch FROM closed_at) * 1000)::bigint AS closed_at,
+       (extract(epoch FROM written_at) * 1000)::bigint AS written_at, offsets, late, dead
+FROM driftline.window_overview
+WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') ORDER BY stream DESC;
+
+-- name: neighbours
+-- The windows before and after.
+SELECT (SELECT (extract(epoch FROM max(window_start)) * 1000)::bigint FROM driftline.window_result
+        WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '') AND window_start < %(start)s),
+       (SELECT (extract(epoch FROM min(window_start)) * 1000)::bigint FROM driftline.window_result
+        WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '') AND window_start > %(start)s);
+
+-- name: column_figures
+SELECT stream, column_name, metric, method, value, threshold, severity, status, reason
+FROM driftline.column_metric
+WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') AND stream IN ('trips', 'outcomes')
+ORDER BY stream DESC, column_name;
+
+-- name: injected_in
+SELECT label FROM driftline.event
+WHERE run_id = %(run)s AND kind = 'injected' AND starts_at < %(end)s AND coalesce(ends_at, 'infinity') > %(start)s
+ORDER BY starts_at;
+
+-- name: versions
+-- What a window's report is made of: another when more rows have joined.
+SELECT stream, rows, revision FROM driftline.window_result
+WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') ORDER BY stream;
+
+-- name: letter_buckets
+-- Dead letters by when they were written, in some hundred stretches; among them those that could be told to no run
+-- and came while this one was read.
+WITH letter AS (
+    SELECT d.topic, d.reason, d.written_at FROM driftline.dead_letter d WHERE d.run_id = %(run)s
+    UNION ALL
+    SELECT d.topic, d.reason, d.written_at FROM driftline.dead_letter d JOIN driftline.run r ON r.run_id = %(run)s
+    WHERE d.run_id = '' AND d.written_at BETWEEN r.started_at AND coalesce(r.finished_at, 'infinity')
+), span AS (
+    SELECT greatest(1000, ceil(extract(epoch FROM max(written_at) - min(written_at)) * 10 / 1000) * 1000)::bigint AS ms
+    FROM letter
+)
+SELECT topic, reason, span.ms, ((extract(epoch FROM written_at) * 1000)::bigint / span.ms * span.ms) AS at, count(*)
+FROM letter, span GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, 2, 4;
+
+-- name: letters
+SELECT d.topic, d.partition, d.kafka_offset, d.reason, left(d.detail, 1000),
+       (extract(epoch FROM d.event_time) * 1000)::bigint, (extract(epoch FROM d.written_at) * 1000)::bigint,
+       substring(d.key FROM 1 FOR 1000), substring(d.raw FROM 1 FOR 8000), coalesce(octet_length(d.raw), 0)
+FROM driftline.dead_letter d JOIN driftline.run r ON r.run_id = %(run)s
+WHERE d.run_id = %(run)s
+   OR (d.run_id = '' AND d.written_at BETWEEN r.started_at AND coalesce(r.finished_at, 'infinity'))
+ORDER BY d.written_at DESC, d.topic, d.partition, d.kafka_offset DESC LIMIT 50;

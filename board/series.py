@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.chunk import PREDICTION
 from schemas.taxi import TRIPS
@@ -34,6 +36,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     written: int
 
 
+Floats = NDArray[np.float32]
+
 SENT = (
     "start", "wall", "status", "rows", "revision", "share_drifted", "dataset_drift", "columns_drifted",
     "prediction_drift", "mae", "label_coverage",
@@ -47,20 +51,40 @@ def ordered(columns: Iterable[str]) -> tuple[str, ...]:
 
 
 def series(
-    rows: Sequence[Row], late: Mapping[int, int], severities: Mapping[int, bytes], columns: Sequence[str]
+    rows: Sequence[Row], late: Mapping[int, int], severities: Mapping[int, Floats], columns: Sequence[str]
 ) -> dict[str, Any]:
-    """WINDOWS. late: by start. severities: by start, float32 in network order, one for each column."""
+    """WINDOWS. late: by start. severities: by start, one for each column."""
     found: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in SENT}
     found["late"] = [late.get(row.start, 0) for row in rows]
     found["severity"] = packed([severities.get(row.start) for row in rows], len(columns))
     return found
 
 
-def packed(windows: Sequence[bytes | None], columns: int) -> str:
+SEPARATOR = "\x1f"
+"""Between the names of a window's columns."""
+
+
+def aligned(names: str, severities: bytes, columns: tuple[str, ...]) -> Floats:
+    """Severities in the order of columns; NaN: not among them.
+
+    names: with SEPARATOR between them; severities: in their order, float32 in network order.
+    """
+    known = np.append(np.frombuffer(severities, ">f4").astype("<f4"), np.float32(np.nan))
+    return known[_places(names, columns)]
+
+
+@lru_cache(maxsize=64)
+def _places(names: str, columns: tuple[str, ...]) -> NDArray[np.intp]:
+    """Where each column is among the names; -1: it is not."""
+    found = {name: place for place, name in enumerate(names.split(SEPARATOR))}
+    return np.array([found.get(name, -1) for name in columns], np.intp)
+
+
+def packed(windows: Sequence[Floats | None], columns: int) -> str:
     """Base64 of little-endian float32, columns x windows. None: a window without any."""
-    missing = np.full(columns, np.nan, ">f4").tobytes()
-    block = np.frombuffer(b"".join(missing if w is None else w for w in windows), ">f4")
-    return b64encode(block.reshape(len(windows), columns).T.astype("<f4").tobytes()).decode()
+    missing = np.full(columns, np.nan, "<f4")
+    block = np.array([missing if w is None else w for w in windows], "<f4").reshape(len(windows), columns)
+    return b64encode(block.T.tobytes()).decode()
 
 
 def walls(rows: Sequence[Row], start: int, end: int | None, size: int) -> tuple[int | None, int | None]:

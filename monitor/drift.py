@@ -11,7 +11,6 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,6 +27,7 @@ from monitor.figures import (
 )
 from monitor.metrics import ArrowDataset, Measured
 from monitor.reference import Method, Reference, monitored
+from monitor.sampling import sample
 from schemas.chunk import PREDICTION
 
 __all__ = ["ColumnFigure", "Config", "Reference", "WindowFigures", "outcome_figures", "sample", "trip_figures"]
@@ -76,18 +76,6 @@ def outcome_figures(outcomes: pa.Table, trips: pa.Table, reference: Reference, c
         sampled=rows.num_rows,
         sufficient=outcomes.num_rows >= config.min_rows,
     )
-
-
-def sample(window: pa.Table, id_field: str, max_rows: int) -> pa.Table:
-    """The rows with the lowest hashes of their id, in the order they had: always the same, whoever draws.
-
-    Trips and outcomes of one id are both in the sample or both outside, as far as both windows hold the same ids.
-    """
-    if window.num_rows <= max_rows:
-        return window
-    hashes = pd.util.hash_array(window[id_field].to_numpy().astype(object), categorize=False)
-    limit = np.partition(hashes, max_rows - 1)[max_rows - 1]
-    return window.filter(pa.array(hashes <= limit))
 
 
 def _run(report: Any, current: ArrowDataset, reference: Reference) -> None:

@@ -1,0 +1,123 @@
+"""How the values of a window lie beside those of the reference, column by column. Pure.
+
+Bins are the reference's and both sides share them; numbers are clipped as for the drift score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from monitor.category import CategoryReference
+from monitor.columns import Floats, numbers
+from monitor.figures import Config
+from monitor.number import NumberReference
+from schemas.chunk import PREDICTION
+from schemas.taxi import OUTCOMES, TRIPS
+
+BINS = 30
+WHOLE = 40
+"""Whole numbers in so wide a range have a bin each."""
+TOP = 12
+NEW = 20
+
+
+@dataclass(frozen=True)
+class NumberBins:
+    """edges: ascending, shape (bins + 1,). low, high: outside is counted apart. reference: as `shares` gives it."""
+
+    edges: Floats
+    low: float
+    high: float
+    reference: tuple[list[float], float, float]
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray, label_range: tuple[float, float] | None = None) -> NumberBins | None:
+        """None for a column without values. Raises TypeError for what are no numbers."""
+        prepared = NumberReference.prepare(column, Config().clip, label_range)
+        if not prepared.count:
+            return None
+        low, high = prepared.low, prepared.high
+        inside = prepared.values
+        if np.array_equal(inside, np.floor(inside)) and high - low <= WHOLE:
+            edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.0)
+        else:
+            edges = np.linspace(low, high, BINS + 1)
+        return cls(edges, low, high, shares(numbers(column), edges, low, high))
+
+    def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
+        current = shares(numbers(column), self.edges, self.low, self.high)
+        sides = {"reference": self.reference, "current": current}
+        return {
+            "kind": "number",
+            "edges": self.edges.tolist(),
+            **{side: found[0] for side, found in sides.items()},
+            "below": {side: found[1] for side, found in sides.items()},
+            "above": {side: found[2] for side, found in sides.items()},
+        }
+
+
+def shares(values: Floats, edges: Floats, low: float, high: float) -> tuple[list[float], float, float]:
+    """Share of the values in each bin, below and above, adding up to 1; all 0 where there are none."""
+    rows = max(len(values), 1)
+    below, above = int((values < low).sum()), int((values > high).sum())
+    inside = values[(values >= low) & (values <= high)]
+    counts = np.histogram(inside, edges)[0]
+    return (counts / rows).tolist(), below / rows, above / rows
+
+
+@dataclass(frozen=True)
+class CategoryBins:
+    prepared: CategoryReference
+
+    def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
+        """labels: those with the largest share on either side. new: those that the reference does not have."""
+        looks, ours = self.prepared.look(column), max(self.prepared.count, 1)
+        rows = max(looks.count, 1)
+        both = {
+            name: (float(before) / ours, float(now) / rows)
+            for name, before, now in zip(self.prepared.labels, self.prepared.counts, looks.known, strict=True)
+        } | {name: (0.0, count / rows) for name, count in looks.new.items()}
+        top = sorted(both, key=lambda name: (-max(both[name]), name))[:TOP]
+        new = sorted(looks.new, key=lambda name: (-looks.new[name], name))[:NEW]
+        rest = [both[name] for name in both.keys() - {*top}]
+        return {
+            "kind": "category",
+            "labels": top,
+            "reference": [both[name][0] for name in top],
+            "current": [both[name][1] for name in top],
+            "other": {"reference": sum(r for r, _ in rest), "current": sum(c for _, c in rest)},
+            "new": [{"label": name, "share": looks.new[name] / rows} for name in new],
+        }
+
+
+Bins = Mapping[str, NumberBins | CategoryBins]
+
+
+def prepared(reference: pa.Table) -> Bins:
+    """Bins of every column that can be shown. reference: a model's."""
+    found: dict[str, NumberBins | CategoryBins] = {}
+    for name in (*TRIPS.numbers, PREDICTION, OUTCOMES.label or ""):
+        if name in reference.column_names:
+            label_range = OUTCOMES.label_range if name == OUTCOMES.label else None
+            bins = NumberBins.of(reference[name], label_range)
+            if bins is not None:
+                found[name] = bins
+    for name in TRIPS.categories:
+        if name in reference.column_names:
+            found[name] = CategoryBins(CategoryReference.prepare(reference[name]))
+    return found
+
+
+def beside(bins: Bins, trips: pa.Table, outcomes: pa.Table) -> dict[str, Any]:
+    """The columns of a window beside the reference; one that is on neither table is left out."""
+    found = {}
+    for name, prepared_bins in bins.items():
+        table = outcomes if name == OUTCOMES.label else trips
+        if name in table.column_names:
+            found[name] = prepared_bins.beside(table[name])
+    return found

@@ -1,0 +1,27 @@
+"""The model that scored a run: its artifact, by the hash that the run remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from board.problems import Conflict
+from cli.artifacts import with_hash
+from models.artifact import CARD
+from schemas.errors import ModelUnusable
+
+
+def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
+    """Its folder: one of these, or below one of them. Raises Conflict where it is not there."""
+    if wanted is None:
+        raise Conflict(
+            "this run was scored upstream: there is no reference to compare with", "see the scores instead"
+        )
+    for folder in folders:
+        try:
+            return with_hash(wanted, folder.parent if (folder / CARD).is_file() else folder)
+        except ModelUnusable:
+            continue
+    raise Conflict(
+        f"the model that scored this run ({wanted[:12]}) is not here", "start the board with --model and its folder"
+    )

@@ -1,0 +1,194 @@
+"""Evidently's report of a window, made by a process of its own: one at a time, kept, and shown when it is ready.
+
+The process is `driftline report`: Evidently takes seconds and hundreds of MB, which the board shall not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from board.database import Reader
+from board.metrics import Metrics
+from board.models import artifact_of
+from board.picture import known_run
+from board.problems import Busy, Problem, Unknown
+from board.settings import Settings
+from schemas.connections import ROOT
+from schemas.durations import duration_text, moment
+
+log = structlog.get_logger()
+
+KEPT = 200
+QUEUE = 8
+FAILED_S = 30.0
+"""For so long a failure is told; whoever asks later has it tried again."""
+_NAME = re.compile(r"[0-9a-f]{32}\.html")
+
+CSP = (
+    "sandbox allow-scripts allow-popups allow-downloads; default-src 'none';"
+    " script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""A report is a page of Evidently's own making: it may run what is inside it, as of no origin, and load nothing."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A report. version: of the rows that it is made of. model: hash of the one that scored them."""
+
+    run: str
+    size_s: int
+    start: int
+    version: str
+    model: str | None
+
+    @property
+    def name(self) -> str:
+        return sha256(repr(self).encode()).hexdigest()[:32] + ".html"
+
+
+class Reports:
+    """states: of those that are not ready, by name."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._folder = settings.reports
+        self._queue: asyncio.Queue[Wanted] = asyncio.Queue(QUEUE)
+        self._states: dict[str, str] = {}
+        self._failed: OrderedDict[str, tuple[float, str]] = OrderedDict()
+
+    async def wanted(self, reader: Reader, run_id: str, size_s: int, start: int) -> Wanted:
+        """Raises Unknown where there is no such window."""
+        run = await known_run(reader, run_id)
+        rows = await reader.rows("versions", run=run_id, size_s=size_s, start=moment(start))
+        if not rows:
+            raise Unknown("there is no such window", "see the board for those that are")
+        return Wanted(run_id, size_s, start, repr(rows), run.model)
+
+    def state(self, wanted: Wanted) -> dict[str, Any]:
+        """REPORT, as it stands."""
+        name = wanted.name
+        if (self._folder / name).is_file():
+            return {"state": "ready", "reason": None, "url": f"/reports/{name}"}
+        if name in self._states:
+            return {"state": self._states[name], "reason": None, "url": None}
+        at, reason = self._failed.get(name, (0.0, ""))
+        if reason and time.monotonic() - at < FAILED_S:
+            return {"state": "failed", "reason": reason, "url": None}
+        return {"state": "none", "reason": None, "url": None}
+
+    def ask(self, wanted: Wanted) -> dict[str, Any]:
+        """REPORT; one that nobody has asked for is put into the queue. Raises Busy where that is full."""
+        found = self.state(wanted)
+        if found["state"] != "none":
+            return found
+        try:
+            self._queue.put_nowait(wanted)
+        except asyncio.QueueFull:
+            raise Busy(f"{QUEUE} reports are waiting already", "ask again when they are made") from None
+        self._states[wanted.name] = "queued"
+        return self.state(wanted)
+
+    def file(self, name: str) -> Path:
+        """A finished report. Raises Unknown for what is none."""
+        if not _NAME.fullmatch(name) or not (path := self._folder / name).is_file():
+            raise Unknown("there is no such report", "ask for it on its window's page")
+        return path
+
+    async def work(self) -> None:
+        """Make what is asked for, one after the other, until cancelled."""
+        while True:
+            wanted = await self._queue.get()
+            self._states[wanted.name] = "making"
+            began, reason = time.monotonic(), ""
+            try:
+                reason = await self._make(wanted)
+            except Problem as problem:
+                reason = str(problem)
+            except OSError as error:
+                reason = f"the report could not be written: {error}"
+            except Exception:
+                log.exception("report_failed", run=wanted.run)
+                reason = "the board failed to make it: see its log"
+            finally:
+                self._states.pop(wanted.name, None)
+            self._ended(wanted, reason, time.monotonic() - began)
+
+    def _ended(self, wanted: Wanted, reason: str, seconds: float) -> None:
+        self._metrics.reports.labels("failed" if reason else "ready").observe(seconds)
+        where = {"run": wanted.run, "size_s": wanted.size_s, "start": f"{moment(wanted.start):%FT%R}"}
+        if reason:
+            log.warning("report_failed", **where, reason=reason)
+            self._failed[wanted.name] = time.monotonic(), reason
+            while len(self._failed) > KEPT:
+                self._failed.popitem(last=False)
+        else:
+            log.info("report_made", **where, seconds=round(seconds, 1))
+            self._forget_old()
+
+    async def _make(self, wanted: Wanted) -> str:
+        """Write it beside its place and put it there; why that failed, or ""."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        draft = self._folder / f".{wanted.name}.{os.getpid()}.part"
+        try:
+            reason = await self._run(self._command(wanted, draft))
+            if not reason:
+                draft.replace(self._folder / wanted.name)
+            return reason
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _command(self, wanted: Wanted, out: Path) -> list[str]:
+        """Below the stream in whatever both need."""
+        nice = [path, "-n", "10"] if (path := shutil.which("nice")) else []
+        made = self._settings.report_command or (sys.executable, str(ROOT / "driftline.py"), "report")
+        model = artifact_of(wanted.model, self._settings.models)
+        size, start = duration_text(1_000 * wanted.size_s), moment(wanted.start).isoformat()
+        options = {"--run": wanted.run, "--size": size, "--window": start, "--model": str(model), "--out": str(out)}
+        return [*nice, *made, *(f"{option}={value}" for option, value in options.items())]
+
+    async def _run(self, command: list[str]) -> str:
+        environ = os.environ | {"DATABASE_URL": self._settings.database_url}
+        child = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env=environ,
+        )
+        try:
+            _, said = await asyncio.wait_for(child.communicate(), self._settings.report_limit_s)
+        except TimeoutError:
+            return f"it took longer than {self._settings.report_limit_s:.0f} s, and was stopped"
+        finally:
+            if child.returncode is None:
+                with suppress(ProcessLookupError):
+                    child.kill()
+                await child.wait()
+        return "" if child.returncode == 0 else _complaint(said, child.returncode)
+
+    def _forget_old(self) -> None:
+        """Only the newest are kept."""
+        found = sorted(self._folder.glob("*.html"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in found[KEPT:]:
+            path.unlink(missing_ok=True)
+
+
+def _complaint(said: bytes, code: int | None) -> str:
+    """The line by which a command says what to do; never a traceback. Pure."""
+    for line in reversed(said.decode(errors="replace").splitlines()):
+        if line.startswith("driftline: "):
+            return line.removeprefix("driftline: ")[:500]
+    return f"`driftline report` ended with exit code {code}: run it by hand to see why"

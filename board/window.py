@@ -1,0 +1,113 @@
+"""One window: all its figures, column by column, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from board.database import Reader
+from board.picture import chosen_size, known_run
+from board.problems import Unknown
+from monitor.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
+from schemas.chunk import PREDICTION
+from schemas.durations import duration_text, moment
+from schemas.taxi import OUTCOMES, TRIPS
+
+FIGURES = (
+    "end", "status", "revision", "rows", "sampled", "columns_tested", "columns_drifted", "share_drifted",
+    "dataset_drift", "prediction_drift", "share_missing", "mae", "rmse", "bias", "r2", "target_drift",
+    "label_coverage", "joined_rows", "latency_ms", "compute_ms", "closed_at", "written_at", "offsets", "late",
+    "dead",
+)  # fmt: skip
+DRIFT_FIELDS = ("method", "value", "threshold", "severity", "status", "reason")
+GRACE_MS = 1_000
+"""Grace of a moment of wall time: a panel's pixel is no millisecond."""
+
+
+async def window(reader: Reader, run: str, size_s: int, start: int) -> dict[str, Any]:
+    """All but the state of its report. start: ms. Raises Unknown where there is no such window."""
+    await known_run(reader, run)
+    where = {"run": run, "size_s": size_s, "start": moment(start)}
+    results = {
+        stream: dict(zip(FIGURES, row, strict=True)) for stream, *row in await reader.rows("figures", **where)
+    }
+    if not results:
+        raise Unknown("there is no such window", "see the board for those that are")
+    previous, following = await reader.row("neighbours", **where)
+    end = start + 1_000 * size_s
+    injected = await reader.rows("injected_in", run=run, start=where["start"], end=moment(end))
+    trips = results.get(TRIPS.topic)
+    shown = trips or next(iter(results.values()))
+    return {
+        "run": run,
+        "size": duration_text(1_000 * size_s),
+        "start": start,
+        "end": end,
+        "previous": previous,
+        "next": following,
+        "trips": trips,
+        "outcomes": results.get(OUTCOMES.topic),
+        "late": shown["late"],
+        "dead": shown["dead"],
+        "offsets": shown["offsets"],
+        "columns": columns(await reader.rows("column_figures", **where)),
+        "injected": [label for (label,) in injected],
+    }
+
+
+def columns(rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    """One entry for each column that was tested for drift, the most severe first. Pure.
+
+    rows: (stream, column, metric, and DRIFT_FIELDS).
+    """
+    known: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for stream, name, metric, *fields in rows:
+        known.setdefault((stream, name), {})[metric] = dict(zip(DRIFT_FIELDS, fields, strict=True))
+    found = [_column(stream, name, metrics) for (stream, name), metrics in known.items() if DRIFT in metrics]
+    return sorted(found, key=lambda c: -1.0 if c["severity"] is None else c["severity"], reverse=True)
+
+
+def _column(stream: str, name: str, metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def value(metric: str) -> float | None:
+        found: float | None = metrics.get(metric, {}).get("value")
+        return found
+
+    quantiles = {q.replace("q", "p"): value(q) for q in QUANTILES} | {"mean": value(MEAN)}
+    drift = metrics[DRIFT]
+    return {
+        "name": name,
+        "stream": stream,
+        "kind": kind(name),
+        "method": drift["method"],
+        "score": drift["value"],
+        "threshold": drift["threshold"],
+        "severity": drift["severity"],
+        "status": drift["status"],
+        "reason": drift["reason"],
+        "missing": value(MISSING),
+        "new_categories": value(NEW),
+        "out_of_range": value(OUTSIDE),
+        "quantiles": None if all(v is None for v in quantiles.values()) else quantiles,
+    }
+
+
+def kind(name: str) -> str:
+    """What a column is by the definition of its stream. Pure."""
+    if name == PREDICTION:
+        return "prediction"
+    if name == OUTCOMES.label:
+        return "label"
+    return "category" if name in TRIPS.categories else "number"
+
+
+async def at(
+    reader: Reader, run_id: str | None, size_s: int | None, moment_ms: int, axis: str
+) -> tuple[str, int, int]:
+    """Run, size (seconds) and start of the window that covers a moment. Raises Unknown where none does."""
+    run = await known_run(reader, run_id)
+    size_s, _ = await chosen_size(reader, run, size_s)
+    query, when = ("covering", moment_ms) if axis == "event" else ("closed_by", moment_ms + GRACE_MS)
+    row = await reader.row(query, run=run.run_id, size_s=size_s, at=moment(when))
+    if row is None:
+        raise Unknown(f"no window of run {run.run_id} covers that moment", "see the board for those that are")
+    return run.run_id, size_s, row[0]
