@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -41,13 +41,14 @@ from schemas.taxi import TRIPS
 SQL = queries(Path(__file__).with_suffix(".sql"))
 YEAR = moment_ms("2022-01-01")
 NAMES = [*TRIPS.numbers, *TRIPS.categories, *(f"more_{n}" for n in range(6)), PREDICTION]
+METRICS = ("drift", "missing_share", "out_of_range_share", "q05", "q25", "q50", "q75", "q95", "mean")
 TARGET_MS = 300
 VISIBLE_MS = 1_000
 
 
-def seed(connection: psycopg.Connection[Any], run: str, *, windows: int, size_s: int = 3_600) -> None:
-    """A finished run of so many windows of each stream, with all columns. connection: autocommitting."""
-    params = {"run": run, "windows": windows, "size_s": size_s, "start": at(YEAR)}
+def seed(connection: psycopg.Connection[Any], run: str, *, windows: int, metrics: Sequence[str] = METRICS) -> None:
+    """A finished run of so many hours of each stream. connection: autocommitting. metrics: of each column."""
+    params = {"run": run, "windows": windows, "size_s": 3_600, "start": at(YEAR), "metrics": list(metrics)}
     params |= {"names": NAMES, "columns": len(NAMES)}
     with connection.transaction():
         connection.execute("SET LOCAL session_replication_role = replica")  # foreign keys hold by construction

@@ -31,7 +31,7 @@ FROM generate_series(0, %(windows)s::bigint - 1) n,
      unnest('{trips,outcomes}'::text[]) stream;
 
 -- name: columns
--- Of each window of trips every column, with nine figures each.
+-- Of each window of trips every column, with these figures.
 INSERT INTO driftline.column_metric (
     run_id, stream, size_s, window_start, column_name, metric, method, value, threshold, severity, status)
 SELECT run_id, stream, size_s, window_start, name, metric,
@@ -40,5 +40,5 @@ SELECT run_id, stream, size_s, window_start, name, metric,
        CASE metric WHEN 'drift' THEN 0.3 + 0.03 * place + dataset_drift::int END,
        CASE WHEN metric = 'drift' AND dataset_drift AND place > 5 THEN 'drift' ELSE 'ok' END
 FROM driftline.window_result, unnest(%(names)s::text[]) WITH ORDINALITY AS c (name, place),
-     unnest('{drift,missing_share,out_of_range_share,q05,q25,q50,q75,q95,mean}'::text[]) metric
+     unnest(%(metrics)s::text[]) metric
 WHERE run_id = %(run)s AND stream = 'trips' AND size_s = %(size_s)s;

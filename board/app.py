@@ -270,12 +270,13 @@ HANDLERS: list[Any] = [
 ]  # fmt: skip
 
 
-def told(_: Asked, problem: Problem) -> Answer:
-    return Response(
-        orjson.dumps({"error": problem.what, "do": problem.do}),
-        status_code=problem.status,
-        media_type=MediaType.JSON,
-    )
+def told(request: Asked, problem: Problem) -> Answer:
+    """JSON for programs, text for people."""
+    if request.url.path.startswith(MACHINES):
+        content, kind = orjson.dumps({"error": problem.what, "do": problem.do}), MediaType.JSON
+    else:
+        content, kind = f"{problem.what}: {problem.do}\n".encode(), MediaType.TEXT
+    return Response(content, status_code=problem.status, media_type=kind)
 
 
 def refused(request: Asked, error: HTTPException) -> Answer:

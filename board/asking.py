@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from board.problems import Wrong
 from schemas.durations import duration_ms, moment_ms
 from schemas.errors import UsageError
 from schemas.records import MAX_TIME, is_run_id
 
+LONGEST = 40
+"""Characters of a duration or a moment."""
 MAX_SIZE = 366 * 86_400_000
 
 Query = Mapping[str, str]
@@ -58,9 +60,12 @@ def named(query: Query) -> tuple[str, int]:
     return run, size
 
 
-def _checked(read, text: str, name: str) -> int:  # type: ignore[no-untyped-def]
+def _checked(read: Callable[[str], int], text: str, name: str) -> int:
+    if len(text) > LONGEST:
+        raise Wrong(f"{name} makes no sense", "write it shorter")
     try:
-        return int(read(text))
-    except (UsageError, OverflowError) as error:
-        do = error.do if isinstance(error, UsageError) else "give another"
-        raise Wrong(f"{name} makes no sense", do) from None
+        return read(text)
+    except UsageError as error:
+        raise Wrong(f"{name} makes no sense", error.do) from None
+    except (OverflowError, ValueError):
+        raise Wrong(f"{name} makes no sense", "give another") from None

@@ -6,6 +6,7 @@ rebinding) is refused by the Host that the browser sends.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -41,6 +42,7 @@ HEADERS = {
 
 
 EVENTS = "/api/events"
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::[0-9]{1,5})?")
 
 
 class Guard:
@@ -92,9 +94,8 @@ class Guard:
         return None
 
     def _addressed(self, host: bytes) -> bool:
-        name = host.decode("latin-1").lower()
-        name = name[1:].partition("]")[0] if name.startswith("[") else name.rpartition(":")[0] or name
-        return name in self._names
+        found = _HOST.fullmatch(host.decode("latin-1").lower())
+        return found is not None and (found[1] or found[2]) in self._names
 
     def _route(self, path: str) -> str:
         if path in self._routes:

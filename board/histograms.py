@@ -42,12 +42,13 @@ class NumberBins:
         if not prepared.count:
             return None
         low, high = prepared.low, prepared.high
-        inside = prepared.values
-        if np.array_equal(inside, np.floor(inside)) and high - low <= WHOLE:
-            edges = np.arange(np.floor(low) - 0.5, np.ceil(high) + 1.0)
+        values = numbers(column)
+        if np.array_equal(values, np.floor(values)) and high - low <= WHOLE:
+            low, high = np.floor(low), np.ceil(high)
+            edges = np.arange(low - 0.5, high + 1.0)
         else:
             edges = np.linspace(low, high, BINS + 1)
-        return cls(edges, low, high, shares(numbers(column), edges, low, high))
+        return cls(edges, low, high, shares(values, edges, low, high))
 
     def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
         current = shares(numbers(column), self.edges, self.low, self.high)

@@ -148,13 +148,18 @@ WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
 
 -- name: figures
 -- A window's results, of both streams, with what came too late for it or was refused.
-SELECT stream, (extract(epoch FROM window_end) * 1000)::bigint AS "end", status, revision, rows, sampled,
-       columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
-       mae, rmse, bias, r2, target_drift, label_coverage, joined_rows, latency_ms, compute_ms,
-       (extract(epoch FROM closed_at) * 1000)::bigint AS closed_at,
-       (extract(epoch FROM written_at) * 1000)::bigint AS written_at, offsets, late, dead
-FROM driftline.window_overview
-WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') ORDER BY stream DESC;
+SELECT w.stream, (extract(epoch FROM w.window_end) * 1000)::bigint AS "end", w.status, w.revision, w.rows, w.sampled,
+       w.columns_tested, w.columns_drifted, w.share_drifted, w.dataset_drift, w.prediction_drift, w.share_missing,
+       w.mae, w.rmse, w.bias, w.r2, w.target_drift, w.label_coverage, w.joined_rows, w.latency_ms, w.compute_ms,
+       (extract(epoch FROM w.closed_at) * 1000)::bigint, (extract(epoch FROM w.written_at) * 1000)::bigint, w.offsets,
+       d.late, d.dead
+FROM driftline.window_result w CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE l.reason = 'late') AS late, count(*) FILTER (WHERE l.reason <> 'late') AS dead
+    FROM driftline.dead_letter l
+    WHERE l.run_id = w.run_id AND l.topic = w.stream
+      AND l.event_time >= w.window_start AND l.event_time < w.window_end) d
+WHERE (w.run_id, w.size_s, w.window_start, w.segment) = (%(run)s, %(size_s)s, %(start)s, '')
+  AND w.stream IN ('trips', 'outcomes') ORDER BY w.stream DESC;
 
 -- name: neighbours
 -- The windows before and after.

@@ -152,7 +152,7 @@ class Reports:
 
     def _command(self, wanted: Wanted, out: Path) -> list[str]:
         """Below the stream in whatever both need."""
-        nice = [path, "-n", "10"] if (path := shutil.which("nice")) else []
+        nice = [path, "-n", "5"] if (path := shutil.which("nice")) else []
         made = self._settings.report_command or (sys.executable, str(ROOT / "driftline.py"), "report")
         model = artifact_of(wanted.model, self._settings.models)
         size, start = duration_text(1_000 * wanted.size_s), moment(wanted.start).isoformat()

@@ -18,6 +18,8 @@ from board.__main__ import Server, bound
 from board.app import Board, application
 from board.settings import Settings
 from cli.database import prepare
+from schemas.connections import Addresses
+from tests.databases import fresh_database
 from tests.fleet import eventually
 
 
@@ -64,6 +66,15 @@ def serving(settings: Settings) -> Iterator[Served]:
                 yield served
             finally:
                 served.stop()
+
+
+@pytest.fixture(scope="module")
+def calm(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+    """A board and its database, for all tests of a module that only ask."""
+    with fresh_database(stack.database_url) as database:
+        prepare(database)
+        with serving(Settings(database_url=database, reports=tmp_path_factory.mktemp("reports"))) as board:
+            yield board, database
 
 
 @pytest.fixture
