@@ -34,6 +34,7 @@ class NumberBins:
     low: float
     high: float
     reference: tuple[list[float], float, float]
+    median: float | None
 
     @classmethod
     def of(cls, column: pa.ChunkedArray, label_range: tuple[float, float] | None = None) -> NumberBins | None:
@@ -48,14 +49,16 @@ class NumberBins:
             edges = np.arange(low - 0.5, high + 1.0)
         else:
             edges = np.linspace(low, high, BINS + 1)
-        return cls(edges, low, high, shares(values, edges, low, high))
+        return cls(edges, low, high, shares(values, edges, low, high), median(values, low, high))
 
     def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
-        current = shares(numbers(column), self.edges, self.low, self.high)
+        values = numbers(column)
+        current = shares(values, self.edges, self.low, self.high)
         sides = {"reference": self.reference, "current": current}
         return {
             "kind": "number",
             "edges": self.edges.tolist(),
+            "median": {"reference": self.median, "current": median(values, self.low, self.high)},
             **{side: found[0] for side, found in sides.items()},
             "below": {side: found[1] for side, found in sides.items()},
             "above": {side: found[2] for side, found in sides.items()},
@@ -69,6 +72,11 @@ def shares(values: Floats, edges: Floats, low: float, high: float) -> tuple[list
     inside = values[(values >= low) & (values <= high)]
     counts = np.histogram(inside, edges)[0]
     return (counts / rows).tolist(), below / rows, above / rows
+
+
+def median(values: Floats, low: float, high: float) -> float | None:
+    """Of the values clipped to [low, high]; None where there are none."""
+    return float(np.median(np.clip(values, low, high))) if len(values) else None
 
 
 @dataclass(frozen=True)

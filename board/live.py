@@ -21,7 +21,7 @@ import structlog
 
 from board.database import SQL, Database, Reader
 from board.metrics import Metrics
-from board.picture import Picture, known_run
+from board.picture import Picture, known_run, marks
 from board.problems import Busy, Problem
 from board.series import Row
 from board.status import status
@@ -173,7 +173,8 @@ class Feed:
         now = time.time()
         if live:
             self._measure(rows, now)
-        return event("windows", {"columns": columns, "windows": windows, "now": round(now * 1_000)})
+        told = await marks(reader, self.run, self.size_s)
+        return event("windows", {"columns": columns, "windows": windows, "now": round(now * 1_000), **told})
 
     def _measure(self, rows: Iterable[Row], now: float) -> None:
         """How old the closing of a window is, the first time that its row goes out."""
@@ -183,9 +184,9 @@ class Feed:
                 self._metrics.visible.observe(max(0.0, now - row.wall / 1_000))
 
     def _tell_away(self, problem: Problem) -> None:
-        if not self._away:
-            self._away = True
-            self.tell(event("away", {"error": problem.what, "do": problem.do}))
+        """As long as it is so: a page that hears nothing thinks that it is the board that went away."""
+        self._away = True
+        self.tell(event("away", {"error": problem.what, "do": problem.do}))
 
     def _wake(self) -> None:
         self._news.set()

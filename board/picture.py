@@ -8,7 +8,7 @@ from typing import Any
 
 from board.database import Reader
 from board.problems import Unknown
-from board.series import Floats, Row, aligned, ordered, series, walls
+from board.series import Floats, Row, aligned, ordered, series
 from board.status import Run, status
 from schemas.durations import duration_text, moment
 
@@ -55,7 +55,7 @@ class Picture:
         """Raises Unknown for a run or size that is not there."""
         run = await known_run(reader, run_id)
         size_s, sizes = await chosen_size(reader, run, size_s)
-        columns, rows, windows = await self.windows(reader, run.run_id, size_s, None)
+        columns, _, windows = await self.windows(reader, run.run_id, size_s, None)
         now = await status(reader, run, size_s)
         return {
             "run": run.run_id,
@@ -68,7 +68,7 @@ class Picture:
             "status": now,
             "columns": columns,
             "windows": windows,
-            **await marks(reader, run.run_id, size_s, rows),
+            **await marks(reader, run.run_id, size_s),
         }
 
     async def windows(
@@ -117,20 +117,13 @@ async def chosen_size(reader: Reader, run: Run, size_s: int | None) -> tuple[int
     return size_s, [*sizes]
 
 
-async def marks(reader: Reader, run: str, size_s: int, rows: Sequence[Row]) -> dict[str, Any]:
+async def marks(reader: Reader, run: str, size_s: int) -> dict[str, Any]:
     """Drift that was injected, and alarms."""
-    size = size_s * 1_000
-
-    def placed(start: int, end: int | None, **more: Any) -> dict[str, Any]:
-        wall_start, wall_end = walls(rows, start, end, size)
-        return {"start": start, "end": end, "wall_start": wall_start, "wall_end": wall_end, **more}
-
-    injected = await reader.rows("injected", run=run)
-    alarms = await reader.rows("alarms", run=run, size_s=size_s)
-    return {
-        "injected": [placed(start, end, label=label) for start, end, label in injected],
-        "alarms": [
-            placed(start, end, label=label, kind=kind, severity=severity)
-            for start, end, label, kind, severity in reversed(alarms)
-        ],
-    }
+    injected, alarms = [], []
+    for what, start, end, label, kind, severity, *wall in await reader.rows("marks", run=run, size_s=size_s):
+        mark = {"start": start, "end": end, "label": label, "wall_start": wall[0], "wall_end": wall[1]}
+        if what == "injected":
+            injected.append(mark)
+        else:
+            alarms.append(mark | {"kind": kind, "severity": severity})
+    return {"injected": injected, "alarms": alarms}

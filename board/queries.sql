@@ -90,15 +90,30 @@ SELECT DISTINCT (extract(epoch FROM window_start) * 1000)::bigint FROM driftline
 WHERE run_id = %(run)s AND size_s = %(size_s)s AND segment = ''
   AND written_at > clock_timestamp() - %(seconds)s * interval '1 second';
 
--- name: injected
-SELECT (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM ends_at) * 1000)::bigint, label
-FROM driftline.event WHERE run_id = %(run)s AND kind = 'injected' ORDER BY starts_at LIMIT 1000;
-
--- name: alarms
-SELECT (extract(epoch FROM started_at) * 1000)::bigint, (extract(epoch FROM recovered_at) * 1000)::bigint,
-       message, kind, severity
-FROM driftline.alarm
-WHERE run_id = %(run)s AND (size_s IS NULL OR size_s = %(size_s)s) ORDER BY started_at DESC LIMIT 1000;
+-- name: marks
+-- Drift that was injected, and alarms, on both clocks: by the wall, from the first to the last closed window that they
+-- overlap. A gap is a moment. Of alarms the newest.
+WITH mark AS (
+    (SELECT 'injected' AS what, starts_at, ends_at, label, kind, NULL::float8 AS severity
+     FROM driftline.event WHERE run_id = %(run)s AND kind = 'injected' ORDER BY starts_at LIMIT 1000)
+    UNION ALL
+    (SELECT 'alarm', started_at, CASE kind WHEN 'gap' THEN started_at ELSE recovered_at END, message, kind, severity
+     FROM driftline.alarm WHERE run_id = %(run)s AND (size_s IS NULL OR size_s = %(size_s)s)
+     ORDER BY started_at DESC LIMIT 1000))
+SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM ends_at) * 1000)::bigint,
+       label, kind, severity,
+       (SELECT (extract(epoch FROM w.closed_at) * 1000)::bigint FROM driftline.window_result w
+        WHERE (w.run_id, w.stream, w.size_s, w.segment) = (%(run)s, 'trips', %(size_s)s, '')
+          AND w.window_start > starts_at - %(size_s)s * interval '1 second'
+          AND w.window_start <= coalesce(ends_at, 'infinity') AND w.closed_at IS NOT NULL
+        ORDER BY w.window_start LIMIT 1),
+       CASE WHEN ends_at IS NOT NULL THEN (
+        SELECT (extract(epoch FROM w.closed_at) * 1000)::bigint FROM driftline.window_result w
+        WHERE (w.run_id, w.stream, w.size_s, w.segment) = (%(run)s, 'trips', %(size_s)s, '')
+          AND w.window_start > starts_at - %(size_s)s * interval '1 second'
+          AND w.window_start < greatest(ends_at, starts_at + interval '1 millisecond') AND w.closed_at IS NOT NULL
+        ORDER BY w.window_start DESC LIMIT 1) END
+FROM mark ORDER BY starts_at;
 
 -- name: tallies
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,

@@ -85,11 +85,3 @@ def packed(windows: Sequence[Floats | None], columns: int) -> str:
     missing = np.full(columns, np.nan, "<f4")
     block = np.array([missing if w is None else w for w in windows], "<f4").reshape(len(windows), columns)
     return b64encode(block.T.tobytes()).decode()
-
-
-def walls(rows: Sequence[Row], start: int, end: int | None, size: int) -> tuple[int | None, int | None]:
-    """When a stretch of event time happened by the wall clock: its first and last closed window. size: ms."""
-    closed = [r for r in rows if r.closed and r.start + size > start and (end is None or r.start < end)]
-    if not closed:
-        return None, None
-    return closed[0].wall, None if end is None else closed[-1].wall
