@@ -28,7 +28,7 @@ from schemas import roles
 from schemas.sql import migrate, queries
 from tests.grafana.asked import ask, choices
 from tests.grafana.asked import queries as asked_by
-from tests.grafana.expand import Range, in_browser, on_server
+from tests.grafana.expand import Range, in_browser, on_server, seconds
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 SIZE = {"runs": 10, "days": 345, "columns": 20}
@@ -37,7 +37,11 @@ BOUND_MS = 250.0
 REPEAT = 5
 WIDTH = 1_000
 """Points of a panel as wide as a screen, where it does not say otherwise."""
-_INTERVALS = {"1s": 1, "5s": 5, "1m": 60, "10m": 600, "1h": 3_600, "6h": 21_600, "12h": 43_200, "1d": 86_400}
+_INTERVALS = (
+    *("1s", "2s", "5s", "10s", "15s", "20s", "30s", "1m", "2m", "5m", "10m", "15m", "20m", "30m"),
+    *("1h", "2h", "3h", "6h", "12h", "1d", "1w"),
+)
+"""Those that Grafana rounds to."""
 
 
 def fill(database: str) -> None:
@@ -56,7 +60,7 @@ def fill(database: str) -> None:
 def interval(shown: Range, points: int) -> str:
     """As Grafana chooses it: the range over the points, rounded."""
     step = (shown[1] - shown[0]).total_seconds() / points
-    return min(_INTERVALS, key=lambda name: abs(_INTERVALS[name] - step))
+    return min(_INTERVALS, key=lambda name: abs(seconds(name) - step))
 
 
 def measured(reader: psycopg.Connection[Any]) -> Iterator[tuple[str, str, str, float, int]]:
@@ -80,8 +84,8 @@ def measured(reader: psycopg.Connection[Any]) -> Iterator[tuple[str, str, str, f
             for query in asked_by(made):
                 step = interval(shown, query.panel.get("maxDataPoints", WIDTH))
                 yield made["title"], query.where, name, *timed(reader, query.target["rawSql"], values, shown, step)
-    for title, sql, seconds in rules():
-        yield "Alerts", title, "live", *timed(reader, sql, {}, (now - timedelta(seconds=seconds), now), "1s")
+    for title, sql, back in rules():
+        yield "Alerts", title, "live", *timed(reader, sql, {}, (now - timedelta(seconds=back), now), "1s")
 
 
 def rules() -> Iterator[tuple[str, str, int]]:

@@ -21,13 +21,17 @@ INTERVALS = ("1s", "1m", "1h")
 
 @dataclass
 class Query:
-    """where: its title. kind: of the panel, or `annotation`. most: rows it ever returned."""
+    """where: its title. kind: of the panel, or `annotation`.
+
+    most: rows it ever returned; first: in the first range, which is what a dashboard opens with.
+    """
 
     where: str
     kind: str
     target: Dict
     panel: Dict = field(default_factory=dict)
     most: int = 0
+    first: int = 0
     fields: set[str] = field(default_factory=set)
 
 
@@ -70,12 +74,14 @@ def ask_all(reader: Reader, made: Dict, ranges: Sequence[Range]) -> list[Query]:
     for query in asked:
         for axis, shown, interval in product(axes, ranges, INTERVALS):
             values = chosen | ({"axis": axis} if axis else {})
-            _ask(reader, query, values, shown, interval)
+            rows = _ask(reader, query, values, shown, interval)
+            if axis in (axes[0], None) and shown == ranges[0]:
+                query.first = max(query.first, rows)
         _overrides(query)
     return asked
 
 
-def _ask(reader: Reader, query: Query, values: dict[str, Any], shown: Range, interval: str) -> None:
+def _ask(reader: Reader, query: Query, values: dict[str, Any], shown: Range, interval: str) -> int:
     try:
         answer = ask(reader, on_server(in_browser(query.target["rawSql"], values, interval), shown))
         check(query.kind, query.target["format"], answer, query.panel.get("options", {}))
@@ -83,6 +89,7 @@ def _ask(reader: Reader, query: Query, values: dict[str, Any], shown: Range, int
         raise Fault(f"{query.where}: {fault}") from None
     query.most = max(query.most, len(answer.rows))
     query.fields |= answer.fields
+    return len(answer.rows)
 
 
 def _overrides(query: Query) -> None:
