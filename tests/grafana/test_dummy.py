@@ -1,4 +1,4 @@
-"""`driftline dummy` fills every panel, with no stream: on the wall clock, as a dashboard opens, and on event time."""
+"""`driftline dummy` fills every panel with no stream: on the wall clock, as it opens, and on event time."""
 
 from __future__ import annotations
 
