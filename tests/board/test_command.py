@@ -1,0 +1,60 @@
+"""`driftline board` as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from schemas.connections import ROOT
+from tests.monitor.feed import T0, Feed
+
+pytestmark = pytest.mark.integration
+
+
+def started(database: str, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "driftline.py"), "board", *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=os.environ | {"DATABASE_URL": database}, text=True, **pipes)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def process(prepared: str) -> Iterator[subprocess.Popen[str]]:
+    child = started(prepared, "--port", "0")
+    yield child
+    child.kill()
+    child.communicate()
+
+
+def test_it_prints_its_address_and_ends_well_though_a_page_is_open(
+    process: subprocess.Popen[str], prepared: str
+) -> None:
+    assert process.stdout
+    url = process.stdout.readline().strip()
+    with Feed(prepared) as feed, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        feed.mark(T0)
+        with client.stream("GET", "/api/events") as stream:
+            lines = stream.iter_lines()
+            next(line for line in lines if line.startswith("event: status"))
+            asked = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            list(lines)
+            assert process.wait(10) == 0
+            assert time.monotonic() - asked < 10
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do(prepared: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        child = started(prepared, "--port", str(taken.getsockname()[1]))
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert "cannot listen" in said
+    assert "--port 0" in said
+    assert "Traceback" not in said
