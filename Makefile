@@ -14,7 +14,7 @@ LOCKED = --no-deps --require-hashes -r requirements.lock
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint format stack-up stack-status stack-down doctor dashboards backup restore bench bench-setup lock clean distclean
+.PHONY: help setup env demo test test-fast test-docker lint format stack-up stack-status stack-down doctor dashboards backup restore bench bench-setup lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -22,7 +22,6 @@ help: ## this list
 
 setup: $(STAMP) ## make .venv from requirements.lock; nothing to do when nothing changed
 
-.PHONY: env test-docker
 env: ## write .env for docker compose, with new passwords
 	@$(or $(PYTHON),python3) -m cli.env
 
