@@ -67,7 +67,7 @@ async def _wait(feed: Feed, send: Send) -> None:
     try:
         await asyncio.wait_for(feed.news(), PING_S)
     except TimeoutError:
-        await _put(send, b": ping\n\n")
+        await _put(send, b"event: ping\ndata: {}\n\n")
 
 
 async def _put(send: Send, body: bytes) -> None:

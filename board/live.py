@@ -34,7 +34,7 @@ APART_S = 0.25
 """Between two messages of windows."""
 MOVING_S, STILL_S = 1.0, 5.0
 """Between two of the status, while something moves and while nothing does."""
-PING_S = 15.0
+PING_S = 5.0
 BACKLOG = 32
 """Messages that a page may be behind."""
 OVERLAP_S = 15

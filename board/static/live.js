@@ -20,6 +20,7 @@ export function listen(parameters, told) {
     source = new EventSource(address("/api/events", parameters));
     source.onopen = stands;
     source.onerror = lost;
+    source.addEventListener("ping", alive);
     for (const [name, handle] of Object.entries(told.on)) {
       source.addEventListener(name, (event) => {
         alive();

@@ -85,3 +85,11 @@ def test_it_ends_at_once_though_pages_are_open(board: Served, prepared: str) -> 
         until(events, "status")
         board.stop()
         assert list(events) == []
+
+
+def test_a_page_with_nothing_to_show_hears_that_the_board_lives(
+    board: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("board.events.PING_S", 0.05)
+    with followed(board) as events:
+        assert until(events, "ping") == {}
