@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { duration, elapsed, figure, iso, moment, percent, span, times } from "../static/format.js";
+
+const FEB = Date.UTC(2022, 1, 14, 6);
+
+test("little is not nothing, and almost all is not all", () => {
+  assert.deepEqual([0, 0.0004, 0.042, 0.37, 0.9995, 1, null].map(percent), ["0%", "<0.1%", "4.2%", "37%", ">99.9%", "100%", "–"]);
+});
+
+test("figures have three digits that count", () => {
+  assert.deepEqual([0, 0.01234, 4.05, 63.12, 1250.4, -2.5, NaN].map(figure), ["0", "0.0123", "4.05", "63.1", "1,250", "−2.5", "–"]);
+});
+
+test("severities are told as times the threshold", () => {
+  assert.deepEqual([0.04, 4.12, 41.2, 1234, NaN].map(times), ["0.0×", "4.1×", "41×", "1,234×", "–"]);
+});
+
+test("time that passed has two units at most", () => {
+  assert.deepEqual([400, 12_300, 185_000, 7_800_000, 273_600_000, -5].map(elapsed), ["0.4 s", "12 s", "3 min 5 s", "2 h 10 min", "3 d 4 h", "0.0 s"]);
+});
+
+test("a window is named by what its ends do not share", () => {
+  assert.equal(span(FEB, FEB + 21_600_000), "Mon 14 Feb 06:00–12:00");
+  assert.equal(span(FEB + 43_200_000, FEB + 64_800_000), "Mon 14 Feb 18:00–24:00");
+  assert.equal(span(FEB - 21_600_000, FEB + 64_800_000, { year: true }), "Mon 14 Feb 2022");
+  assert.equal(moment(FEB, { year: true, seconds: true }), "Mon 14 Feb 2022 06:00:00");
+});
+
+test("moments and durations are spelled as commands take them", () => {
+  assert.equal(iso(FEB), "2022-02-14T06:00");
+  assert.equal(iso(FEB + 5_000), "2022-02-14T06:00:05");
+  assert.deepEqual(["6h", "1d", "5m", "1w", "90s", "", "six"].map(duration), [21_600_000, 86_400_000, 300_000, 604_800_000, 90_000, NaN, NaN]);
+});

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { covering, extent, merge, spans, unpack, worst, worstPerPixel } from "../static/series.js";
+
+/** Windows at these starts, two columns; severity of the first is `base` + index, of the second half of it. */
+function windows(start, base = 0, more = {}) {
+  const first = start.map((_, i) => base + i);
+  const bytes = Buffer.from(new Float32Array([...first, ...first.map((value) => value / 2)]).buffer);
+  return unpack({ start, wall: start.map((at) => at + 500), rows: start.map(() => 1), status: start.map(() => "final"), ...more, severity: bytes.toString("base64") }, 2);
+}
+
+test("severities come as one row per column", () => {
+  assert.deepEqual(windows([0, 10, 20], 1).severity.map((row) => [...row]), [[1, 2, 3], [0.5, 1, 1.5]]);
+  assert.throws(() => unpack({ start: [1], severity: "" }, 2), /0 severities for 2 columns of 1 windows/);
+});
+
+test("news take the place of what they replace, wherever it stands", () => {
+  const merged = merge(windows([0, 10, 20, 40]), windows([10, 30, 50], 7));
+  assert.deepEqual(merged.start, [0, 10, 20, 30, 40, 50]);
+  assert.deepEqual([...merged.severity[0]], [0, 7, 2, 8, 3, 9]);
+  assert.equal(merged.rows.length, 6);
+});
+
+test("merging is the same in one piece and in many", () => {
+  const starts = Array.from({ length: 40 }, (_, i) => i * 10);
+  const whole = windows(starts, 3);
+  let held = windows([]);
+  for (const i of [3, 1, 2, 0, ...starts.keys(), 39, 5]) held = merge(held, windows([starts[i]], 3 + i));
+  assert.deepEqual(held.start, whole.start);
+  assert.deepEqual(held.severity, whole.severity);
+});
+
+test("on the wall clock a window lasts until the next one closes, and never backwards", () => {
+  const { from, to } = spans(windows([0, 10, 20], 0, { wall: [100, 90, 130] }), 10, "wall");
+  assert.deepEqual([[...from], [...to]], [[100, 100, 130], [100, 130, 160]]);
+});
+
+test("a pause does not stretch the window before it over all of it", () => {
+  const { to } = spans(windows([0, 10, 20, 30], 0, { wall: [0, 1, 2, 1_000_000] }), 10, "wall");
+  assert.equal(to[2], 22);
+});
+
+test("a run in progress shows some of what is to come, a finished one all that was", () => {
+  const all = spans(windows(Array.from({ length: 100 }, (_, i) => i * 10)), 10, "event");
+  assert.deepEqual(extent(all, [0, 1000]), [0, 1000]);
+  assert.deepEqual(extent(all, [0, 3000]), [0, 1500]);
+  assert.deepEqual(extent({ from: new Float64Array(), to: new Float64Array() }, null), null);
+});
+
+test("a moment belongs to the window that covers it", () => {
+  const all = spans(windows([0, 10, 30]), 10, "event");
+  assert.deepEqual([-1, 0, 9, 10, 20, 29, 30, 40].map((at) => covering(all, at)), [-1, 0, 0, 1, -1, -1, 2, -1]);
+});
+
+test("no drift is lost where a pixel holds many windows", () => {
+  const values = new Float32Array(1000).fill(0.1);
+  values[537] = 4;
+  const all = { from: Float64Array.from(values, (_, i) => i), to: Float64Array.from(values, (_, i) => i + 1) };
+  const line = worstPerPixel(values, all, [0, 1000], 50, new Float32Array(50));
+  assert.deepEqual([...line].flatMap((value, x) => (value > 1 ? [x] : [])), [27]);
+  assert.ok(line.every((value) => !Number.isNaN(value)));
+});
+
+test("what was not computed stays empty", () => {
+  const all = { from: Float64Array.of(0, 1), to: Float64Array.of(1, 2) };
+  const line = worstPerPixel(Float32Array.of(NaN, 0.5), all, [0, 2], 4, new Float32Array(4));
+  assert.deepEqual([...line], [NaN, NaN, 0.5, 0.5]);
+});
+
+test("the worst column of a window is the one furthest beyond its threshold", () => {
+  assert.deepEqual(worst(windows([0, 10], 4), 1), { column: 0, severity: 5 });
+});

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parse, text } from "../static/address.js";
+import { band, position, ramp } from "../static/severity.js";
+import { quantile, story } from "../static/story.js";
+import { ticks } from "../static/ticks.js";
+
+const DAY = 86_400_000;
+
+test("an address says what is shown, and says it again", () => {
+  for (const query of ["", "?run=a&size=6h", "?run=a&axis=wall", "?run=a%26b&size=1h&from=10&to=20"]) assert.equal(text(parse(query)), query);
+});
+
+test("what an address cannot mean is left out", () => {
+  assert.deepEqual(parse("?axis=moon&from=20&to=10"), { run: null, size: null, axis: "event", range: null });
+  assert.equal(parse("?from=x&to=1").range, null);
+});
+
+test("bands meet at their limits", () => {
+  assert.deepEqual([0, 0.74, 0.75, 0.99, 1, 1e6, NaN, null].map(band), ["calm", "calm", "near", "near", "drift", "drift", "none", "none"]);
+});
+
+test("the scale rises and its middle is the threshold", () => {
+  const places = [0, 0.5, 0.75, 1, 2, 8, 1e6].map(position);
+  assert.deepEqual(places, [...places].sort((a, b) => a - b));
+  assert.deepEqual([position(1), position(8), position(1e6)], [0.5, 1, 1]);
+});
+
+test("colours jump at an edge of the scale", () => {
+  const colours = ramp([[0, "#000000"], [0.5, "#0000ff"], [0.5, "#ff0000"], [1, "#ffffff"]], 101);
+  assert.deepEqual([colours[0], colours[49], colours[50], colours[100]], [[0, 0, 0], [0, 0, 250], [255, 0, 0], [255, 255, 255]]);
+});
+
+test("a quantile lies within its bin, or nowhere", () => {
+  const column = { edges: [0, 10, 20], reference: [0.5, 0.5], current: [0.2, 0.2], below: { reference: 0, current: 0.6 } };
+  assert.equal(quantile(column, "reference", 0.25), 5);
+  assert.equal(quantile(column, "current", 0.5), null);
+});
+
+const column = (name, severity, more = {}) => ({ name, severity, status: "ok", missing: 0, ...more });
+const told = (columns, more) => story({ trips: { status: "final", rows: 9 }, columns }, more);
+
+test("a story names the worst column, how it moved, and the others", () => {
+  const shape = { kind: "number", edges: [0, 2, 4], reference: [1, 0], current: [0, 1], median: { reference: 1, current: 3.04 } };
+  assert.equal(
+    told([column("miles", 4.12), column("fare", 1.5), column("tip", 0.2)], { columns: { miles: shape } }),
+    "miles moved: 4.1 times its threshold; median 1 → 3.04. So did fare (1.5×).",
+  );
+  assert.equal(told([column("zone", 2, { new_categories: 0.08 })]), "zone moved: 2.0 times its threshold; 8% never seen before. No other column did.");
+});
+
+test("a calm story says so, and what failed is not passed over", () => {
+  assert.equal(told([column("miles", 0.4)]), "Nothing moved: miles came closest, at 0.4 times its threshold.");
+  assert.match(told([column("miles", 0.4), { name: "tip", severity: null, status: "failed", reason: "all values are missing" }]), /tip could not be computed: all values are missing\.$/);
+  assert.match(story({ trips: { status: "insufficient", rows: 1 }, columns: [] }), /^Only 1 row: too few/);
+});
+
+test("an axis has no more marks than it has room for, in order and in range", () => {
+  for (const width of [5_000, 3_600_000, DAY, 9 * DAY, 28 * DAY, 90 * DAY, 366 * DAY, 3_000 * DAY]) {
+    const found = ticks([Date.UTC(2022, 1, 1), Date.UTC(2022, 1, 1) + width], 8);
+    assert.ok(found.length >= 1 && found.length <= 9, `${width}: ${found.length}`);
+    assert.deepEqual(found.map(({ at }) => at), found.map(({ at }) => at).sort((a, b) => a - b));
+    assert.ok(found.every(({ at }) => at >= Date.UTC(2022, 1, 1) && at <= Date.UTC(2022, 1, 1) + width));
+  }
+  assert.deepEqual(ticks([Date.UTC(2022, 1, 27), Date.UTC(2022, 2, 3)], 8).map(({ text }) => text)[0], "27 Feb");
+});
