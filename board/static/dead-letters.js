@@ -40,7 +40,7 @@ function show(answer) {
   byId("empty").hidden = true;
   if (!answer.reasons.length) nothing(byId("empty"), "no dead letters", "Every record of this run has found its window.");
   else if (!same) {
-    say(byId("bucket"), `by event time, ${elapsed(answer.bucket_ms)} a bar`);
+    say(byId("bucket"), `by the clock when they were met, ${elapsed(answer.bucket_ms)} a bar`);
     reasons();
     letters();
     chart();
@@ -62,10 +62,10 @@ async function chart() {
   if (!all.length) return;
   const Plotly = await plotly();
   const range = [Math.min(...all), Math.max(...all) + data.bucket_ms];
-  const marks = ticks(range, Math.max(2, Math.floor(holder.clientWidth / 90)));
+  const marks = ticks(range, Math.max(2, Math.floor(holder.clientWidth / 90)), -new Date().getTimezoneOffset() * 60_000);
   const traces = data.reasons.map((each, i) => ({
     type: "bar", x: each.t.map((t) => t + data.bucket_ms / 2), y: each.n, width: data.bucket_ms * 0.86, hoverinfo: "text",
-    hovertext: each.t.map((t, k) => plain(`${moment(t)}: ${each.n[k]} ${name(each)}`)), textposition: "none", marker: { color: token(COLOURS[i % COLOURS.length]) },
+    hovertext: each.t.map((t, k) => plain(`${moment(t, { local: true, seconds: true })}: ${each.n[k]} ${name(each)}`)), textposition: "none", marker: { color: token(COLOURS[i % COLOURS.length]) },
   }));
   await Plotly.react(holder, traces, layout({
     height: 200, barmode: "stack", margin: { l: 40, r: 8, t: 6, b: 24 }, dragmode: false,

@@ -196,7 +196,7 @@ def visit(browser: Any, complaints: list[str]) -> Iterator[Visit]:
             stack.callback(context.close)
             context.add_init_script(VIOLATIONS)
             page = context.new_page()
-            page.set_default_timeout(90_000)
+            page.set_default_timeout(60_000)
             page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.goto(url)
