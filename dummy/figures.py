@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import sqrt
 from zlib import crc32
 
@@ -124,14 +125,13 @@ def _columns(
     rng: np.random.Generator,
 ) -> Iterator[ColumnFigure]:
     """In the monitor's order: numbers, categories, and the prediction that was made from them."""
-    optional = {field.name for field in stream.kept if not field.required}
-    names = (*stream.numbers, *stream.categories, *([PREDICTION] if stream.label is None else []))
+    names, categories, optional = _fields(stream)
     calm = np.exp(rng.normal(-0.95, 0.33, len(names)))
     noise = rng.normal(0, 1 / sqrt(window.rows), len(names))
-    broken = stream.categories[-1:] if _unreadable(plan, window) else ()
+    broken = categories[-1:] if _unreadable(plan, window) else ()
     for name, quiet, wobble in zip(names, calm.tolist(), noise.tolist(), strict=True):
-        metrics = CATEGORY_METRICS if name in stream.categories else NUMBER_METRICS
-        method = CONFIG.category_method if name in stream.categories else CONFIG.number_method
+        metrics = CATEGORY_METRICS if name in categories else NUMBER_METRICS
+        method = CONFIG.category_method if name in categories else CONFIG.number_method
         if name in broken:
             why = "string where numbers belong"
             yield ColumnFigure(name, DRIFT, method, status="failed", reason=why)
@@ -143,6 +143,13 @@ def _columns(
         known = {MISSING: gone, NEW: 0.004 * shift, OUTSIDE: 0.002 + 0.01 * shift}
         known |= _looks(name, shift / 4 + wobble)
         yield from (ColumnFigure(name, metric, value=known[metric]) for metric in metrics[1:])
+
+
+@cache
+def _fields(stream: Stream) -> tuple[tuple[str, ...], tuple[str, ...], frozenset[str]]:
+    """Names of the columns that are monitored, of the categories, and of what may be missing."""
+    names = (*stream.numbers, *stream.categories, *([PREDICTION] if stream.label is None else []))
+    return names, stream.categories, frozenset(field.name for field in stream.kept if not field.required)
 
 
 def _unreadable(plan: Plan, window: Window) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ class Plan:
         start = self.at(0.70)
         return start, start + max(HOUR, min(9 * HOUR, round((self.now - self.start) * 0.1) // HOUR * HOUR))
 
-    @property
+    @cached_property
     def stretches(self) -> tuple[Injected, ...]:
         """What is bent, in ascending order: gradually, suddenly, and in a live run suddenly again."""
         prices, much = TRIPS.numbers[len(TRIPS.numbers) // 2 :], (*TRIPS.numbers, *TRIPS.categories[:2], PREDICTION)

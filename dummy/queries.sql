@@ -12,8 +12,9 @@ SELECT (SELECT source FROM driftline.run WHERE run_id = %(run_id)s),
        OR EXISTS (SELECT FROM driftline.run_progress WHERE run_id = %(run_id)s);
 
 -- name: clear
--- Figures of columns go with their windows.
-WITH windows AS (DELETE FROM driftline.window_result WHERE run_id = %(run_id)s),
+-- Figures of columns would go with their windows too, but one window at a time.
+WITH figures AS (DELETE FROM driftline.column_metric WHERE run_id = %(run_id)s),
+     windows AS (DELETE FROM driftline.window_result WHERE run_id = %(run_id)s),
      letters AS (DELETE FROM driftline.dead_letter WHERE run_id = %(run_id)s AND kafka_offset < 0),
      alarms AS (DELETE FROM driftline.alarm WHERE run_id = %(run_id)s),
      events AS (DELETE FROM driftline.event WHERE run_id = %(run_id)s),
@@ -41,6 +42,9 @@ ON CONFLICT (run_id, topic, partition) DO UPDATE SET max_event_time_ms = exclude
 -- All is final, for whoever computes windows: there is nothing here to compute.
 INSERT INTO driftline.frontier (run_id, stream, size_s, next_start_ms)
 SELECT %(run_id)s, s, z, %(end)s FROM unnest(%(streams)s::text[]) AS s, unnest(%(sizes_s)s::int[]) AS z;
+
+-- name: count_windows
+ANALYZE driftline.window_result;
 
 -- name: copy
 COPY driftline.{table} ({columns}) FROM STDIN;
