@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from cli import listing
-from cli.stopping import stopping
+from cli.stopping import leave, stopping
 from schemas import connections
 from schemas.durations import duration_ms, moment_ms, sizes_ms
 from schemas.errors import DriftlineError, UsageError
@@ -192,7 +192,9 @@ def produce(
         metrics_port=metrics_port,
         metrics_host=metrics_host,
     )
-    stage.run(settings, stopping())
+    stop = stopping()  # not while a month is downloaded, which Ctrl-C ends at once
+    stage.run(settings, stop)
+    leave(stop)
 
 
 @app.command()
@@ -232,6 +234,7 @@ def consume(
         metrics_host=metrics_host,
     )
     stage.run(settings, stop)
+    leave(stop)
 
 
 @app.command()
@@ -252,6 +255,7 @@ def monitor(
 
     watched = {"metrics_port": metrics_port, "metrics_host": metrics_host}
     stage.run(_monitor_settings(model, topic_prefix, until_done, sizes, idle_timeout, **watched), stop)
+    leave(stop)
 
 
 def _monitor_settings(
@@ -428,8 +432,9 @@ def board(
         allow_hosts=tuple(allow_host or ()),
         models=tuple(model or (MODEL.parent,)),
     )
-    stopping()
+    stop = stopping()
     stage.run(settings, lambda address: console.print(address, highlight=False, soft_wrap=True))
+    leave(stop)
 
 
 @app.command()

@@ -13,6 +13,8 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
+from typing import NoReturn
 
 import structlog
 
@@ -20,6 +22,9 @@ log = structlog.get_logger()
 
 PATIENCE_S = 8.0
 """Given to drain; those who stop us give ten seconds in all, before they kill."""
+
+LAST_S = 1.0
+"""After that the kernel ends us, by SIGALRM: no thread of ours runs any more while the interpreter is torn down."""
 
 
 def stopping(patience_s: float = PATIENCE_S) -> threading.Event:
@@ -38,12 +43,29 @@ def stopping(patience_s: float = PATIENCE_S) -> threading.Event:
     return stop
 
 
+def leave(stop: threading.Event) -> None:
+    """To be called when all is done. Ends the process at once, with exit code 0, if it was told to stop.
+
+    All that a normal end would do is for others: threads, finalizers and static destructors of a dozen libraries.
+    Any of them may hang, and for some of them no thread of ours runs any more to notice.
+    """
+    if stop.is_set():
+        _end()
+
+
 def _heed(signals: socket.socket, stop: threading.Event, patience_s: float) -> None:
     with signals:
         while not {signal.SIGTERM, signal.SIGINT}.intersection(signals.recv(64)):
             pass
+    signal.setitimer(signal.ITIMER_REAL, patience_s + LAST_S)
     stop.set()
     time.sleep(patience_s)
     log.warning("left_undrained", after_s=patience_s, lost="nothing: the next one goes on from what is committed")
-    sys.stderr.flush()
+    _end()
+
+
+def _end() -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # whoever read it may be gone
+            stream.flush()
     os._exit(0)

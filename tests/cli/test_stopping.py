@@ -10,7 +10,7 @@ import pytest
 
 from schemas.connections import ROOT
 
-BEGIN = "from cli.stopping import stopping\nstop = stopping(patience_s=0.2)\n"
+BEGIN = "from cli.stopping import leave, stopping\nstop = stopping(patience_s=0.2)\n"
 READY = "\nprint('ready', flush=True)\n"
 
 
@@ -50,6 +50,24 @@ def test_who_does_not_is_ended_with_0_and_says_so(work: str) -> None:
     code, said = signalled(work)
     assert code == 0
     assert "left_undrained" in said
+
+
+HANGS = "import atexit, threading; atexit.register(threading.Event().wait)"
+
+
+def test_who_leaves_is_not_kept_by_what_hangs_at_the_end() -> None:
+    assert signalled("stop.wait(); print('drained'); leave(stop)", before=HANGS) == (0, "drained\n")
+
+
+def test_nobody_leaves_who_was_not_told_to() -> None:
+    assert signalled("leave(stop); stop.wait(); print('drained')") == (0, "drained\n")
+
+
+def test_the_kernel_ends_what_hangs_after_all_threads_were_left() -> None:
+    before = (
+        "import ctypes\nclass Late:\n def __del__(self, sleep=ctypes.PyDLL(None).sleep): sleep(60)\nkept = Late()"
+    )
+    assert signalled("stop.wait()", before=before)[0] == -signal.SIGALRM
 
 
 def test_other_signals_end_nobody() -> None:
