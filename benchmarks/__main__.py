@@ -22,6 +22,7 @@ PARTS = {
     "From close to row": ["latency"],
     "Queries of the dashboards": ["dashboards"],
     "The board: a year at once, and from close to row visible": ["board"],
+    "The board: a year in the browser": ["board_page"],
     "Models": ["models"],
     "Synthetic against real trips": ["synthetic_quality"],
 }

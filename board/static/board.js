@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import * as addressed from "./address.js";
 import { charts } from "./charts.js";
-import { address, byId, el, say } from "./dom.js";
+import { address, byId, el, mark, say } from "./dom.js";
 import { count, duration, figure, moment, percent, plural, span, times } from "./format.js";
 import { heatmap, stops } from "./heatmap.js";
 import { listen } from "./live.js";
@@ -50,6 +50,7 @@ async function load() {
 function accept(answer) {
   skew = answer.now - Date.now();
   data = { ...answer, ms: duration(answer.size), windows: unpack(answer.windows, answer.columns.length) };
+  performance.mark("parsed");
   byId("empty").hidden = true;
   byId("content").hidden = false;
   document.title = `${data.run} · Driftline`;
@@ -152,7 +153,13 @@ function paint() {
   zoomState(model.range);
   heat.dataset.windows = String(data.windows.start.length);
   heat.dataset.drawn = "true";
-  figures.draw(model).then(() => (byId("charts").dataset.drawn = "true"), (error) => notice(error.message));
+  mark("heat");
+  figures.draw(model).then(chartsDrawn, (error) => notice(error.message));
+}
+
+function chartsDrawn() {
+  byId("charts").dataset.drawn = "true";
+  mark("charts");
 }
 
 const offset = () => (shown.axis === "wall" ? -new Date().getTimezoneOffset() * 60_000 : 0);
@@ -358,5 +365,6 @@ document.addEventListener("theme", redraw);
 new ResizeObserver(() => data && draw()).observe(heat);
 setInterval(everySecond, 1_000);
 addEventListener("pageshow", (event) => event.persisted && load());
+performance.mark("script");
 scale();
 load();

@@ -9,7 +9,10 @@ export function plotly() {
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = "/static/plotly.min.js";
-    script.onload = () => resolve(globalThis.Plotly);
+    script.onload = () => {
+      performance.mark("plotly");
+      resolve(globalThis.Plotly);
+    };
     script.onerror = () => {
       loading = null;
       reject(new Error("plotly.js was not served"));
