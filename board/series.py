@@ -43,6 +43,10 @@ SENT = (
     "prediction_drift", "mae", "label_coverage",
 )  # fmt: skip
 
+ROUNDED = ("share_drifted", "mae", "label_coverage")
+DIGITS = 4
+"""More than any line shows: of a year, a sixth of the answer."""
+
 
 def ordered(columns: Iterable[str]) -> tuple[str, ...]:
     """Numbers, categories, whatever else, and the prediction last, as the stream defines them."""
@@ -55,6 +59,8 @@ def series(
 ) -> dict[str, Any]:
     """WINDOWS. late: by start. severities: by start, one for each column."""
     found: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in SENT}
+    for name in ROUNDED:
+        found[name] = [value if value is None else round(value, DIGITS) for value in found[name]]
     found["late"] = [late.get(row.start, 0) for row in rows]
     found["severity"] = packed([severities.get(row.start) for row in rows], len(columns))
     return found

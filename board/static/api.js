@@ -11,11 +11,19 @@ export class Refused extends Error {
   }
 }
 
+/** What early.js has asked for already is taken, once. @param {string} whole @returns {Promise<Response>} */
+function asked(whole) {
+  const { early } = globalThis;
+  if (early?.path !== whole) return fetch(whole, { headers: { Accept: "application/json" } });
+  delete globalThis.early;
+  return early.response;
+}
+
 /** @param {string} path @param {Record<string, any>} [parameters] @returns {Promise<any>} Rejects with Refused. */
 export async function get(path, parameters = {}) {
   let response;
   try {
-    response = await fetch(address(path, parameters), { headers: { Accept: "application/json" } });
+    response = await asked(address(path, parameters));
   } catch {
     throw new Refused(0, "the board does not answer", "is `driftline board` still running?");
   }

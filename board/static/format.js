@@ -47,6 +47,13 @@ export function elapsed(ms) {
   return `${GROUPED.format(Math.floor(whole / per))} ${big}${rest ? ` ${rest} ${small}` : ""}`;
 }
 
+/** How long ago, in one unit, for where there is little room: 4 s ago, 48 min ago, 2 h ago. @param {number|null|undefined} ms */
+export function ago(ms) {
+  if (!Number.isFinite(ms)) return NONE;
+  const [figure, unit] = elapsed(Math.floor(ms / 1000) * 1000).split(" ");
+  return `${Math.floor(Number(figure.replaceAll(",", "")))} ${unit} ago`;
+}
+
 /** Milliseconds as such below ten seconds: 212 ms. @param {number|null|undefined} ms */
 export function milliseconds(ms) {
   return Number.isFinite(ms) && ms < 10_000 ? `${GROUPED.format(ms)} ms` : elapsed(ms);

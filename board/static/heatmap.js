@@ -186,6 +186,7 @@ export function heatmap(holder, cells, over) {
     moment: (px) => model.range[0] + (px / width) * (model.range[1] - model.range[0]),
     place: (i) => (x(model.spans.from[i]) + x(model.spans.to[i])) / 2,
     model: () => model,
+    resized: () => width !== holder.clientWidth || height !== holder.clientHeight,
     restyle: () => (colours = palette()),
   };
 }

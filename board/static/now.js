@@ -1,7 +1,7 @@
 // The top of the board: what holds now.
 
 import { address, byId, say } from "./dom.js";
-import { count, elapsed, milliseconds, moment, percent, plural, span, times } from "./format.js";
+import { ago, count, milliseconds, moment, percent, plural, span, times } from "./format.js";
 import { SHAPE } from "./severity.js";
 
 const WORDS = {
@@ -61,7 +61,7 @@ const notes = (pairs) => pairs.filter(([n]) => n).map(([n, what]) => `${count(n)
 /** Seconds since the last row; called each second. @param {any} status @param {number} now ms by the server's clock */
 export function tick(status, now) {
   const age = status?.written_at ? now - status.written_at : NaN;
-  say(byId("age"), Number.isFinite(age) ? `${elapsed(age < 10_000 ? Math.floor(age / 1000) * 1000 : age).replace(".0", "")} ago` : "–");
+  say(byId("age"), ago(age));
   const text = status?.finished ? "the run has ended" : age > STALE_MS ? "nothing new for a while" : "rows are coming in";
   say(byId("age-note"), Number.isFinite(age) ? text : "no row yet");
   byId("age").parentElement.dataset.stale = String(!status?.finished && age > STALE_MS);

@@ -1,6 +1,6 @@
 // plotly.js, loaded when it is needed: it is large, and the page is readable before it is there.
 
-import { token } from "./dom.js";
+import { mark, token } from "./dom.js";
 
 let loading = null;
 
@@ -10,7 +10,7 @@ export function plotly() {
     const script = document.createElement("script");
     script.src = "/static/plotly.min.js";
     script.onload = () => {
-      performance.mark("plotly");
+      mark("plotly");
       resolve(globalThis.Plotly);
     };
     script.onerror = () => {

@@ -17,7 +17,8 @@ export function unpack(sent, columns) {
 /** Little-endian float32, base64. @param {string} text */
 export function floats(text) {
   const raw = atob(text);
-  const bytes = Uint8Array.from(raw, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(raw.length); // by a loop: of a year, `Uint8Array.from` takes ten times as long
+  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
   return new Float32Array(bytes.buffer, 0, bytes.length >> 2);
 }
 
@@ -117,6 +118,50 @@ export function worstPerPixel(values, { from, to }, range, width, out) {
     for (let x = left; x < right; x++) if (!(out[x] >= value)) out[x] = value;
   }
   return out;
+}
+
+/** A line of steps within the range: a window's value holds for all of it, and where there is none, there is no line.
+ * Where windows are thinner than pixels, of each pixel the least and the greatest are kept, so that no peak is lost;
+ * nothing is left out otherwise. Each point knows its window.
+ * @param {{from: Float64Array, to: Float64Array}} spans @param {(number|null)[]} values
+ * @param {[number, number]} range @param {number} width pixels
+ * @returns {{x: number[], y: (number|null)[], customdata: number[]}} */
+export function steps(spans, values, range, width) {
+  const first = Math.max(0, lastAtOrBefore(spans.from, range[0]));
+  const end = lastAtOrBefore(spans.from, range[1]) + 1;
+  return end - first <= width ? each(spans, values, first, end) : extremes(spans, values, first, end, (range[1] - range[0]) / width);
+}
+
+function line() {
+  const [x, y, customdata] = [[], [], []];
+  return { x, y, customdata, put: (at, value, i) => void (x.push(at), y.push(value), customdata.push(i)) };
+}
+
+function each({ from, to }, values, first, end) {
+  const { put, ...found } = line();
+  for (let i = first; i < end; i++) {
+    put(from[i], values[i], i);
+    put(to[i], values[i], i);
+    if (from[i + 1] > to[i]) put(to[i], null, i);
+  }
+  return found;
+}
+
+/** @param {number} pixel ms */
+function extremes({ from, to }, values, first, end, pixel) {
+  const { put, ...found } = line();
+  for (let i = first, next = first; i < end; i = next) {
+    let [least, most] = [-1, -1];
+    for (; next < end && from[next] < from[i] + pixel; next++) {
+      if (values[next] === null) continue;
+      if (least < 0 || values[next] < values[least]) least = next;
+      if (most < 0 || values[next] > values[most]) most = next;
+    }
+    if (least < 0) put(from[i], null, i);
+    else for (const kept of least === most ? [least] : [Math.min(least, most), Math.max(least, most)]) put(from[kept], values[kept], kept);
+    if (from[next] - to[next - 1] > pixel) put(to[next - 1], null, next - 1);
+  }
+  return found;
 }
 
 /** The worst column of a window: its index and severity, null where none was computed. @param {Windows} windows @param {number} i */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { duration, elapsed, figure, iso, moment, percent, span, times } from "../static/format.js";
+import { ago, duration, elapsed, figure, iso, moment, percent, span, times } from "../static/format.js";
 
 const FEB = Date.UTC(2022, 1, 14, 6);
 
@@ -31,4 +31,8 @@ test("moments and durations are spelled as commands take them", () => {
   assert.equal(iso(FEB), "2022-02-14T06:00");
   assert.equal(iso(FEB + 5_000), "2022-02-14T06:00:05");
   assert.deepEqual(["6h", "1d", "5m", "1w", "90s", "", "six"].map(duration), [21_600_000, 86_400_000, 300_000, 604_800_000, 90_000, NaN, NaN]);
+});
+
+test("how long ago fits where there is little room", () => {
+  assert.deepEqual([-5, 999, 9_900, 12_300, 2_898_000, 7_800_000, 273_600_000, NaN].map(ago), ["0 s ago", "0 s ago", "9 s ago", "12 s ago", "48 min ago", "2 h ago", "3 d ago", "–"]);
 });

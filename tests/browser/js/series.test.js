@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { covering, extent, merge, spans, unpack, worst, worstPerPixel } from "../static/series.js";
+import { covering, extent, merge, spans, steps, unpack, worst, worstPerPixel } from "../static/series.js";
 
 /** Windows at these starts, two columns; severity of the first is `base` + index, of the second half of it. */
 function windows(start, base = 0, more = {}) {
@@ -69,4 +69,37 @@ test("what was not computed stays empty", () => {
 
 test("the worst column of a window is the one furthest beyond its threshold", () => {
   assert.deepEqual(worst(windows([0, 10], 4), 1), { column: 0, severity: 5 });
+});
+
+const hours = (n) => ({ from: Float64Array.from({ length: n }, (_, i) => i), to: Float64Array.from({ length: n }, (_, i) => i + 1) });
+
+test("where there is room, every window is a step of its own", () => {
+  const line = steps(hours(3), [1, null, 3], [0, 3], 100);
+  assert.deepEqual(line, { x: [0, 1, 1, 2, 2, 3], y: [1, 1, null, null, 3, 3], customdata: [0, 0, 1, 1, 2, 2] });
+});
+
+test("a year in a thousand pixels is at most two points a pixel, and no peak is lost", () => {
+  const values = Array.from({ length: 8_760 }, (_, i) => 1 + (i % 7) / 100);
+  [values[100], values[5_001], values[8_759]] = [9, -9, 7];
+  const { x, y, customdata } = steps(hours(8_760), values, [0, 8_760], 1_000);
+  assert.ok(x.length <= 2_002 && x.length > 1_900, String(x.length));
+  assert.deepEqual([9, -9, 7].map((peak) => customdata[y.indexOf(peak)]), [100, 5_001, 8_759]);
+  assert.ok(x.every((at, i) => y[i] === values[customdata[i]] && (i === 0 || at > x[i - 1])));
+});
+
+test("zoomed in, windows are exact again, and only those in sight are drawn", () => {
+  const values = Array.from({ length: 8_760 }, (_, i) => i);
+  const { customdata } = steps(hours(8_760), values, [4_000, 4_100], 1_000);
+  assert.deepEqual([...new Set(customdata)], Array.from({ length: 101 }, (_, i) => 4_000 + i));
+});
+
+test("a line is broken where windows have no value and where there are none", () => {
+  const all = hours(6_000);
+  for (let i = 3_000; i < 6_000; i++) [all.from[i], all.to[i]] = [i + 5_000, i + 5_001];
+  const values = Array.from(all.from, (_, i) => (i >= 1_000 && i < 2_000 ? null : 1));
+  const { x, y } = steps(all, values, [0, 11_000], 100);
+  const broken = x.filter((_, i) => y[i] === null);
+  assert.ok(broken.some((at) => at >= 1_000 && at < 2_000));
+  assert.ok(broken.includes(3_000));
+  assert.ok(!broken.some((at) => at < 900 || at > 3_000));
 });
