@@ -3,10 +3,10 @@
     python -m benchmarks.board_page                    median of 5
     python -m benchmarks.board_page --repeat 9
 
-The run of `benchmarks.board`: 8,760 windows of 20 columns. Chromium, headless, at 1,400 x 1,000, asks a board that
-runs as a process of its own. `new`: nothing of the page is in the browser's caches. `again`: opened once more by the
-same browser. Drawn is when a frame with it has been handed over, as the page's own marks say; the parts are marks and
-resource timings of the same page. Says the load of the machine, since browsers show it at once.
+The run of `benchmarks.board`: 8,760 windows of 20 columns. Chromium, headless, at 1,400 x 1,000, asks a board
+that runs as a process of its own. `new`: nothing of the page is in the browser's caches. `again`: opened once more
+by the same browser. Drawn is when a frame with it has been handed over, as the page's own marks say; the parts are
+marks and resource timings of the same page. Says the load of the machine, since browsers show it at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any
 
 import psycopg
+from playwright.sync_api import sync_playwright
 
 import stack
 from benchmarks.board import board, seed
@@ -30,8 +31,8 @@ from cli.database import prepare
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 TARGET_MS = 1_000
 UNWATCHED = "--js-flags=--no-enable-lazy-source-positions"
-"""Playwright listens to exceptions. plotly.js throws some while it loads, and catches them; where somebody listens, V8
-parses all of it three times more to say in which line: 0.75 s of a processor that no reader's browser pays for."""
+"""Playwright listens to exceptions. plotly.js throws some while it loads, and catches them; where somebody listens,
+V8 parses all of it three times more to say in which line: 0.75 s of a processor that readers do not pay for."""
 PARTS = {
     "script": "modules there and run",
     "answer": "/api/board answered",
@@ -55,8 +56,6 @@ READ = """() => new Promise((resolve) => {
 
 @contextmanager
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", UNWATCHED])
         try:
