@@ -45,7 +45,7 @@ SENT = (
 
 ROUNDED = ("share_drifted", "mae", "label_coverage")
 DIGITS = 4
-"""More than any line shows: of a year, a sixth of the answer."""
+"""More than any line shows; of a year they leave 1.62 MB of 1.72."""
 
 
 def ordered(columns: Iterable[str]) -> tuple[str, ...]:
