@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,9 @@ from dummy.plan import HOUR, Plan
 from dummy.store import advance, replace
 from monitor.readiness import END
 from schemas import roles
+from schemas.connections import Addresses
 from schemas.errors import DatabaseUnreachable, RunConflict
+from tests.databases import fresh_database
 from tests.fleet import eventually
 
 pytestmark = pytest.mark.integration
@@ -25,6 +28,8 @@ pytestmark = pytest.mark.integration
 NOW = 1_789_000_000_000
 PLAN = Plan("dummy", NOW, days=4)
 FILLED = ("window_result", "column_metric", "run", "run_progress", "dead_letter", "alarm", "event", "health_sample")
+HOURS = 8
+"""That a live run goes on."""
 NEVER = {
     ("dead_letter", "headers"),
     ("alarm", "segment"),
@@ -47,51 +52,53 @@ def everything(connection: psycopg.Connection[Any]) -> dict[str, list[Any]]:
     return found | {"samples": found.pop("health_sample")}
 
 
-def test_every_column_that_the_stages_fill_is_filled(database: str) -> None:
-    with connected(database) as connection:
+@pytest.fixture(scope="module")
+def written(stack: Addresses) -> Iterator[psycopg.Connection[Any]]:
+    """A database that holds the run; whoever asks for it leaves the same rows behind."""
+    with fresh_database(stack.database_url) as url, connected(url) as connection:
         replace(connection, PLAN)
-        for table in FILLED:
-            names = connection.execute(f"SELECT * FROM driftline.{table} LIMIT 0").description or ()
-            for name in (column.name for column in names):
-                if (table, name) not in NEVER:
-                    query = f"SELECT count({name}) FROM driftline.{table}"
-                    assert connection.execute(query).fetchone() != (0,), (table, name)
+        yield connection
 
 
-def test_a_window_has_both_clocks_and_the_wall_is_the_last_quarter_of_an_hour(database: str) -> None:
+def test_every_column_that_the_stages_fill_is_filled(written: psycopg.Connection[Any]) -> None:
+    for table in FILLED:
+        names = written.execute(f"SELECT * FROM driftline.{table} LIMIT 0").description or ()
+        for name in (column.name for column in names):
+            if (table, name) not in NEVER:
+                query = f"SELECT count({name}) FROM driftline.{table}"
+                assert written.execute(query).fetchone() != (0,), (table, name)
+
+
+def test_a_window_has_both_clocks_and_the_wall_is_the_last_quarter_of_an_hour(
+    written: psycopg.Connection[Any],
+) -> None:
     query = """SELECT count(*), bool_and(closed_at > %(now)s - interval '15 minutes' AND written_at > closed_at),
                       max(closed_at) <= %(now)s, min(window_start) < %(now)s - interval '3 days'
                FROM driftline.window_result WHERE status <> 'open'"""
-    with connected(database) as connection:
-        replace(connection, PLAN)
-        row = connection.execute(query, {"now": stage.moment(NOW)}).fetchone()
+    row = written.execute(query, {"now": stage.moment(NOW)}).fetchone()
     assert row is not None
     assert row[0] > 100
     assert row[1:] == (True, True, True)
 
 
-def test_called_again_it_writes_the_same_rows(database: str) -> None:
-    with connected(database) as connection:
-        replace(connection, PLAN)
-        before = everything(connection)
-        replace(connection, PLAN)
-        assert everything(connection) == before
-        assert all(before.values())
+def test_called_again_it_writes_the_same_rows(written: psycopg.Connection[Any]) -> None:
+    before = everything(written)
+    replace(written, PLAN)
+    assert everything(written) == before
+    assert all(before.values())
 
 
-def test_what_was_sent_is_what_was_accepted_refused_and_lost(database: str) -> None:
+def test_what_was_sent_is_what_was_accepted_refused_and_lost(written: psycopg.Connection[Any]) -> None:
     query = """SELECT bool_and(last_seq + 1 = accepted + late + future + invalid + missing),
                       sum(late + future + invalid),
                       sum(accepted) FILTER (WHERE topic = 'trips') FROM driftline.run_progress"""
-    with connected(database) as connection:
-        replace(connection, PLAN)
-        dead = connection.execute("SELECT count(*) FROM driftline.dead_letter").fetchone()
-        hours = connection.execute(
-            "SELECT sum(rows) FROM driftline.window_result WHERE stream = 'trips' AND size_s = 3600"
-        ).fetchone()
-        assert dead
-        assert hours
-        assert connection.execute(query).fetchone() == (True, dead[0], hours[0])
+    dead = written.execute("SELECT count(*) FROM driftline.dead_letter").fetchone()
+    hours = written.execute(
+        "SELECT sum(rows) FROM driftline.window_result WHERE stream = 'trips' AND size_s = 3600"
+    ).fetchone()
+    assert dead
+    assert hours
+    assert written.execute(query).fetchone() == (True, dead[0], hours[0])
 
 
 @pytest.mark.parametrize(
@@ -125,24 +132,20 @@ def test_other_runs_stay_as_they_are(database: str) -> None:
         assert [connection.execute(query.format(table)).fetchone() for table in FILLED] == before
 
 
-def test_no_monitor_takes_it_for_its_own(database: str) -> None:
-    with connected(database) as connection:
-        replace(connection, PLAN)
-        found = connection.execute("SELECT DISTINCT next_start_ms, count(*) FROM driftline.frontier GROUP BY 1")
-        assert found.fetchall() == [(END, 6)]
+def test_no_monitor_takes_it_for_its_own(written: psycopg.Connection[Any]) -> None:
+    found = written.execute("SELECT DISTINCT next_start_ms, count(*) FROM driftline.frontier GROUP BY 1")
+    assert found.fetchall() == [(END, 6)]
 
 
-def test_half_of_it_is_never_seen(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_of_it_is_never_seen(written: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    with connected(database) as connection:
-        replace(connection, PLAN)
-        before = everything(connection)
-        monkeypatch.setattr("dummy.store._tell", fail)
-        with pytest.raises(ZeroDivisionError):
-            replace(connection, Plan("dummy", NOW, days=2))
-        assert everything(connection) == before
+    before = everything(written)
+    monkeypatch.setattr("dummy.store._tell", fail)
+    with pytest.raises(ZeroDivisionError):
+        replace(written, Plan("dummy", NOW, days=2))
+    assert everything(written) == before
 
 
 def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
@@ -154,15 +157,15 @@ def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
                     WHERE stream = 'trips' AND size_s = 3600"""
         before = connection.execute(newest).fetchone()
         closed = [
-            advance(connection, plan, NOW + i * HOUR, NOW + (i + 1) * HOUR, NOW + i * 1_000) for i in range(30)
+            advance(connection, plan, NOW + i * HOUR, NOW + (i + 1) * HOUR, NOW + i * 1_000) for i in range(HOURS)
         ]
         after = connection.execute(newest).fetchone()
         told = [json.loads(note.payload) for note in listener.notifies(timeout=0)]
     assert before
     assert after
-    assert after[1] == before[1] + 30
-    assert (after[0] - before[0]).total_seconds() == 30 * 3_600
-    assert sum(closed) >= 60
+    assert after[1] == before[1] + HOURS
+    assert (after[0] - before[0]).total_seconds() == HOURS * 3_600
+    assert sum(closed) >= 2 * HOURS
     assert {note["status"] for note in told} >= {"open", "final"}
     assert {(note["stream"], note["size_s"]) for note in told} == {
         (s, z) for s in ("trips", "outcomes") for z in (3_600, 21_600, 86_400)

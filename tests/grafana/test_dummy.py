@@ -44,6 +44,7 @@ def test_every_panel_mark_and_variable_is_filled(name: str, written: str) -> Non
     with reading(written) as reader:
         assert all(choices(reader, MADE[name]["templating"]["list"], live).values())
         asked = ask_all(reader, MADE[name], (live, past))
+    assert len(asked) >= 7
     assert [query.where for query in asked if not query.most] == []
     silent = [query.where for query in asked if query.kind != "annotation" and not query.first]
     assert silent in ([], ["Share of drifted columns by size, event time"]), "as the dashboard opens"
