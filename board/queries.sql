@@ -1,9 +1,10 @@
 -- What the board reads. Times go out as ms since the epoch.
 
 -- name: become_board
--- Where the login may be the board's role it is from here on; as that role itself it stays what it is.
+-- Where the login may be the board's role it is from here on; as that role itself it stays what it is. Who made the
+-- role without being a superuser is a member that may give it away, and may not be it.
 SELECT set_config('role', rolname, false) FROM pg_roles
-WHERE rolname = 'driftline_board' AND pg_has_role(current_user, oid, 'MEMBER');
+WHERE rolname = 'driftline_board' AND pg_has_role(current_user, oid, 'SET');
 
 -- name: limit_time
 SELECT set_config('statement_timeout', '15s', false), set_config('idle_in_transaction_session_timeout', '60s', false);
