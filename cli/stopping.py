@@ -23,7 +23,7 @@ log = structlog.get_logger()
 PATIENCE_S = 8.0
 """Given to drain; those who stop us give ten seconds in all, before they kill."""
 
-LAST_S = 1.0
+LAST_S = 1.5
 """After that the kernel ends us, by SIGALRM: no thread of ours runs any more while the interpreter is torn down."""
 
 
