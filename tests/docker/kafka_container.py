@@ -13,6 +13,7 @@ _ADDRESS = "/tmp/address"
 _SETTINGS = {
     "KAFKA_LISTENERS": "OUTSIDE://:9092,LOCAL://localhost:9094,CONTROLLER://localhost:9093",
     "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "OUTSIDE:PLAINTEXT,LOCAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS": "3000",  # as embedded: the tests' consumers are missed soon
 }
 
 
