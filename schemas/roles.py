@@ -57,6 +57,7 @@ def _grant(connection: Connection, passwords: Mapping[str, str]) -> None:
         verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
         connection.execute(_SQL["login"].format(role=role, verifier=f"'{verifier}'"))
     if WRITER in passwords:
+        connection.execute(_SQL["join"])
         connection.execute(_SQL["own"])
     for role in (READER, BOARD):
         connection.execute(_SQL["limit"].format(role=role))

@@ -11,6 +11,14 @@ END $$;
 -- The password comes as a verifier, so that no log of the server holds it.
 ALTER ROLE {role} LOGIN PASSWORD {verifier};
 
+-- name: join
+-- Who made the writer without being a superuser may give it away, but neither be it nor use what will be its own.
+DO $$ BEGIN
+    IF NOT pg_has_role(current_user, 'driftline', 'SET') THEN
+        GRANT driftline TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;
+    END IF;
+END $$;
+
 -- name: own
 -- The writer owns the schema and all in it, so that it may bring it up to date; it is no superuser.
 DO $$

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from cli.database import prepare
 from schemas import roles
 from schemas.connections import Addresses
 from schemas.errors import DatabaseUnreachable
+from schemas.sql import migrate
 from tests.databases import fresh_database
 
 pytestmark = pytest.mark.integration
@@ -109,3 +111,25 @@ def test_databases_may_be_prepared_at_once_and_again(granted: str) -> None:
 def test_whoever_may_not_make_roles_is_told_so(granted: str) -> None:
     with pytest.raises(DatabaseUnreachable, match=r"may not make tables and roles.*set DATABASE_URL"):
         prepare(login(granted, roles.READER))
+
+
+def test_an_owner_that_may_make_roles_is_no_superuser_and_gives_the_writer_what_it_made(stack: Addresses) -> None:
+    """The writer's name is the server's: made and dropped again in one transaction."""
+    name = f"owner_{uuid.uuid4().hex[:8]}"
+    with fresh_database(stack.database_url) as url, psycopg.connect(url) as connection:
+        if connection.execute("SELECT to_regrole('driftline')").fetchone() != (None,):
+            pytest.skip("there is a role driftline on this server")
+        connection.execute(f"CREATE ROLE {name} CREATEROLE")
+        connection.execute(f"GRANT {roles.READER}, {roles.BOARD} TO {name} WITH ADMIN TRUE")
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} OWNER TO {name}")
+        connection.execute("DROP SCHEMA driftline CASCADE")
+        connection.execute(f"SET ROLE {name}")
+        for _ in range(2):
+            migrate(connection)
+            roles.grant(connection, {roles.WRITER: "writer0"})
+        owners = (
+            "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'driftline'::regnamespace"
+        )
+        assert connection.execute(owners).fetchall() == [(roles.WRITER,)]
+        connection.execute("SELECT count(*) FROM driftline.run")
+        connection.rollback()
