@@ -180,10 +180,18 @@ class Reports:
         return "" if child.returncode == 0 else _complaint(said, child.returncode)
 
     def _forget_old(self) -> None:
-        """Only the newest are kept."""
-        found = sorted(self._folder.glob("*.html"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in found[KEPT:]:
-            path.unlink(missing_ok=True)
+        """Only the newest are kept. Another board may be doing the same in this folder."""
+        for path in sorted(self._folder.glob("*.html"), key=_written, reverse=True)[KEPT:]:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _written(path: Path) -> float:
+    """When, as seconds since the epoch; 0 for what is not there any more."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _complaint(said: bytes, code: int | None) -> str:

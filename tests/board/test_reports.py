@@ -185,3 +185,10 @@ def test_evidently_draws_the_report(real: Served) -> None:
 
     url = eventually(ready, lambda: "no report", 280)
     assert "trip_distance" in real.get(url).text
+
+
+def test_reports_go_on_though_their_folder_holds_what_cannot_be_looked_at(board: Served, room: Path) -> None:
+    (room / "reports").mkdir(exist_ok=True)
+    (room / "reports" / "gone.html").symlink_to(room / "nowhere")
+    for hour in (0, 1):
+        until(board, "ready", hour)
