@@ -65,10 +65,12 @@ async def _stream(feed: Feed, metrics: Metrics, send: Send) -> None:
 
 async def _wait(feed: Feed, send: Send) -> None:
     try:
-        await asyncio.wait_for(feed.news(), PING_S)
+        async with asyncio.timeout(PING_S):
+            await feed.news()
     except TimeoutError:
         await _put(send, b"event: ping\ndata: {}\n\n")
 
 
 async def _put(send: Send, body: bytes) -> None:
-    await asyncio.wait_for(send({"type": "http.response.body", "body": body, "more_body": True}), SEND_S)
+    async with asyncio.timeout(SEND_S):  # wait_for loses a cancellation that comes as it ends, before Python 3.12
+        await send({"type": "http.response.body", "body": body, "more_body": True})

@@ -127,7 +127,8 @@ class Feed:
         """Look at the database when there is a reason to, until cancelled."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._work.wait(), max(0.0, self._due - time.monotonic()))
+                async with asyncio.timeout(max(0.0, self._due - time.monotonic())):
+                    await self._work.wait()
             self._work.clear()
             try:
                 await self._look()
@@ -203,6 +204,7 @@ class Hub:
         self._newest: str | None = None
         self._older: set[str] = set()
         self._looking: asyncio.Task[None] | None = None
+        self._unseen = False
         self.listening = False
         self.closing = asyncio.Event()
 
@@ -214,6 +216,9 @@ class Hub:
         feed = self._feed(run, size_s)
         feed.clients += 1
         self._count(1)
+        if not run:  # one may have begun since this page was told that there is none
+            self._newest = None
+            self._look_for_runs()
         try:
             yield feed
         finally:
@@ -286,17 +291,23 @@ class Hub:
             self._look_for_runs()
 
     def _look_for_runs(self) -> None:
+        self._unseen = True
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._find_newest())
 
     async def _find_newest(self) -> None:
-        """Tell every page of a run that began after the one it shows."""
-        try:
-            async with self._database.snapshot() as reader:
-                row = await reader.row("newest_run")
-        except Problem:
-            return
-        newest = row[0] if row else None
+        """Tell every page of a run that began after the one it shows; again, where something moves meanwhile."""
+        while self._unseen:
+            self._unseen = False
+            try:
+                async with self._database.snapshot() as reader:
+                    row = await reader.row("newest_run")
+            except Problem:
+                self._older.clear()
+                return
+            self._tell_newest(row[0] if row else None)
+
+    def _tell_newest(self, newest: str | None) -> None:
         if newest is not None and newest != self._newest:
             self._newest = newest
             for (run, _), (feed, _) in self._feeds.items():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from board import app
 from board.database import Database
+from board.events import _put, _wait
 from board.live import BACKLOG, Feed, event
 from board.metrics import Metrics
 from board.picture import Picture
@@ -38,6 +41,54 @@ def test_a_page_that_is_too_far_behind_is_given_up() -> None:
     found = told.since(3)
     assert found is not None
     assert len(found) == BACKLOG
+
+
+def test_a_page_hears_at_once_what_is_said_while_it_begins_to_wait() -> None:
+    async def waited() -> None:
+        told, sent = feed(), asyncio.Queue[Any]()
+        waiting = asyncio.create_task(_wait(told, sent.put))
+        await asyncio.sleep(0)
+        told.tell(event("n", 1))
+        await asyncio.wait_for(waiting, 2)
+        assert sent.empty()
+
+    asyncio.run(waited())
+
+
+@pytest.mark.parametrize("steps", range(1, 5))
+def test_a_page_that_is_sent_home_goes_whatever_it_is_being_sent(steps: int) -> None:
+    async def forever() -> None:
+        async def send(_: Any) -> None:
+            await asyncio.sleep(0)
+
+        while True:
+            await _put(send, b"")
+
+    async def ended() -> None:
+        sending = asyncio.create_task(forever())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        sending.cancel()
+        await asyncio.wait([sending], timeout=0.5)
+        assert sending.cancelled()
+
+    asyncio.run(ended())
+
+
+@pytest.mark.integration
+def test_a_page_is_told_of_a_run_that_began_before_it_followed(
+    prepared: str, serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none_yet(*_: Any) -> tuple[str, int]:
+        return "", 0
+
+    board = serve(prepared)
+    monkeypatch.setattr(app, "followed", none_yet)
+    with Run(prepared) as run:
+        run.mark(T0)
+        for _ in range(2):
+            with followed(board) as events:
+                assert until(events, "run") == {"run": "r"}
 
 
 @pytest.mark.integration
