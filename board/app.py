@@ -54,7 +54,6 @@ class Board:
         self.hub = Hub(self.database, self.picture, self.metrics, settings.clients)
         self.distributions = Distributions(self.database, settings.models)
         self.reports = Reports(settings, self.metrics)
-        self._packed: dict[str, bytes] = {}
 
     @asynccontextmanager
     async def running(self, _: Any) -> AsyncIterator[None]:
@@ -79,13 +78,8 @@ class Board:
         content = path.read_bytes()
         if len(content) > PACK_FROM and packs(request):
             headers["content-encoding"] = "gzip"
-            content = self._pack(str(path) + etag, content)
+            content = files.packed(path, etag)
         return Response(content, headers=headers, media_type=kind)
-
-    def _pack(self, key: str, content: bytes) -> bytes:
-        if key not in self._packed:
-            self._packed[key] = gzip.compress(content, 6)
-        return self._packed[key]
 
 
 def packs(request: Asked) -> bool:

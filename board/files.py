@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,6 +53,12 @@ def tag(path: Path) -> str:
     """Another for every version of a file."""
     known = path.stat()
     return f'"{known.st_mtime_ns:x}-{known.st_size:x}"'
+
+
+@lru_cache(maxsize=8)
+def packed(path: Path, version: str) -> bytes:
+    """A file as gzip. version: as `tag`. Few are kept: reports are large, and there are ever more of them."""
+    return gzip.compress(path.read_bytes(), 6)
 
 
 def _below(folder: Path, name: str) -> Path:

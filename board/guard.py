@@ -103,7 +103,7 @@ class Guard:
     def _route(self, path: str) -> str:
         if path in self._routes:
             return path
-        first = path.split("/")[1]
+        first = path.removeprefix("/").partition("/")[0]
         return f"/{first}/*" if first in ("static", "reports") else "other"
 
 

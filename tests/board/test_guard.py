@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from board import files
 from board.app import HANDLERS
+from board.guard import Guard
+from board.metrics import Metrics
 from tests.board.conftest import Served
 
 pytestmark = pytest.mark.integration
@@ -176,3 +179,17 @@ def test_metrics_name_the_routes_and_nothing_else(board: Served) -> None:
     assert 'route="other",status="404"' in text
     assert "nowhere" not in text
     assert "driftline_board_listening 1.0" in text
+
+
+def test_a_path_that_is_none_is_refused_and_counted_as_others_are() -> None:
+    guard = Guard(None, frozenset(), frozenset(), Metrics())
+    assert [guard._route(path) for path in ("*", "", "/", "/static/x.css", "/nowhere")] == [
+        "other", "other", "other", "/static/*", "other",
+    ]  # fmt: skip
+
+
+def test_few_packed_files_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("x" * 1_000)
+    for version in range(20):
+        assert gzip.decompress(files.packed(tmp_path / "report.html", f"{version}")) == b"x" * 1_000
+    assert files.packed.cache_info().currsize <= 8
