@@ -54,9 +54,8 @@ def leave(stop: threading.Event) -> None:
 
 
 def _heed(signals: socket.socket, stop: threading.Event, patience_s: float) -> None:
-    with signals:
-        while not {signal.SIGTERM, signal.SIGINT}.intersection(signals.recv(64)):
-            pass
+    while not {signal.SIGTERM, signal.SIGINT}.intersection(signals.recv(64)):
+        pass  # and never closed: a second signal is still written to the other end
     signal.setitimer(signal.ITIMER_REAL, patience_s + LAST_S)
     stop.set()
     time.sleep(patience_s)

@@ -79,3 +79,8 @@ def test_other_signals_end_nobody() -> None:
         0,
         "drained\n",
     )
+
+
+def test_a_second_signal_says_nothing() -> None:
+    twice = "stop.wait(); import os, signal; os.kill(os.getpid(), signal.SIGTERM); print('drained')"
+    assert signalled(twice) == (0, "drained\n")
