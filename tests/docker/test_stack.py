@@ -17,7 +17,8 @@ from tests.composed import BASE
 from tests.databases import fresh_database
 from tests.docker.conftest import PROJECTS
 from tests.docker.project import Project, docker, running
-from tests.fleet import SIZES, eventually
+from tests.fleet import eventually
+from tests.logs import DAY, HOUR
 from tests.proof import RULES
 
 pytestmark = pytest.mark.docker
@@ -25,7 +26,13 @@ pytestmark = pytest.mark.docker
 RUN = "proof"
 FINAL = {"final", "insufficient"}
 STAGES = ("producer", "consumer", "monitor", "board")
-SLOW = {"DRIFTLINE_RUN": RUN, "DRIFTLINE_VOLUME": "0.2", "DRIFTLINE_SPEED": "3600x"}
+SIZES = {"6h": 6 * HOUR, "1d": DAY}
+SLOW = {
+    "DRIFTLINE_RUN": RUN,
+    "DRIFTLINE_VOLUME": "0.2",
+    "DRIFTLINE_SPEED": "3600x",
+    "DRIFTLINE_SIZES": ",".join(SIZES),
+}
 """Eleven minutes: whatever happens meanwhile happens in its middle. Then the producer is told to hurry."""
 
 
@@ -186,7 +193,7 @@ def windows(connection: rows.Connection) -> dict[tuple[str, int, int], int]:
 def expected(reading: oracle.Reading) -> dict[tuple[str, int, int], int]:
     counts: Counter[tuple[str, int, int]] = Counter()
     for (_, topic, pane), found in reading.rows.items():
-        for size in SIZES:
+        for size in SIZES.values():
             counts[topic, size, pane - pane % size] += len(found)
     return dict(counts)
 
