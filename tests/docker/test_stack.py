@@ -164,7 +164,8 @@ def test_scaled_and_restarted_in_mid_run_it_leaves_what_an_undisturbed_run_leave
     assert not project.ended("producer")
 
     project.variables["DRIFTLINE_SPEED"] = "max"
-    project.up("--no-deps", "--scale", "consumer=3", "producer")
+    # Without --wait, which complains of who ends well before it was seen healthy.
+    project.compose("up", "--detach", "--no-deps", "--pull", "never", "producer")
     eventually(lambda: project.ended("producer"), project.logs)
     log = logs.read_back(project.kafka(), "")
     reading = oracle.read(log, rows.BY_TOPIC, RULES)
