@@ -65,6 +65,7 @@ function accept(answer) {
 /** Nothing to show: say why, and wait for what would change it. */
 function refused(error, mine) {
   const away = error.status === 0 || error.status === 503;
+  const begun = () => mine === turn && load(); // a status: a run was there by the time that we listened
   line(away ? "lost" : "waiting");
   if (data && away) notice(`${error.message}: ${error.remedy}`);
   else {
@@ -72,7 +73,7 @@ function refused(error, mine) {
     nothing(byId("empty"), error.message, error.remedy);
   }
   if (away || shown.run) setTimeout(() => mine === turn && load(), 2_000);
-  else stream = listen({}, { on: { run: () => mine === turn && load() }, open() {}, lost: () => line("lost"), back: load });
+  else stream = listen({}, { on: { run: begun, status: begun }, open() {}, lost: () => line("lost"), back: load });
 }
 
 function follow(mine) {

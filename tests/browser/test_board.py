@@ -1,0 +1,391 @@
+"""One replay on the board, while it runs and afterwards: with mouse and keys, in both themes, at every width.
+
+In one file, since a worker of the tests that has another would replay once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.browser import chrome
+from tests.browser.conftest import DAYS, MARKUP, Visit
+from tests.browser.replays import DRIFTED, LIVE, SIX, Again, Replay
+from tests.fleet import PATIENCE_S, eventually
+from tests.logs import DAY, HOUR, RUN, START
+
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
+
+BEFORE = 12
+"""Whole windows before the drift, which begins within the next one, at 40 % of the days."""
+WITHIN = START + DAYS * DAY // 2
+"""A window in the midst of the injected drift."""
+
+DRAWN = {"board": "#charts[data-drawn]", "window": ".large[data-drawn]"}
+PAGES = {
+    "board": (f"/?run={RUN}&size=6h", DRAWN["board"]),
+    "window": (f"/window?run={RUN}&size=6h&start={START + 4 * DAY}", DRAWN["window"]),
+    "dead letters": (f"/dead-letters?run={RUN}", "#chart[data-drawn]"),
+    "report": (f"/report?run={RUN}&size=6h&start={START + 3 * DAY}", '[data-state="making"]'),
+}
+EVERY = pytest.mark.parametrize("name", PAGES)
+
+SERIOUS = """() => axe.run().then(({passes, violations}) => [passes.length, violations
+    .filter(({impact}) => impact === 'serious' || impact === 'critical')
+    .map(({id, help, nodes}) => `${id}: ${help}: ${nodes.map(({target}) => target.join(' ')).join(', ')}`)])"""
+
+WATCH = """() => new MutationObserver(() => {
+    const n = Number(document.querySelector('#heat').dataset.windows);
+    if (n > 0) globalThis.firstSeen ??= Date.now();
+}).observe(document.querySelector('#heat'), {attributes: true})"""
+
+
+def shown(visit: Visit, replay: Replay, name: str, **how: Any) -> Any:
+    path, ready = PAGES[name]
+    if name != "report":
+        return visit(replay.board.url + path, ready=ready, **how)
+    page = visit("about:blank", **how)  # without a report that is made, and takes the page away meanwhile
+    page.route(
+        "**/api/report?*", lambda route: route.fulfill(json={"state": "making", "reason": None, "url": None})
+    )
+    page.goto(replay.board.url + path)
+    page.wait_for_selector(ready)
+    return page
+
+
+def board(replay: Replay, more: str = "") -> str:
+    return f"{replay.board.url}/?run={RUN}&size=6h{more}"
+
+
+def row(page: Any, band: str = "", column: str = DRIFTED) -> Any:
+    return page.locator(f'#names [data-column="{column}"]' + (f'[data-band="{band}"]' if band else ""))
+
+
+def windows(page: Any) -> int:
+    return int(page.locator("#heat").get_attribute("data-windows") or 0)
+
+
+def has(page: Any, count: int) -> None:
+    page.wait_for_selector(f'#heat[data-windows="{count}"]', state="attached")
+
+
+def becomes(page: Any, script: str, value: Any) -> None:
+    """Asked from outside: playwright's wait_for_function evaluates in the page, whose policy forbids it."""
+    eventually(lambda: page.evaluate(script) == value, lambda: f"{script}: {page.evaluate(script)}, not {value}")
+
+
+def query(page: Any) -> dict[str, str]:
+    return dict(re.findall(r"[?&](\w+)=([^&]+)", page.url))
+
+
+def pixel(page: Any, start: int, column: str) -> list[int]:
+    """Colour (r, g, b, alpha) of a cell of the heat map, beside its middle, where marks are. Shows all windows."""
+    return list(
+        page.evaluate(
+            """([at, column]) => {
+        const names = [...document.querySelectorAll('#names [data-column]')].map((item) => item.dataset.column);
+        const cells = document.querySelector('#cells');
+        const [from, to] = document.querySelector('#charts').layout.xaxis.range;
+        const ratio = cells.width / cells.clientWidth;
+        const x = (at - from) / (to - from) * cells.width;
+        const y = (24 + (names.indexOf(column) + 0.3) * (cells.clientHeight - 44) / names.length) * ratio;
+        const read = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d');
+        read.drawImage(cells, Math.round(x), Math.round(y), 1, 1, 0, 0, 1, 1);
+        return [...read.getImageData(0, 0, 1, 1).data] }""",
+            [start + SIX // 4, column],
+        )
+    )
+
+
+def reddish(colour: list[int]) -> bool:
+    red, green, blue, alpha = colour
+    return alpha > 0 and red > green + 40 and red > blue + 40
+
+
+def test_the_page_follows_a_replay_from_nothing_to_its_end_and_never_reloads(
+    replay: Replay, visit: Visit, complaints: list[str]
+) -> None:
+    page = visit(f"{replay.board.url}/?size=6h", ready="#empty .what")
+    page.evaluate(WATCH)
+    page.evaluate("globalThis.stayed = true")
+    replay.start()
+    written = replay.first_row()
+    becomes(page, "globalThis.firstSeen > 0", True)
+    assert page.evaluate("firstSeen") / 1_000 - written < 15  # a fraction of one where nobody else works
+    replay.finish()
+    has(page, 4 * DAYS)
+    page.locator('#line[data-state="ended"]').wait_for()
+    assert page.evaluate("stayed")
+    assert page.locator(DRAWN["board"]).count() == 1
+    assert reddish(pixel(page, WITHIN, DRIFTED))
+    assert not reddish(pixel(page, START, DRIFTED))
+    complaints[:] = [said for said in complaints if "404" not in said]  # there was no run yet
+
+
+@pytest.fixture
+def again(done: Replay) -> Iterator[Again]:
+    """The replay once more, window by window; gone with the test."""
+    with closing(Again(done)) as run:
+        yield run
+    tables = ("window_result", "run_progress", "event", "run")
+    for table in tables:
+        done.execute(f"DELETE FROM driftline.{table} WHERE run_id = %(run)s", run=LIVE)
+
+
+def test_a_column_turns_red_with_the_first_window_that_drifts(again: Again, done: Replay, visit: Visit) -> None:
+    page = visit(f"{done.board.url}/?run={LIVE}&size=6h", ready="#names")
+    page.evaluate("globalThis.stayed = true")
+    again.publish(BEFORE)
+    has(page, BEFORE)
+    row(page, "calm").or_(row(page, "near")).wait_for()
+    calm = shape(page)
+    page.locator('#line[data-state="live"]').wait_for()
+    again.publish(2)
+    row(page, "drift").wait_for()
+    has(page, BEFORE + 2)
+    assert reddish(shape(page))
+    assert not reddish(calm)
+    assert reddish(pixel(page, START + (BEFORE + 1) * SIX, DRIFTED))
+    assert not reddish(pixel(page, START + (BEFORE - 2) * SIX, DRIFTED))
+    assert "drift" in row(page).inner_text()
+    page.locator('#verdict[data-band="drift"]').wait_for()
+    assert page.locator("#word").inner_text() in ("Drift", "Dataset drift")
+    assert page.locator("#marks li").first.inner_text().startswith("Injected: three times <b>as</b> dear")
+    assert page.evaluate("stayed")
+
+
+def shape(page: Any) -> list[int]:
+    """Colour of the sign beside the drifted column's name."""
+    css = row(page).locator(".shape").evaluate("(sign) => getComputedStyle(sign).color")
+    return [*map(int, re.findall(r"\d+", css)[:3]), 255]
+
+
+def test_a_page_of_the_newest_run_goes_on_with_the_next(done: Replay, visit: Visit) -> None:
+    page = visit(f"{done.board.url}/?size=6h", ready=DRAWN["board"])
+    has(page, 4 * DAYS)
+    page.evaluate("globalThis.stayed = true")
+    with closing(Again(done, run="newer")) as newer:
+        newer.publish(3)
+        has(page, 3)
+    assert page.title() == "newer · Driftline"
+    assert page.evaluate("stayed")
+    for table in ("window_result", "run_progress", "event", "run"):
+        done.execute(f"DELETE FROM driftline.{table} WHERE run_id = 'newer'")
+
+
+def test_the_page_comes_back_by_itself_when_the_board_does_and_moves_on(
+    again: Again, done: Replay, visit: Visit, complaints: list[str]
+) -> None:
+    again.publish(2)
+    page = visit(f"{done.board.url}/?run={LIVE}&size=6h", ready="#heat[data-drawn]")
+    page.locator('#line[data-state="live"]').wait_for()
+    page.evaluate("globalThis.stayed = true")
+    port = done.board.port
+    done.board.stop()
+    try:
+        page.locator('#line[data-state="lost"]').wait_for()
+        assert page.locator("#line").inner_text() == "disconnected, trying again"
+        again.publish()
+    finally:
+        done.board.start(port)
+    has(page, 3)  # what was written meanwhile
+    page.locator('#line[data-state="live"]').wait_for()
+    again.publish()
+    has(page, 4)
+    assert page.evaluate("stayed")
+    complaints[:] = [said for said in complaints if "ERR_" not in said]  # the browser says that it was refused
+
+
+def test_a_finished_replay_is_shown_whole(done: Replay, visit: Visit) -> None:
+    page = visit(board(done), ready=DRAWN["board"])
+    assert windows(page) == 4 * DAYS
+    assert page.locator("#line").inner_text() == "ended"
+    assert page.locator("#marks li").first.inner_text().startswith("Injected: three times <b>as</b> dear")
+    assert page.locator("#windows tr").count() == 12
+    page.locator("#more").click()
+    assert page.locator("#windows tr").count() == 4 * DAYS
+
+
+def test_a_click_on_a_cell_opens_its_window(done: Replay, visit: Visit) -> None:
+    page = visit(board(done), ready=DRAWN["board"])
+    heat = page.locator("#heat").bounding_box()
+    page.mouse.click(heat["x"] + heat["width"] * (WITHIN + SIX / 2 - START) / (DAYS * DAY), heat["y"] + 60)
+    page.wait_for_url("**/window?**")
+    assert query(page) == {"run": RUN, "size": "6h", "start": str(WITHIN)}
+
+
+def test_keys_move_through_the_heat_map_and_open_a_window(done: Replay, visit: Visit) -> None:
+    page = visit(board(done), ready=DRAWN["board"])
+    page.locator("#heat").focus()
+    page.keyboard.press("Home")
+    said = page.locator("#cell").inner_text
+    first = said()
+    assert "Tue 1 Feb 2022 00:00–06:00" in first
+    page.keyboard.press("ArrowRight")
+    assert "06:00–12:00" in said()
+    page.keyboard.press("ArrowDown")
+    assert said().split(",")[0] != first.split(",")[0]
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/window?**")
+    assert query(page)["start"] == str(START + SIX)
+
+
+def test_zoom_stands_in_the_address_and_the_back_button_undoes_it(done: Replay, visit: Visit) -> None:
+    page = visit(board(done), ready=DRAWN["board"])
+    heat = page.locator("#heat").bounding_box()
+    page.mouse.move(heat["x"] + heat["width"] * 0.25, heat["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(heat["x"] + heat["width"] * 0.5, heat["y"] + 60, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**from=**")
+    span = int(query(page)["to"]) - int(query(page)["from"])
+    assert span == pytest.approx(DAYS * DAY / 4, rel=0.02)
+    shown = "document.querySelector('#charts').layout.xaxis.range"
+    becomes(page, f"{shown}[0]", int(query(page)["from"]))
+    page.go_back()
+    becomes(page, f"{shown}[0]", START)
+    assert "from" not in query(page)
+
+
+def test_a_double_click_on_the_charts_shows_all_again(done: Replay, visit: Visit) -> None:
+    page = visit(board(done, f"&from={START}&to={START + DAY}"), ready=DRAWN["board"])
+    page.locator("#charts .nsewdrag").first.dblclick()
+    page.wait_for_url(lambda url: "from" not in url)
+
+
+def test_size_and_clock_can_be_switched_and_shared(done: Replay, visit: Visit) -> None:
+    page = visit(board(done), ready=DRAWN["board"])
+    page.locator("#sizes input[value='1d']").check()
+    has(page, DAYS)
+    page.locator("#axis input[value=wall]").check()
+    page.wait_for_url("**axis=wall**")
+    assert query(page) == {"run": RUN, "size": "1d", "axis": "wall"}
+    again = visit(page.url, ready=DRAWN["board"])
+    assert again.locator("#axis input[value=wall]").is_checked()
+    assert windows(again) == DAYS
+
+
+def test_the_window_page_says_what_moved_and_shows_it_against_the_reference(done: Replay, visit: Visit) -> None:
+    page = visit(f"{done.board.url}/window?run={RUN}&size=6h&start={WITHIN}", ready=DRAWN["window"])
+    assert re.match(rf"{DRIFTED} moved: [\d.,]+ times its threshold; median [\d.]+ → [\d.]+", story(page)), story(
+        page
+    )
+    worst = page.locator("#columns > li").first
+    assert worst.get_attribute("data-column") == DRIFTED
+    assert worst.get_attribute("data-band") == "drift"
+    assert worst.locator("path.reference, path.current").count() == 2
+    assert worst.locator(".large .barlayer path").count() > 5
+    assert page.locator("#columns [data-plot][data-drawn]").count() > 10
+    assert "2022-02-05T00:00" in page.locator("#recompute code").inner_text()
+    assert page.locator("#report").get_attribute("href") == f"/report?run={RUN}&size=6h&start={WITHIN}"
+
+
+def story(page: Any) -> str:
+    return str(page.locator("#story").inner_text())
+
+
+def test_windows_follow_one_another(done: Replay, visit: Visit) -> None:
+    page = visit(f"{done.board.url}/window?run={RUN}&size=6h&start={START}", ready="#columns li")
+    assert page.locator("#previous").get_attribute("href") is None
+    page.locator("#next").click()
+    page.wait_for_url(f"**start={START + SIX}")
+    page.locator("#previous[href]").wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url(f"**start={START}")
+
+
+def test_a_moment_leads_to_its_window(done: Replay, visit: Visit) -> None:
+    page = visit(f"{done.board.url}/at?run={RUN}&size=6h&t={WITHIN + HOUR}", ready="#columns li")
+    assert query(page)["start"] == str(WITHIN)
+
+
+@EVERY
+def test_axe_finds_nothing_serious_in_either_theme(done: Replay, visit: Visit, name: str) -> None:
+    script = chrome.axe().read_text()
+    page = shown(visit, done, name)
+    page.evaluate(script)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        page.wait_for_selector(f'html[data-theme="{theme}"]', state="attached")
+        passed, serious = page.evaluate(SERIOUS)
+        assert (theme, serious) == (theme, [])
+        assert passed > 10  # it did look
+
+
+@EVERY
+def test_no_page_is_wider_than_its_screen(done: Replay, visit: Visit, name: str) -> None:
+    page = shown(visit, done, name, width=1920)
+    root = "document.documentElement"
+    for width in (1920, 768, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        becomes(page, f"[{root}.clientWidth, {root}.scrollWidth]", [width, width])
+
+
+def test_a_phone_shows_the_verdict_and_the_map_first(done: Replay, visit: Visit) -> None:
+    page = visit(board(done), width=360, height=740, ready=DRAWN["board"])
+    for part in ("#verdict", "#word", "#drifted"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + box["height"] < 740, part
+    assert page.locator("#heat").bounding_box()["width"] > 120
+
+
+def test_the_theme_follows_the_system_until_the_reader_chooses(done: Replay, visit: Visit) -> None:
+    page = shown(visit, done, "board", theme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(ground)
+    assert sum(map(int, re.findall(r"\d+", dark)[:3])) < 150
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.locator("#theme").click()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    assert sum(map(int, re.findall(r"\d+", page.evaluate(ground))[:3])) > 600
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+
+
+def test_data_stay_text(done: Replay, visit: Visit) -> None:
+    page = shown(visit, done, "dead letters")
+    letter = page.locator('details[data-key="trips/0/999999"]')
+    letter.locator("summary").click()
+    assert letter.locator("pre").inner_text() == MARKUP
+    assert page.locator("main img, main script").count() == 0
+    assert page.title() == "Dead letters · Driftline"
+    page = shown(visit, done, "board")
+    assert MARKUP in page.locator("#source").inner_text()
+    assert page.locator("img").count() == 0
+    assert page.title() == f"{RUN} · Driftline"
+
+
+def test_a_window_that_is_not_there_says_so(done: Replay, visit: Visit, complaints: list[str]) -> None:
+    page = visit(f"{done.board.url}/window?run={RUN}&size=6h&start={START - DAY}", ready="#empty .what")
+    assert page.locator("#empty .do").inner_text()
+    assert not page.locator("#content").is_visible()
+    complaints[:] = [said for said in complaints if "404" not in said]
+
+
+def test_the_first_tab_leads_to_the_content(done: Replay, visit: Visit) -> None:
+    page = shown(visit, done, "board")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_all_that_can_be_used_is_reached_by_the_tab_key(done: Replay, visit: Visit) -> None:
+    page = shown(visit, done, "board")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.name"))
+    assert {"run", "size", "axis", "theme", "dead", "newest-48", "all", "heat", "more"} <= reached
+
+
+def test_a_report_is_made_when_it_is_asked_for_and_then_shown(done: Replay, visit: Visit) -> None:
+    page = visit(board(done), ready=DRAWN["board"])
+    page.locator("#windows tr a", has_text="report").first.click()
+    page.wait_for_url("**/reports/*.html", wait_until="commit", timeout=3_000 * PATIENCE_S)
+    page.locator(".js-plotly-plot").first.wait_for()
+    assert DRIFTED in page.content()

@@ -1,0 +1,41 @@
+"""Boards that need no stream: a year of windows of one hour, and nothing at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+
+from dummy import run as figures
+from tests.browser.conftest import Visit
+from tests.browser.replays import Board
+
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
+
+
+def test_a_year_is_shown_whole(browser: Any, dummy: str, boards: Callable[[str], Board], visit: Visit) -> None:
+    plan = figures.plan("year", days=365, sizes="1h", seed=7, live=False, now=round(time.time() * 1_000))
+    figures.write(dummy, plan, Event(), lambda _: None)
+    with psycopg.connect(dummy) as connection:
+        count = "SELECT count(*) FROM driftline.window_result WHERE stream = 'trips'"
+        (expected,) = connection.execute(count).fetchone() or (0,)
+    assert expected > 8_700
+    page = visit(f"{boards(dummy).url}/?run=year&size=1h", ready="#charts[data-drawn]")
+    assert page.locator("#heat").get_attribute("data-windows") == str(expected)
+    drawn = page.evaluate("""() => {
+        const cells = document.querySelector('#cells');
+        const { data } = cells.getContext('2d').getImageData(0, 30, cells.width, 1);
+        return data.filter((value, i) => i % 4 === 3 && value > 0).length / cells.width }""")
+    assert drawn > 0.95
+
+
+def test_without_a_run_the_page_says_what_to_do(
+    dummy: str, boards: Callable[[str], Board], visit: Visit, complaints: list[str]
+) -> None:
+    page = visit(boards(dummy).url, ready="#empty .do")
+    assert "driftline demo" in page.locator("#empty .do").inner_text()
+    complaints[:] = [said for said in complaints if "404" not in said]
