@@ -27,6 +27,7 @@ class Gauges:
         self._duplicates = made.counter("duplicates", "Records that had been read before.", "topic")
         self._missing = made.counter("records_missing", "Sequence numbers that never came.", "topic")
         self._lag = made.gauge("lag_records", "Records in the log that are not committed.", "topic", "partition")
+        self._pending = made.gauge("pending_records", "Records read that await their flush.", "topic", "partition")
         self._watermark = made.gauge(
             "watermark_timestamp_seconds", "Smallest M - L of the last run here, event time; NaN: unknown."
         )
@@ -48,15 +49,19 @@ class Gauges:
         self._seconds.labels(topic).observe(seconds)
         self._size.labels(topic).observe(rows)
 
-    def measured(self, measures: Mapping[str, Any], lags: Mapping[Partition, int]) -> None:
-        """measures: as `Meter.measures`. lags: of the partitions that are ours; those of others are not shown."""
+    def measured(
+        self, measures: Mapping[str, Any], lags: Mapping[Partition, int], pending: Mapping[Partition, int]
+    ) -> None:
+        """measures: as `Meter.measures`. lags, pending: of the partitions that are ours; others are not shown."""
         watermark = measures["watermark_ms"]
         self._watermark.set(nan if watermark is None else watermark / 1_000)
         self._age.set(measures["watermark_age_s"])
         for partition, lag in lags.items():
             self._lag.labels(*partition).set(lag)
+            self._pending.labels(*partition).set(pending[partition])
         for gone in self._shown - lags.keys():
             self._lag.remove(*gone)
+            self._pending.remove(*gone)
         self._shown = set(lags)
 
 

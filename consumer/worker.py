@@ -217,7 +217,9 @@ class Worker:
         measures = self._meter.measures(now, claims, [beat.log_end for beat in beats])
         self._store.report(self._meter.run_id, measures)
         self._gauges.measured(
-            measures, {b.partition: b.log_end - c.next_offset for b, c in zip(beats, claims, strict=True)}
+            measures,
+            {b.partition: b.log_end - c.next_offset for b, c in zip(beats, claims, strict=True)},
+            {partition: held.pending.records for partition, held in self._held.items()},
         )
         if self._heard or not claims:
             self._gauges.health.well()

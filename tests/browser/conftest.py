@@ -24,18 +24,17 @@ VIOLATIONS = """document.addEventListener('securitypolicyviolation',
     (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`))"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Of one module, since playwright keeps an event loop running in this thread, and other tests run their own."""
     with chrome.launched() as launched:
         yield launched
 
 
 @pytest.fixture(scope="session")
-def model(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a small model, trained on synthetic trips of the weeks before the replay's.
-
-    It asks for the browser first, so that nothing is made where there is none.
-    """
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small model, trained on synthetic trips of the weeks before the replay's."""
+    chrome.found()  # or nothing is made
     import pyarrow as pa  # noqa: PLC0415 - only for those who need it
 
     from models.train import train  # noqa: PLC0415

@@ -42,17 +42,21 @@ def test_a_flush_is_counted_by_what_became_of_its_records(gauges: Gauges) -> Non
     assert value(gauges, "flush_rows_bucket", topic="trips", le="1.0") == 2
 
 
-def test_lag_is_told_of_the_partitions_that_are_ours_now(gauges: Gauges) -> None:
-    gauges.measured(measures(START), {PLACE: 7, OTHER: 0})
-    assert value(gauges, "lag_records", topic="trips", partition="0") == 7
-    gauges.measured(measures(START), {OTHER: 2})
-    assert value(gauges, "lag_records", topic="trips", partition="0") is None
-    assert value(gauges, "lag_records", topic="outcomes", partition="3") == 2
+def test_lag_and_what_is_pending_are_told_of_the_partitions_that_are_ours_now(gauges: Gauges) -> None:
+    def told(topic: str, partition: str) -> list[float | None]:
+        names = ("lag_records", "pending_records")
+        return [value(gauges, name, topic=topic, partition=partition) for name in names]
+
+    gauges.measured(measures(START), {PLACE: 7, OTHER: 0}, {PLACE: 3, OTHER: 0})
+    assert told("trips", "0") == [7, 3]
+    gauges.measured(measures(START), {OTHER: 2}, {OTHER: 1})
+    assert told("trips", "0") == [None, None]
+    assert told("outcomes", "3") == [2, 1]
 
 
 def test_a_watermark_that_nobody_knows_is_not_a_number(gauges: Gauges) -> None:
-    gauges.measured(measures(None), {})
+    gauges.measured(measures(None), {}, {})
     assert isnan(value(gauges, "watermark_timestamp_seconds") or 0)
-    gauges.measured(measures(START), {})
+    gauges.measured(measures(START), {}, {})
     assert value(gauges, "watermark_timestamp_seconds") == START / 1_000
     assert value(gauges, "watermark_age_seconds") == 2.5

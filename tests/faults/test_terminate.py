@@ -101,7 +101,7 @@ def test_a_consumer_writes_what_it_has_read_before_it_ends(
     logs.write(kafka, prefix, writer.sent)
     most = {"flush_ms": 600_000, "flush_rows": 10**9, "flush_bytes": 10**12, "read_rows": 10_000}
     consumer = fleet.consumer(until_done=None, metrics_port=0, **most)
-    eventually(lambda: scrape.sample(consumer, "lag_records") == 2_000, lambda: consumer.text)
+    eventually(lambda: scrape.sample(consumer, "pending_records") == 2_000, lambda: consumer.text)
     assert count(fault_database, COMMITTED) == 0
     drains(consumer)
     assert count(fault_database, COMMITTED) > 0
