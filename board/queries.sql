@@ -122,7 +122,9 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        coalesce(sum(accepted) FILTER (WHERE topic = 'trips'), 0)::bigint,
        coalesce(sum(late), 0)::bigint, coalesce(sum(future + invalid), 0)::bigint,
        coalesce(sum(duplicates), 0)::bigint, coalesce(sum(missing), 0)::bigint,
-       coalesce(bool_and(finished), false),
+       EXISTS (SELECT FROM driftline.window_result WHERE run_id = %(run)s AND size_s = %(size_s)s)
+       AND NOT EXISTS (SELECT FROM driftline.frontier
+                       WHERE run_id = %(run)s AND size_s = %(size_s)s AND next_start_ms < 1::bigint << 62),
        (SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint FROM driftline.partition_progress),
        (SELECT (extract(epoch FROM max(written_at)) * 1000)::bigint FROM driftline.window_result WHERE run_id = %(run)s),
        (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms)

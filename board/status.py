@@ -23,7 +23,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 TALLIES = (
-    "now", "watermark", "rows", "late", "dead", "duplicates", "missing", "finished", "lag", "written_at",
+    "now", "watermark", "rows", "late", "dead", "duplicates", "missing", "final", "lag", "written_at",
     "latency_p95_ms",
 )  # fmt: skip
 NEWEST = (
@@ -32,15 +32,16 @@ NEWEST = (
 
 
 async def status(reader: Reader, run: Run, size_s: int) -> dict[str, Any]:
-    """STATUS. dead: refused for another reason than being late."""
-    found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id), strict=True))
+    """STATUS. dead: refused for another reason than being late. finished: read to its end, and all windows
+    of this size are final."""
+    found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id, size_s=size_s), strict=True))
     if found["watermark"] is not None:
         found["watermark"] -= run.lateness
     newest = await newest_window(reader, run.run_id, size_s)
     stages = await reader.rows("stages", run=run.run_id)
     return found | {
         "run": run.run_id,
-        "finished": run.finished or found["finished"],
+        "finished": run.finished and found["final"],
         "verdict": verdict(newest),
         "newest": newest,
         "stages": [

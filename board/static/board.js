@@ -8,7 +8,7 @@ import { count, duration, figure, moment, percent, plural, span, times } from ".
 import { heatmap, stops } from "./heatmap.js";
 import { listen } from "./live.js";
 import { showStatus, stages, tick } from "./now.js";
-import { pointing } from "./pointing.js";
+import { keyboard, pointer } from "./pointing.js";
 import { extent, merge, spans, unpack } from "./series.js";
 import { band, ramp, SHAPE, STEPS, WORD } from "./severity.js";
 import { line, nothing, notice, runs } from "./shell.js";
@@ -25,11 +25,13 @@ let drawing = 0;
 let missing = false; // the database, and a notice says so
 
 const heat = byId("heat");
-const map = heatmap(heat, /** @type {any} */ (byId("cells")), /** @type {any} */ (byId("over")));
-const zoomed = (range) => setRange(range);
-const figures = charts(byId("charts"), { look: (i) => point(i), zoom: zoomed, open: (i) => open(i, false) });
+const map = heatmap(heat);
+const figures = charts(byId("charts"));
 const rows = table(byId("windows"), byId("more"));
-pointing(heat, map, { look: tip, speak, open, zoom: zoomed });
+const does = { look, speak, open, zoom: setRange };
+pointer(heat, map, does);
+pointer(byId("charts"), figures, does);
+keyboard(heat, map, does);
 
 /** Load what the address names, and follow it. */
 async function load() {
@@ -148,22 +150,14 @@ function draw() {
 function paint() {
   places = spans(data.windows, data.ms, shown.axis);
   const model = { ...data, ...marked(), spans: places, range: range(), offset: offset() };
+  byId("content").classList.toggle("bare", !data.windows.start.length);
   map.draw(model);
+  figures.draw(model);
   rows.draw({ ...data, axis: shown.axis });
   latest();
   zoomState(model.range);
-  heat.dataset.windows = String(data.windows.start.length);
-  heat.dataset.drawn = "true";
-  // After the frame: the heat map is seen before plotly.js takes the thread.
-  setTimeout(() => {
-    mark("heat");
-    figures.draw(model).then(chartsDrawn, (error) => notice(error.message));
-  });
-}
-
-function chartsDrawn() {
-  byId("charts").dataset.drawn = "true";
-  requestAnimationFrame(() => setTimeout(() => mark("charts")));
+  Object.assign(heat.dataset, { windows: data.windows.start.length, from: model.range[0], to: model.range[1], drawn: "true" });
+  requestAnimationFrame(() => setTimeout(() => mark("drawn"))); // when a frame with it has been handed over
 }
 
 const offset = () => (shown.axis === "wall" ? -new Date().getTimezoneOffset() * 60_000 : 0);
@@ -216,7 +210,7 @@ function latest() {
 function marks() {
   const texts = [
     ...data.injected.map((each) => `Injected: ${each.label}, ${moment(each.start)} until ${moment(each.end)}`),
-    ...data.alarms.slice(-6).map((each) => `Alarm since ${moment(each.start)}${each.end ? `, over ${moment(each.end)}` : ""}: ${each.label}`),
+    ...data.alarms.slice(-6).map((each) => `Alarm since ${moment(each.start)}${each.end > each.start ? `, over ${moment(each.end)}` : ""}: ${each.label}`),
   ];
   const holder = byId("marks");
   if ([...holder.children].map((item) => item.textContent).join("\n") === texts.join("\n")) return;
@@ -257,13 +251,16 @@ function shiftWith(before) {
 
 function zoomState([from, to]) {
   const local = shown.axis === "wall";
+  const recent = newest48();
   say(byId("range-text"), places.from.length ? `${moment(from, { local })} – ${moment(to, { local })}` : "");
   byId("all").setAttribute("aria-pressed", String(!shown.range));
+  byId("newest-48").setAttribute("aria-pressed", String(Boolean(shown.range) && from === recent[0] && to === recent[1]));
 }
 
+/** @returns {[number, number]|null} */
 function newest48() {
   const n = places.from.length;
-  if (n) setRange([places.from[Math.max(0, n - 48)], places.to[n - 1]]);
+  return n ? [places.from[Math.max(0, n - 48)], places.to[n - 1]] : null;
 }
 
 // What is pointed at
@@ -279,6 +276,13 @@ function speak(cell) {
   const { name, column, severity, state, rows: n } = describe(cell);
   const value = state === "none" ? "not computed" : `${times(severity).replace("×", "")} times its threshold, ${WORD[state]}`;
   say(byId("cell"), `${column}, ${name}: ${value}. ${plural(n, "row")}.`);
+}
+
+/** Outline a window wherever it is shown, and say what it holds. @param {import("./heatmap.js").Cell|null} cell */
+function look(cell) {
+  map.point(cell);
+  figures.point(cell);
+  tip(cell);
 }
 
 /** @param {import("./heatmap.js").Cell|null} cell */
@@ -303,13 +307,6 @@ function placed(holder, cell) {
   const left = middle + 16 + holder.offsetWidth > panel.width ? middle - 16 - holder.offsetWidth : middle + 16;
   const below = cell.c >= 0 ? box.top - panel.top + 30 + ((cell.c + 1) / data.columns.length) * (box.height - 44) : box.bottom - panel.top + 12;
   holder.style.transform = `translate(${Math.round(Math.max(4, Math.min(left, panel.width - holder.offsetWidth - 4)))}px, ${Math.round(below)}px)`;
-}
-
-/** From the charts: the same window in the heat map. @param {number|null} i */
-function point(i) {
-  const there = i === null ? null : Math.min(i, data.windows.start.length - 1);
-  map.point(there === null ? null : { i: there, c: -1 });
-  tip(there === null ? null : { i: there, c: -1 });
 }
 
 function open(i, elsewhere) {
@@ -344,6 +341,7 @@ function scale() {
 
 function redraw() {
   map.restyle();
+  figures.restyle();
   scale();
   if (data) draw();
 }
@@ -355,7 +353,7 @@ byId("axis").addEventListener("change", (event) => {
   draw();
 });
 byId("all").addEventListener("click", () => setRange(null));
-byId("newest-48").addEventListener("click", newest48);
+byId("newest-48").addEventListener("click", () => setRange(newest48()));
 addEventListener("popstate", () => {
   const before = shown;
   shown = addressed.read();

@@ -1,87 +1,114 @@
 // Share of drifted columns, error and label coverage over time, under the heat map and on its time axis.
 
 import { token } from "./dom.js";
-import { axis, CONFIG, layout, plotly } from "./plots.js";
+import { figure, percent } from "./format.js";
 import { steps } from "./series.js";
-import { ticks } from "./ticks.js";
+import { levels } from "./ticks.js";
+import { AXIS, timeline } from "./timeline.js";
 
-const DOMAINS = [[0.7, 1], [0.34, 0.64], [0, 0.28]];
+const TOP = 6;
+const [TALL, APART] = [0.28, 0.36]; // of the height: a chart, and from one to the next
 
-/** @param {HTMLElement} holder
- * @param {{look: (i: number|null) => void, zoom: (range: [number, number]|null) => void, open: (i: number) => void}} does */
-export function charts(holder, does) {
-  let drawn = null;
-  let wished = null;
-  let listening = false;
+/** @param {HTMLElement} holder with two canvases */
+export function charts(holder) {
+  const time = timeline(holder, TOP, () => parseFloat(token("--right")));
 
-  /** @param {import("./heatmap.js").Model} model Draws it, or the newest that was wished meanwhile. */
+  /** @param {import("./timeline.js").Model} model */
   function draw(model) {
-    wished = model;
-    drawn ??= paint().finally(() => (drawn = null));
-    return drawn;
-  }
-
-  async function paint() {
-    const Plotly = await plotly();
-    while (wished) {
-      const model = wished;
-      wished = null;
-      const width = holder.clientWidth;
-      const inner = Math.max(1, width - parseFloat(token("--left")) - parseFloat(token("--right")));
-      await Plotly.react(holder, traces(model, inner), figure(model, width), CONFIG);
-      if (!listening) listen();
-    }
-  }
-
-  function listen() {
-    listening = true;
-    holder.on("plotly_hover", ({ points }) => does.look(points[0].customdata));
-    holder.on("plotly_unhover", () => does.look(null));
-    holder.on("plotly_click", ({ points }) => does.open(points[0].customdata));
-    holder.on("plotly_doubleclick", () => does.zoom(null));
-    holder.on("plotly_relayout", (change) => {
-      const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
-      if (Number.isFinite(from) && Number.isFinite(to)) does.zoom([from, to]);
+    const sheet = time.begin(model);
+    const { pen, colours, width, height } = sheet;
+    const { windows } = model;
+    const room = height - TOP - AXIS;
+    time.axis(pen, room);
+    time.shade(pen);
+    flags(model, sheet, room);
+    const kinds = [
+      { values: windows.share_drifted, top: shareTop(windows.share_drifted), colour: colours.drift, fill: colours.driftSoft, text: percent },
+      { values: windows.mae, top: 1.06 * greatest(windows.mae) || 1, colour: colours.mae, text: figure },
+      { values: windows.label_coverage, top: 1.04, colour: colours.labels, text: percent },
+    ];
+    kinds.forEach((kind, k) => {
+      const below = TOP + room * (k * APART + TALL);
+      const y = (value) => below - (value / kind.top) * room * TALL;
+      scale(sheet, kind, y);
+      line(model, sheet, kind, y);
     });
   }
 
-  return { draw };
-}
+  /** Marks of the values, at the right. */
+  function scale({ pen, colours, width }, { top, text }, y) {
+    pen.textBaseline = "middle";
+    for (const level of levels(top, 3)) {
+      pen.fillStyle = colours.grid;
+      pen.fillRect(0, Math.round(y(level)), width, 1);
+      pen.fillStyle = colours.dim;
+      pen.fillText(text(level), width + 6, y(level));
+    }
+  }
 
-/** @param {number} width pixels of the lines */
-function traces({ windows, spans, range }, width) {
-  const look = { type: "scatter", mode: "lines", xaxis: "x", hoverinfo: "none" };
-  const line = (values, colour, more) => ({ ...steps(spans, values, range, width), ...look, line: { width: 1.5, color: token(colour) }, ...more });
-  const area = steps(spans, windows.share_drifted.map((share) => share ?? 0), range, width);
-  return [
-    { ...area, ...look, hoverinfo: "skip", yaxis: "y", line: { width: 0 }, fill: "tozeroy", fillcolor: token("--drift-soft") },
-    line(windows.share_drifted, "--drift", { yaxis: "y" }),
-    line(windows.mae, "--line-mae", { yaxis: "y2" }),
-    line(windows.label_coverage, "--line-labels", { yaxis: "y3" }),
-  ];
-}
+  /** A line where there are values, and what is below it filled. */
+  function line({ spans, range }, { pen, width, height }, { values, colour, fill }, y) {
+    const found = steps(spans, values, range, width);
+    const [over, under] = [new Path2D(), new Path2D()];
+    let last = null; // x of the point before, null where the line is interrupted
+    found.y.forEach((value, k) => {
+      const px = time.x(found.x[k]);
+      if (value === null) {
+        if (last !== null) under.lineTo(last, y(0));
+        last = null;
+        return;
+      }
+      if (last === null) {
+        over.moveTo(px, y(value));
+        under.moveTo(px, y(0));
+      }
+      over.lineTo(px, y(value));
+      under.lineTo(px, y(value));
+      last = px;
+    });
+    if (last !== null) under.lineTo(last, y(0));
+    pen.save();
+    pen.beginPath();
+    pen.rect(0, 0, width, height);
+    pen.clip();
+    if (fill) {
+      pen.fillStyle = fill;
+      pen.fill(under);
+    }
+    pen.strokeStyle = colour;
+    pen.lineWidth = 1.5;
+    pen.lineJoin = "round";
+    pen.stroke(over);
+    pen.restore();
+  }
 
-function figure(model, width) {
-  const marks = ticks(model.range, Math.max(2, Math.floor((width - 260) / 74)), model.offset);
-  const wide = token("--left");
-  const y = (i, more) => axis({ domain: DOMAINS[i], side: "right", nticks: 4, anchor: "x", ...more });
-  return layout({
-    margin: { l: parseFloat(wide), r: parseFloat(token("--right")), t: 6, b: 22 },
-    height: parseFloat(token("--charts")),
-    hovermode: "x",
-    hoverdistance: -1,
-    dragmode: "zoom",
-    uirevision: "kept",
-    xaxis: axis({
-      range: [...model.range], fixedrange: false, anchor: "y3", showgrid: true,
-      tickmode: "array", tickvals: marks.map((mark) => mark.at), ticktext: marks.map((mark) => mark.text), ticks: "outside", ticklen: 4,
-      tickcolor: token("--edge"), showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: token("--dim"), spikesnap: "hovered data",
-    }),
-    yaxis: y(0, { range: [0, shareTop(model.windows.share_drifted)], tickformat: ".0%" }),
-    yaxis2: y(1, { range: [0, 1.06 * (greatest(model.windows.mae) || 1)] }),
-    yaxis3: y(2, { range: [0, 1.04], tickvals: [0, 0.5, 1], tickformat: ".0%" }),
-    shapes: [...model.injected.map(band), ...model.alarms.map(flag)],
-  });
+  /** Where alarms were raised. */
+  function flags({ alarms }, { pen, colours, width }, room) {
+    pen.save();
+    pen.strokeStyle = colours.drift;
+    pen.setLineDash([2, 2]);
+    for (const { from } of alarms) {
+      const left = Math.round(time.x(from)) + 0.5;
+      if (left < 0 || left > width) continue;
+      pen.beginPath();
+      pen.moveTo(left, TOP);
+      pen.lineTo(left, TOP + room);
+      pen.stroke();
+    }
+    pen.restore();
+  }
+
+  return {
+    draw,
+    point: (cell, stretch) => void time.point(cell?.i, stretch),
+    /** @returns {import("./heatmap.js").Cell|null} */
+    at(px) {
+      const i = time.model() && px <= time.size()[0] ? time.covering(px) : -1;
+      return i < 0 ? null : { i, c: -1 };
+    },
+    moment: time.moment,
+    restyle: time.restyle,
+  };
 }
 
 /** Room above the highest share, in steps, so that the axis holds still. */
@@ -91,11 +118,3 @@ function shareTop(shares) {
 }
 
 const greatest = (values) => values.reduce((top, value) => Math.max(top, value ?? 0), 0);
-
-function band({ from, to }) {
-  return { type: "rect", xref: "x", yref: "paper", x0: from, x1: to, y0: 0, y1: 1, layer: "below", line: { width: 0 }, fillcolor: token("--injected") };
-}
-
-function flag({ from }) {
-  return { type: "line", xref: "x", yref: "paper", x0: from, x1: from, y0: 0, y1: 1, layer: "below", line: { width: 1, dash: "dot", color: token("--drift") } };
-}

@@ -20,24 +20,32 @@ export function showStatus(status, run) {
   byId("dead").setAttribute("href", address("/dead-letters", { run }));
 }
 
-function verdict({ verdict, newest }) {
+function verdict(status) {
+  const { verdict } = status;
   const [state, word] = WORDS[verdict] ?? WORDS.waiting;
   const holder = byId("verdict");
   holder.dataset.verdict = verdict;
   holder.dataset.band = state;
   say(holder.querySelector(".shape"), SHAPE[state]);
   say(byId("word"), word);
-  say(byId("why"), reason(verdict, newest));
+  say(byId("why"), reason(status));
 }
 
-function reason(verdict, newest) {
-  if (!newest) return "No window has closed yet: the first does when the watermark has passed its end.";
+function reason(status) {
+  const { verdict, newest, now } = status;
+  if (!newest) return unseen(heard(status, now));
   if (verdict === "insufficient") return `${plural(newest.rows, "row")} in the newest window: too few to tell.`;
   const { worst, columns_drifted: drifted } = newest;
   if (!worst) return `${plural(newest.rows, "row")} in the newest window.`;
   if (verdict === "ok") return `closest to its threshold: ${worst.column}, at ${times(worst.severity)}`;
   const others = drifted > 1 ? `, and ${plural(drifted - 1, "more column")} beyond` : "";
   return `${worst.column} at ${times(worst.severity)} its threshold${others}`;
+}
+
+/** Why there is no window. @param {Map<string, number>} stages that were heard of lately */
+function unseen(stages) {
+  if (!stages.has("monitor")) return "No window yet, and no monitor is heard of: start `driftline monitor`.";
+  return "No window has closed yet: the first does when the watermark has passed its end.";
 }
 
 function readings(status) {
@@ -69,8 +77,12 @@ export function tick(status, now) {
 
 /** Stages that were heard of lately. @param {any} status @param {number} now */
 export function stages(status, now) {
-  const heard = (status.stages ?? []).filter((each) => now - each.at < STALE_MS);
+  return [...heard(status, now)].map(([stage, n]) => (n > 1 ? `${n} × ${stage}` : stage)).join(" · ");
+}
+
+/** How many of each stage. @returns {Map<string, number>} */
+function heard(status, now) {
   const tally = new Map();
-  for (const { stage } of heard) tally.set(stage, (tally.get(stage) ?? 0) + 1);
-  return [...tally].map(([stage, n]) => (n > 1 ? `${n} × ${stage}` : stage)).join(" · ");
+  for (const { stage, at } of status.stages ?? []) if (now - at < STALE_MS) tally.set(stage, (tally.get(stage) ?? 0) + 1);
+  return tally;
 }

@@ -1,6 +1,6 @@
 // plotly.js, loaded when it is needed: it is large, and the page is readable before it is there.
 
-import { mark, token } from "./dom.js";
+import { token } from "./dom.js";
 
 let loading = null;
 
@@ -9,10 +9,7 @@ export function plotly() {
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = "/static/plotly.min.js";
-    script.onload = () => {
-      mark("plotly");
-      resolve(globalThis.Plotly);
-    };
+    script.onload = () => resolve(globalThis.Plotly);
     script.onerror = () => {
       loading = null;
       reject(new Error("plotly.js was not served"));

@@ -1,15 +1,16 @@
-// Mouse, finger and keys on the heat map: look, choose a stretch of time, open a window.
+// Look, choose a stretch of time, open a window: with mouse, finger and keys.
 
 import { lastAtOrBefore } from "./series.js";
 
-/** @param {HTMLElement} holder @param {ReturnType<import("./heatmap.js").heatmap>} map
- * @param {{look: (cell: import("./heatmap.js").Cell|null) => void, speak: (cell: import("./heatmap.js").Cell) => void,
- *   open: (i: number, elsewhere: boolean) => void, zoom: (range: [number, number]|null) => void}} does */
-export function pointing(holder, map, does) {
+/** @typedef {import("./heatmap.js").Cell} Cell */
+
+/** Mouse and finger on a picture of time.
+ * @param {HTMLElement} holder
+ * @param {{at: (x: number, y: number) => Cell|null, moment: (x: number) => number, point: (cell: Cell|null, stretch?: [number, number]) => void}} picture
+ * @param {{look: (cell: Cell|null) => void, open: (i: number, elsewhere: boolean) => void, zoom: (range: [number, number]|null) => void}} does */
+export function pointer(holder, picture, does) {
   const DRAG_PX = 5;
   let pressed = null;
-  /** The start of the window and the column that the keys have come to; the start, since indices move. */
-  let cursor = null;
 
   const local = (event) => {
     const box = holder.getBoundingClientRect();
@@ -23,14 +24,9 @@ export function pointing(holder, map, does) {
   });
   holder.addEventListener("pointermove", (event) => {
     const [x, y] = local(event);
-    if (pressed !== null && Math.abs(x - pressed) > DRAG_PX) {
-      map.point(null, [pressed, x]);
-      does.look(null);
-      return;
-    }
-    const cell = map.at(x, y);
-    map.point(cell);
-    does.look(cell);
+    const drags = pressed !== null && Math.abs(x - pressed) > DRAG_PX;
+    does.look(drags ? null : picture.at(x, y));
+    if (drags) picture.point(null, [pressed, x]);
   });
   holder.addEventListener("pointerup", (event) => {
     if (pressed === null) return;
@@ -38,21 +34,27 @@ export function pointing(holder, map, does) {
     const began = pressed;
     pressed = null;
     if (Math.abs(x - began) > DRAG_PX) {
-      const ends = [map.moment(began), map.moment(x)].sort((a, b) => a - b);
+      const ends = [picture.moment(began), picture.moment(x)].sort((a, b) => a - b);
       does.zoom(/** @type {[number, number]} */ (ends));
       return;
     }
-    const cell = map.at(x, y);
+    const cell = picture.at(x, y);
     if (cell) does.open(cell.i, event.ctrlKey || event.metaKey);
   });
   holder.addEventListener("pointercancel", () => (pressed = null));
-  holder.addEventListener("pointerleave", () => {
-    if (pressed !== null) return;
-    map.point(current());
-    does.look(null);
-  });
+  holder.addEventListener("pointerleave", () => pressed === null && does.look(null));
   holder.addEventListener("dblclick", () => does.zoom(null));
-  holder.addEventListener("blur", () => map.point(null));
+}
+
+/** Keys on the heat map.
+ * @param {HTMLElement} holder @param {ReturnType<import("./heatmap.js").heatmap>} map
+ * @param {{look: (cell: Cell|null) => void, speak: (cell: Cell) => void, open: (i: number, elsewhere: boolean) => void,
+ *   zoom: (range: [number, number]|null) => void}} does */
+export function keyboard(holder, map, does) {
+  /** The start of the window and the column that the keys have come to; the start, since indices move. */
+  let cursor = null;
+
+  holder.addEventListener("blur", () => does.look(null));
   holder.addEventListener("focus", () => holder.matches(":focus-visible") && move(0, 0));
   holder.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
@@ -93,7 +95,6 @@ export function pointing(holder, map, does) {
     const to = { i: Math.min(last, Math.max(0, i + dx)), c: Math.min(columns.length - 1, Math.max(0, c + dy)) };
     cursor = { start: windows.start[to.i], c: to.c };
     reveal(to.i);
-    map.point(to);
     does.look(to);
     does.speak(to);
   }
@@ -113,6 +114,4 @@ export function pointing(holder, map, does) {
     const middle = cell ? (spans.from[cell.i] + spans.to[cell.i]) / 2 : (range[0] + range[1]) / 2;
     does.zoom([middle - (middle - range[0]) * factor, middle + (range[1] - middle) * factor]);
   }
-
-  return { current };
 }

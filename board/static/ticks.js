@@ -51,3 +51,11 @@ function label(at, step, before) {
   if (step === Infinity && date.getUTCDate() === 1) return month;
   return step === DAY && last?.getUTCMonth() === date.getUTCMonth() ? String(date.getUTCDate()) : `${date.getUTCDate()} ${month}`;
 }
+
+/** Round values from 0 up to `top`, evenly apart, at most `most` of them above 0. Pure.
+ * @param {number} top > 0 @param {number} most @returns {number[]} */
+export function levels(top, most) {
+  const tens = 10 ** Math.floor(Math.log10(top / most));
+  const step = [1, 2, 2.5, 5, 10].map((n) => n * tens).find((each) => Math.floor(top / each) <= most);
+  return Array.from({ length: Math.floor(top / step) + 1 }, (_, n) => Number((n * step).toPrecision(12)));
+}

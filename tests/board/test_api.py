@@ -96,6 +96,25 @@ def test_the_status_says_what_stands_at_the_top(filled: Served) -> None:
     assert abs(status["now"] - status["written_at"]) < 60_000
 
 
+def test_a_run_has_ended_when_its_last_window_of_the_size_is_final(
+    filled: Served, calm: tuple[Served, str]
+) -> None:
+    """That all was read is not enough: the monitor may be behind."""
+    _, database = calm
+
+    def finished() -> bool:
+        return bool(filled.json("/api/board", **HOURLY)["status"]["finished"])
+
+    with psycopg.connect(database, autocommit=True) as connection:
+        put = "INSERT INTO driftline.frontier VALUES (%s, 'trips', %s, %s)"
+        connection.execute(put, (HOURLY["run"], 3_600, YEAR))
+        connection.execute(put, (HOURLY["run"], 86_400, YEAR))
+        assert not finished()
+        connection.execute("UPDATE driftline.frontier SET next_start_ms = 1::bigint << 62 WHERE size_s = 3600")
+        assert finished()
+        connection.execute("DELETE FROM driftline.frontier")
+
+
 def test_what_was_written_again_is_read_again(filled: Served, calm: tuple[Served, str]) -> None:
     _, database = calm
     before = severities(filled.json("/api/board", **HOURLY))

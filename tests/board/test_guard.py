@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 
 from board import files
+from board.__main__ import bound
 from board.app import HANDLERS
 from board.guard import Guard
 from board.metrics import Metrics
@@ -142,6 +144,14 @@ def test_files_are_sent_once(board: Served, pages: None) -> None:
     again = board.client.get("/static/deep/board.js", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert "immutable" in board.get("/static/board.css", v="1").headers["cache-control"]
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """Head and body are sent one after the other: with Nagle's algorithm the body comes 40 ms later."""
+    with bound("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_plotly_comes_from_its_package(board: Served) -> None:

@@ -54,7 +54,7 @@ def test_the_board_while_a_replay_runs(
         live.fill()
         page.wait_for_selector(f'#heat[data-windows="{WINDOWS + 2}"]', state="attached")
         page.locator('#verdict[data-band="drift"]').wait_for()
-        page.wait_for_selector("#charts[data-drawn]")
+        page.wait_for_selector("#heat[data-drawn]")
         saved(page, name)
 
 

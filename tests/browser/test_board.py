@@ -25,7 +25,7 @@ BEFORE = 12
 WITHIN = START + DAYS * DAY // 2
 """A window in the midst of the injected drift."""
 
-DRAWN = {"board": "#charts[data-drawn]", "window": ".large[data-drawn]"}
+DRAWN = {"board": "#heat[data-drawn]", "window": ".large[data-drawn]"}
 PAGES = {
     "board": (f"/?run={RUN}&size=6h", DRAWN["board"]),
     "window": (f"/window?run={RUN}&size=6h&start={START + 4 * DAY}", DRAWN["window"]),
@@ -89,7 +89,7 @@ def pixel(page: Any, start: int, column: str) -> list[int]:
             """([at, column]) => {
         const names = [...document.querySelectorAll('#names [data-column]')].map((item) => item.dataset.column);
         const cells = document.querySelector('#cells');
-        const [from, to] = document.querySelector('#charts').layout.xaxis.range;
+        const { from, to } = document.querySelector('#heat').dataset;
         const ratio = cells.width / cells.clientWidth;
         const x = (at - from) / (to - from) * cells.width;
         const y = (24 + (names.indexOf(column) + 0.3) * (cells.clientHeight - 44) / names.length) * ratio;
@@ -162,6 +162,16 @@ def shape(page: Any) -> list[int]:
     """Colour of the sign beside the drifted column's name."""
     css = row(page).locator(".shape").evaluate("(sign) => getComputedStyle(sign).color")
     return [*map(int, re.findall(r"\d+", css)[:3]), 255]
+
+
+def test_a_run_without_a_window_says_what_it_waits_for(again: Again, done: Replay, visit: Visit) -> None:
+    page = visit(f"{done.board.url}/?run={LIVE}&size=6h", ready=DRAWN["board"])
+    assert "when the watermark has passed its end" in page.locator("#why").inner_text()
+    assert not page.locator("#heat").is_visible()
+    done.execute("UPDATE driftline.health SET at = at - interval '1 hour'")
+    page.locator("#why", has_text="no monitor is heard of: start `driftline monitor`").wait_for()
+    again.publish()
+    page.locator("#heat").wait_for()
 
 
 def test_a_page_of_the_newest_run_goes_on_with_the_next(done: Replay, visit: Visit) -> None:
@@ -244,16 +254,47 @@ def test_zoom_stands_in_the_address_and_the_back_button_undoes_it(done: Replay, 
     page.wait_for_url("**from=**")
     span = int(query(page)["to"]) - int(query(page)["from"])
     assert span == pytest.approx(DAYS * DAY / 4, rel=0.02)
-    shown = "document.querySelector('#charts').layout.xaxis.range"
-    becomes(page, f"{shown}[0]", int(query(page)["from"]))
+    shown = "Number(document.querySelector('#heat').dataset.from)"
+    becomes(page, shown, int(query(page)["from"]))
     page.go_back()
-    becomes(page, f"{shown}[0]", START)
+    becomes(page, shown, START)
     assert "from" not in query(page)
+
+
+def ink(page: Any) -> list[int]:
+    """How many pixels the lines of the three charts have, by their colours."""
+    return list(
+        page.evaluate("""() => {
+        const canvas = document.querySelector('#charts canvas');
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        const style = getComputedStyle(document.documentElement);
+        return ['--drift', '--line-mae', '--line-labels'].map((name) => {
+            const [r, g, b] = style.getPropertyValue(name).match(/[0-9a-f]{2}/g).map((part) => parseInt(part, 16));
+            let found = 0;
+            for (let i = 0; i < data.length; i += 4) {
+                found += data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255;
+            }
+            return found;
+        }) }""")
+    )
+
+
+def test_the_charts_show_their_lines_and_the_window_that_is_pointed_at(done: Replay, visit: Visit) -> None:
+    page = visit(board(done), ready=DRAWN["board"])
+    width = page.locator("#heat").bounding_box()["width"]
+    assert all(pixels > width / 3 for pixels in ink(page)), ink(page)
+    box = page.locator("#charts").bounding_box()
+    page.mouse.move(box["x"] + width * (WITHIN + SIX / 2 - START) / (DAYS * DAY), box["y"] + 60)
+    assert "Sat 5 Feb 2022 00:00–06:00" in page.locator("#tip").inner_text()
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_url("**/window?**")
+    assert query(page)["start"] == str(WITHIN)
 
 
 def test_a_double_click_on_the_charts_shows_all_again(done: Replay, visit: Visit) -> None:
     page = visit(board(done, f"&from={START}&to={START + DAY}"), ready=DRAWN["board"])
-    page.locator("#charts .nsewdrag").first.dblclick()
+    page.locator("#charts").dblclick()
     page.wait_for_url(lambda url: "from" not in url)
 
 

@@ -24,7 +24,7 @@ def test_a_year_is_shown_whole(browser: Any, dummy: str, boards: Callable[[str],
         count = "SELECT count(*) FROM driftline.window_result WHERE stream = 'trips'"
         (expected,) = connection.execute(count).fetchone() or (0,)
     assert expected > 8_700
-    page = visit(f"{boards(dummy).url}/?run=year&size=1h", ready="#charts[data-drawn]")
+    page = visit(f"{boards(dummy).url}/?run=year&size=1h", ready="#heat[data-drawn]")
     assert page.locator("#heat").get_attribute("data-windows") == str(expected)
     drawn = page.evaluate("""() => {
         const cells = document.querySelector('#cells');

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parse, text } from "../static/address.js";
 import { band, position, ramp } from "../static/severity.js";
 import { quantile, story } from "../static/story.js";
-import { ticks } from "../static/ticks.js";
+import { levels, ticks } from "../static/ticks.js";
 
 const DAY = 86_400_000;
 
@@ -63,4 +63,12 @@ test("an axis has no more marks than it has room for, in order and in range", ()
     assert.ok(found.every(({ at }) => at >= Date.UTC(2022, 1, 1) && at <= Date.UTC(2022, 1, 1) + width));
   }
   assert.deepEqual(ticks([Date.UTC(2022, 1, 27), Date.UTC(2022, 2, 3)], 8).map(({ text }) => text)[0], "27 Feb");
+});
+
+test("levels are round, and never more than there is room for", () => {
+  assert.deepEqual(levels(0.25, 3), [0, 0.1, 0.2]);
+  assert.deepEqual(levels(1.04, 3), [0, 0.5, 1]);
+  assert.deepEqual(levels(3.3, 3), [0, 1, 2, 3]);
+  assert.deepEqual(levels(0.0071, 3), [0, 0.002, 0.004, 0.006]);
+  assert.deepEqual(levels(4_200, 3), [0, 2_000, 4_000]);
 });
