@@ -6,11 +6,14 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
+import psycopg
 import uvicorn
 
 from board.app import Board, application
 from board.settings import Settings
+from monitor.database import connect
 from schemas.errors import DriftlineError
 
 END_S = 5
@@ -36,8 +39,11 @@ class Server(uvicorn.Server):
 def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. say: is told the address once it answers.
 
-    Raises DriftlineError where the port is taken, DatabaseUnreachable for what is no libpq URL.
+    Raises DriftlineError where the port is taken, DatabaseUnreachable where Postgres refuses, or for what is no
+    libpq URL.
     """
+    with suppress(psycopg.OperationalError):  # while it is down, the pages say so
+        connect(settings.database_url).close()
     for noisy in ("psycopg.pool", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     board = Board(settings)

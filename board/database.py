@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from board.problems import Away, Problem
 from monitor.database import Connection, where
+from schemas.connections import CORRECT, refuses
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import queries
 
@@ -128,12 +129,17 @@ class Database:
         if isinstance(error, psycopg.errors.QueryCanceled):
             return Away("the database took too long", "ask again; see what else keeps Postgres busy")
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return Away(
-                f"Postgres does not answer at {self._where}",
-                "run `driftline stack up`, or set DATABASE_URL: this page goes on when it is back",
-            )
+            return self._down(str(error))
         log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
         return Away("the database answered with an error", "see the board's log")
+
+    def _down(self, said: str) -> Away:
+        if refuses(said):
+            return Away(f"Postgres refused {self._where}", CORRECT)
+        return Away(
+            f"Postgres does not answer at {self._where}",
+            "run `driftline stack up`, or set DATABASE_URL: this page goes on when it is back",
+        )
 
     async def _configure(self, connection: psycopg.AsyncConnection[Any]) -> None:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)

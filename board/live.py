@@ -25,6 +25,7 @@ from board.picture import Picture, known_run, marks
 from board.problems import Busy, Problem
 from board.series import Row
 from board.status import status
+from schemas.connections import CORRECT, refuses
 from schemas.durations import duration_text
 
 log = structlog.get_logger()
@@ -249,7 +250,9 @@ class Hub:
                     await self._heard(connection)
             except psycopg.Error as error:
                 if self.listening or delay == FIRST_RETRY_S:
-                    log.warning("database_down", error=str(error).strip(), do="it goes on when Postgres is back")
+                    said = str(error).strip()
+                    do = CORRECT if refuses(said) else "it goes on when Postgres is back"
+                    log.warning("database_down", error=said, do=do)
             self._listens(False)
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY_S)

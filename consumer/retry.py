@@ -13,13 +13,10 @@ from confluent_kafka import KafkaException
 from psycopg.conninfo import conninfo_to_dict
 
 from consumer.store import Connection, Fenced
+from schemas.connections import CORRECT, refuses
 from schemas.errors import DatabaseUnreachable
 
 log = structlog.get_logger()
-
-_REFUSED = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist")
-"""libpq gives no SQLSTATE for a connection that failed, only this text."""
-
 
 _LOST = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 
@@ -42,10 +39,8 @@ def connect(url: str) -> Connection:
     except psycopg.ProgrammingError as error:
         raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
     except psycopg.OperationalError as error:
-        if any(text in str(error) for text in _REFUSED):
-            raise DatabaseUnreachable(
-                f"Postgres refused {_where(url)}", f"correct DATABASE_URL ({_line(error)})"
-            ) from None
+        if refuses(str(error)):
+            raise DatabaseUnreachable(f"Postgres refused {_where(url)}", f"{CORRECT} ({_line(error)})") from None
         raise
 
 

@@ -12,22 +12,13 @@ import structlog
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
+from schemas.connections import CORRECT, refuses
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import migrate
 
 log = structlog.get_logger()
 
 Connection = psycopg.Connection[Any]
-
-_REFUSED = (
-    "password authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "invalid ",
-)
-"""libpq gives no SQLSTATE for a connection that failed, only this text."""
-
 
 _SLEEP_LIMIT = """
     SELECT set_config('idle_in_transaction_session_timeout', '60s', false)
@@ -36,20 +27,20 @@ _SLEEP_LIMIT = """
 is idle there while it computes, which takes much less. An operator's own limit stands."""
 
 
-def connect(url: str) -> Connection:
-    """An autocommitting connection.
+def connect(url: str, name: str = "driftline") -> Connection:
+    """An autocommitting connection. name: what Postgres calls us to others.
 
     Raises DatabaseUnreachable where trying again cannot help, psycopg.OperationalError where it may.
     """
     try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=5, fallback_application_name=name)
         connection.execute(_SLEEP_LIMIT)
         return connection
     except psycopg.ProgrammingError as error:
         raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
     except psycopg.OperationalError as error:
-        if any(text in str(error) for text in _REFUSED):
-            raise DatabaseUnreachable(f"Postgres refused {where(url)}", f"correct DATABASE_URL ({error})") from None
+        if refuses(str(error)):
+            raise DatabaseUnreachable(f"Postgres refused {where(url)}", f"{CORRECT} ({error})") from None
         raise
 
 

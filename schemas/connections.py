@@ -21,6 +21,25 @@ STATE = ROOT / ".driftline"
 _JAVA_TOOLS = re.compile(r"KAFKA_(HOME|OPTS|.*_OPTS|JMX_PORT|DEBUG|CLUSTER_ID)")
 """Variables of Kafka's own scripts, which people have set for other reasons."""
 
+_REFUSALS = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "is not permitted to log in",
+    "permission denied for database",
+    "invalid ",
+)
+"""libpq gives no SQLSTATE for a connection that failed, only this text."""
+
+CORRECT = "correct DATABASE_URL, or the password that Postgres has for its role"
+"""What to do where Postgres refuses."""
+
+
+def refuses(said: str) -> bool:
+    """Whether Postgres, by what it said of a connection that failed, is there: trying again cannot help."""
+    return any(text in said for text in _REFUSALS)
+
 
 class Addresses(msgspec.Struct, frozen=True):
     """What a running embedded stack answers to; `stack` writes it to `STATE/stack.json` when it is up.

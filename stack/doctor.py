@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.connections import STATE
+from schemas.connections import CORRECT, STATE, refuses
 from schemas.errors import DriftlineError
 from stack import jars, java
 from stack.embedded import CACHE, status
@@ -40,6 +40,8 @@ def checks(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> Iter
         where = "yours" if server.yours else "embedded"
         if server.trouble == "not running":
             yield Check(server.name, True, "not running", "`driftline stack up` starts it")
+        elif server.name == "postgres" and refuses(server.trouble):
+            yield Check(server.name, False, f"{where}, refuses ({server.trouble})", CORRECT)
         elif server.trouble:
             do = "see that it runs and that user and password are right" if server.yours else f"see {server.log}"
             yield Check(server.name, False, f"{where}, does not answer ({server.trouble})", do)

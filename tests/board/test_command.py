@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -48,6 +49,33 @@ def test_it_prints_its_address_and_ends_well_though_a_page_is_open(
             list(lines)
             assert process.wait(10) == 0
             assert time.monotonic() - asked < 10
+
+
+@pytest.mark.parametrize("part", ["password", "database"])
+def test_a_database_that_refuses_is_said_at_once_with_what_to_correct(prepared: str, part: str) -> None:
+    url = urlsplit(prepared)
+    login = f"{url.username}:{'geheim' if part == 'password' else url.password}@{url.hostname}:{url.port}"
+    path = "/nowhere" if part == "database" else url.path
+    child = started(url._replace(netloc=login, path=path).geturl(), "--port", "0")
+    out, said = child.communicate(timeout=60)
+    assert (child.returncode, out) == (1, "")
+    assert "Postgres refused" in said
+    assert "correct DATABASE_URL" in said
+    assert "stack up" not in said
+    assert "geheim" not in said
+
+
+def test_while_the_database_is_down_it_waits_and_says_so() -> None:
+    child = started("postgresql://driftline@127.0.0.1:1/driftline", "--port", "0")
+    try:
+        assert child.stdout
+        url = child.stdout.readline().strip()
+        found = httpx.get(f"{url}api/runs", timeout=30, trust_env=False)
+        assert found.status_code == 503
+        assert "stack up" in found.json()["do"]
+    finally:
+        child.kill()
+        child.communicate()
 
 
 def test_a_port_that_is_taken_is_told_with_what_to_do(prepared: str) -> None:

@@ -65,6 +65,15 @@ def test_the_doctor_finds_a_running_stack_sound(fault_stack):
     assert "answers" in checks["kafka"].detail
 
 
+def test_the_doctor_tells_one_that_refuses_from_one_that_is_down(fault_stack, tmp_path):
+    wrong = fault_stack.addresses.database_url.replace("driftline:", "driftline:no", 1)
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": wrong}
+    (check,) = (check for check in doctor.checks(tmp_path, environ) if check.name == "postgres")
+    assert not check.ok
+    assert "refuses" in check.detail
+    assert "correct DATABASE_URL" in check.do
+
+
 def test_the_doctor_says_what_is_wrong_with_a_server_of_yours(tmp_path):
     environ = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://a:b@127.0.0.1:1/c"}
     checks = {check.name: check for check in doctor.checks(tmp_path, environ)}
