@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
@@ -18,6 +18,7 @@ from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
 from schemas.sql import migrate, migrations, queries
 
 _SQL = queries(Path(__file__).with_name("restore.sql"))
+Say = Callable[[str], None]
 _NO_DUMP = "name a file that `driftline backup` wrote"
 
 
@@ -30,27 +31,54 @@ class Restored(NamedTuple):
     active: list[str]
 
 
-def restore(url: str, file: Path, *, replace: bool = False) -> Restored:
+def restore(url: str, file: Path, *, replace: bool = False, say: Say = print) -> Restored:
     """Replace schema driftline by the one in a file, in one transaction; then bring tables and grants up to date.
 
-    Raises UsageError for a file that is no backup, or of a newer version; RunConflict where runs are there, unless
-    told to replace them; DatabaseUnreachable where Postgres refuses: then everything is as it was before.
+    say: is told what goes on. Raises UsageError for a file that is no backup, or of a newer version; RunConflict
+    where runs are there, unless told to replace them; DatabaseUnreachable where Postgres refuses, or tables stay
+    locked: then everything is as it was before.
     """
     with connect_now(url) as connection:
         tools = programs(url, connection.info.server_version)
         _check(tools, file)
-        active = _look(connection, url, replace=replace)
-        _load(connection, tools, file, url)
+        connection.execute(_SQL["patience"])
         try:
-            applied = migrate(connection)
-            roles.grant(connection)
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise DatabaseUnreachable(
-                f"all is restored, but {where(url)} may not make roles ({error.diag.message_primary})",
-                "run `driftline migrate` with a login that may",
-            ) from None
+            active = _look(connection, url, replace=replace)
+        except psycopg.errors.LockNotAvailable:
+            raise DatabaseUnreachable(f"the tables at {where(url)} are locked", _free(connection)) from None
+        say(f"restoring {file} into {where(url)}")
+        if active:
+            say(f"not stopped yet: {', '.join(active)}; a table that they use is waited for, 10 s at most")
+        _load(connection, tools, file, url)
+        return _finish(connection, url, active)
+
+
+def _finish(connection: Connection, url: str, active: list[str]) -> Restored:
+    """Bring tables and grants up to date."""
+    try:
+        applied = migrate(connection)
+        roles.grant(connection)
         row = connection.execute(_SQL["runs"]).fetchone()
         return Restored(row[0] if row else 0, applied, active)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseUnreachable(
+            f"all is restored, but {where(url)} may not make roles ({error.diag.message_primary})",
+            "run `driftline migrate` with a login that may",
+        ) from None
+    except psycopg.errors.LockNotAvailable:
+        raise DatabaseUnreachable(
+            f"all is restored, but tables and roles at {where(url)} could not be brought up to date",
+            f"{_free(connection)}, then run `driftline migrate`",
+        ) from None
+
+
+def _free(connection: Connection) -> str:
+    """What to do about those who keep tables of ours locked."""
+    holders = connection.execute(_SQL["holders"]).fetchall()
+    if not holders:
+        return "stop the stages that use the database"
+    pids = ", ".join(f"SELECT pg_terminate_backend({pid})" for pid, _ in holders)
+    return f"stop {', '.join(f'{name} (pid {pid})' for pid, name in holders)}, or end them by {pids}"
 
 
 def _check(tools: Programs, file: Path) -> None:
@@ -116,9 +144,10 @@ def _load(connection: Connection, tools: Programs, file: Path, url: str) -> None
         if code or not whole:
             complaints.seek(0)
             why = said(complaints.read().decode(errors="replace"))
+            locked = "lock timeout" in why
             raise DatabaseUnreachable(
                 f"{file} could not be restored into {where(url)}, where all is as it was before ({why})",
-                "stop the stages that use the database, and see that the file is whole",
+                _free(connection) if locked else "see that the file is whole and the disk has room",
             )
 
 

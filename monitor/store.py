@@ -152,5 +152,6 @@ class Store:
 @contextmanager
 def opened(url: str) -> Iterator[Store]:
     """A store, closed at the end. Raises as `connect`."""
-    with connect(url) as reader, connect(url) as writer, connect(url) as listener:
+    name = "driftline-monitor"
+    with connect(url, name) as reader, connect(url, name) as writer, connect(url, name) as listener:
         yield Store(reader, writer, listener)

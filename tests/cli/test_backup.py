@@ -23,6 +23,7 @@ from consumer.ledger import Partition
 from consumer.store import Store
 from dummy.plan import Plan
 from dummy.store import replace
+from monitor.database import where
 from schemas import roles
 from schemas.errors import DatabaseUnreachable, RunConflict, StackBroken, UsageError
 from schemas.sql import migrations
@@ -197,9 +198,45 @@ def test_a_table_in_use_is_said_and_left(filled: str, tmp_path: Path, monkeypatc
     quick = restoring._SQL["begin"].replace("10s", "200ms")
     monkeypatch.setitem(restoring._SQL, "begin", quick)
     with psycopg.connect(filled) as busy:
+        busy.execute("SET application_name = 'somebody'")
         busy.execute("SELECT FROM driftline.run")
-        with pytest.raises(DatabaseUnreachable, match=r"lock timeout.*stop the stages"):
+        said: list[str] = []
+        with pytest.raises(DatabaseUnreachable, match=r"lock timeout.*: stop somebody \(pid (\d+)\)") as caught:
+            restore(filled, file, replace=True, say=said.append)
+        assert said == [f"restoring {file} into {where(filled)}"]
+        assert f"pg_terminate_backend({busy.info.backend_pid})" in str(caught.value)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_whoever_locks_all_of_a_table_is_not_waited_for_for_ever(
+    filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    file = backup(filled, tmp_path / "b.dump")
+    monkeypatch.setitem(restoring._SQL, "patience", "SET lock_timeout = '200ms'")
+    with psycopg.connect(filled) as busy:
+
+        def lock() -> None:
+            busy.execute("LOCK driftline.run, driftline.migration")
+
+        if moment == "before":
+            lock()
+        else:
+            load = restoring._load
+            monkeypatch.setattr(restoring, "_load", lambda *given: (load(*given), lock()))
+        what = "all is restored, but" if moment == "after" else "are locked"
+        with pytest.raises(DatabaseUnreachable, match=rf"{what}.*stop .*pid {busy.info.backend_pid}"):
             restore(filled, file, replace=True)
+
+
+def test_stages_that_were_not_stopped_are_named_before_it_begins(filled: str, tmp_path: Path) -> None:
+    file, said = backup(filled, tmp_path / "b.dump"), list[str]()
+    with psycopg.connect(filled) as connection:
+        connection.execute("DELETE FROM driftline.health")
+        connection.execute(
+            "INSERT INTO driftline.health (stage, instance, at, measures) VALUES ('monitor', 'm:1', now(), '{}')"
+        )
+    restore(filled, file, replace=True, say=said.append)
+    assert "not stopped yet: monitor m:1" in said[-1]
 
 
 @pytest.mark.parametrize("bytes_", [b"", b"hello", b"PGDMP\x01\x0f\x00 no more"], ids=["empty", "text", "header"])
