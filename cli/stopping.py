@@ -13,7 +13,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 from typing import NoReturn
 
 import structlog
@@ -43,6 +45,17 @@ def stopping(patience_s: float = PATIENCE_S) -> threading.Event:
     return stop
 
 
+def interruptible(say: Callable[[str], None]) -> None:
+    """Say that ctrl-C was heard before what it interrupts cleans up, which takes seconds. Main thread only."""
+
+    def heard(number: int, frame: FrameType | None) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        say("stopping …")
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, heard)
+
+
 def leave(stop: threading.Event) -> None:
     """To be called when all is done. Ends the process at once, with exit code 0, if it was told to stop.
 
@@ -57,6 +70,7 @@ def _heed(signals: socket.socket, stop: threading.Event, patience_s: float) -> N
     while not {signal.SIGTERM, signal.SIGINT}.intersection(signals.recv(64)):
         pass  # and never closed: a second signal is still written to the other end
     signal.setitimer(signal.ITIMER_REAL, patience_s + LAST_S)
+    log.info("stopping", at_most_s=patience_s)
     stop.set()
     time.sleep(patience_s)
     log.warning("left_undrained", after_s=patience_s, lost="nothing: the next one goes on from what is committed")

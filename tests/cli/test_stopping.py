@@ -14,10 +14,10 @@ BEGIN = "from cli.stopping import leave, stopping\nstop = stopping(patience_s=0.
 READY = "\nprint('ready', flush=True)\n"
 
 
-def signalled(program: str, number: int = signal.SIGTERM, before: str = "") -> tuple[int, str]:
+def signalled(program: str, number: int = signal.SIGTERM, before: str = "", begin: str = BEGIN) -> tuple[int, str]:
     """Exit code and output of a program that was signalled once it was ready. before: what it does until then."""
     with subprocess.Popen(
-        [sys.executable, "-c", BEGIN + before + READY + program],
+        [sys.executable, "-c", begin + before + READY + program],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -34,7 +34,30 @@ def signalled(program: str, number: int = signal.SIGTERM, before: str = "") -> t
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_who_drains_in_time_ends_as_it_likes(number: int) -> None:
-    assert signalled("stop.wait(); print('drained')", number) == (0, "drained\n")
+    code, said = signalled("stop.wait(); print('drained')", number)
+    assert code == 0
+    assert said.endswith("\ndrained\n")
+
+
+def test_it_says_at_once_that_it_is_stopping() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN + "import time" + READY + "time.sleep(60)"], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(signal.SIGINT)
+            assert b"stopping" in process.stdout.readline()
+        finally:
+            process.kill()
+
+
+def test_what_is_interrupted_says_so_before_it_cleans_up() -> None:
+    begin = "import atexit; from cli.stopping import interruptible; interruptible(print)\n"
+    code, said = signalled("import time; time.sleep(60)", signal.SIGINT, "atexit.register(print, 'cleaned')", begin)
+    assert code == -signal.SIGINT
+    assert said.startswith("stopping …\n")
+    assert said.endswith("cleaned\n")
 
 
 @pytest.mark.parametrize(
@@ -56,11 +79,13 @@ HANGS = "import atexit, threading; atexit.register(threading.Event().wait)"
 
 
 def test_who_leaves_is_not_kept_by_what_hangs_at_the_end() -> None:
-    assert signalled("stop.wait(); print('drained'); leave(stop)", before=HANGS) == (0, "drained\n")
+    code, said = signalled("stop.wait(); print('drained'); leave(stop)", before=HANGS)
+    assert code == 0
+    assert said.endswith("\ndrained\n")
 
 
 def test_nobody_leaves_who_was_not_told_to() -> None:
-    assert signalled("leave(stop); stop.wait(); print('drained')") == (0, "drained\n")
+    assert signalled("leave(stop); stop.wait(); print('drained')")[1].endswith("\ndrained\n")
 
 
 def test_the_kernel_ends_what_hangs_after_all_threads_were_left() -> None:
@@ -75,12 +100,14 @@ def test_other_signals_end_nobody() -> None:
         "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: None); os.kill(os.getpid(), signal.SIGUSR1)"
     )
     assert signalled("print(stop.wait(0.1)); stop.wait()", signal.SIGUSR2, before)[0] == -signal.SIGUSR2
-    assert signalled("stop.wait(); print('drained')", before=before + "; assert not stop.wait(0.5)") == (
-        0,
-        "drained\n",
-    )
+    code, said = signalled("stop.wait(); print('drained')", before=before + "; assert not stop.wait(0.5)")
+    assert code == 0
+    assert said.endswith("\ndrained\n")
 
 
 def test_a_second_signal_says_nothing() -> None:
     twice = "stop.wait(); import os, signal; os.kill(os.getpid(), signal.SIGTERM); print('drained')"
-    assert signalled(twice) == (0, "drained\n")
+    code, said = signalled(twice)
+    assert code == 0
+    assert said.count("stopping") == 1
+    assert said.endswith("\ndrained\n")
