@@ -1,4 +1,4 @@
-"""`driftline doctor`: everything that a run needs, looked at one by one."""
+"""`driftline doctor`: everything that a run needs, looked at one by one. What is only not there yet, is well."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def findings(environ: Mapping[str, str], model: Path) -> Iterator[Check]:
 
 
 def _model(folder: Path) -> Check:
+    if not folder.exists():
+        others = sorted(path.parent.name for path in folder.parent.glob("*/card.json"))
+        beside = f"; beside it: {', '.join(others)}" if others else ""
+        return Check("model", True, f"no {folder.name} model yet{beside}", "`driftline train` makes it")
     try:
         found = artifact.load(folder)
     except ModelUnusable as error:

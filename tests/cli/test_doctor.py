@@ -1,0 +1,46 @@
+"""What is only not there yet is well; what is broken is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.doctor import findings
+from models.artifact import CARD
+from models.train import train
+from stack.doctor import Check
+from tests.models.conftest import made_up
+
+
+def of_model(folder: Path) -> Check:
+    return next(
+        check for check in findings({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, folder) if check.name == "model"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.doctor.checks", lambda **_: iter(()))
+
+
+def test_no_model_is_no_failure_before_one_is_trained(tmp_path: Path) -> None:
+    found = of_model(tmp_path / "default")
+    assert found.ok
+    assert "no default model yet" in found.detail
+    assert "driftline train" in found.do
+
+
+def test_a_model_of_the_demo_is_named(tmp_path: Path) -> None:
+    (tmp_path / "demo-synthetic").mkdir()
+    (tmp_path / "demo-synthetic" / CARD).write_text("{}")
+    assert "beside it: demo-synthetic" in of_model(tmp_path / "default").detail
+
+
+def test_a_model_that_is_damaged_is_a_failure(tmp_path: Path) -> None:
+    train(made_up(2_000), out=tmp_path / "default", source="made up")
+    assert of_model(tmp_path / "default") == Check("model", True, of_model(tmp_path / "default").detail)
+    (tmp_path / "default" / CARD).write_text("{}")
+    found = of_model(tmp_path / "default")
+    assert not found.ok
+    assert "damaged" in found.detail
