@@ -76,9 +76,7 @@ def choose(
     except SourceUnusable as error:
         if month:
             raise
-        found = from_generator(*period, seed=seed, volume=volume, note=_instead(error))
-        log.warning("synthetic_instead", why=error.what, source=found.name)
-        return found
+        return from_generator(*period, seed=seed, volume=volume, note=_instead(error))
 
 
 def from_files(paths: Sequence[Path]) -> Source:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from structlog.testing import capture_logs
 
 from producer import download, source, tlc
 from producer.canonical import SCHEMA, conform
@@ -86,7 +87,9 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("offline")
 def test_without_options_and_network_trips_are_synthetic_and_it_says_so(tmp_path: Path) -> None:
-    found = source.choose(cache=tmp_path)
+    with capture_logs() as logged:
+        found = source.choose(cache=tmp_path)
+    assert not logged, "once is enough: whoever chooses says the note"
     assert found.name.startswith("synthetic 2022-02-01 to 2022-03-01")
     assert found.note == "2022-02 could not be fetched: replaying synthetic trips instead"
     assert found.period == tlc.month_period("2022-02")
