@@ -20,7 +20,7 @@ def run_of(query: Query) -> str | None:
     """None where none is named. Raises Wrong for what no run is called."""
     run = query.get("run")
     if run is not None and not is_run_id(run):
-        raise Wrong("that is no name of a run", "take one of those at /api/runs")
+        raise Wrong("that is no name of a run", "`driftline runs` lists them")
     return run
 
 

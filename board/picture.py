@@ -101,7 +101,7 @@ async def known_run(reader: Reader, run_id: str | None) -> Run:
         run_id = newest[0]
     row = await reader.row("run", run=run_id)
     if row is None:
-        raise Unknown("there is no such run", "take one of those at /api/runs")
+        raise Unknown("there is no such run", "`driftline runs` lists them")
     return Run(*row)
 
 
