@@ -14,7 +14,8 @@ import typer
 from rich.console import Console
 
 from cli import listing
-from cli.stopping import leave, stopping
+from cli.invoked import pasteable
+from cli.stopping import interruptible, leave, stopping
 from schemas import connections
 from schemas.durations import duration_ms, moment_ms, sizes_ms
 from schemas.errors import DriftlineError, UsageError
@@ -67,7 +68,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 UntilDone = Annotated[str | None, option("until-done", "End once this run is replayed and all of it is final.")]
 
 RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "windows")
-WINDOW_FIELDS = ("stream", "size_s", "window_start", "status", "rows", "columns_drifted", "dataset_drift", "mae")
+WINDOW_FIELDS = ("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift", "mae")
 COLUMN_FIELDS = ("stream", "column_name", "metric", "value", "threshold", "severity", "status", "reason")
 """What a table shows; JSON has everything."""
 
@@ -85,7 +86,7 @@ err = Console(stderr=True)
 
 def say(text: str) -> None:
     """Progress for the operator: on stderr, so that stdout stays what was asked for."""
-    err.print(text, style="dim", markup=False, highlight=False)
+    err.print(pasteable(text), style="dim", markup=False, highlight=False)
 
 
 def logging() -> None:
@@ -118,6 +119,7 @@ def demo(
     from demo.run import run
 
     wish = Wish(keep, tuple(file or ()), month, synthetic, speed, scenario)
+    interruptible(say)
     run(wish, console)
 
 
@@ -373,7 +375,7 @@ def restore(
     """
     from cli.restore import restore as put_back
 
-    done = put_back(connections.database_url(os.environ), file, replace=yes)
+    done = put_back(connections.database_url(os.environ), file, replace=yes, say=say)
     console.print(f"restored, runs: {done.runs:,}", highlight=False)
     if done.migrations:
         say(f"brought up to date by migrations {', '.join(map(str, done.migrations))}")
@@ -403,7 +405,7 @@ def dummy(
     stop = stopping() if live else threading.Event()
     stage.write(connections.database_url(os.environ), made, stop, say)
     for text in stage.places(made):
-        console.print(text, highlight=False, soft_wrap=True)
+        console.print(pasteable(text), highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -457,6 +459,7 @@ def windows(
     from monitor import read
 
     with _database() as connection:
+        read.known(connection, run)
         found = read.windows(connection, run, None if size is None else duration_ms(size) // 1_000)
     listing.show(console, found, as_json=as_json, empty=f"no windows of run {run} yet", fields=WINDOW_FIELDS)
 
@@ -467,9 +470,11 @@ def columns(run: Run, size: Size, window: WindowStart, as_json: Json = False) ->
     from monitor import read
 
     with _database() as connection:
+        read.known(connection, run)
         found = read.columns(connection, run, duration_ms(size) // 1_000, moment_ms(window))
-    empty = "no such window: `driftline windows` lists them"
-    listing.show(console, found, as_json=as_json, empty=empty, fields=COLUMN_FIELDS)
+    if not found:
+        raise UsageError("there is no such window", f"`driftline windows --run {run}` lists them")
+    listing.show(console, found, as_json=as_json, fields=COLUMN_FIELDS)
 
 
 @app.command()
@@ -518,10 +523,7 @@ def _scorer(run: str, named: Path | None) -> Path:
     if named is not None:
         return named
     with _database() as connection:
-        known = {row.run_id: row.model for row in read.runs(connection)}
-    if run not in known:
-        raise UsageError(f"there is no run {run}", "`driftline runs` lists them")
-    return with_hash(known[run], MODEL.parent)
+        return with_hash(read.known(connection, run).model, MODEL.parent)
 
 
 @app.command()
@@ -562,7 +564,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except DriftlineError as error:
-        err.print(f"driftline: {error}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"driftline: {pasteable(str(error))}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
 
 

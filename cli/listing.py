@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from cli.invoked import pasteable
+
 WIDE = 6
 """Significant digits of a number in a table; JSON has them all."""
 
@@ -27,7 +29,7 @@ def show(
         print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
         return
     if not rows:
-        console.print(empty, highlight=False)
+        console.print(pasteable(empty), markup=False, highlight=False)
         return
     known = rows[0].__struct_fields__
     shown = [f for f in fields or known if any(getattr(row, f) not in (None, "", ()) for row in rows)]
@@ -54,7 +56,7 @@ _exactly: dict[type, Callable[[Any], str]] = {
     int: "{:,}".format,
     float: f"{{:.{WIDE}g}}".format,
     datetime: lambda value: f"{value:%Y-%m-%dT%H:%M:%S}".removesuffix(":00"),
-    str: str,
+    str: pasteable,
 }
 
 

@@ -65,9 +65,9 @@ def write(url: str, made: Plan, stop: threading.Event, say: Say, *, pause: float
 def places(made: Plan) -> tuple[str, ...]:
     """Where to look at it."""
     return (
-        f"board     driftline board, then http://127.0.0.1:8000/?run={made.run}",
+        f"board     `driftline board`, then http://127.0.0.1:8000/?run={made.run}",
         f"Grafana   dashboard driftline-live, run {made.run}, axis wall: the last 15 minutes",
-        f"terminal  driftline windows --run {made.run}",
+        f"terminal  `driftline windows --run {made.run}`",
     )
 
 

@@ -12,7 +12,8 @@ import psycopg
 from psycopg.rows import class_row
 
 from monitor.database import Connection
-from schemas.durations import moment
+from schemas.durations import duration_text, moment
+from schemas.errors import UsageError
 from schemas.sql import queries
 
 SQL = queries(Path(__file__).with_name("read.sql"))
@@ -68,6 +69,10 @@ class WindowRow(msgspec.Struct, frozen=True):
     closed_at: datetime | None
     written_at: datetime
 
+    @property
+    def size(self) -> str:
+        return duration_text(1_000 * self.size_s)
+
 
 class ColumnRow(msgspec.Struct, frozen=True):
     """One figure of one column. severity: direction-free, 1 and above is drift."""
@@ -85,6 +90,14 @@ class ColumnRow(msgspec.Struct, frozen=True):
 
 def runs(connection: Connection) -> list[RunRow]:
     return _rows(connection, "runs", RunRow, {})
+
+
+def known(connection: Connection, run: str) -> RunRow:
+    """Raises UsageError for a run that nobody has met."""
+    for row in runs(connection):
+        if row.run_id == run:
+            return row
+    raise UsageError(f"there is no run {run}", "`driftline runs` lists them")
 
 
 def windows(

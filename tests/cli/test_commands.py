@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import structlog
 import typer
+from rich.console import Console
 
 import driftline
+from dummy.plan import Plan
+from dummy.store import replace
 from schemas.connections import ROOT
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
 
@@ -123,6 +127,58 @@ def test_wrong_usage_is_exit_code_2(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         driftline.main()
     assert ended.value.code == 2
     assert "--run" in capsys.readouterr().err
+
+
+def outcome(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Exit code of the command line."""
+    monkeypatch.setattr(sys, "argv", ["driftline", *words])
+    with pytest.raises(SystemExit) as ended:
+        driftline.main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("windows", "--run", "nobody"),
+        ("windows", "--run", "nobody", "--json"),
+        ("columns", "--run", "nobody", "--size", "1h", "--window", "2022-02-01"),
+        ("report", "--run", "nobody", "--size", "1h", "--window", "2022-02-01"),
+        ("recompute", "--run", "nobody", "--size", "1h", "--window", "2022-02-01"),
+    ],
+    ids=["windows", "windows as JSON", "columns", "report", "recompute"],
+)
+def test_a_run_that_nobody_has_met_is_wrong_usage(
+    words: tuple[str, ...], database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    assert outcome(*words, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "there is no run nobody" in said.err
+    assert "driftline runs` lists them" in said.err
+
+
+@pytest.mark.integration
+def test_windows_are_as_long_as_people_write_it(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        replace(connection, Plan("dummy", 1_789_000_000_000, days=1))
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setattr(driftline, "console", Console(width=160))
+    for shown, words in {"6h": ("--size", "6h"), "1h": ("--size", "1h")}.items():
+        assert outcome("windows", "--run", "dummy", *words, monkeypatch=monkeypatch) == 0
+        head, *rows = capsys.readouterr().out.splitlines()
+        assert head.split()[:2] == ["stream", "size"]
+        assert {row.split()[1] for row in rows} == {shown}
+    assert (
+        outcome("columns", "--run", "dummy", "--size", "1h", "--window", "1999-01-01", monkeypatch=monkeypatch) == 2
+    )
+    assert "there is no such window" in capsys.readouterr().err
 
 
 def test_help_needs_neither_kafka_nor_evidently(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from monitor import read
 from schemas.durations import moment
+from schemas.errors import UsageError
 from schemas.taxi import OUTCOMES, TRIPS
 from tests.monitor.feed import HOUR, T0, Feed, monitor
 
@@ -56,6 +57,12 @@ def test_columns_are_those_of_the_window_in_both_streams(feed: Feed) -> None:
     assert {c.stream for c in found} == {"trips", "outcomes"}
     assert {c.column_name for c in found if c.stream == "trips"} == set(TRIPS.numbers)
     assert read.columns(feed.connection, "r", 3600, T0 + 1) == []
+
+
+def test_a_run_is_known_or_it_is_said(feed: Feed) -> None:
+    assert read.known(feed.connection, "r").run_id == "r"
+    with pytest.raises(UsageError, match="there is no run nobody"):
+        read.known(feed.connection, "nobody")
 
 
 def test_runs_add_up_over_streams_and_partitions(feed: Feed) -> None:
