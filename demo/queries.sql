@@ -11,6 +11,7 @@ SELECT coalesce(sum(r.accepted) FILTER (WHERE r.topic = 'trips'), 0)::bigint    
        coalesce(sum(r.missing), 0)::bigint    AS missing,
        coalesce(bool_and(r.finished), false)  AS finished,
        min(r.max_event_time_ms) FILTER (WHERE r.topic = 'trips') AS event_time_ms,
+       (SELECT lateness_ms FROM driftline.run WHERE run_id = %(run)s) AS lateness_ms,
        (SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint FROM driftline.partition_progress) AS lag
 FROM driftline.run_progress r WHERE r.run_id = %(run)s;
 
@@ -60,13 +61,13 @@ WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status <> 'open'
 ORDER BY w.size_s, w.window_start, c.severity DESC;
 
 -- name: calm_before
--- Per size: windows closed before a moment, and how many of them had one of these columns drifted.
-SELECT w.size_s, count(*)::int AS windows,
+-- Per size: windows closed before a moment; in how many any column drifted, and in how many one of these.
+SELECT w.size_s, count(*)::int AS windows, count(*) FILTER (WHERE w.columns_drifted > 0)::int AS flagged,
        count(*) FILTER (WHERE EXISTS (
            SELECT 1 FROM driftline.column_metric c
            WHERE (c.run_id, c.stream, c.size_s, c.window_start, c.segment)
                = (w.run_id, w.stream, w.size_s, w.window_start, w.segment)
-             AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s)))::int AS flagged
+             AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s)))::int AS by_these
 FROM driftline.window_result w
 WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status = 'final' AND w.window_end <= %(starts_at)s
 GROUP BY 1 ORDER BY 1;

@@ -20,12 +20,14 @@ from rich.live import Live
 from rich.text import Text
 
 import stack
+from cli.invoked import pasteable
 from demo import summary
 from demo.children import Children
 from demo.page import Page, page
 from demo.plan import Plan, Wish, plan
 from demo.snapshot import Snapshot, read
 from demo.view import Frame, line, render
+from monitor.database import connect_now
 from schemas import roles
 from schemas.connections import STATE, Addresses
 from schemas.durations import moment
@@ -63,13 +65,15 @@ def run(wish: Wish, out: Console) -> None:
         if wish.keep:
             stack.up()
             out.print(
-                "The stack stays up: `driftline board` shows it, `driftline stack down` stops it.", soft_wrap=True
+                pasteable("The stack stays up: `driftline board` shows it, `driftline stack down` stops it."),
+                markup=False,
+                soft_wrap=True,
             )
 
 
 @contextmanager
 def _connected(addresses: Addresses) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(addresses.database_url, autocommit=True) as connection:
+    with connect_now(addresses.database_url) as connection:
         migrate(connection)
         with suppress(psycopg.errors.InsufficientPrivilege):  # on a server of yours the board reads as this login
             roles.grant(connection)

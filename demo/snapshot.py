@@ -32,7 +32,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """trips, outcomes: rows accepted so far. event_time: how far every partition of trips has come."""
+    """trips, outcomes: rows accepted so far. event_time: how far every partition of trips has come.
+
+    watermark: up to there windows are closed.
+    """
 
     trips: int
     outcomes: int
@@ -41,6 +44,7 @@ class Snapshot:
     lag: int
     finished: bool
     event_time: datetime | None
+    watermark: datetime | None
     windows: tuple[Window, ...]
     closed: Mapping[int, int]
     """Closed windows of trips by size in seconds."""
@@ -68,6 +72,7 @@ def read(connection: psycopg.Connection[Any], run: str, *, size_s: int, limit: i
         lag=tally["lag"],
         finished=tally["finished"],
         event_time=None if reached is None else moment(reached),
+        watermark=None if reached is None else moment(reached - tally["lateness_ms"]),
         windows=tuple(
             Window(
                 start=row["window_start"],

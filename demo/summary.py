@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from cli.invoked import program
 from demo.snapshot import execute
 from schemas.durations import duration_text, moment
 from schemas.errors import DriftlineError
@@ -54,7 +55,7 @@ def _windows(connection: psycopg.Connection[Any], run: str) -> str:
 
 
 def _noticed(connection: psycopg.Connection[Any], run: str) -> list[tuple[str, str]]:
-    """Per injected drift: when, which window showed it first, and how often the same columns cried wolf before."""
+    """Per injected drift: when, which window showed it first, and how often windows before it were flagged."""
     lines = []
     for injected in execute(connection, "injected", run=run):
         columns, start = injected["columns"], moment(injected["starts_at_ms"])
@@ -71,17 +72,18 @@ def _noticed(connection: psycopg.Connection[Any], run: str) -> list[tuple[str, s
             )
         for row in execute(connection, "calm_before", run=run, columns=columns, starts_at=start):
             size = duration_text(row["size_s"] * 1000)
-            lines.append((f"  before, {size}", f"{row['flagged']:,} of {row['windows']:,} calm windows flagged"))
+            text = f"{row['flagged']:,} of {row['windows']:,} calm windows flagged, {row['by_these']:,} of them by "
+            lines.append((f"  before, {size}", text + ", ".join(columns)))
     return lines
 
 
 def _next(connection: psycopg.Connection[Any], run: str, out: Console) -> None:
     """The commands to go on with, of a window that is worth a look."""
-    commands = ["driftline stack up", "driftline board", f"driftline windows --run {run} --size 6h"]
+    commands = ["stack up", "board", f"windows --run {run} --size 6h"]
     if worth := execute(connection, "worth_a_look", run=run):
         where = f"--run {run} --size {duration_text(worth[0]['size_s'] * 1000)}"
         where += f" --window {worth[0]['window_start']:%Y-%m-%dT%H:%M}"
-        commands += [f"driftline {verb} {where}" for verb in ("columns", "report", "recompute")]
+        commands += [f"{verb} {where}" for verb in ("columns", "report", "recompute")]
     out.print("Go on with:", highlight=False)
     for command in commands:
-        out.print(f"  {command}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"  {program()} {command}", markup=False, highlight=False, soft_wrap=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import accumulate
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -20,6 +21,23 @@ from schemas.durations import duration_text
 
 NEAR = 0.75
 """Severity from which a column is shown as close to drift."""
+
+_HEADS = {
+    "PULocationID": "PU",
+    "DOLocationID": "DO",
+    "RatecodeID": "rate",
+    "VendorID": "vend",
+    "congestion_surcharge": "cong",
+    "passenger_count": "pax",
+    "payment_type": "pay",
+    "prediction": "pred",
+    "store_and_fwd_flag": "s&f",
+    "trip_distance": "trip dist",
+}
+"""What stands over numbers of three characters; other names lose `_amount`."""
+
+_BEFORE = 42
+"""Characters left of the first of these columns."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +94,22 @@ def _severity(value: float | None) -> Text:
     if value is None:
         return Text("·", style="dim")
     style = "bold white on red" if value >= 1 else "yellow" if value >= NEAR else "green"
-    return Text(f"{value:.1f}", style=style)
+    return Text(f"{value:.1f}" if value < 9.95 else f"{value:.0f}" if value < 99.5 else ">99", style=style)
 
 
-def _short(column: str) -> str:
-    names = {"PULocationID": "PU", "DOLocationID": "DO", "store_and_fwd_flag": "s&f", "prediction": "pred"}
-    return names.get(column, column.replace("_amount", "").replace("ID", "").replace("_", " "))
+def _head(column: str) -> str:
+    return _HEADS.get(column, column.removesuffix("_amount").replace("_", " "))
 
 
-def _columns(windows: Iterable[Window]) -> list[str]:
-    return sorted({column for window in windows for column in window.severity})
+def _columns(windows: Iterable[Window], room: int) -> list[str]:
+    """As many as fit into so many characters, those that drifted most, by name."""
+    worst: dict[str, float] = {}
+    for window in windows:
+        for column, value in window.severity.items():
+            worst[column] = max(worst.get(column, 0.0), value or 0.0)
+    ordered = sorted(worst, key=lambda column: worst[column], reverse=True)
+    ends = accumulate(max(3, *map(len, _head(column).split())) + 1 for column in ordered)
+    return sorted(column for column, end in zip(ordered, ends, strict=True) if end <= room)
 
 
 def _verdict(window: Window) -> Text:
@@ -97,15 +121,32 @@ def _verdict(window: Window) -> Text:
     )
 
 
-def _table(snapshot: Snapshot, frame: Frame) -> Table:
-    columns = _columns(snapshot.windows)
+@dataclass(frozen=True)
+class _Windows:
+    """The newest windows, in the width that there is."""
+
+    snapshot: Snapshot
+    frame: Frame
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        table = _table(self.snapshot, self.frame, options.max_width)
+        yield table
+        more = (
+            len({column for window in self.snapshot.windows for column in window.severity}) + 4 - len(table.columns)
+        )
+        if more:
+            yield Text(f"no room for {more} calmer columns: the board has all", style="dim")
+
+
+def _table(snapshot: Snapshot, frame: Frame, width: int) -> Table:
+    columns = _columns(snapshot.windows, width - _BEFORE)
     table = Table(expand=True, box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for name in ("window", "rows", "MAE", "drift"):
         table.add_column(
             name, no_wrap=True, justify="left" if name in ("window", "drift") else "right", vertical="bottom"
         )
     for column in columns:
-        table.add_column(_short(column), justify="right", vertical="bottom", overflow="fold")
+        table.add_column(_head(column), justify="right", vertical="bottom", overflow="ellipsis")
     for window in snapshot.windows:
         bent = any(start <= window.start < end for start, end, _ in frame.injected)
         table.add_row(
@@ -136,6 +177,14 @@ def _facts(snapshot: Snapshot, frame: Frame) -> Table:
     return facts
 
 
+def _awaited(snapshot: Snapshot, frame: Frame) -> str:
+    """Why there is no window: none has closed, or none was written."""
+    closes = frame.period[0] + timedelta(seconds=frame.size_s)
+    if snapshot.watermark is None or snapshot.watermark < closes:
+        return "waiting for the first window to close …"
+    return "windows have closed; waiting for the monitor to write the first …"
+
+
 def render(snapshot: Snapshot, frame: Frame) -> RenderableType:
     """The whole screen: progress of event time, throughput, and the newest windows with severity per column."""
     head = Table.grid(expand=True, padding=(0, 2))
@@ -143,7 +192,7 @@ def render(snapshot: Snapshot, frame: Frame) -> RenderableType:
     head.add_column(ratio=1)
     head.add_column(justify="right", no_wrap=True)
     head.add_row(
-        f"watermark [b]{_clock(snapshot.event_time)}[/]",
+        f"watermark [b]{_clock(snapshot.watermark)}[/]",
         ProgressBar(total=1.0, completed=done(snapshot, frame)),
         f"{done(snapshot, frame):.0%}",
     )
@@ -153,10 +202,6 @@ def render(snapshot: Snapshot, frame: Frame) -> RenderableType:
     ]
     if frame.board:
         notes.insert(0, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
-    body: RenderableType = (
-        _table(snapshot, frame)
-        if snapshot.windows
-        else Text("waiting for the first window to close …", style="dim")
-    )
+    body = _Windows(snapshot, frame) if snapshot.windows else Text(_awaited(snapshot, frame), style="dim")
     title = f"[b]Driftline[/]  run {frame.run}  ·  {frame.source}  ·  {duration_text(frame.size_s * 1000)} windows"
     return Panel(Group(head, _facts(snapshot, frame), *notes, Text(), body), title=title, title_align="left")

@@ -25,6 +25,35 @@ def shown(database: str) -> str:
     return console.file.getvalue()
 
 
+CALM = """
+    INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, manifest)
+    VALUES ('r', 1, 1, 1, 1, '{"injected": [{"starts_at": 18000000, "label": "metres", "columns": ["a"]}]}');
+    INSERT INTO driftline.window_result
+        (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, columns_tested,
+         columns_drifted, written_at)
+    SELECT 'r', 'trips', 3600, to_timestamp(3600 * n), to_timestamp(3600 * (n + 1)), 'final', 1, 1, '{}', 2,
+           drifted, now()
+    FROM (VALUES (0, 0), (1, 1), (2, 1), (3, 2), (4, NULL), (5, 2)) AS given (n, drifted);
+    INSERT INTO driftline.column_metric
+        (run_id, stream, size_s, window_start, column_name, metric, value, threshold, severity, status)
+    SELECT 'r', 'trips', 3600, to_timestamp(3600 * n), name, 'drift', 1, 1, severity, 'ok'
+    FROM (VALUES (1, 'b', 2), (2, 'a', 3), (3, 'a', 1), (3, 'b', 1), (1, 'a', 0.5)) AS given (n, name, severity);"""
+
+
+def test_calm_windows_that_were_flagged_are_those_with_any_drifted_column(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(CALM)
+    assert "before, 1h" in (text := shown(database))
+    assert "3 of 5 calm windows flagged, 2 of them by a" in text
+
+
+def test_what_to_go_on_with_can_be_pasted(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary, "program", lambda: ".venv/bin/driftline")
+    commands = shown(database).partition("Go on with:\n")[2].splitlines()
+    assert len(commands) >= 3
+    assert all(line.startswith("  .venv/bin/driftline ") for line in commands)
+
+
 def test_every_trip_is_accounted_for(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute(TALLY, (99,))

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
 from demo.snapshot import Snapshot, Window
-from demo.view import Frame, done, line, render
+from demo.view import Frame, _head, done, line, render
+from schemas.taxi import TRIPS
 
 DAY = datetime(2022, 2, 14, tzinfo=UTC)
 FRAME = Frame(
@@ -20,7 +22,16 @@ FRAME = Frame(
     rows_per_s=41_234.5,
 )
 BLANK = Snapshot(
-    trips=0, outcomes=0, dead=0, duplicates=0, lag=0, finished=False, event_time=None, windows=(), closed={}
+    trips=0,
+    outcomes=0,
+    dead=0,
+    duplicates=0,
+    lag=0,
+    finished=False,
+    event_time=None,
+    watermark=None,
+    windows=(),
+    closed={},
 )
 WINDOW = Window(
     start=DAY,
@@ -44,6 +55,29 @@ def shown(snapshot: Snapshot, width: int = 140) -> str:
 
 def test_before_the_first_window_the_view_says_what_it_waits_for() -> None:
     assert "waiting for the first window" in shown(BLANK)
+
+
+def test_a_window_that_closed_unwritten_is_not_laid_to_the_watermark() -> None:
+    unwritten = replace(BLANK, event_time=DAY, watermark=DAY)
+    assert "waiting for the monitor" in shown(unwritten)
+    first = FRAME.period[0] + timedelta(hours=6)
+    assert "waiting for the monitor" in shown(replace(unwritten, watermark=first))
+    assert "for the first window to close" in shown(replace(unwritten, watermark=first - timedelta(seconds=1)))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 150])
+def test_heads_and_figures_are_whole_and_who_drifted_most_is_there(width: int) -> None:
+    names = sorted([*TRIPS.numbers, *TRIPS.categories, "prediction"])
+    severity = {name: 0.01 * n for n, name in enumerate(names)} | {"trip_distance": 12.34, "VendorID": 1234.0}
+    text = shown(replace(FULL, windows=(replace(WINDOW, rows=12_345, severity=severity),)), width)
+    lines = text.splitlines()
+    end = next(n for n, row in enumerate(lines) if "12,345" in row)
+    heads = set(re.findall(r"[\w&]+", " ".join(lines[4:end])))
+    known = {word for name in names for word in _head(name).split()}
+    assert {"vend", "dist"} <= heads <= known | {"window", "rows", "MAE", "drift"}
+    assert re.search(r"12,345 3.41 column [^│]*>99 [^│]* 12 ", " ".join(text.split()))
+    assert "…" not in text
+    assert ("calmer columns" in text) == (width < 120)
 
 
 def test_the_view_shows_severity_per_column_error_and_verdict() -> None:
