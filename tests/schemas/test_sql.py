@@ -8,6 +8,11 @@ import pytest
 
 from schemas import sql
 
+WINDOW = """
+    INSERT INTO driftline.window_result
+        (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, closed_at, written_at)
+    VALUES ('r', 'trips', 3600, '2022-02-01', '2022-02-01 01:00', 'final', 7, 7, '{}', now(), now())"""
+
 
 def test_each_query_of_a_file_has_its_name(tmp_path: Path) -> None:
     file = tmp_path / "queries.sql"
@@ -40,6 +45,28 @@ def test_all_stages_may_migrate_at_once(database: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         applied = list(pool.map(migrate, range(4)))
     assert sorted(len(a) for a in applied) == [0, 0, 0, len(list(sql.migrations()))]
+
+
+@pytest.mark.integration
+def test_a_database_of_the_first_tables_is_brought_up_to_date_with_what_it_holds(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = list(sql.migrations())
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA driftline CASCADE")
+        monkeypatch.setattr(sql, "migrations", lambda: iter(every[:1]))
+        assert sql.migrate(connection) == [1]
+        connection.execute(WINDOW)
+        connection.execute(
+            "INSERT INTO driftline.health VALUES ('monitor', 'a', 'r', now() - interval '1 hour', '{}')"
+        )
+        monkeypatch.setattr(sql, "migrations", lambda: iter(every))
+        assert sql.migrate(connection) == [number for number, _, _ in every[1:]]
+        assert connection.execute("SELECT run_id, rows, latency_ms FROM driftline.timed_window").fetchall() == [
+            ("r", 7, None)
+        ]
+        connection.execute("UPDATE driftline.health SET at = now()")
+        assert connection.execute("SELECT count(*) FROM driftline.health_sample").fetchone() == (1,)
 
 
 @pytest.mark.integration
