@@ -15,7 +15,7 @@ from rich.console import Console
 
 from cli import listing
 from cli.invoked import pasteable
-from cli.stopping import interruptible, leave, stopping
+from cli.stopping import leave, stopping
 from schemas import connections
 from schemas.durations import duration_ms, moment_ms, sizes_ms
 from schemas.errors import DriftlineError, UsageError
@@ -119,7 +119,6 @@ def demo(
     from demo.run import run
 
     wish = Wish(keep, tuple(file or ()), month, synthetic, speed, scenario)
-    interruptible(say)
     run(wish, console)
 
 

@@ -13,9 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
 from typing import NoReturn
 
 import structlog
@@ -43,17 +41,6 @@ def stopping(patience_s: float = PATIENCE_S) -> threading.Event:
         signal.signal(number, lambda *_: None)
     threading.Thread(target=_heed, args=(ours, stop, patience_s), name="stopping", daemon=True).start()
     return stop
-
-
-def interruptible(say: Callable[[str], None]) -> None:
-    """Say that ctrl-C was heard before what it interrupts cleans up, which takes seconds. Main thread only."""
-
-    def heard(number: int, frame: FrameType | None) -> NoReturn:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        say("stopping …")
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, heard)
 
 
 def leave(stop: threading.Event) -> None:

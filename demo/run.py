@@ -56,8 +56,9 @@ def run(wish: Wish, out: Console) -> None:
     name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with stack.running(say=say) as addresses:
         with _connected(addresses) as connection, page(STATE / "logs" / name, _environ(addresses)) as board:
-            chosen = plan(wish, say)
-            with _stages(chosen, addresses, name) as children:
+            with _answered(out):
+                chosen = plan(wish, say)
+            with _stages(chosen, addresses, name) as children, _answered(out):
                 say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
                 told = _tell(board, out)
                 _watch(connection, children, _first_frame(chosen, name), board, out, told=told)
@@ -69,6 +70,16 @@ def run(wish: Wish, out: Console) -> None:
                 markup=False,
                 soft_wrap=True,
             )
+
+
+@contextmanager
+def _answered(out: Console) -> Iterator[None]:
+    """Ctrl-C gets an answer before what it interrupts is cleaned up, which takes seconds."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        out.print("stopping …", style="dim")
+        raise
 
 
 @contextmanager

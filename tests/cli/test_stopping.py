@@ -14,10 +14,10 @@ BEGIN = "from cli.stopping import leave, stopping\nstop = stopping(patience_s=0.
 READY = "\nprint('ready', flush=True)\n"
 
 
-def signalled(program: str, number: int = signal.SIGTERM, before: str = "", begin: str = BEGIN) -> tuple[int, str]:
+def signalled(program: str, number: int = signal.SIGTERM, before: str = "") -> tuple[int, str]:
     """Exit code and output of a program that was signalled once it was ready. before: what it does until then."""
     with subprocess.Popen(
-        [sys.executable, "-c", begin + before + READY + program],
+        [sys.executable, "-c", BEGIN + before + READY + program],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -50,14 +50,6 @@ def test_it_says_at_once_that_it_is_stopping() -> None:
             assert b"stopping" in process.stdout.readline()
         finally:
             process.kill()
-
-
-def test_what_is_interrupted_says_so_before_it_cleans_up() -> None:
-    begin = "import atexit; from cli.stopping import interruptible; interruptible(print)\n"
-    code, said = signalled("import time; time.sleep(60)", signal.SIGINT, "atexit.register(print, 'cleaned')", begin)
-    assert code == -signal.SIGINT
-    assert said.startswith("stopping …\n")
-    assert said.endswith("cleaned\n")
 
 
 @pytest.mark.parametrize(
