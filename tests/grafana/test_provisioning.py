@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from grafana.generate import HERE
 from grafana.model import SOURCE
 from tests.grafana.provisioned import FOLDER, RULES, read
 
@@ -31,16 +30,27 @@ def test_variables_are_plain_since_grafana_knows_no_defaults() -> None:
     assert used == VARIABLES
 
 
-def test_labels_of_rules_hold_no_dollar() -> None:
-    """They are expanded as the environment is: `{{ $labels.x }}` would lose its name there."""
-    assert "$" not in str([rule["labels"] for rule in RULES])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])
+def test_the_environment_is_named_where_grafana_expands_it(rule: dict[str, Any]) -> None:
+    """In labels it expands whatever has one dollar, in annotations nothing: `{{ $labels.x }}` must outlive both."""
+    assert "${" not in str(rule["annotations"])
+    label = rule["labels"]["board"].replace("$$", "")
+    assert label.startswith("${DRIFTLINE_BOARD_URL}/")
+    assert "$" not in label.removeprefix("$")
+    assert "{{ labels.run_id }}" in label
 
 
 def test_dashboards_come_from_one_folder_and_are_changed_in_the_code_alone() -> None:
     (provider,) = read("dashboards")["providers"]
     assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
     assert (provider["allowUiUpdates"], provider["options"]["foldersFromFilesStructure"]) == (False, False)
-    assert sorted(p.name for p in (HERE / "dashboards").iterdir())
+
+
+def test_rules_and_dashboards_share_one_folder() -> None:
+    """Grafana loads rules first, into a folder of that title: one with a uid of its own would be another."""
+    (provider,), (group,) = read("dashboards")["providers"], read("alerting")["groups"]
+    assert provider["folder"] == group["folder"]
+    assert "folderUid" not in provider
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["uid"])
@@ -49,7 +59,6 @@ def test_a_rule_names_its_receiver_itself(rule: dict[str, Any]) -> None:
     receivers = {point["name"] for point in read("alerting")["contactPoints"]}
     assert rule["notification_settings"]["receiver"] in receivers
     assert "policies" not in read("alerting")
-    assert rule["annotations"]["board"].startswith("${DRIFTLINE_BOARD_URL}/")
     assert [part["refId"] for part in rule["data"]] == ["A", "B", "C"]
     assert {part["refId"]: part["model"]["refId"] for part in rule["data"]} == {"A": "A", "B": "B", "C": "C"}
     assert (rule["noDataState"], rule["execErrState"]) == ("OK", "Error")

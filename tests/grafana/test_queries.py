@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import psycopg
 import pytest
 
 from grafana.generate import dashboards
 from tests.grafana.asked import ask, ask_all, ask_rule, choices
-from tests.grafana.conftest import Filled, reading
+from tests.grafana.conftest import Filled, reader_url, reading
 from tests.grafana.expand import on_server
 from tests.grafana.provisioned import RULES, SOURCES
 from tests.logs import RUN
@@ -49,6 +50,19 @@ def test_alert_rules_see_what_happens_now(reader: Any) -> None:
     assert {row[:2] for row in seen["driftline-dataset-drift"].rows} == {(RUN, "1h"), (RUN, "6h"), (RUN, "1d")}
     assert {row[0] for row in seen["driftline-error"].rows} == {RUN}
     assert seen["driftline-no-rows"].rows == [], "the run is over"
+
+
+def test_a_run_that_never_wrote_a_window_is_too_silent(database: str) -> None:
+    """Where no monitor was started, say."""
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(
+            "INSERT INTO driftline.run (run_id, started_at, pane_ms, lateness_ms, outcome_lateness_ms,"
+            " max_ahead_ms) VALUES ('silent', now() - interval '10 minutes', 1, 1, 1, 1)"
+        )
+    (rule,) = (rule for rule in RULES if rule["uid"] == "driftline-no-rows")
+    with reading(reader_url(database)) as connection:
+        ((run, seconds),) = ask_rule(connection, rule, [*SOURCES]).rows
+    assert (run, round(seconds, -2)) == ("silent", 600)
 
 
 def test_both_clocks_of_the_injected_drift_lie_where_its_windows_do(filled: Filled, reader: Any) -> None:
