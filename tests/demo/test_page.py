@@ -22,9 +22,10 @@ from tests.fleet import eventually
 pytestmark = pytest.mark.integration
 
 PARENT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from demo.page import page
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
 with page(Path(sys.argv[1]), os.environ) as board:
     print(board.wait(30.0), board._children.running["board"].pid, flush=True)
     time.sleep(60)
@@ -46,25 +47,19 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield port
 
 
-def test_it_answers_where_it_says_and_ends_with_the_demo(environ: dict[str, str], tmp_path: Path) -> None:
+def test_it_leaves_a_port_to_whom_it_belongs_answers_where_it_says_and_ends_with_the_demo(
+    environ: dict[str, str], tmp_path: Path, taken: int
+) -> None:
     with page(tmp_path, environ) as board:
         address = board.wait(30.0)
         assert address
+        assert f":{taken}/" not in address
         with urllib.request.urlopen(address, timeout=10) as answer:
             assert answer.status == 200
         began = time.monotonic()
     assert time.monotonic() - began < 6.0
     assert board.ended
     assert board.address is None
-
-
-def test_a_port_that_is_taken_is_left_to_whom_it_belongs(
-    environ: dict[str, str], tmp_path: Path, taken: int
-) -> None:
-    with page(tmp_path, environ) as board:
-        address = board.wait(30.0)
-    assert address
-    assert f":{taken}/" not in address
 
 
 def test_one_that_cannot_start_is_no_failure(
