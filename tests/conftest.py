@@ -19,7 +19,7 @@ from schemas.connections import STATE, Addresses
 from schemas.connections import kafka_config as kafka_settings
 from tests.databases import fresh_database
 
-pytest_plugins = ("tests.proof",)
+pytest_plugins = ("tests.proof", "tests.shares")
 
 
 @pytest.fixture(scope="session")
@@ -73,13 +73,20 @@ class FaultStack:
         embedded.wait(self.state)
 
 
-@pytest.fixture(scope="module")
-def fault_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultStack]:
-    """A stack of this test module alone; always embedded, since nobody else's server may be killed."""
+@pytest.fixture(scope="session")
+def fault_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultStack]:
+    """A stack of this worker alone; always embedded, since nobody else's server may be killed."""
     state = tmp_path_factory.mktemp("stack")
     environ = {k: v for k, v in os.environ.items() if k != "DATABASE_URL" and not k.startswith("KAFKA_")}
     with embedded.running(state, environ) as addresses:
         yield FaultStack(state, addresses)
+
+
+@pytest.fixture
+def fault_stack(fault_servers: FaultStack) -> Iterator[FaultStack]:
+    """The same for one test, whose successor finds the servers back."""
+    yield fault_servers
+    fault_servers.wait()
 
 
 @pytest.fixture

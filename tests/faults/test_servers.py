@@ -20,9 +20,9 @@ PREFIX = "again-"
 
 
 @pytest.fixture(scope="module")
-def same_log(fault_stack: Any) -> dict[str, str]:
+def same_log(fault_servers: Any) -> dict[str, str]:
     """The log of `proof` once more, on servers that may be killed. Records fall on the same offsets."""
-    config = {"bootstrap.servers": fault_stack.addresses.bootstrap_servers}
+    config = {"bootstrap.servers": fault_servers.addresses.bootstrap_servers}
     writer = logs.Writer()
     logs.stormy(writer, logs.trips(3_000, 2.5))
     logs.write(config, PREFIX, writer.sent)

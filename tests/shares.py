@@ -1,0 +1,44 @@
+"""Who runs what, with several workers: a module stays whole, and what takes long comes first.
+
+So nobody is left alone with a minute of work at the end. And tests whose set-up is one for a folder share it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+FIRST = ("browser", "faults", "integration")
+"""Marks, the longest tests' first."""
+TOGETHER = ("tests/grafana/",)
+"""Folders whose tests look at one run that was made for all of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {item.path: len(FIRST) for item in items}
+    for item in items:
+        ranks[item.path] = min(ranks[item.path], rank(item))
+    items.sort(key=lambda item: ranks[item.path])
+
+
+def rank(item: pytest.Item) -> int:
+    marks = {mark.name for mark in item.iter_markers()}
+    return next((number for number, name in enumerate(FIRST) if name in marks), len(FIRST))
+
+
+def share(nodeid: str) -> str:
+    """Tests that have it in common are one worker's."""
+    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - only where it is used
+
+    class Shares(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return share(nodeid)
+
+    config.option.loadscopereorder = False  # which would put the many before the long
+    return Shares(config, log)
