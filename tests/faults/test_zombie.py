@@ -15,14 +15,18 @@ from tests.logs import RUN
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
 
-def test_a_consumer_that_sleeps_before_its_flush_is_fenced(
+def test_a_consumer_that_sleeps_before_its_flush_is_fenced_and_then_a_member_like_any_other(
     fleet: Fleet, database: str, same_rows: Callable[[], None]
 ) -> None:
-    sleeper = fleet.consumer("consumer.before_flush:4 sleep")
+    sleeper = fleet.consumer("consumer.before_flush:4 sleep", until_done=None, instance="sleeper")
     eventually(lambda: sleeper.sleeps, lambda: sleeper.text)
-    other = fleet.consumer()
+    other = fleet.consumer(until_done=None)
     eventually(lambda: _finished(database), lambda: other.text)
+    assert "sleeper" not in _owners(database)
     sleeper.signal(signal.SIGCONT)
+    eventually(lambda: "sleeper" in _owners(database), lambda: sleeper.text)
+    for each in (sleeper, other):
+        each.terminate()
     fleet.finish(sleeper, other, fleet.monitor())
     assert "fenced" in sleeper.text
     same_rows()
@@ -40,6 +44,11 @@ def test_one_that_falls_asleep_in_its_transaction_holds_nobody_up(
     sleeper.signal(signal.SIGCONT)
     fleet.finish(sleeper, other, fleet.monitor())
     same_rows()
+
+
+def _owners(database: str) -> set[str]:
+    with psycopg.connect(database) as connection:
+        return {owner for (owner,) in connection.execute("SELECT owner FROM driftline.partition_progress")}
 
 
 def _finished(database: str) -> bool:
