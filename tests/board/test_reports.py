@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from models.train import train
 from tests.board.conftest import Served
 from tests.fleet import eventually
 from tests.models.conftest import made_up
-from tests.monitor.feed import HOUR, MINUTE, T0, TRIPS, Feed, StubEngine, monitor
+from tests.monitor.feed import HOUR
 
 pytestmark = pytest.mark.integration
 
@@ -161,30 +161,6 @@ def test_only_the_newest_are_kept(board: Served, room: Path) -> None:
         (room / "reports" / f"{number:032x}.html").write_text("old")
     until(board, "ready")
     eventually(lambda: len([*(room / "reports").iterdir()]) == KEPT, lambda: "too many are kept", 10)
-
-
-@pytest.fixture
-def real(prepared: str, serve: Callable[..., Served], model: Model) -> Iterator[Served]:
-    """A window of rows that a model scored, and the real command."""
-    with Feed(prepared, model=model.hash) as feed:
-        feed.flush(TRIPS, 0, [T0 + n * MINUTE // 2 for n in range(120)])
-        feed.finish()
-        engine = StubEngine()
-        engine.model = model.hash
-        monitor(prepared, engine)
-        yield serve(prepared, models=(model.path.parent,))
-
-
-def test_evidently_draws_the_report(real: Served) -> None:
-    where = {"run": "r", "size": "1h", "start": T0}
-
-    def ready() -> Any:
-        found = real.json("/api/report", **where)
-        assert found["state"] != "failed", found
-        return found["url"]
-
-    url = eventually(ready, lambda: "no report", 280)
-    assert "trip_distance" in real.get(url).text
 
 
 def test_reports_go_on_though_their_folder_holds_what_cannot_be_looked_at(board: Served, room: Path) -> None:

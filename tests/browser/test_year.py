@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from threading import Event
 from typing import Any
 
 import psycopg
 import pytest
 
-from dummy import run as figures
+from benchmarks.board import seed
 from tests.browser.conftest import Visit
 from tests.browser.replays import Board
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
+HOURS = 8_760
+
 
 def test_a_year_is_shown_whole(browser: Any, dummy: str, boards: Callable[[str], Board], visit: Visit) -> None:
-    plan = figures.plan("year", days=365, sizes="1h", seed=7, live=False, now=round(time.time() * 1_000))
-    figures.write(dummy, plan, Event(), lambda _: None)
-    with psycopg.connect(dummy) as connection:
-        count = "SELECT count(*) FROM driftline.window_result WHERE stream = 'trips'"
-        (expected,) = connection.execute(count).fetchone() or (0,)
-    assert expected > 8_700
+    with psycopg.connect(dummy, autocommit=True) as connection:
+        seed(connection, "year", windows=HOURS, metrics=["drift", "missing_share", "mean"])
     page = visit(f"{boards(dummy).url}/?run=year&size=1h", ready="#heat[data-drawn]")
-    assert page.locator("#heat").get_attribute("data-windows") == str(expected)
+    assert page.locator("#heat").get_attribute("data-windows") == str(HOURS)
     drawn = page.evaluate("""() => {
         const cells = document.querySelector('#cells');
         const { data } = cells.getContext('2d').getImageData(0, 30, cells.width, 1);
