@@ -14,11 +14,14 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
+from schemas.connections import Addresses
 from tests import logs
+from tests.databases import fresh_database
 from tests.fleet import Fleet, Stage, eventually
 from tests.telemetry import scrape
 
@@ -100,27 +103,30 @@ def watching(targets: dict[str, str], folder: Path) -> Iterator[Prometheus]:
         process.wait(30)
 
 
-@pytest.fixture
-def fleet(
-    kafka_config: dict[str, str], prefix: str, database: str, trained: Path, tmp_path: Path
-) -> Iterator[Fleet]:
-    with closing(Fleet(kafka_config, prefix, database, trained, tmp_path)) as fleet:
-        yield fleet
+@pytest.fixture(scope="module")
+def written(stack: Addresses) -> Iterator[str]:
+    """URL of the database that the stages write to, which every test here only asks."""
+    with fresh_database(stack.database_url) as database:
+        yield database
 
 
-@pytest.fixture
-def stages(fleet: Fleet, kafka_config: dict[str, str], prefix: str, database: str) -> dict[str, Stage]:
+@pytest.fixture(scope="module")
+def stages(
+    kafka_config: dict[str, str], written: str, trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Stage]]:
     """At work on a stormy run that is over, and on a replay that takes its time."""
-    writer = logs.Writer()
+    prefix, writer = f"prometheus-{uuid4().hex[:8]}-", logs.Writer()
     logs.stormy(writer, logs.trips(1_000, 2.5))
     logs.write(kafka_config, prefix, writer.sent)
-    alive = {"until_done": None, "metrics_port": 0}
-    consumer, monitor = fleet.consumer(**alive), fleet.monitor(**alive)
-    until(database, "SELECT finished_at FROM run")
-    until(database, "SELECT 1 FROM window_result WHERE size_s = 86400 AND status = 'final'")
-    producer = fleet.producer(run_id="slow", speed=60.0, metrics_port=0)
-    producer.says("starting")
-    return {"consumer": consumer, "monitor": monitor, "producer": producer}
+    with closing(Fleet(kafka_config, prefix, written, trained, tmp_path_factory.mktemp("logs"))) as fleet:
+        alive = {"until_done": None, "metrics_port": 0}
+        consumer, monitor = fleet.consumer(**alive), fleet.monitor(**alive)
+        until(written, "SELECT finished_at FROM run")
+        until(written, "SELECT 1 FROM window_result WHERE size_s = 86400 AND status = 'final'")
+        producer = fleet.producer(run_id="slow", speed=60.0, metrics_port=0)
+        producer.says("starting")
+        yield {"consumer": consumer, "monitor": monitor, "producer": producer}
+    logs.delete(kafka_config, prefix)
 
 
 def until(database: str, query: str) -> None:
@@ -139,14 +145,14 @@ def counted(database: str, query: str) -> Values:
 
 @pytest.mark.skipif(not shutil.which("prometheus"), reason="there is no prometheus: apt-get install prometheus")
 def test_prometheus_finds_all_stages_up_and_what_the_database_holds(
-    stages: dict[str, Stage], database: str, tmp_path: Path
+    stages: dict[str, Stage], written: str, tmp_path: Path
 ) -> None:
     with watching({name: scrape.address(stage) for name, stage in stages.items()}, tmp_path) as prometheus:
         for query in ("sum by (job) (up)", "sum by (job) (driftline_healthy)"):
             prometheus.agrees(query, lambda: dict.fromkeys(((name,) for name in STAGES), 1.0))
         for query, sql in SAME.items():
-            assert counted(database, sql), sql
-            prometheus.agrees(query, partial(counted, database, sql))
+            assert counted(written, sql), sql
+            prometheus.agrees(query, partial(counted, written, sql))
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="there is no promtool: apt-get install prometheus")
