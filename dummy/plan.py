@@ -41,7 +41,7 @@ class Plan:
     seed: int = 7
     live: bool = False
 
-    @property
+    @cached_property
     def start(self) -> int:
         return self.now // DAY * DAY - self.days * DAY
 
@@ -53,11 +53,11 @@ class Plan:
         """The full hour at a share of the period."""
         return self.start + round((self.now - self.start) * share) // HOUR * HOUR
 
-    @property
+    @cached_property
     def gap(self) -> tuple[int, int]:
         """Nothing arrives: some hours of the day."""
-        start = self.at(0.70)
-        return start, start + max(HOUR, min(9 * HOUR, round((self.now - self.start) * 0.1) // HOUR * HOUR))
+        start, tenth = self.at(0.70), round((self.now - self.start) * 0.1) // HOUR * HOUR
+        return start, start + max(HOUR, min(9 * HOUR, tenth))
 
     @cached_property
     def stretches(self) -> tuple[Injected, ...]:
@@ -72,8 +72,8 @@ class Plan:
 
 
 def _stretch(how: str, start: int, end: int, columns: tuple[str, ...]) -> Injected:
-    named = ", ".join(columns[:3]) + (f" and {len(columns) - 3} more" if len(columns) > 3 else "")
-    return Injected(starts_at=start, ends_at=end, label=f"{how} drift of {named}", columns=columns)
+    label = f"{how} drift of {', '.join(columns[:3])} and {len(columns) - 3} more"
+    return Injected(starts_at=start, ends_at=end, label=label, columns=columns)
 
 
 def strength(stretch: Injected, start: int, end: int) -> float:
@@ -88,15 +88,14 @@ class Traffic:
     """Rows of a plan's panes, up to (not including) a moment."""
 
     def __init__(self, plan: Plan, until: int) -> None:
-        days = range(plan.start // DAY, until // DAY + 1)
-        panes = np.concatenate([_day(plan.seed, day) for day in days])
+        panes = np.concatenate([_day(plan.seed, day) for day in range(plan.start // DAY, until // DAY + 1)])
         first, last = ((at - plan.start) // PANE for at in plan.gap)
         panes[first:last] = 0
         after = slice(last, last + 2 * HOUR // PANE)
         panes[after] = (panes[after] * _TRICKLE).round()
         panes[-(-(until - plan.start) // PANE) :] = 0
         self._start = plan.start
-        self._sums = np.concatenate([[0], np.cumsum(panes)])
+        self._sums = [0, *np.cumsum(panes).tolist()]
 
     def rows(self, start: int, end: int) -> int:
         """In the panes that [start, end) touches."""
@@ -137,7 +136,6 @@ def windows(plan: Plan, traffic: Traffic, since: int, until: int) -> Iterator[Wi
         for size in plan.sizes:
             first = max(-(-plan.start // size), (since - lateness) // size) * size
             for start in range(first, until, size):
-                rows = traffic.rows(start, start + size)
-                closed = start + size + lateness <= until
-                if rows and (not closed or start + size + lateness > since):
-                    yield Window(stream, size, start, rows, closed)
+                rows, end = traffic.rows(start, start + size), start + size + lateness
+                if rows and end > since:
+                    yield Window(stream, size, start, rows, closed=end <= until)

@@ -18,12 +18,13 @@ from monitor.columns import Column
 from monitor.figures import (
     CATEGORY_METRICS,
     DRIFT,
-    MISSING,
     NUMBER_METRICS,
     ColumnFigure,
     Config,
     Status,
     WindowFigures,
+    score_of,
+    totals,
 )
 from monitor.metrics import ArrowDataset, Measured
 from monitor.reference import Method, Reference, monitored
@@ -47,8 +48,8 @@ def trip_figures(window: pa.Table, reference: Reference, config: Config) -> Wind
     _run(reference.trip_report, current, reference)
     columns = _columns(monitored(reference.trips), current.measured, reference.methods, config.thresholds)
     return WindowFigures(
-        **_totals(columns, config.drift_share),
-        prediction_drift=_drift(columns, PREDICTION),
+        **totals(columns, config.drift_share),
+        prediction_drift=score_of(columns, PREDICTION),
         columns=columns,
         sampled=rows.num_rows,
         sufficient=window.num_rows >= config.min_rows,
@@ -68,9 +69,9 @@ def outcome_figures(outcomes: pa.Table, trips: pa.Table, reference: Reference, c
     _run(reference.outcome_report, current, reference)
     columns = _columns(monitored(stream), current.measured, reference.methods, config.thresholds)
     return WindowFigures(
-        **_totals(columns, config.drift_share),
+        **totals(columns, config.drift_share),
         **(current.errors._asdict() if current.errors else {}),
-        target_drift=_drift(columns, stream.label),
+        target_drift=score_of(columns, stream.label),
         label_coverage=coverage,
         columns=(*columns, _error(current.measured[PREDICTION])),
         sampled=rows.num_rows,
@@ -144,21 +145,3 @@ def _error(found: Measured) -> ColumnFigure:
 
 def _absent(found: Measured) -> Status:
     return "failed" if found.failed else "insufficient"
-
-
-def _totals(columns: Iterable[ColumnFigure], drift_share: float) -> dict[str, Any]:
-    tested = [c for c in columns if c.metric == DRIFT and c.value is not None]
-    drifted = sum(c.status == "drift" for c in tested)
-    missing = [c.value for c in columns if c.metric == MISSING and c.value is not None]
-    share = drifted / len(tested) if tested else None
-    return {
-        "columns_tested": len(tested),
-        "columns_drifted": drifted,
-        "share_drifted": share,
-        "dataset_drift": None if share is None else share >= drift_share,
-        "share_missing": sum(missing) / len(missing) if missing else None,
-    }
-
-
-def _drift(columns: Iterable[ColumnFigure], name: str | None) -> float | None:
-    return next((c.value for c in columns if c.column == name and c.metric == DRIFT), None)

@@ -1,9 +1,9 @@
-"""What the monitor says of a window: types only, so that the store and the commands need not import Evidently."""
+"""What the monitor says of a window: without Evidently, which the store and the commands need not import."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import msgspec
 
@@ -100,6 +100,26 @@ class WindowFigures(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[ColumnFigure, ...] = ()
     sampled: int = 0
     sufficient: bool = False
+
+
+def totals(columns: Iterable[ColumnFigure], drift_share: float) -> dict[str, Any]:
+    """What WindowFigures says of all columns together, by field. drift_share: as in Config."""
+    tested = [c for c in columns if c.metric == DRIFT and c.value is not None]
+    drifted = sum(c.status == "drift" for c in tested)
+    missing = [c.value for c in columns if c.metric == MISSING and c.value is not None]
+    share = drifted / len(tested) if tested else None
+    return {
+        "columns_tested": len(tested),
+        "columns_drifted": drifted,
+        "share_drifted": share,
+        "dataset_drift": None if share is None else share >= drift_share,
+        "share_missing": sum(missing) / len(missing) if missing else None,
+    }
+
+
+def score_of(columns: Iterable[ColumnFigure], name: str | None) -> float | None:
+    """The drift score of a column, where it has one."""
+    return next((c.value for c in columns if c.column == name and c.metric == DRIFT), None)
 
 
 def _demand(holds: bool, what: str, do: str) -> None:

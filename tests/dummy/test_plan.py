@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from operator import itemgetter
 
 import pytest
 
@@ -89,16 +90,16 @@ def test_severity_is_score_by_threshold_and_totals_are_those_of_the_columns() ->
 
 
 def test_health_says_what_the_stages_say() -> None:
-    told = {h.stage: set(h.measures) for h in health(PLAN, TRAFFIC, NOW, (NOW - HOUR, NOW), letters=3)}
+    told = {h["stage"]: set(h["measures"]) for h in health(PLAN, TRAFFIC, NOW, (NOW - HOUR, NOW), letters=3)}
     assert told["consumer"] == set(ConsumerMeter(0.0).measures(0.0, (), ()))
     assert told["monitor"] == set(MonitorMeter(0.0).measures(0.0, 0))
 
 
 def test_no_dead_letter_is_ever_in_the_place_of_a_real_one() -> None:
-    found = letters(PLAN, TRAFFIC)
-    places = {(a.topic, a.partition, a.kafka_offset) for a in found}
-    others = {(a.topic, a.partition, a.kafka_offset) for a in letters(Plan("other", NOW), TRAFFIC)}
-    assert {a.reason for a in found} == {"late", "future", "invalid", "undecodable"}
+    place, found = itemgetter("topic", "partition", "kafka_offset"), letters(PLAN, TRAFFIC)
+    places = {place(a) for a in found}
+    others = {place(a) for a in letters(Plan("other", NOW), TRAFFIC)}
+    assert {a["reason"] for a in found} == {"late", "future", "invalid", "undecodable"}
     assert all(offset < 0 for _, _, offset in places)
     assert len(places) == len(found)
     assert not places & others
