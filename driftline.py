@@ -403,8 +403,6 @@ def dummy(
     made = stage.plan(run, days=days, sizes=sizes, seed=seed, live=live, now=now)
     stop = stopping() if live else threading.Event()
     stage.write(connections.database_url(os.environ), made, stop, say)
-    for text in stage.places(made):
-        console.print(pasteable(text), highlight=False, soft_wrap=True)
 
 
 @app.command()

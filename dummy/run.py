@@ -49,6 +49,8 @@ def write(url: str, made: Plan, stop: threading.Event, say: Say, *, pause: float
             windows, figures = replace(connection, made)
             say(f"wrote run {made.run}: {windows:,} windows, {figures:,} figures, {time.monotonic() - began:.1f} s")
             say(f"event time {moment(made.start):%Y-%m-%d} to {moment(made.now):%Y-%m-%d %H:%M}")
+            for text in places(made):
+                say(text)
             if made.live:
                 _go_on(connection, made, stop, say, pause)
         except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from grafana import looks
 from grafana.live import RUN
-from grafana.model import GREEN, ORANGE, RED, Dict, dashboard, override, row, steps, target
+from grafana.model import GREEN, ORANGE, RED, Dict, dashboard, override, row, steps
 from schemas.sql import queries
 
 UID = "driftline-health"
@@ -22,26 +22,22 @@ def health() -> Dict:
     return dashboard(UID, "Driftline / Health", panels, variables=[RUN])
 
 
-def _table(name: str) -> Dict:
-    return target(SQL[name], "table")
-
-
 def _now() -> list[Dict]:
     return [
         row("Now"),
         looks.stat(
             "Window close to row visible, p95",
-            _table("visible"),
+            SQL["visible"],
             about="From the consumer's commit that closed a window to the commit of its row: from then on board and"
             " dashboards show it. All sizes and streams of the run, in this range. The aim is below one second.",
             empty="no window closed in range",
             unit="ms",
             decimals=0,
-            thresholds=steps((None, GREEN), (1_000, ORANGE), (5_000, RED)),
+            thresholds=looks.LATENCY_STEPS,
         ),
         looks.stat(
             "Lag now",
-            _table("lag_now"),
+            SQL["lag_now"],
             about="Records of the run's topics that are still to be read.",
             empty="no partition read yet",
             unit="short",
@@ -49,28 +45,28 @@ def _now() -> list[Dict]:
         ),
         looks.stat(
             "Silent stages",
-            _table("silent"),
+            SQL["silent"],
             about="No sign of life for 30 s, but one within a day: stages that have ended count for so long.",
             empty="no stage yet",
-            thresholds=steps((None, GREEN), (1, ORANGE)),
+            thresholds=looks.ANY,
         ),
         looks.stat(
             "Windows computed again",
-            _table("revised"),
+            SQL["revised"],
             about="Windows that had closed without a silent partition, and got rows from it later.",
             empty="none",
-            thresholds=steps((None, GREEN), (1, ORANGE)),
+            thresholds=looks.ANY,
         ),
         looks.stat(
             "Late rows",
-            _table("late_rows"),
+            SQL["late_rows"],
             about="Came after their window had closed, in this range.",
             empty="none",
-            thresholds=steps((None, GREEN), (1, ORANGE)),
+            thresholds=looks.ANY,
         ),
         looks.stat(
             "Refused records",
-            _table("refused"),
+            SQL["refused"],
             about="Undecodable, invalid or from the future, in this range; also those that name no run.",
             empty="none",
             thresholds=steps((None, GREEN), (1, RED)),
@@ -84,7 +80,7 @@ def _flow() -> list[Dict]:
         looks.lines(
             "Consumer lag",
             (8, 8),
-            target(SQL["lag"]),
+            SQL["lag"],
             line=_LINE,
             about="Records to be read, for each consumer.",
             empty=_STAGES,
@@ -94,7 +90,7 @@ def _flow() -> list[Dict]:
         looks.lines(
             "Rows per second",
             (8, 8),
-            target(SQL["rate"]),
+            SQL["rate"],
             line=_LINE,
             about="Accepted by each consumer.",
             empty=_STAGES,
@@ -104,7 +100,7 @@ def _flow() -> list[Dict]:
         looks.lines(
             "Watermark standing still",
             (8, 8),
-            target(SQL["watermark"]),
+            SQL["watermark"],
             line=_LINE,
             about="Wall time since a consumer's watermark last moved: windows close only when it does.",
             empty=_STAGES,
@@ -120,7 +116,7 @@ def _work() -> list[Dict]:
         looks.lines(
             "Window close to row visible",
             (12, 9),
-            target(SQL["latency"]),
+            SQL["latency"],
             line={"showPoints": "auto", "spanNulls": True, "thresholdsStyle": {"mode": "dashed"}},
             about="As above, over time: half of the windows are faster than p50, all but one in twenty than p95.",
             empty=_WINDOWS,
@@ -132,7 +128,7 @@ def _work() -> list[Dict]:
         looks.heat(
             "Compute time of a window",
             (12, 9),
-            target(SQL["compute"]),
+            SQL["compute"],
             unit="ms",
             about="Of its figures, without waiting and writing. Darker: more windows.",
             empty=_WINDOWS,
@@ -140,7 +136,7 @@ def _work() -> list[Dict]:
         looks.lines(
             "Windows per second",
             (12, 7),
-            target(SQL["window_rate"]),
+            SQL["window_rate"],
             line=_LINE,
             about="Written by each monitor.",
             empty=_STAGES,
@@ -155,7 +151,7 @@ def _trouble() -> list[Dict]:
         looks.lines(
             "Dead letters by reason",
             (12, 7),
-            target(SQL["letters"]),
+            SQL["letters"],
             line={"drawStyle": "bars", "fillOpacity": 60, "stacking": {"mode": "normal", "group": "A"}},
             about="Of the run, and those that name none. The board lists the newest of them.",
             empty="No dead letter in this range.",
@@ -172,7 +168,7 @@ def _stages() -> list[Dict]:
         looks.table(
             "Stages",
             (24, 7),
-            _table("stages"),
+            SQL["stages"],
             about="Their last signs of life.",
             empty="No stage has started within a day: `driftline consume`, `driftline monitor`.",
             overrides=[

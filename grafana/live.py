@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from grafana import looks
 from grafana.looks import SEVERITY_STEPS, STATE, STATE_STEPS
@@ -13,7 +14,6 @@ from grafana.model import (
     GREEN,
     ORANGE,
     PURPLE,
-    RANGE,
     RED,
     START,
     Dict,
@@ -26,7 +26,6 @@ from grafana.model import (
     query_variable,
     row,
     steps,
-    target,
 )
 from schemas.sql import queries
 
@@ -63,16 +62,12 @@ def live() -> Dict:
     return dashboard(UID, "Driftline / Live", panels, variables=VARIABLES, annotations=MARKS)
 
 
-def _table(name: str) -> Dict:
-    return target(SQL[name], "table")
-
-
 def _now() -> list[Dict]:
     return [
         row("Now"),
         looks.stat(
             "Verdict",
-            _table("verdict"),
+            SQL["verdict"],
             filled=True,
             about="Of the newest closed window, whatever the time range.",
             empty=START,
@@ -81,21 +76,21 @@ def _now() -> list[Dict]:
         ),
         looks.stat(
             "Drifted columns",
-            _table("drifted"),
+            SQL["drifted"],
             about="Of the newest closed window, the prediction among them.",
             empty="no window yet",
-            thresholds=steps((None, GREEN), (1, ORANGE)),
+            thresholds=looks.ANY,
         ),
         looks.stat(
             "Newest window ends",
-            _table("newest"),
+            SQL["newest"],
             about="Event time: where the stream is. A replay of 2022 says 2022 here.",
             empty="no window yet",
             unit="dateTimeAsIso",
         ),
         looks.stat(
             "Since last row",
-            _table("age"),
+            SQL["age"],
             about="Wall time since anything of the run was written. Red: the replay is over, or a stage stopped;"
             " `driftline doctor` and the dashboard Health say which.",
             empty="no window yet",
@@ -105,19 +100,19 @@ def _now() -> list[Dict]:
         ),
         looks.stat(
             "Window close to row, p95",
-            _table("latency"),
+            SQL["latency"],
             about="From the commit that closed a window to its row, of the windows in this range.",
             empty="none in range",
             unit="ms",
             decimals=0,
-            thresholds=steps((None, GREEN), (1_000, ORANGE), (5_000, RED)),
+            thresholds=looks.LATENCY_STEPS,
         ),
         looks.stat(
             "Late rows",
-            _table("late_rows"),
+            SQL["late_rows"],
             about="Rows that came after their window had closed, in this range. They are dead letters.",
             empty="none",
-            thresholds=steps((None, GREEN), (1, ORANGE)),
+            thresholds=looks.ANY,
         ),
     ]
 
@@ -128,11 +123,10 @@ def _over_time() -> list[Dict]:
         looks.lines(
             "Share of drifted columns",
             (24, 8),
-            target(SQL["share"]),
+            SQL["share"],
             line={**_STEP, "fillOpacity": 15, "thresholdsStyle": {"mode": "dashed+area"}},
             legend="none",
             about="From 0.5 on the window as a whole counts as drifted. Long ranges show the worst of each bucket.",
-            empty=RANGE,
             unit="percentunit",
             min=0,
             max=1,
@@ -142,9 +136,8 @@ def _over_time() -> list[Dict]:
         looks.lanes(
             "Verdict, every window size",
             (24, 5),
-            target(SQL["states"]),
+            SQL["states"],
             about="Which size sees a drift first: small windows soon, large ones surely.",
-            empty=RANGE,
             mappings=STATE,
             thresholds=STATE_STEPS,
         ),
@@ -157,9 +150,8 @@ def _columns() -> list[Dict]:
         looks.cells(
             "Severity of every column",
             (24, 10),
-            target(SQL["severity"]),
+            SQL["severity"],
             about="1 is the threshold of its test, whatever the test: red has drifted. A gap was not computed.",
-            empty=RANGE,
             points=120,
             decimals=2,
             min=0,
@@ -169,11 +161,10 @@ def _columns() -> list[Dict]:
         looks.lines(
             "Severity over time",
             (16, 10),
-            target(SQL["severity"]),
+            SQL["severity"],
             line={"fillOpacity": 0, "thresholdsStyle": {"mode": "dashed"}},
             legend="table",
             about="The same as lines. The dashed one is the threshold.",
-            empty=RANGE,
             points=400,
             decimals=2,
             min=0,
@@ -183,7 +174,7 @@ def _columns() -> list[Dict]:
         looks.gauges(
             "Newest window, worst first",
             (8, 10),
-            _table("worst"),
+            SQL["worst"],
             about="Severity of the columns in the newest closed window.",
             empty=START,
             decimals=2,
@@ -194,87 +185,78 @@ def _columns() -> list[Dict]:
     ]
 
 
+def _small(title: str, name: str, **more: Any) -> Dict:
+    """A third of a row. name: of its query."""
+    return looks.lines(title, (8, 8), SQL[name], **more, links=_LINKS)
+
+
 def _model() -> list[Dict]:
     return [
         row("Model and labels"),
-        looks.lines(
+        _small(
             "Error",
-            (8, 8),
-            target(SQL["errors"]),
+            "errors",
             about="Mean absolute error and root mean square error, minutes.",
             empty=_WAIT,
             unit="m",
             min=0,
-            links=_LINKS,
         ),
-        looks.lines(
+        _small(
             "Bias",
-            (8, 8),
-            target(SQL["bias"]),
+            "bias",
             legend="none",
             line={"axisCenteredZero": True},
             about="Mean of prediction minus truth, minutes: above 0, trips are predicted too long.",
             empty=_WAIT,
             unit="m",
-            links=_LINKS,
         ),
-        looks.lines(
+        _small(
             "Label coverage",
-            (8, 8),
-            target(SQL["coverage"]),
+            "coverage",
             legend="none",
             about="Share of a window's trips whose outcome is known.",
             empty=_WAIT,
             unit="percentunit",
             min=0,
             max=1,
-            links=_LINKS,
         ),
-        looks.lines(
+        _small(
             "Prediction and target drift",
-            (8, 8),
-            target(SQL["targets"]),
+            "targets",
             about="Distance from the reference: of the predictions, and of the true durations once they are known.",
             min=0,
-            links=_LINKS,
         ),
-        looks.lines(
+        _small(
             "Missing values",
-            (8, 8),
-            target(SQL["missing"]),
+            "missing",
             legend="none",
             about="Share of missing cells among all cells of the monitored columns.",
             unit="percentunit",
             min=0,
-            links=_LINKS,
         ),
-        looks.lines(
+        _small(
             "Rows per window",
-            (8, 8),
-            target(SQL["rows"]),
+            "rows",
             legend="none",
             about="Too few (below 30) say nothing of drift.",
             unit="short",
             min=0,
-            links=_LINKS,
         ),
     ]
 
 
 def _windows() -> list[Dict]:
     opens = [link("Window page", _WINDOW), link("Full report", _REPORT)]
-    hidden = {"viz": True, "legend": False, "tooltip": False}
     return [
         row("Window log"),
         looks.table(
             "Windows",
             (24, 11),
-            _table("windows"),
+            SQL["windows"],
             about="The newest 200 in range. A window opens on the board: its page, or Evidently's full report.",
-            empty=RANGE,
             overrides=[
                 override("window", links=opens, unit="dateTimeAsIso"),
-                override("closed", unit="dateTimeAsIso"),
+                *looks.dates("closed"),
                 override(
                     "state",
                     mappings=STATE,
@@ -285,7 +267,7 @@ def _windows() -> list[Dict]:
                 override("prediction", decimals=3),
                 override("latency", unit="ms", decimals=0),
                 override("report", links=[link("Full report", _REPORT)]),
-                override("start_ms", custom__hideFrom=hidden),
+                *looks.hidden("start_ms"),
             ],
         ),
     ]

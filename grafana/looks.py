@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from grafana.model import GREEN, GREY, ORANGE, RED, Dict, mapping, panel, steps
+from grafana.model import GREEN, GREY, ORANGE, RED, Dict, mapping, override, panel, steps, target
 
 STATE = mapping(
     m1=("too few rows", GREY), _0=("ok", GREEN), _1=("columns drifted", ORANGE), _2=("DATASET DRIFT", RED)
 )
 STATE_STEPS = steps((None, GREY), (0, GREEN), (1, ORANGE), (2, RED))
 SEVERITY_STEPS = steps((None, GREEN), (0.75, ORANGE), (1, RED))
+LATENCY_STEPS = steps((None, GREEN), (1_000, ORANGE), (5_000, RED))
+ANY = steps((None, GREEN), (1, ORANGE))
+"""None should be."""
 
 _NO_LEGEND = {"showLegend": False, "displayMode": "list", "placement": "bottom", "calcs": []}
 _LEGEND = {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []}
@@ -20,7 +23,7 @@ _ONE = {"mode": "single", "sort": "none"}
 _ALL = {"mode": "multi", "sort": "desc"}
 
 
-def stat(title: str, query: Dict, *, width: int = 4, filled: bool = False, **more: Any) -> Dict:
+def stat(title: str, sql: str, *, width: int = 4, filled: bool = False, **more: Any) -> Dict:
     """One number. filled: its colour fills the panel."""
     colored = "thresholds" in more or "mappings" in more
     options = {
@@ -31,11 +34,11 @@ def stat(title: str, query: Dict, *, width: int = 4, filled: bool = False, **mor
         "wideLayout": True,
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
     }
-    return panel("stat", title, (width, 4), query, options=options, **more)
+    return panel("stat", title, (width, 4), target(sql, "table"), options=options, **more)
 
 
 def lines(
-    title: str, size: tuple[int, int], query: Dict, *, line: Dict | None = None, legend: str = "list", **more: Any
+    title: str, size: tuple[int, int], sql: str, *, line: Dict | None = None, legend: str = "list", **more: Any
 ) -> Dict:
     """Series over time. line: what differs from a plain line. legend: `none`, `list` or `table`."""
     plain = {"drawStyle": "line", "lineInterpolation": "linear", "fillOpacity": 10, "showPoints": "auto"}
@@ -46,10 +49,10 @@ def lines(
         "tooltip": _ONE if legend == "none" else _ALL,
     }
     custom = {**plain, "spanNulls": False, **(line or {})}
-    return panel("timeseries", title, size, query, options=options, custom=custom, **more)
+    return panel("timeseries", title, size, target(sql), options=options, custom=custom, **more)
 
 
-def lanes(title: str, size: tuple[int, int], query: Dict, **more: Any) -> Dict:
+def lanes(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
     """States over time, a lane for each series. Series of other paces must be spanned, or break into slivers."""
     options = {
         **{"mergeValues": True, "showValue": "never", "alignValue": "left", "rowHeight": 0.85},
@@ -57,10 +60,10 @@ def lanes(title: str, size: tuple[int, int], query: Dict, **more: Any) -> Dict:
     }
     custom = {"fillOpacity": 80, "lineWidth": 0, "spanNulls": True}
     more.setdefault("color", {"mode": "thresholds"})
-    return panel("state-timeline", title, size, query, options=options, custom=custom, **more)
+    return panel("state-timeline", title, size, target(sql), options=options, custom=custom, **more)
 
 
-def cells(title: str, size: tuple[int, int], query: Dict, **more: Any) -> Dict:
+def cells(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
     """A coloured cell for each series and moment."""
     options = {
         **{"showValue": "never", "colWidth": 0.95, "rowHeight": 0.9},
@@ -68,10 +71,10 @@ def cells(title: str, size: tuple[int, int], query: Dict, **more: Any) -> Dict:
     }
     custom = {"fillOpacity": 80, "lineWidth": 0}
     more.setdefault("color", {"mode": "thresholds"})
-    return panel("status-history", title, size, query, options=options, custom=custom, **more)
+    return panel("status-history", title, size, target(sql), options=options, custom=custom, **more)
 
 
-def gauges(title: str, size: tuple[int, int], query: Dict, **more: Any) -> Dict:
+def gauges(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
     """A bar for each row of a table."""
     options = {
         **{"displayMode": "lcd", "orientation": "horizontal", "showUnfilled": True, "valueMode": "color"},
@@ -80,15 +83,26 @@ def gauges(title: str, size: tuple[int, int], query: Dict, **more: Any) -> Dict:
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": True, "limit": 15},
     }
     more.setdefault("color", {"mode": "thresholds"})
-    return panel("bargauge", title, size, query, options=options, **more)
+    return panel("bargauge", title, size, target(sql, "table"), options=options, **more)
 
 
-def table(title: str, size: tuple[int, int], query: Dict, overrides: Sequence[Dict] = (), **more: Any) -> Dict:
+def table(title: str, size: tuple[int, int], sql: str, overrides: Sequence[Dict] = (), **more: Any) -> Dict:
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
-    return panel("table", title, size, query, options=options, overrides=overrides, **more)
+    return panel("table", title, size, target(sql, "table"), options=options, overrides=overrides, **more)
 
 
-def bars(title: str, size: tuple[int, int], query: Dict, *, by: str, **more: Any) -> Dict:
+def dates(*fields: str) -> list[Dict]:
+    """Overrides of a table's columns that are moments."""
+    return [override(field, unit="dateTimeAsIso") for field in fields]
+
+
+def hidden(*fields: str) -> list[Dict]:
+    """Overrides of a table's columns that are there for links alone."""
+    nowhere = {"viz": True, "legend": False, "tooltip": False}
+    return [override(field, custom__hideFrom=nowhere) for field in fields]
+
+
+def bars(title: str, size: tuple[int, int], sql: str, *, by: str, **more: Any) -> Dict:
     """A group of bars for each row of a table. by: the column that names them."""
     options = {
         **{
@@ -102,10 +116,10 @@ def bars(title: str, size: tuple[int, int], query: Dict, *, by: str, **more: Any
         **{"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "none"}},
     }
     more.setdefault("color", {"mode": "palette-classic"})
-    return panel("barchart", title, size, query, options=options, custom={"fillOpacity": 80}, **more)
+    return panel("barchart", title, size, target(sql, "table"), options=options, custom={"fillOpacity": 80}, **more)
 
 
-def scatter(title: str, size: tuple[int, int], query: Dict, *, x: str, y: str, **more: Any) -> Dict:
+def scatter(title: str, size: tuple[int, int], sql: str, *, x: str, y: str, **more: Any) -> Dict:
     """A point for each row of a table."""
     axes = {
         "x": {"matcher": {"id": "byName", "options": x}},
@@ -115,10 +129,10 @@ def scatter(title: str, size: tuple[int, int], query: Dict, *, x: str, y: str, *
     options = {"mapping": "manual", "series": [axes], "legend": _NO_LEGEND, "tooltip": _ONE}
     more.setdefault("color", {"mode": "palette-classic"})
     custom = {"show": "points", "pointSize": {"fixed": 12}}
-    return panel("xychart", title, size, query, options=options, custom=custom, **more)
+    return panel("xychart", title, size, target(sql, "table"), options=options, custom=custom, **more)
 
 
-def heat(title: str, size: tuple[int, int], query: Dict, *, unit: str, **more: Any) -> Dict:
+def heat(title: str, size: tuple[int, int], sql: str, *, unit: str, **more: Any) -> Dict:
     """How often which value, over time."""
     options = {
         "calculate": True,
@@ -140,4 +154,4 @@ def heat(title: str, size: tuple[int, int], query: Dict, *, unit: str, **more: A
         "filterValues": {"le": 1e-9},
         "exemplars": {"color": "rgba(255,0,255,0.7)"},
     }
-    return panel("heatmap", title, size, query, options=options, unit=unit, **more)
+    return panel("heatmap", title, size, target(sql), options=options, unit=unit, **more)

@@ -166,9 +166,10 @@ def dashboard(
     }
 
 
+# Without the time range, as days of event time would be left over where only the wall clock is.
 _NAVIGATION = {
     **{"title": "Driftline", "type": "dashboards", "tags": ["driftline"], "asDropdown": False, "includeVars": True},
-    **{"keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": "", "url": ""},
+    **{"keepTime": False, "targetBlank": False, "icon": "external link", "tooltip": "", "url": ""},
 }
 
 

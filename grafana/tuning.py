@@ -16,7 +16,6 @@ from grafana.model import (
     query_variable,
     row,
     steps,
-    target,
 )
 from schemas.sql import queries
 
@@ -40,24 +39,20 @@ def tuning() -> Dict:
     return dashboard(UID, "Driftline / Window-size tuning", panels, variables=[run], refresh="30s")
 
 
-def _table(name: str) -> Dict:
-    return target(SQL[name], "table")
-
-
 def _scores() -> list[Dict]:
     return [
         row("Pick a window size"),
         looks.table(
             "Scoreboard",
             (24, 8),
-            _table("scores"),
+            SQL["scores"],
             about="Caught: an injected drift, by the first window that overlaps it and in which a column that was"
             " bent has drifted, or the window as a whole. Its delay is from the start of the drift to the end of"
             " that window, in event time. False: windows outside of every injected drift with any drifted column."
             " In real data some of those may be true drifts that nobody injected.",
             empty=_SWEEP,
             overrides=[
-                override("size_s", custom__hideFrom={"viz": True, "legend": False, "tooltip": False}),
+                *looks.hidden("size_s"),
                 override("rows", decimals=0, displayName="rows per window"),
                 override("delay", unit="s", displayName="delay, median"),
                 override("longest", unit="s", displayName="delay, longest"),
@@ -75,7 +70,7 @@ def _scores() -> list[Dict]:
         looks.bars(
             "Detection delay",
             (8, 9),
-            _table("delay"),
+            SQL["delay"],
             by="size",
             about="Event time from the start of a drift to the end of the window that shows it.",
             empty=_CAUGHT,
@@ -85,7 +80,7 @@ def _scores() -> list[Dict]:
         looks.bars(
             "False alarms per 100 windows",
             (8, 9),
-            _table("alarms"),
+            SQL["alarms"],
             by="size",
             about="Windows outside of every injected drift in which any column drifted.",
             empty=_SWEEP,
@@ -95,7 +90,7 @@ def _scores() -> list[Dict]:
         looks.bars(
             "Compute time per day of events",
             (8, 9),
-            _table("cost"),
+            SQL["cost"],
             by="size",
             about="What the monitor computes for a day of the stream, trips and outcomes, in seconds.",
             empty=_SWEEP,
@@ -105,7 +100,7 @@ def _scores() -> list[Dict]:
         looks.scatter(
             "Delay against false alarms",
             (12, 10),
-            _table("balance"),
+            SQL["balance"],
             x="false alarms",
             y="delay",
             about="Lower left is better. A point is a window size of a run; false alarms per 100 windows.",
@@ -115,7 +110,7 @@ def _scores() -> list[Dict]:
         looks.lines(
             "Share of drifted columns by size, event time",
             (12, 10),
-            target(SQL["share"]),
+            SQL["share"],
             line={"lineInterpolation": "stepBefore", "showPoints": "never", "spanNulls": True, "fillOpacity": 0},
             about="Needs a range of event time: a link under Runs sets it.",
             empty="Nothing in this range of event time: follow `Tuning, this run alone` of a run below.",
@@ -128,23 +123,18 @@ def _scores() -> list[Dict]:
 
 
 def _runs() -> list[Dict]:
-    hidden = {"viz": True, "legend": False, "tooltip": False}
     return [
         row("Runs"),
         looks.table(
             "Runs (click one to see its days)",
             (24, 7),
-            _table("runs"),
+            SQL["runs"],
             about="The newest 50 with windows. The links set the time range to the days that the run replayed.",
             empty="No run yet: start `driftline demo` or `driftline dummy`.",
             overrides=[
                 override("run", links=_LINKS),
-                override("started", unit="dateTimeAsIso"),
-                override("finished", unit="dateTimeAsIso"),
-                override("starts", unit="dateTimeAsIso"),
-                override("ends", unit="dateTimeAsIso"),
-                override("from_ms", custom__hideFrom=hidden),
-                override("to_ms", custom__hideFrom=hidden),
+                *looks.dates("started", "finished", "starts", "ends"),
+                *looks.hidden("from_ms", "to_ms"),
             ],
         ),
     ]

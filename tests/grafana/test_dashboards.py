@@ -29,6 +29,10 @@ def test_lint(name: str) -> None:
     lint(name, MADE[name], UIDS, SOURCES)
 
 
+def test_days_of_event_time_are_not_taken_along_to_where_there_is_only_the_wall_clock() -> None:
+    assert [made["links"][0]["keepTime"] for made in MADE.values()] == [False] * 3
+
+
 def test_titles_are_told_apart() -> None:
     assert len({made["title"] for made in MADE.values()}) == 3
 

@@ -47,7 +47,13 @@ def _custom(panel: dict[str, Any]) -> None:
     panel["fieldConfig"]["defaults"]["custom"]["fillOpaque"] = 80
 
 
-PLANTED = (_misspelt, _unknown, _custom)
+def _override(panel: dict[str, Any]) -> None:
+    """As columns were hidden before version 12."""
+    panel["fieldConfig"]["overrides"][-1]["properties"] = [{"id": "custom.hidden", "value": True}]
+
+
+PLANTED = {_misspelt: "state-timeline", _unknown: "state-timeline", _custom: "state-timeline", _override: "table"}
+"""With the kind of panel that each is planted in."""
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +61,9 @@ def complaints(types: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     """By file: of our dashboards, and of one with each planted fault; all of them checked at once."""
     where = tmp_path_factory.mktemp("dashboards")
     shutil.copytree(DASHBOARDS, where, dirs_exist_ok=True)
-    for plant in PLANTED:
+    for plant, kind in PLANTED.items():
         made = copy.deepcopy(dashboards()["driftline-live.json"])
-        plant(next(panel for panel in made["panels"] if panel["type"] == "state-timeline"))
+        plant(next(panel for panel in made["panels"] if panel["type"] == kind))
         (where / f"{plant.__name__}.json").write_text(json.dumps(made))
     command = ["node", str(SCRIPT), str(where), str(types)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)

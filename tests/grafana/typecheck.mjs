@@ -20,6 +20,11 @@ function declared(kind) {
   return { from: path.relative(out, path.join(folder, file.replace('.d.ts', ''))), custom };
 }
 
+function customs(override) {
+  const own = override.properties.filter(({ id }) => id.startsWith('custom.'));
+  return Object.fromEntries(own.map(({ id, value }) => [id.slice('custom.'.length), value]));
+}
+
 function checks(dashboard) {
   const imports = new Set(), lines = [];
   for (const panel of dashboard.panels.filter((each) => each.type !== 'row')) {
@@ -27,8 +32,11 @@ function checks(dashboard) {
     imports.add(`import type * as ${kind} from './${from}';`);
     lines.push(`export const options${panel.id}: Lax<${kind}.Options> = ${JSON.stringify(panel.options)}; // ${panel.title}`);
     if (!custom) continue;
-    const fields = JSON.stringify(panel.fieldConfig.defaults.custom ?? {});
-    lines.push(`export const field${panel.id}: Lax<${kind}.FieldConfig${MORE[kind] ?? ''}> = ${fields}; // ${panel.title}`);
+    const { defaults, overrides } = panel.fieldConfig;
+    for (const [i, fields] of [defaults.custom ?? {}, ...overrides.map(customs)].entries()) {
+      const type = `Lax<${kind}.FieldConfig${MORE[kind] ?? ''}>`;
+      lines.push(`export const field${panel.id}_${i}: ${type} = ${JSON.stringify(fields)}; // ${panel.title}`);
+    }
   }
   return [...imports, LAX, ...lines].join('\n') + '\n';
 }
