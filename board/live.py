@@ -12,13 +12,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import orjson
 import psycopg
 import structlog
 
+from board.asking import MAX_SIZE
 from board.database import SQL, Database, Reader
 from board.metrics import Metrics
 from board.picture import Picture, known_run, marks
@@ -27,6 +28,7 @@ from board.series import Row
 from board.status import status
 from schemas.connections import CORRECT, refuses
 from schemas.durations import duration_text
+from schemas.records import Time
 
 log = structlog.get_logger()
 
@@ -47,12 +49,12 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0
 
 
 class Note(msgspec.Struct, frozen=True):
-    """A window was written."""
+    """A window was written. Whoever may log in may say so: what no window can be is not believed."""
 
     run: str
     stream: str
-    size_s: int
-    start: int
+    size_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_SIZE // 1_000)]
+    start: Time
     status: str
 
 
@@ -253,6 +255,8 @@ class Hub:
                     said = str(error).strip()
                     do = CORRECT if refuses(said) else "it goes on when Postgres is back"
                     log.warning("database_down", error=said, do=do)
+            except Exception:
+                log.exception("listening_failed")
             self._listens(False)
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY_S)
