@@ -17,6 +17,8 @@ BEGIN: dict[str, Any] = {
 }
 SEND_S = 20.0
 """A page that takes nothing for so long is gone."""
+LAST_S = 1.0
+"""For the end of the answer: who takes nothing does not take that either."""
 
 
 async def tell(hub: Hub, feed: Feed, metrics: Metrics, receive: Receive, send: Send) -> None:
@@ -30,7 +32,8 @@ async def tell(hub: Hub, feed: Feed, metrics: Metrics, receive: Receive, send: S
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(Exception):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            async with asyncio.timeout(LAST_S):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _closing(hub: Hub) -> None:
@@ -43,24 +46,18 @@ async def _gone(receive: Receive) -> None:
 
 
 async def _stream(feed: Feed, metrics: Metrics, send: Send) -> None:
-    """Messages in order; of several states only the last."""
+    """Messages in order; of several states only the last. Until the page does not keep up."""
     said, states = feed.said, feed.states
-    await _put(send, b"retry: 1000\n\n" + await feed.lately() + feed.status)
-    while True:
-        messages = feed.since(said)
-        if messages is None:
-            metrics.dropped.inc()
-            return
-        parts = messages if feed.states == states else [*messages, feed.status]
-        said, states = feed.said, feed.states
-        try:
+    with suppress(TimeoutError):
+        await _put(send, b"retry: 1000\n\n" + await feed.lately() + feed.status)
+        while (messages := feed.since(said)) is not None:
+            parts = messages if feed.states == states else [*messages, feed.status]
+            said, states = feed.said, feed.states
             if parts:
                 await _put(send, b"".join(parts))
             else:
                 await _wait(feed, send)
-        except TimeoutError:
-            metrics.dropped.inc()
-            return
+    metrics.dropped.inc()
 
 
 async def _wait(feed: Feed, send: Send) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from board import app
 from board.database import Database
-from board.events import _put, _wait
-from board.live import BACKLOG, Feed, event
+from board.events import _put, _wait, tell
+from board.live import BACKLOG, Feed, Hub, event
 from board.metrics import Metrics
 from board.picture import Picture
 from tests.board.conftest import Served
@@ -73,6 +73,25 @@ def test_a_page_that_is_sent_home_goes_whatever_it_is_being_sent(steps: int) -> 
         assert sending.cancelled()
 
     asyncio.run(ended())
+
+
+def test_a_page_that_takes_nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its place is free then: nothing waits for it, not even the end of the answer."""
+    for patience in ("SEND_S", "LAST_S"):
+        monkeypatch.setattr(f"board.events.{patience}", 0.05)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def told() -> None:
+        database, metrics = Database("postgresql://nobody@localhost/nothing"), Metrics()
+        hub = Hub(database, Picture(), metrics, 1)
+        nothing = Feed(database, Picture(), metrics, "", 0)
+        await asyncio.wait_for(tell(hub, nothing, metrics, asyncio.Event().wait, send), 5)
+        assert b"dropped_total 1.0" in metrics.text()
+
+    asyncio.run(told())
 
 
 @pytest.mark.integration
