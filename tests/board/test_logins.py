@@ -31,6 +31,27 @@ def maker(prepared: str) -> Iterator[str]:
         admin.execute(f"DROP ROLE {name}")
 
 
+@pytest.fixture
+def stranger(prepared: str) -> Iterator[str]:
+    """URL of a login to which the schema is closed."""
+    name, url = f"stranger_{uuid.uuid4().hex[:8]}", urlsplit(prepared)
+    with psycopg.connect(prepared, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'strange0'")
+        admin.execute(f"GRANT CONNECT ON DATABASE {url.path[1:]} TO {name}")
+    yield url._replace(netloc=f"{name}:strange0@{url.hostname}:{url.port}").geturl()
+    with psycopg.connect(prepared, autocommit=True) as admin:
+        admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'")
+        admin.execute(f"DROP OWNED BY {name}")
+        admin.execute(f"DROP ROLE {name}")
+
+
+def test_who_may_read_nothing_is_told_so(stranger: str, serve: Callable[..., Served]) -> None:
+    refused = serve(stranger).get("/api/runs")
+    assert refused.status_code == 503
+    assert "may not read the tables" in refused.json()["error"]
+    assert "driftline migrate" in refused.json()["do"]
+
+
 def test_who_made_the_role_and_may_not_be_it_reads_as_itself(maker: str, serve: Callable[..., Served]) -> None:
     board = serve(maker)
     assert board.json("/api/runs") == {"runs": []}
