@@ -25,7 +25,7 @@ from board.letters import letters
 from board.live import Hub
 from board.metrics import Metrics
 from board.picture import Picture, chosen_size, known_run
-from board.problems import Problem, Unknown
+from board.problems import Away, Problem, Unknown
 from board.reports import Reports
 from board.settings import Settings
 from board.window import at as window_at
@@ -249,7 +249,7 @@ async def healthz(request: Asked) -> Answer:
     async with board.database.snapshot() as reader:
         await reader.row("newest_run")
     if not board.hub.listening:
-        raise Problem("Postgres answers, but does not tell of news yet", "wait: the board tries again")
+        raise Away("Postgres answers, but does not tell of news yet", "wait: the board tries again")
     return answer(request, {"ok": True})
 
 
