@@ -80,5 +80,6 @@ def bound(host: str, port: int) -> socket.socket:
 
 def address(host: str, port: int) -> str:
     """Where a browser finds it."""
+    host = host.strip("[]")
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}/"

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from board.__main__ import address
 from schemas.connections import ROOT
 from tests.monitor.feed import T0, Feed
 
@@ -86,3 +87,11 @@ def test_a_port_that_is_taken_is_told_with_what_to_do(prepared: str) -> None:
     assert "cannot listen" in said
     assert "--port 0" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("::1", "[::1]"), ("[::1]", "[::1]"), ("::", "[::1]"), ("[::]", "[::1]"), ("0.0.0.0", "127.0.0.1")],
+)
+def test_its_address_can_be_opened(host: str, shown: str) -> None:
+    assert address(host, 8000) == f"http://{shown}:8000/"
