@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import * as addressed from "./address.js";
 import { charts } from "./charts.js";
 import { address, byId, el, mark, say } from "./dom.js";
-import { count, duration, figure, moment, percent, plural, span, times } from "./format.js";
+import { duration, figure, moment, percent, plural, span, times } from "./format.js";
 import { heatmap, stops } from "./heatmap.js";
 import { listen } from "./live.js";
 import { showStatus, stages, tick } from "./now.js";
@@ -74,7 +74,7 @@ function refused(error, mine) {
     byId("content").hidden = true;
     nothing(byId("empty"), error.message, error.remedy);
   }
-  if (away || shown.run) setTimeout(() => mine === turn && load(), 2_000);
+  if (away || shown.run || shown.size) setTimeout(() => mine === turn && load(), 2_000);
   else stream = listen({}, { on: { run: begun, status: begun }, open() {}, lost: () => line("lost"), back: load });
 }
 
@@ -127,7 +127,11 @@ function away({ error, do: remedy }) {
 
 function newRun({ run }) {
   if (run === data.run) return;
-  if (!shown.run) return load();
+  if (!shown.run) {
+    shown.range = null; // its time is another
+    addressed.write(shown, { replace: true });
+    return load();
+  }
   notice(`A newer run has started: ${run}`, { label: "Show it", act: () => go({ run, size: null, range: null }) });
   runs(data.run).catch(() => {});
 }
@@ -254,7 +258,7 @@ function zoomState([from, to]) {
   const recent = newest48();
   say(byId("range-text"), places.from.length ? `${moment(from, { local })} – ${moment(to, { local })}` : "");
   byId("all").setAttribute("aria-pressed", String(!shown.range));
-  byId("newest-48").setAttribute("aria-pressed", String(Boolean(shown.range) && from === recent[0] && to === recent[1]));
+  byId("newest-48").setAttribute("aria-pressed", String(Boolean(shown.range && recent) && from === recent[0] && to === recent[1]));
 }
 
 /** @returns {[number, number]|null} */

@@ -73,5 +73,5 @@ function row({ windows, columns, run, size, ms }, i) {
 
 function state(windows, i) {
   const status = windows.status[i] === "insufficient" ? "too few rows" : windows.status[i];
-  return windows.revision[i] > 1 && windows.status[i] !== "open" ? `${status}, revised` : status;
+  return windows.revision[i] > 0 && windows.status[i] !== "open" ? `${status}, revised` : status;
 }

@@ -84,7 +84,7 @@ function head(window) {
 function facts({ trips, outcomes, late, dead }) {
   const rows = trips && [
     ["Rows", count(trips.rows)],
-    ["State", trips.revision > 1 ? `${trips.status}, revision ${trips.revision}` : trips.status],
+    ["State", trips.revision > 0 ? `${trips.status}, revision ${trips.revision}` : trips.status],
     ["Drifted", `${count(trips.columns_drifted)} of ${count(trips.columns_tested)} columns`],
     ["Dataset drift", trips.dataset_drift === null ? "–" : trips.dataset_drift ? "yes" : "no"],
     ["Missing values", percent(trips.share_missing)],

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.board import seed
 from tests.browser.conftest import Visit
 from tests.browser.replays import Board
+from tests.fleet import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
@@ -35,3 +36,37 @@ def test_without_a_run_the_page_says_what_to_do(
     page = visit(boards(dummy).url, ready="#empty .do")
     assert "driftline demo" in page.locator("#empty .do").inner_text()
     complaints[:] = [said for said in complaints if "404" not in said]
+
+
+AGAIN = """performance.getEntriesByType('resource').filter(({name}) => name.includes('/api/board'))
+    .map(({startTime}) => startTime)"""
+
+
+def test_a_size_that_is_not_there_is_asked_for_now_and_then(
+    dummy: str, boards: Callable[[str], Board], visit: Visit, complaints: list[str]
+) -> None:
+    with psycopg.connect(dummy, autocommit=True) as connection:
+        seed(connection, "small", windows=3)
+    page = visit(f"{boards(dummy).url}/?size=7h", ready="#empty .do")
+    eventually(lambda: len(page.evaluate(AGAIN)) > 1, lambda: "it is not asked for again")
+    first, second, *_ = page.evaluate(AGAIN)
+    assert second - first > 1_500
+    complaints[:] = [said for said in complaints if "404" not in said]
+
+
+def test_a_newer_run_is_shown_whole_to_who_looked_closer_at_the_one_before(
+    dummy: str, boards: Callable[[str], Board], visit: Visit
+) -> None:
+    with psycopg.connect(dummy, autocommit=True) as connection:
+        seed(connection, "small", windows=30)
+        connection.execute("UPDATE driftline.window_result SET revision = 1")
+        page = visit(f"{boards(dummy).url}/?from=1&to=2", ready="#heat[data-drawn]")
+        assert "revised" in page.locator("#windows tr .state").first.inner_text()
+        page.wait_for_selector('#line[data-state="ended"], #line[data-state="live"]', state="attached")
+        connection.execute(
+            "INSERT INTO driftline.run SELECT 'newer', source, now() + interval '1 minute', NULL, NULL, pane_ms,"
+            " lateness_ms, outcome_lateness_ms, max_ahead_ms, model FROM driftline.run"
+        )
+        connection.execute("NOTIFY driftline_progress, 'newer'")
+    page.wait_for_selector('#heat[data-windows="0"]', state="attached")
+    assert "from=" not in page.url
