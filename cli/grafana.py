@@ -155,11 +155,12 @@ def sources(database: str, password: str, environ: Mapping[str, str], board: str
     if host.startswith("/") or "," in host:
         raise DriftlineError(f"Grafana reaches no Postgres at {host}", "name one host by TCP in DATABASE_URL")
     near = host in ("localhost", "127.0.0.1", "::1")
-    mode = str(parts.get("sslmode") or "")
+    mode, root = str(parts.get("sslmode") or ""), parts.get("sslrootcert")
     return {
         "DRIFTLINE_PG_ADDRESS": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "DRIFTLINE_PG_DATABASE": str(parts.get("dbname") or parts.get("user") or ""),
         "DRIFTLINE_PG_SSLMODE": mode if mode in _VERIFIED else "disable" if near else "require",
+        "DRIFTLINE_PG_SSLROOTCERT": str(root) if root and root != "system" else "",
         "DRIFTLINE_READER_PASSWORD": password,
         "DRIFTLINE_ALERT_WEBHOOK": environ.get("DRIFTLINE_ALERT_WEBHOOK") or NOBODY,
         "DRIFTLINE_BOARD_URL": board,

@@ -19,6 +19,8 @@ from schemas.sql import migrate, migrations, queries
 
 _SQL = queries(Path(__file__).with_name("restore.sql"))
 Say = Callable[[str], None]
+_NEWER = b"SET transaction_timeout = 0;\n"
+"""Said by pg_restore of version 17 and newer, of its own accord; refused by servers that are older."""
 _NO_DUMP = "name a file that `driftline backup` wrote"
 
 
@@ -157,7 +159,9 @@ def _feed(psql: IO[bytes], script: Sequence[str], complaints: IO[bytes], *, last
         with psql:
             psql.write(_SQL["begin"].encode() + b"\n")
             psql.flush()
-            done = subprocess.run(script, stdout=psql, stderr=complaints, check=False)
+            with subprocess.Popen(script, stdout=subprocess.PIPE, stderr=complaints) as done:
+                assert done.stdout
+                psql.writelines(line for line in done.stdout if line != _NEWER)
             if done.returncode == 0:
                 psql.write(f"\n{last}\n{_SQL['commit']}\n".encode())
             return done.returncode == 0

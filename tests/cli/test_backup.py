@@ -338,3 +338,13 @@ def test_programs_that_are_too_old_are_not_taken(tmp_path: Path) -> None:
     assert programs(url, 180_000, environ).folder != tmp_path
     with pytest.raises(StackBroken, match="no pg_dump of version 100 or newer"):
         programs(url, 1_000_000, environ)
+
+
+def test_an_older_server_is_not_told_what_it_does_not_know(tmp_path: Path) -> None:
+    """Its own programs may be absent, and newer ones say this whatever the server is."""
+    script = ["printf", "SET lock_timeout = 0;\\nSET transaction_timeout = 0;\\nSELECT 1;\\n"]
+    with (tmp_path / "told").open("wb") as told, (tmp_path / "complaints").open("wb") as complaints:
+        assert restoring._feed(told, script, complaints, last="")
+    lines = (tmp_path / "told").read_text().splitlines()
+    assert {"SET lock_timeout = 0;", "SELECT 1;", "COMMIT;"} <= set(lines)
+    assert "SET transaction_timeout = 0;" not in lines
