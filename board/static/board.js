@@ -84,11 +84,20 @@ function follow(mine) {
     { run: data.run, size: data.size },
     {
       on: { windows: current(newer), status: current(status), run: current(newRun), sizes: current(newSize), away: current(away) },
-      open: current(() => line(data.status.finished ? "ended" : "live")),
+      open: current(() => {
+        line(data.status.finished ? "ended" : "live");
+        if (!shown.run) newest(mine);
+      }),
       lost: current(() => line("lost")),
       back: current(load),
     },
   );
+}
+
+/** A run that began while we were not listening yet, nobody tells. */
+async function newest(mine) {
+  const [first] = await runs(data.run).catch(() => []);
+  if (mine === turn && first) newRun(first);
 }
 
 function newer(said) {
@@ -192,9 +201,8 @@ function names() {
 /** The newest value of everything, beside its line. */
 function latest() {
   const { windows, columns } = data;
-  const newest = windows.start.length - 1;
-  const closed = windows.status.findLastIndex((status) => status !== "open");
-  const now = closed < 0 ? newest : closed;
+  const tested = windows.share_drifted.findLastIndex((share, i) => share !== null && windows.status[i] !== "open");
+  const now = tested < 0 ? windows.start.length - 1 : tested; // as the verdict
   [...byId("names").children].forEach((item, c) => {
     const severity = columns.length && now >= 0 ? windows.severity[c][now] : NaN;
     const state = band(severity);

@@ -167,15 +167,13 @@ def test_a_dump_that_stops_between_two_statements_changes_nothing(
     filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = backup(filled, tmp_path / "b.dump")
-    before, real = content(filled), subprocess.run
+    before, real = content(filled), subprocess.Popen
 
-    def stops(argv: list[str], **options: Any) -> subprocess.CompletedProcess[Any]:
-        if "stdout" not in options:
-            return real(argv, **options)
-        options["stdout"].write(b"CREATE TABLE driftline.half (x int);\n")
-        return subprocess.CompletedProcess(argv, 1)
+    def stops(argv: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        half = ["sh", "-c", "echo 'CREATE TABLE driftline.half (x int);'; exit 1"]
+        return real(half if "--file=-" in argv else argv, **options)
 
-    monkeypatch.setattr(subprocess, "run", stops)
+    monkeypatch.setattr(subprocess, "Popen", stops)
     with pytest.raises(DatabaseUnreachable, match="could not be restored"):
         restore(filled, file, replace=True)
     assert content(filled) == before
