@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import psycopg
@@ -15,34 +16,34 @@ from tests.board.conftest import Served
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def maker(prepared: str) -> Iterator[str]:
-    """URL of a login that may give the board's role away, as whoever made it with CREATEROLE, and may not be it."""
-    name, url = f"maker_{uuid.uuid4().hex[:8]}", urlsplit(prepared)
-    with psycopg.connect(prepared, autocommit=True) as admin:
-        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'maker0'")
-        admin.execute(f"GRANT {roles.BOARD} TO {name} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
-        admin.execute(f"GRANT USAGE ON SCHEMA driftline TO {name}")
-        admin.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA driftline TO {name}")
-    yield url._replace(netloc=f"{name}:maker0@{url.hostname}:{url.port}").geturl()
-    with psycopg.connect(prepared, autocommit=True) as admin:
+@contextmanager
+def login(database: str, *grants: str) -> Iterator[str]:
+    """URL of a login of its own; gone afterwards. grants: what follows GRANT, with {} for its name."""
+    name, url = f"login_{uuid.uuid4().hex[:8]}", urlsplit(database)
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'login0'")
+        for grant in grants:
+            admin.execute(f"GRANT {grant.format(name)}".encode())
+    yield url._replace(netloc=f"{name}:login0@{url.hostname}:{url.port}").geturl()
+    with psycopg.connect(database, autocommit=True) as admin:
         admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'")
         admin.execute(f"DROP OWNED BY {name}")
         admin.execute(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def maker(prepared: str) -> Iterator[str]:
+    """URL of a login that may give the board's role away, as whoever made it with CREATEROLE, and may not be it."""
+    reads = "USAGE ON SCHEMA driftline TO {}", "SELECT ON ALL TABLES IN SCHEMA driftline TO {}"
+    with login(prepared, f"{roles.BOARD} TO {{}} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE", *reads) as url:
+        yield url
 
 
 @pytest.fixture
 def stranger(prepared: str) -> Iterator[str]:
     """URL of a login to which the schema is closed."""
-    name, url = f"stranger_{uuid.uuid4().hex[:8]}", urlsplit(prepared)
-    with psycopg.connect(prepared, autocommit=True) as admin:
-        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'strange0'")
-        admin.execute(f"GRANT CONNECT ON DATABASE {url.path[1:]} TO {name}")
-    yield url._replace(netloc=f"{name}:strange0@{url.hostname}:{url.port}").geturl()
-    with psycopg.connect(prepared, autocommit=True) as admin:
-        admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'")
-        admin.execute(f"DROP OWNED BY {name}")
-        admin.execute(f"DROP ROLE {name}")
+    with login(prepared, f"CONNECT ON DATABASE {urlsplit(prepared).path[1:]} TO {{}}") as url:
+        yield url
 
 
 def test_who_may_read_nothing_is_told_so(stranger: str, serve: Callable[..., Served]) -> None:
