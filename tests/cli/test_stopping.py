@@ -10,14 +10,18 @@ import pytest
 
 from schemas.connections import ROOT
 
-BEGIN = "from cli.stopping import leave, stopping\nstop = stopping(patience_s=0.2)\n"
+BEGIN = "from cli.stopping import leave, stopping\nstop = stopping(patience_s={})\n"
+AMPLE_S = 20.0
+"""For who drains: none of it is waited for."""
 READY = "\nprint('ready', flush=True)\n"
 
 
-def signalled(program: str, number: int = signal.SIGTERM, before: str = "") -> tuple[int, str]:
+def signalled(
+    program: str, number: int = signal.SIGTERM, before: str = "", patience_s: float = AMPLE_S
+) -> tuple[int, str]:
     """Exit code and output of a program that was signalled once it was ready. before: what it does until then."""
     with subprocess.Popen(
-        [sys.executable, "-c", BEGIN + before + READY + program],
+        [sys.executable, "-c", BEGIN.format(patience_s) + before + READY + program],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -41,7 +45,9 @@ def test_who_drains_in_time_ends_as_it_likes(number: int) -> None:
 
 def test_it_says_at_once_that_it_is_stopping() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", BEGIN + "import time" + READY + "time.sleep(60)"], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-c", BEGIN.format(AMPLE_S) + "import time" + READY + "time.sleep(60)"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
     ) as process:
         try:
             assert process.stdout
@@ -62,7 +68,7 @@ def test_it_says_at_once_that_it_is_stopping() -> None:
     ids=["waiting for a server", "in a long call into C", "computing"],
 )
 def test_who_does_not_is_ended_with_0_and_says_so(work: str) -> None:
-    code, said = signalled(work)
+    code, said = signalled(work, patience_s=0.2)
     assert code == 0
     assert "left_undrained" in said
 
@@ -77,14 +83,14 @@ def test_who_leaves_is_not_kept_by_what_hangs_at_the_end() -> None:
 
 
 def test_nobody_leaves_who_was_not_told_to() -> None:
-    assert signalled("leave(stop); stop.wait(); print('drained')")[1].endswith("\ndrained\n")
+    assert signalled("stop.wait(); print('drained')", before="leave(stop)")[1].endswith("\ndrained\n")
 
 
 def test_the_kernel_ends_what_hangs_after_all_threads_were_left() -> None:
     before = (
         "import ctypes\nclass Late:\n def __del__(self, sleep=ctypes.PyDLL(None).sleep): sleep(60)\nkept = Late()"
     )
-    assert signalled("stop.wait()", before=before)[0] == -signal.SIGALRM
+    assert signalled("stop.wait()", before=before, patience_s=1.0)[0] == -signal.SIGALRM
 
 
 def test_other_signals_end_nobody() -> None:
