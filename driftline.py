@@ -458,7 +458,9 @@ def windows(
     with _database() as connection:
         read.known(connection, run)
         found = read.windows(connection, run, None if size is None else duration_ms(size) // 1_000)
-    listing.show(console, found, as_json=as_json, empty=f"no windows of run {run} yet", fields=WINDOW_FIELDS)
+        sizes = read.sizes(connection, run) if size and not found else []
+    empty = f"no windows of {size}: run {run} has {', '.join(sizes)}" if sizes else f"no windows of run {run} yet"
+    listing.show(console, found, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
 
 
 @app.command()
@@ -484,10 +486,10 @@ def recompute(
     as_json: Json = False,
 ) -> None:
     """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
+    length, start = duration_ms(size), moment_ms(window)
     from monitor.recompute import recompute as compare
 
-    settings = _monitor_settings(_scorer(run, model), topic_prefix)
-    found = compare(settings, run, duration_ms(size), moment_ms(window))
+    found = compare(_monitor_settings(_scorer(run, model), topic_prefix), run, length, start)
     listing.show(console, found, as_json=as_json, empty="the log says the same")
     if found:
         raise typer.Exit(1)
@@ -502,11 +504,12 @@ def report(
     out: Annotated[Path | None, option("out", "HTML file [default: below .driftline/reports].")] = None,
 ) -> None:
     """The full Evidently report of one window, as HTML."""
+    length, start = duration_ms(size), moment_ms(window)
     from monitor.report import report as write
     from monitor.settings import Settings
 
     settings = Settings(database_url=connections.database_url(os.environ), model=_scorer(run, model))
-    made = write(settings, run, duration_ms(size), moment_ms(window), out)
+    made = write(settings, run, length, start, out)
     console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
         say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")

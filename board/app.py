@@ -126,9 +126,7 @@ def letters_page(request: Asked) -> Answer:
 
 @get("/static/{name:path}", sync_to_thread=True)
 def static_file(request: Asked) -> Answer:
-    """One named with its version (?v=) never changes."""
-    cache = "public, max-age=31536000, immutable" if "v" in request.query_params else "no-cache"
-    return board_of(request).file(request, files.static(str(request.path_params["name"]).lstrip("/")), cache)
+    return board_of(request).file(request, files.static(str(request.path_params["name"]).lstrip("/")))
 
 
 # -- what the pages ask -------------------------------------------------------------------------------------------

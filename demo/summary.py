@@ -79,7 +79,7 @@ def _noticed(connection: psycopg.Connection[Any], run: str) -> list[tuple[str, s
 
 def _next(connection: psycopg.Connection[Any], run: str, out: Console) -> None:
     """The commands to go on with, of a window that is worth a look."""
-    commands = ["stack up", "board", f"windows --run {run} --size 6h"]
+    commands = ["stack up", "board &", f"windows --run {run} --size 6h"]
     if worth := execute(connection, "worth_a_look", run=run):
         where = f"--run {run} --size {duration_text(worth[0]['size_s'] * 1000)}"
         where += f" --window {worth[0]['window_start']:%Y-%m-%dT%H:%M}"

@@ -5,6 +5,7 @@ The terminal shows `render`, a pipe or a log file gets `line`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -94,6 +95,8 @@ def _severity(value: float | None) -> Text:
     if value is None:
         return Text("·", style="dim")
     style = "bold white on red" if value >= 1 else "yellow" if value >= NEAR else "green"
+    if value < 1:  # which must not read as 1.0
+        value = math.floor(10 * value) / 10
     return Text(f"{value:.1f}" if value < 9.95 else f"{value:.0f}" if value < 99.5 else ">99", style=style)
 
 

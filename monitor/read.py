@@ -109,6 +109,11 @@ def windows(
     )
 
 
+def sizes(connection: Connection, run: str) -> list[str]:
+    """The window sizes of a run, as text, the smallest first."""
+    return [duration_text(1_000 * size_s) for (size_s,) in connection.execute(SQL["sizes"], {"run_id": run})]
+
+
 def columns(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
     """Every figure of a window of both streams. start: ms since the epoch."""
     return _rows(connection, "columns", ColumnRow, {"run_id": run, "size_s": size_s, "window_start": moment(start)})

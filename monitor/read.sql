@@ -25,6 +25,9 @@ WHERE o.run_id = %(run_id)s AND o.segment = ''
 ORDER BY o.window_start DESC, o.size_s, o.stream DESC
 LIMIT %(limit)s;
 
+-- name: sizes
+SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = %(run_id)s ORDER BY 1;
+
 -- name: columns
 SELECT c.stream, c.column_name, c.metric, c.method, c.value, c.threshold, c.severity, c.status, c.reason
 FROM driftline.column_metric c

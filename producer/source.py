@@ -109,7 +109,7 @@ def from_generator(start_ms: int, end_ms: int, *, seed: int = SEED, volume: floa
 
 
 def _instead(error: SourceUnusable) -> str:
-    return f"{error.what}: replaying synthetic trips instead"
+    return f"{error.what}: synthetic trips instead"
 
 
 def _labels(files: Sequence[tlc.File]) -> list[str]:

@@ -28,9 +28,10 @@ export function figure(value) {
   return trimmed(value.toPrecision(3)).replace("-", "−");
 }
 
-/** How many times its threshold: 4.1×. @param {number|null|undefined} severity */
+/** How many times its threshold: 4.1×. What is below it never reads as if it had reached it. @param {number|null|undefined} severity */
 export function times(severity) {
   if (!Number.isFinite(severity)) return NONE;
+  if (severity < 1) return `${(Math.floor(10 * severity) / 10).toFixed(1)}×`;
   return `${severity >= 100 ? GROUPED.format(severity) : severity.toFixed(severity < 10 ? 1 : 0)}×`;
 }
 

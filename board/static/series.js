@@ -122,10 +122,10 @@ export function worstPerPixel(values, { from, to }, range, width, out) {
 
 /** A line of steps within the range: a window's value holds for all of it, and where there is none, there is no line.
  * Where windows are thinner than pixels, of each pixel the least and the greatest are kept, so that no peak is lost;
- * nothing is left out otherwise. Each point knows its window.
+ * nothing is left out otherwise.
  * @param {{from: Float64Array, to: Float64Array}} spans @param {(number|null)[]} values
  * @param {[number, number]} range @param {number} width pixels
- * @returns {{x: number[], y: (number|null)[], customdata: number[]}} */
+ * @returns {{x: number[], y: (number|null)[]}} */
 export function steps(spans, values, range, width) {
   const first = Math.max(0, lastAtOrBefore(spans.from, range[0]));
   const end = lastAtOrBefore(spans.from, range[1]) + 1;
@@ -133,16 +133,16 @@ export function steps(spans, values, range, width) {
 }
 
 function line() {
-  const [x, y, customdata] = [[], [], []];
-  return { x, y, customdata, put: (at, value, i) => void (x.push(at), y.push(value), customdata.push(i)) };
+  const [x, y] = [[], []];
+  return { x, y, put: (at, value) => void (x.push(at), y.push(value)) };
 }
 
 function each({ from, to }, values, first, end) {
   const { put, ...found } = line();
   for (let i = first; i < end; i++) {
-    put(from[i], values[i], i);
-    put(to[i], values[i], i);
-    if (from[i + 1] > to[i]) put(to[i], null, i);
+    put(from[i], values[i]);
+    put(to[i], values[i]);
+    if (from[i + 1] > to[i]) put(to[i], null);
   }
   return found;
 }
@@ -157,9 +157,9 @@ function extremes({ from, to }, values, first, end, pixel) {
       if (least < 0 || values[next] < values[least]) least = next;
       if (most < 0 || values[next] > values[most]) most = next;
     }
-    if (least < 0) put(from[i], null, i);
-    else for (const kept of least === most ? [least] : [Math.min(least, most), Math.max(least, most)]) put(from[kept], values[kept], kept);
-    if (from[next] - to[next - 1] > pixel) put(to[next - 1], null, next - 1);
+    if (least < 0) put(from[i], null);
+    else for (const kept of least === most ? [least] : [Math.min(least, most), Math.max(least, most)]) put(from[kept], values[kept]);
+    if (from[next] - to[next - 1] > pixel) put(to[next - 1], null);
   }
   return found;
 }

@@ -179,6 +179,8 @@ def test_windows_are_as_long_as_people_write_it(
         outcome("columns", "--run", "dummy", "--size", "1h", "--window", "1999-01-01", monkeypatch=monkeypatch) == 2
     )
     assert "there is no such window" in capsys.readouterr().err
+    assert outcome("windows", "--run", "dummy", "--size", "7h", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == "no windows of 7h: run dummy has 1h, 6h, 1d\n"
 
 
 def test_help_needs_neither_kafka_nor_evidently(tmp_path: Path) -> None:

@@ -86,6 +86,11 @@ def test_the_view_shows_severity_per_column_error_and_verdict() -> None:
         assert part in text
 
 
+def test_a_column_below_its_threshold_never_reads_as_if_it_had_reached_it() -> None:
+    text = shown(replace(FULL, windows=(replace(WINDOW, severity={"fare_amount": 0.99, "payment_type": 1.01}),)))
+    assert re.search(r" 0\.9 +1\.0 ", text)
+
+
 @pytest.mark.parametrize("status", ["open", "insufficient"])
 def test_a_window_without_a_verdict_is_not_called_ok(status: str) -> None:
     text = shown(replace(FULL, windows=(replace(WINDOW, status=status, severity={}),)))

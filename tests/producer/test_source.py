@@ -91,7 +91,7 @@ def test_without_options_and_network_trips_are_synthetic_and_it_says_so(tmp_path
         found = source.choose(cache=tmp_path)
     assert not logged, "once is enough: whoever chooses says the note"
     assert found.name.startswith("synthetic 2022-02-01 to 2022-03-01")
-    assert found.note == "2022-02 could not be fetched: replaying synthetic trips instead"
+    assert found.note == "2022-02 could not be fetched: synthetic trips instead"
     assert found.period == tlc.month_period("2022-02")
 
 
