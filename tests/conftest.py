@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 import stack as embedded
 from schemas.connections import STATE, Addresses
 from schemas.connections import kafka_config as kafka_settings
-from tests.databases import fresh_database
+from tests.databases import fresh_database, no_fsync
 
 pytest_plugins = ("tests.proof", "tests.shares")
 
@@ -26,6 +26,8 @@ pytest_plugins = ("tests.proof", "tests.shares")
 def stack() -> Iterator[Addresses]:
     """Kafka and Postgres, beside a stack of the user's; ends with the last of the workers."""
     with embedded.running(STATE / "tests") as addresses:
+        if "DATABASE_URL" not in os.environ:
+            no_fsync(addresses.database_url)
         yield addresses
 
 
@@ -35,10 +37,17 @@ def kafka_config(stack: Addresses) -> dict[str, str]:
     return kafka_settings({**os.environ, "KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers})
 
 
-@pytest.fixture
-def database(stack: Addresses) -> Iterator[str]:
-    """URL of a fresh database with all tables; dropped afterwards, whoever is still connected."""
+@pytest.fixture(scope="session")
+def template(stack: Addresses) -> Iterator[str]:
+    """URL of a database that nobody writes to, nor connects to while it is copied."""
     with fresh_database(stack.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def database(stack: Addresses, template: str) -> Iterator[str]:
+    """URL of a fresh database with all tables; dropped afterwards, whoever is still connected."""
+    with fresh_database(stack.database_url, template) as url:
         yield url
 
 
