@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from confluent_kafka.admin import AdminClient
 
@@ -20,6 +21,12 @@ from schemas.connections import kafka_config as kafka_settings
 from tests.databases import fresh_database, no_fsync
 
 pytest_plugins = ("tests.proof", "tests.shares")
+
+# The same examples each time, and no time limit to any: what a change broke must be told from a busy machine.
+hypothesis.settings.register_profile(
+    "driftline", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("driftline")
 
 
 @pytest.fixture(scope="session")
@@ -57,9 +64,9 @@ def prefix(kafka_config: dict[str, str]) -> Iterator[str]:
     chosen = f"test-{uuid.uuid4().hex[:10]}-"
     yield chosen
     admin = AdminClient(kafka_config)
-    topics = [name for name in admin.list_topics(timeout=10).topics if name.startswith(chosen)]
+    topics = [name for name in admin.list_topics(timeout=60).topics if name.startswith(chosen)]
     for deleted in admin.delete_topics(topics).values() if topics else ():
-        deleted.result(timeout=10)
+        deleted.result(timeout=60)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
-
-settings.register_profile("monitor", deadline=None)  # never a timed assertion
-settings.load_profile("monitor")
 
 
 @pytest.fixture(autouse=True)
