@@ -21,7 +21,7 @@ from schemas import roles
 from schemas.connections import Addresses
 from tests import logs
 from tests.databases import fresh_database
-from tests.fleet import Fleet
+from tests.fleet import Fleet, eventually
 from tests.grafana.asked import Reader
 from tests.grafana.expand import Range
 from tests.logs import DAY, RUN, START
@@ -46,10 +46,14 @@ _ALARM = """
 
 @dataclass(frozen=True)
 class Filled:
-    """owner, reader: URLs. live, history, never: ranges around the run's wall clock, event time, and nothing."""
+    """owner, reader: URLs. live, history, never: ranges around the run's wall clock, event time, and nothing.
+
+    ended: by the wall clock.
+    """
 
     owner: str
     reader: str
+    ended: datetime
     live: Range
     history: Range
     never: Range
@@ -75,7 +79,11 @@ def filled(
         with closing(fleet):
             fleet.finish(fleet.producer(days=DAYS, scenario=str(scenario)))
             logs.write(kafka_config, prefix, _accidents())
-            fleet.finish(fleet.consumer(), fleet.monitor())
+            consumer = fleet.consumer(until_done=None)  # or it might end before it comes to the accidents
+            fleet.finish(fleet.monitor())
+            eventually(lambda: _all_is_read(database), lambda: consumer.text)
+            consumer.terminate()
+            fleet.finish(consumer)
         with psycopg.connect(database) as connection:
             connection.execute(_ALARM, (RUN,))
         ended = datetime.now(UTC)
@@ -83,6 +91,7 @@ def filled(
         yield Filled(
             owner=database,
             reader=reader_url(database),
+            ended=ended,
             live=(began - timedelta(minutes=15), ended + timedelta(minutes=15)),
             history=(first, first + timedelta(days=DAYS)),
             never=(ended + timedelta(days=9), ended + timedelta(days=10)),
@@ -98,6 +107,12 @@ def _accidents() -> list[logs.Sent]:
     return [logs.Sent("trips", 0, b"k", b"no json"), *sent]
 
 
+def _all_is_read(database: str) -> bool:
+    query = "SELECT bool_and(caught_up_since IS NOT NULL) FROM driftline.partition_progress"
+    with psycopg.connect(database) as connection:
+        return connection.execute(query).fetchone() == (True,)
+
+
 @pytest.fixture(scope="session")
 def empty(stack: Addresses) -> Iterator[str]:
     """URL, for the reader, of a database that nothing has run on."""
@@ -109,6 +124,21 @@ def empty(stack: Addresses) -> Iterator[str]:
 def reader(filled: Filled) -> Iterator[Reader]:
     with reading(filled.reader) as connection:
         yield connection
+
+
+_CLOCKS = {"window_result": ("closed_at", "written_at"), "run": ("finished_at",), "dead_letter": ("written_at",)}
+
+
+@pytest.fixture
+def lately(filled: Filled) -> Iterator[Reader]:
+    """As if the run had ended this moment: alert rules look at the last minutes. Nothing of it stays."""
+    with psycopg.connect(filled.owner) as owner:
+        for table, clocks in _CLOCKS.items():
+            moved = ", ".join(f"{clock} = {clock} + (now() - %(ended)s)" for clock in clocks)
+            owner.execute(f"UPDATE driftline.{table} SET {moved}".encode(), {"ended": filled.ended})
+        owner.execute(f"SET LOCAL ROLE {roles.READER}".encode())
+        yield owner
+        owner.rollback()
 
 
 @contextmanager

@@ -173,12 +173,12 @@ def test_a_fault_that_shows_when_asked_is_found(fault: str, filled: Filled, read
         ("w.size, max", "w.size, w.window_start, max"),
     ],
 )
-def test_a_rule_of_a_wrong_shape_is_found(old: str, new: str, reader: Any) -> None:
+def test_a_rule_of_a_wrong_shape_is_found(old: str, new: str, lately: Any) -> None:
     rule = copy.deepcopy(RULES[0])
     rule["data"][0]["model"]["rawSql"] = rule["data"][0]["model"]["rawSql"].replace(old, new)
     assert rule != RULES[0]
     with pytest.raises(Fault):
-        ask_rule(reader, rule, [*SOURCES])
+        ask_rule(lately, rule, [*SOURCES])
 
 
 def test_a_rule_whose_parts_do_not_fit_is_found(reader: Any) -> None:

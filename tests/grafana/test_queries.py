@@ -44,8 +44,8 @@ def test_variables_choose_the_newest_run_and_every_column(filled: Filled, reader
     assert {"trip_distance", "prediction"} <= set(chosen["column"])
 
 
-def test_alert_rules_see_what_happens_now(reader: Any) -> None:
-    seen = {rule["uid"]: ask_rule(reader, rule, [*SOURCES]) for rule in RULES}
+def test_alert_rules_see_what_happens_now(lately: Any) -> None:
+    seen = {rule["uid"]: ask_rule(lately, rule, [*SOURCES]) for rule in RULES}
     assert ("undecodable",) in {tuple(row[1:2]) for row in seen["driftline-dead-letters"].rows}
     assert {row[:2] for row in seen["driftline-dataset-drift"].rows} == {(RUN, "1h"), (RUN, "6h"), (RUN, "1d")}
     assert {row[0] for row in seen["driftline-error"].rows} == {RUN}
