@@ -55,7 +55,7 @@ class Stage:
     @property
     def sleeps(self) -> bool:
         """Whether it was stopped by SIGSTOP."""
-        return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return state_of(self._process.pid) == "T"
 
     def ends(self, code: int = 0) -> None:
         """Wait until it has ended, and so; -9: killed."""
@@ -120,6 +120,11 @@ def eventually(condition: Callable[[], Any], complaint: Callable[[], str], secon
         assert time.monotonic() < end, complaint()
         time.sleep(0.02)
     return value
+
+
+def state_of(pid: int | None) -> str:
+    """As proc(5) has it: R, S, T…"""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _run(*arguments: Any) -> None:

@@ -21,6 +21,7 @@ import yaml
 from cli import grafana
 from schemas.connections import ROOT
 from schemas.errors import DriftlineError, GrafanaMissing
+from stack.part import ports
 from tests.fleet import eventually
 
 PASSWORD = "reader0"
@@ -58,11 +59,9 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+def port(tmp_path: Path) -> int:
+    """Free, and none that the system gives to others meanwhile."""
+    return ports(tmp_path, 1)[0]
 
 
 @contextmanager
@@ -107,8 +106,8 @@ def test_it_runs_in_the_foreground_and_ends_with_its_grafana(
         said = child.stderr.readline()
         assert said == f"Grafana is at http://127.0.0.1:{port} (Ctrl-C ends it)\n"
         child.send_signal(number)
-        assert child.wait(20) == 0
-    eventually(lambda: not answers(port), lambda: "its Grafana outlived it", seconds=10)
+        assert child.wait(60) == 0
+    eventually(lambda: not answers(port), lambda: "its Grafana outlived it")
     told = json.loads((tmp_path / "told.json").read_text())
     assert told["argv"] == ["server", f"--homepath={home}"]
     _check_settings(told["env"], folder, port)

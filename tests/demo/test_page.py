@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from demo import page as beside
 from demo.page import page
 from schemas.connections import ROOT
-from tests.fleet import eventually
+from tests.fleet import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +26,7 @@ from pathlib import Path
 from demo.page import page
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
 with page(Path(sys.argv[1]), os.environ) as board:
-    print(board.wait(30.0), board._children.running["board"].pid, flush=True)
+    print(board.wait(120.0), board._children.running["board"].pid, flush=True)
     time.sleep(60)
 """
 
@@ -51,13 +50,12 @@ def test_it_leaves_a_port_to_whom_it_belongs_answers_where_it_says_and_ends_with
     environ: dict[str, str], tmp_path: Path, taken: int
 ) -> None:
     with page(tmp_path, environ) as board:
-        address = board.wait(30.0)
+        address = board.wait(PATIENCE_S)
         assert address
         assert f":{taken}/" not in address
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=60) as answer:
             assert answer.status == 200
-        began = time.monotonic()
-    assert time.monotonic() - began < 6.0
+    assert board._children.running["board"].returncode == 0, "it was not waited for"
     assert board.ended
     assert board.address is None
 
@@ -67,7 +65,7 @@ def test_one_that_cannot_start_is_no_failure(
 ) -> None:
     monkeypatch.setenv("DRIFTLINE_PORT", str(taken))
     with page(tmp_path, environ | {"DRIFTLINE_PORT": str(taken)}) as board:
-        assert board.wait(30.0) is None
+        assert board.wait(PATIENCE_S) is None
         assert board.ended
         assert "cannot listen" in board.log.read_text()
 
@@ -77,10 +75,12 @@ def test_nothing_is_left_behind_however_the_demo_ends(
     environ: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-c", PARENT, str(tmp_path)]
-    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ | {"DRIFTLINE_PORT": "0"}, stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout
         address, pid = parent.stdout.readline().split()
         assert address.startswith("http://")
         parent.send_signal(number)
-        parent.wait(15)
-    eventually(lambda: not Path(f"/proc/{pid}").exists(), lambda: "the board runs on", seconds=15)
+        parent.wait(60)
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), lambda: "the board runs on")

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from tests import logs
-from tests.fleet import Fleet, Stage, eventually
+from tests.fleet import Fleet, Stage, eventually, state_of
 from tests.telemetry import scrape
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ IN_ALL_S = 10.0
 NO_BROKER = {"bootstrap.servers": "127.0.0.1:1"}
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/nothing"
 UNDRAINED = "left_undrained"
+LONG = 365
+"""Days of a replay that does not end before it is told to, however long the others take."""
 
 
 @pytest.fixture
@@ -71,6 +73,8 @@ COMMITTED = "sum(next_offset) FROM driftline.partition_progress"
 def asleep(servers: FaultStack, name: str) -> Iterator[None]:
     """A server that answers nobody, and hangs up on nobody: worse than one that is gone."""
     pid = servers.pid(name)
+    os.kill(pid, signal.SIGSTOP)  # before its children are looked for: it neither makes nor buries any now
+    eventually(lambda: state_of(pid) == "T", lambda: f"{name} does not stop")
     family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
     for each in family:
         os.kill(each, signal.SIGSTOP)
@@ -83,7 +87,7 @@ def asleep(servers: FaultStack, name: str) -> Iterator[None]:
 
 
 def test_stages_at_work_drain_at_once(fleet: Fleet, fault_database: str) -> None:
-    producer = fleet.producer(days=30, volume=5, speed=86_400.0)
+    producer = fleet.producer(days=LONG, volume=5, speed=86_400.0)
     consumer, monitor = fleet.consumer(until_done=None), fleet.monitor(until_done=None)
     eventually(lambda: count(fault_database, WINDOWS) > 3, lambda: monitor.text)
     for stage in (monitor, consumer, producer):
@@ -100,7 +104,7 @@ def test_a_consumer_writes_what_it_has_read_before_it_ends(
         writer.data("trips", logs.trip_of(trip))
     logs.write(kafka, prefix, writer.sent)
     most = {"flush_ms": 600_000, "flush_rows": 10**9, "flush_bytes": 10**12, "read_rows": 10_000}
-    consumer = fleet.consumer(until_done=None, metrics_port=0, **most)
+    consumer = fleet.consumer(until_done=None, metrics_port=0, kafka=kafka, **most)
     eventually(lambda: scrape.sample(consumer, "pending_records") == 2_000, lambda: consumer.text)
     assert count(fault_database, COMMITTED) == 0
     drains(consumer)
@@ -138,7 +142,7 @@ def test_a_stage_whose_broker_is_away_says_so_and_ends(fleet: Fleet, name: str) 
 def test_a_producer_with_thousands_of_records_queued_at_a_broker_that_sleeps(
     fleet: Fleet, fault_stack: FaultStack
 ) -> None:
-    producer = fleet.producer(days=30, volume=5, speed=None, metrics_port=0)
+    producer = fleet.producer(days=LONG, volume=5, speed=None, metrics_port=0)
     eventually(lambda: scrape.sample(producer, "records_sent_total") > 5_000, lambda: producer.text)
     with asleep(fault_stack, "kafka"):
         eventually(lambda: scrape.sample(producer, "records_queued") > 20_000, lambda: producer.text)
@@ -150,7 +154,7 @@ def test_a_producer_with_thousands_of_records_queued_at_a_broker_that_sleeps(
 def test_stages_whose_server_sleeps(
     fleet: Fleet, fault_stack: FaultStack, fault_database: str, server: str
 ) -> None:
-    producer = fleet.producer(days=30, volume=5, speed=86_400.0)
+    producer = fleet.producer(days=LONG, volume=5, speed=86_400.0)
     consumer, monitor = fleet.consumer(until_done=None), fleet.monitor(until_done=None)
     eventually(lambda: count(fault_database, WINDOWS) > 3, lambda: monitor.text)
     with asleep(fault_stack, server):

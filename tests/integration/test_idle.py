@@ -49,8 +49,8 @@ def test_silent_and_never_written_partitions_and_old_trips_after_all_fell_silent
         # All are silent: everything closes, the fourth hour that is not full too. 36 rows came in the first.
         eventually(lambda: len(windows("provisional")) == 4, lambda: f"{windows()}\n{monitor.text}")
         assert windows()[0] == (36, "provisional", 0)
-        write((2, 58), (2, 59))
-        eventually(lambda: windows()[0] == (38, "provisional", 1), lambda: f"{windows()}\n{monitor.text}")
+        write((2, 58))  # one: two might come in two flushes, and each give a revision
+        eventually(lambda: windows()[0] == (37, "provisional", 1), lambda: f"{windows()}\n{monitor.text}")
         writer.beat(START + 5 * HOUR, topics=("outcomes",), final=True)
         writer.beat(START + 5 * HOUR, topics=("trips",), final=True)
         write()

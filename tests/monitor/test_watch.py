@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Barrier
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from monitor.readiness import END
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
 from schemas.taxi import OUTCOMES, TRIPS
+from tests.fleet import PATIENCE_S
 from tests.monitor.feed import (
     DAY,
     HOUR,
@@ -214,7 +216,9 @@ def test_two_monitors_share_the_work_and_leave_the_same_rows(database: str, feed
     alone = monitor(database)
     expected = results(feed.connection)
     feed.connection.execute("TRUNCATE driftline.window_result, driftline.column_metric, driftline.frontier")
-    engines = [StubEngine(), StubEngine()]
+    engines, both = [StubEngine(), StubEngine()], Barrier(2, timeout=PATIENCE_S / 2)
+    for engine in engines:  # each waits in its first window until the other has one too
+        engine.break_on = lambda _, own=engine: len(own.computed) == 1 and both.wait() < 0
     running = [Running(settings(database), engine) for engine in engines]
     for one in running:
         one._thread.start()

@@ -36,4 +36,6 @@ def test_a_record_that_is_due_and_not_sent_makes_the_producer_late(gauges: Gauge
     gauges.due = time.monotonic() + 60
     assert value(gauges, "pace_lag_seconds") == 0
     gauges.due = time.monotonic() - 5
-    assert value(gauges, "pace_lag_seconds") == pytest.approx(5, abs=1)
+    lag = value(gauges, "pace_lag_seconds")
+    assert lag is not None
+    assert 5 <= lag <= time.monotonic() - gauges.due

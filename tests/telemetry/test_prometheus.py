@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -20,6 +19,7 @@ import psycopg
 import pytest
 
 from schemas.connections import Addresses
+from stack.part import ports
 from tests import logs
 from tests.databases import fresh_database
 from tests.fleet import Fleet, Stage, eventually
@@ -69,7 +69,7 @@ class Prometheus:
         """Values by their labels, sorted by name; empty while it does not answer."""
         address = f"{self._url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
         try:
-            with scrape.OPENER.open(address, timeout=5) as response:
+            with scrape.OPENER.open(address, timeout=60) as response:
                 found = json.load(response)["data"]["result"]
         except (urllib.error.URLError, ConnectionError):
             return {}
@@ -83,8 +83,7 @@ class Prometheus:
 @contextmanager
 def watching(targets: dict[str, str], folder: Path) -> Iterator[Prometheus]:
     """targets: host:port by stage."""
-    with socket.create_server((HERE, 0)) as taken:
-        port = taken.getsockname()[1]
+    (port,) = ports(folder, 1)  # none that the system gives to others meanwhile
     jobs = [{"job_name": stage, "static_configs": [{"targets": [at]}]} for stage, at in targets.items()]
     config = folder / "prometheus.yml"
     config.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))  # YAML too
@@ -100,7 +99,7 @@ def watching(targets: dict[str, str], folder: Path) -> Iterator[Prometheus]:
         yield Prometheus(port)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +157,7 @@ def test_prometheus_finds_all_stages_up_and_what_the_database_holds(
 @pytest.mark.skipif(not shutil.which("promtool"), reason="there is no promtool: apt-get install prometheus")
 def test_promtool_has_nothing_to_say_of_the_names(stages: dict[str, Stage]) -> None:
     for stage in stages.values():
-        with scrape.OPENER.open(f"http://{scrape.address(stage)}/metrics", timeout=5) as response:
+        with scrape.OPENER.open(f"http://{scrape.address(stage)}/metrics", timeout=60) as response:
             text = response.read()
         assert b"driftline_" in text
         checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
