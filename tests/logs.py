@@ -223,14 +223,14 @@ def write(config: Mapping[str, str], prefix: str, sent: list[Sent], *, partition
     for s in sent:
         producer.produce(prefix + s.topic, s.value, s.key, s.partition, headers=s.headers)
         producer.poll(0)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
 
 def create(config: Mapping[str, str], prefix: str, partitions: int = PARTITIONS) -> None:
     admin = AdminClient(dict(config))
     for future in admin.create_topics([NewTopic(prefix + topic, partitions, 1) for topic in TOPICS]).values():
         try:
-            future.result(10)
+            future.result(60)
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise
@@ -239,18 +239,18 @@ def create(config: Mapping[str, str], prefix: str, partitions: int = PARTITIONS)
 def delete(config: Mapping[str, str], prefix: str) -> None:
     admin = AdminClient(dict(config))
     for future in admin.delete_topics([prefix + topic for topic in TOPICS]).values():
-        future.result(10)
+        future.result(60)
 
 
 def read_back(config: Mapping[str, str], prefix: str) -> list[Entry]:
     """Everything the topics hold, with its offsets, in offset order within each partition."""
     consumer = Consumer({**config, "group.id": prefix + "reader", "enable.auto.commit": False})
     try:
-        metadata = consumer.list_topics(timeout=10).topics
+        metadata = consumer.list_topics(timeout=60).topics
         places = [
             TopicPartition(prefix + t, p, OFFSET_BEGINNING) for t in TOPICS for p in metadata[prefix + t].partitions
         ]
-        ends = {(tp.topic, tp.partition): consumer.get_watermark_offsets(tp, 10)[1] for tp in places}
+        ends = {(tp.topic, tp.partition): consumer.get_watermark_offsets(tp, 60)[1] for tp in places}
         consumer.assign(places)
         log: list[Entry] = []
         left = {place for place, end in ends.items() if end}

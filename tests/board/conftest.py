@@ -20,7 +20,7 @@ from board.settings import Settings
 from cli.database import prepare
 from schemas.connections import Addresses
 from tests.databases import fresh_database
-from tests.fleet import eventually
+from tests.fleet import PATIENCE_S, eventually
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Served:
 
     def stop(self) -> None:
         self.server.should_exit = True
-        self.thread.join(15)
+        self.thread.join(PATIENCE_S)
         assert not self.thread.is_alive()
 
 
@@ -57,12 +57,12 @@ def serving(settings: Settings) -> Iterator[Served]:
         server = Server(config, board, started.set)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
         thread.start()
-        assert started.wait(20)
+        assert started.wait(PATIENCE_S)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
             served = Served(url, client, board, server, thread)
             try:
-                eventually(lambda: board.hub.listening, lambda: "the board does not listen", 20)
+                eventually(lambda: board.hub.listening, lambda: "the board does not listen")
                 yield served
             finally:
                 served.stop()

@@ -258,7 +258,7 @@ def test_a_database_that_is_away_is_told_with_what_to_do(board: Served, prepared
         assert set(found.json()) == {"error", "do"}
         assert board.get("/healthz").status_code == 503
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-    eventually(lambda: board.get("/healthz").status_code == 200, lambda: board.get("/healthz").text, 20)
+    eventually(lambda: board.get("/healthz").status_code == 200, lambda: board.get("/healthz").text)
     assert board.json("/api/runs") == {"runs": []}
 
 

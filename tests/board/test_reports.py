@@ -15,7 +15,7 @@ from board.reports import KEPT
 from models.artifact import Model
 from models.train import train
 from tests.board.conftest import Served
-from tests.fleet import eventually
+from tests.fleet import PATIENCE_S, eventually
 from tests.models.conftest import made_up
 from tests.monitor.feed import HOUR
 
@@ -55,7 +55,7 @@ def board(prepared: str, serve: Callable[..., Served], model: Model, room: Path)
         seed(connection, "r", windows=60, metrics=["drift"])
         connection.execute("UPDATE driftline.run SET model = %s", (model.hash,))
     command = (sys.executable, str(room / "child.py"))
-    return serve(prepared, models=(model.path,), report_command=command, report_limit_s=20)
+    return serve(prepared, models=(model.path,), report_command=command, report_limit_s=PATIENCE_S)
 
 
 def of(hour: int) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def until(board: Served, state: str, hour: int = 0, path: str = "/api/report") -
         found = found.get("report", found)
         return found if found["state"] == state else None
 
-    return eventually(reached, lambda: str(board.json("/api/report", **of(hour))), 30)
+    return eventually(reached, lambda: str(board.json("/api/report", **of(hour))))
 
 
 def asked(room: Path) -> int:
@@ -117,7 +117,7 @@ def test_a_failure_without_words_says_no_more(board: Served, room: Path) -> None
 def test_one_is_made_at_a_time_and_only_so_many_wait(board: Served, room: Path) -> None:
     (room / "hold").touch()
     board.get("/api/report", **of(0))
-    eventually(lambda: asked(room) == 1, lambda: "no child was started", 20)
+    eventually(lambda: asked(room) == 1, lambda: "no child was started")
     answers = [board.get("/api/report", **of(hour)) for hour in range(1, 12)]
     assert [found.status_code for found in answers] == [200] * 8 + [503] * 3
     assert {found.json()["state"] for found in answers[:8]} == {"queued"}
@@ -140,7 +140,7 @@ def test_a_child_that_takes_too_long_is_stopped(
 def test_the_end_of_the_board_is_that_of_its_child(board: Served, room: Path) -> None:
     (room / "hold").touch()
     board.get("/api/report", **of(0))
-    eventually(lambda: asked(room) == 1, lambda: "no child was started", 20)
+    eventually(lambda: asked(room) == 1, lambda: "no child was started")
     board.stop()
     mark = str(room / "child.py").encode()
     alive = [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _read(path)]
@@ -160,7 +160,7 @@ def test_only_the_newest_are_kept(board: Served, room: Path) -> None:
     for number in range(KEPT + 5):
         (room / "reports" / f"{number:032x}.html").write_text("old")
     until(board, "ready")
-    eventually(lambda: len([*(room / "reports").iterdir()]) == KEPT, lambda: "too many are kept", 10)
+    eventually(lambda: len([*(room / "reports").iterdir()]) == KEPT, lambda: "too many are kept")
 
 
 def test_reports_go_on_though_their_folder_holds_what_cannot_be_looked_at(board: Served, room: Path) -> None:

@@ -16,6 +16,7 @@ from consumer.settings import Settings
 from schemas import chunk
 from schemas.taxi import STREAMS
 from tests import logs, oracle
+from tests.fleet import PATIENCE_S
 
 RULES = oracle.Rules(pane=300_000, lateness={"trips": 600_000, "outcomes": 7_200_000}, max_ahead=86_400_000)
 
@@ -46,13 +47,13 @@ def consuming(settings: Settings, model: Any = None) -> Iterator[threading.Threa
         yield thread
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(PATIENCE_S)
     assert not thread.is_alive()
     if raised:
         raise raised[0]
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     """Its first true value. Raises AssertionError when that takes too long."""
     end = monotonic() + seconds
     while not (value := condition()):

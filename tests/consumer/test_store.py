@@ -222,7 +222,7 @@ def test_two_consumers_that_finish_the_last_two_partitions_at_once_see_one_anoth
         )
         until(lambda: query(database, waiting) == [(2,)])
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert store.is_finished("r")
 
 
@@ -257,10 +257,10 @@ def test_a_commit_wakes_whoever_listens_and_says_which_run_moved(store: Store, d
         listener.execute("LISTEN driftline_progress")
         first = flushed([trip(START, 0), trip(START, 0, "s"), b"{"], store.claim(PLACE))
         store.commit(first, TOPICS)
-        assert {n.payload for n in listener.notifies(timeout=5, stop_after=2)} == {"r", "s"}
+        assert {n.payload for n in listener.notifies(timeout=60, stop_after=2)} == {"r", "s"}
         second = flushed([beat(START, 0), trip(START, 1, "s")], first.committed())  # of r a mere sign of life
         store.commit(second, TOPICS)
-        assert [n.payload for n in listener.notifies(timeout=5, stop_after=1)] == ["s"]
+        assert [n.payload for n in listener.notifies(timeout=60, stop_after=1)] == ["s"]
 
 
 def test_the_moment_a_watermark_moved_is_told_and_kept_while_it_stands(store: Store, database: str) -> None:

@@ -16,6 +16,7 @@ from schemas.errors import LogUnreadable, RunConflict, UsageError
 from tests import logs
 from tests.consumer.fakes import trip
 from tests.consumer.helpers import Stub, assert_agrees, consuming, expected, position, query, until
+from tests.fleet import PATIENCE_S
 
 pytestmark = pytest.mark.integration
 
@@ -46,9 +47,9 @@ def storm(settings: Settings, count: int = 800, seed: int = 7) -> int:
     return written
 
 
-def consume_all(settings: Settings, seconds: float = 60) -> None:
+def consume_all(settings: Settings) -> None:
     with consuming(changed(settings, until_done=logs.RUN)) as thread:
-        thread.join(seconds)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive(), "the run was not finished in time"
 
 
@@ -148,7 +149,7 @@ def test_a_consumer_may_come_before_the_topics(settings: Settings) -> None:
     with consuming(changed(settings, until_done=logs.RUN)) as thread:
         thread.join(0.5)
         storm(settings, 100)
-        thread.join(30)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
     check(settings)
 
@@ -191,7 +192,7 @@ def test_a_position_beyond_the_end_of_the_log_stops_loudly(settings: Settings) -
     consume_all(settings)
     query(settings.database_url, "UPDATE driftline.partition_progress SET next_offset = 1000000 RETURNING 1")
     with pytest.raises(LogUnreadable, match="offset 1000000 of a log from 0"), consuming(settings) as thread:
-        thread.join(20)
+        thread.join(PATIENCE_S)
 
 
 def test_a_position_before_the_start_of_the_log_stops_loudly(settings: Settings) -> None:
@@ -205,12 +206,12 @@ def test_a_position_before_the_start_of_the_log_stops_loudly(settings: Settings)
     query(settings.database_url, "UPDATE driftline.partition_progress SET next_offset = 0 RETURNING 1")
     admin = AdminClient(dict(settings.kafka))
     for deleted in admin.delete_records([TopicPartition(settings.topic_prefix + "trips", 2, 1)]).values():
-        deleted.result(10)
+        deleted.result(60)
     with (
         pytest.raises(LogUnreadable, match=r"trips/2 .*offset 0 of a log from 1 to 2"),
         consuming(settings) as thread,
     ):
-        thread.join(20)
+        thread.join(PATIENCE_S)
 
 
 def test_retention_while_nobody_reads_is_no_loss_to_who_never_read(settings: Settings) -> None:
@@ -220,7 +221,7 @@ def test_retention_while_nobody_reads_is_no_loss_to_who_never_read(settings: Set
     write(settings, writer)
     admin = AdminClient(dict(settings.kafka))
     for deleted in admin.delete_records([TopicPartition(settings.topic_prefix + "trips", 2, 1)]).values():
-        deleted.result(10)
+        deleted.result(60)
     consume_all(settings)
     first = "SELECT first_offset FROM driftline.run_progress WHERE (topic, partition) = ('trips', 2)"
     assert query(settings.database_url, first) == [(1,)]
@@ -237,7 +238,7 @@ def test_another_model_than_the_run_began_with_stops_the_consumer(settings: Sett
     other = Stub()
     other.hash = "another"
     with pytest.raises(RunConflict), consuming(settings, other) as thread:
-        thread.join(20)
+        thread.join(PATIENCE_S)
 
 
 def test_poison_in_key_headers_and_size_is_kept_once(settings: Settings, kafka_config: Config) -> None:
@@ -297,7 +298,7 @@ def test_holes_that_transactions_leave_are_passed_and_what_was_aborted_is_not_re
 def test_a_setting_that_librdkafka_does_not_know_is_said_to_be_wrong(settings: Settings) -> None:
     wrong = changed(settings, kafka=dict(settings.kafka) | {"no.such.thing": "1"})
     with pytest.raises(UsageError, match=r"no\.such\.thing"), consuming(wrong) as thread:
-        thread.join(20)
+        thread.join(PATIENCE_S)
 
 
 def test_a_broker_that_is_down_is_waited_for(settings: Settings) -> None:

@@ -180,7 +180,7 @@ def test_a_live_one_ends_when_told_to(database: str) -> None:
         eventually(lambda: connection.execute(query).fetchone() > (0,), lambda: "nothing is added")  # type: ignore[operator]
     assert any("?run=dummy" in text for text in said), "where to look, while it moves"
     stop.set()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert any("windows" in text for text in said)
 

@@ -58,7 +58,7 @@ def test_retention_overtakes_a_sleeper(
     admin = AdminClient(kafka_config)
     everything = [TopicPartition(prefix + topic, p, -1) for topic in logs.TOPICS for p in range(PARTITIONS)]
     for future in admin.delete_records(everything).values():
-        future.result(10)
+        future.result(60)
     other = fleet.consumer()
     other.ends(1)
     assert "LogUnreadable" in other.text
@@ -73,4 +73,4 @@ def passed(database: str) -> int:
 
 
 def there(kafka_config: dict[str, str], prefix: str) -> bool:
-    return any(name.startswith(prefix) for name in AdminClient(kafka_config).list_topics(timeout=10).topics)
+    return any(name.startswith(prefix) for name in AdminClient(kafka_config).list_topics(timeout=60).topics)

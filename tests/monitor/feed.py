@@ -21,6 +21,7 @@ from schemas.chunk import PREDICTION, encode, layout
 from schemas.definition import Stream
 from schemas.durations import moment
 from schemas.taxi import STREAMS, TRIPS
+from tests.fleet import PATIENCE_S
 
 T0 = 1_643_673_600_000  # 2022-02-01
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -211,6 +212,7 @@ def in_order(column: pa.ChunkedArray) -> float:
 
 def settings(url: str, **changes: Any) -> Settings:
     defaults: dict[str, Any] = {"sizes": (HOUR,), "until_done": "r", "poll_s": 0.2, "open_every_s": 0.05}
+    defaults["alive_s"] = 50.0  # a test may take longer than consumers are given from one beat to the next
     return Settings(database_url=url, **(defaults | changes))
 
 
@@ -237,7 +239,7 @@ class Running:
         self.join()
 
     def join(self) -> None:
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
         if self._error:
             error, self._error = self._error, None
@@ -280,7 +282,7 @@ def status_of(connection: psycopg.Connection[Any], start: int, stream: Stream = 
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < deadline, "it never came to pass"
         time.sleep(0.01)

@@ -11,6 +11,7 @@ import pytest
 
 from schemas.connections import ROOT
 from schemas.taxi import OUTCOMES, TRIPS
+from tests.fleet import PATIENCE_S
 from tests.monitor.feed import HOUR, T0, Feed, Running, StubEngine, monitor, results, settings, status_of, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
@@ -35,7 +36,7 @@ def doomed(url: str, failpoint: str) -> int:
         [sys.executable, "-c", program],
         env=os.environ | {"DRIFTLINE_FAILPOINT": failpoint},
         cwd=ROOT,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
         capture_output=True,
     ).returncode

@@ -92,7 +92,7 @@ def log(kafka_config: dict[str, str]) -> Iterator[Log]:
     yield made
     admin = AdminClient(kafka_config)
     for deleted in admin.delete_topics([made.prefix + s.topic for s in STREAMS]).values():
-        deleted.result(10)
+        deleted.result(60)
 
 
 def set_up(database: str, log: Log, runs: tuple[str, ...]) -> None:
@@ -193,7 +193,7 @@ def test_a_log_that_retention_took_is_told_from_a_wrong_figure(
     places = [TopicPartition(prefix + "trips", number, OFFSET_END) for number in range(logs.PARTITIONS)]
     admin = AdminClient(kafka_config)
     for future in admin.delete_records(places).values():
-        future.result(10)
+        future.result(60)
     with pytest.raises(LogUnreadable, match=prefix + "trips"):
         Scene(
             scene.feed, Settings(database_url=scene.feed.url, kafka=shortened.kafka, topic_prefix=prefix)

@@ -125,7 +125,7 @@ def test_who_shows_windows_hears_of_each_that_is_written(feed: Feed, store: Stor
     publish(store, result("open", 1))
     publish(store, result("final", 1))
     publish(store, result("open", 1))  # says nothing new
-    heard = [json.loads(note.payload) for note in feed.connection.notifies(timeout=10, stop_after=2)]
+    heard = [json.loads(note.payload) for note in feed.connection.notifies(timeout=60, stop_after=2)]
     where = {"run": "r", "stream": "trips", "size_s": HOUR // 1_000, "start": T0}
     assert heard == [where | {"status": "open"}, where | {"status": "final"}]
     assert not [*feed.connection.notifies(timeout=0)]

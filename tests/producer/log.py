@@ -79,7 +79,7 @@ def stored(kafka: Mapping[str, str], prefix: str, partitions: int = 2) -> dict[L
 
 
 def _whole(reader: Consumer, topic: str, partition: int) -> Iterator[Message]:
-    at, end = reader.get_watermark_offsets(TopicPartition(topic, partition), 10)
+    at, end = reader.get_watermark_offsets(TopicPartition(topic, partition), 60)
     reader.assign([TopicPartition(topic, partition, at)])
     while at < end:
         for message in reader.consume(1_000, 0.1):

@@ -109,7 +109,7 @@ def junk(kafka: Kafka, prefix: str) -> None:
         for partition in range(2):
             for value in [*[other] * 1_500, *texts]:
                 writer.produce(prefix + topic, value, partition=partition)
-    assert writer.flush(30) == 0
+    assert writer.flush(60) == 0
 
 
 def test_other_records_after_ours_do_not_hide_how_far_we_came(kafka_config: Kafka, prefix: str) -> None:
@@ -206,7 +206,7 @@ def test_a_record_that_no_topic_takes_stops_the_run_before_what_follows_it(
         log.send(prefix + "trips", 0, [b"a"], [bytes(990_000)])
         log.flush()
     end = Consumer({**kafka_config, "group.id": "test"}).get_watermark_offsets(
-        TopicPartition(prefix + "trips", 0), 10
+        TopicPartition(prefix + "trips", 0), 60
     )
     assert end == (0, 1)
 
@@ -217,7 +217,7 @@ def test_a_topic_that_is_deleted_in_the_middle_ends_the_run_with_a_reason(kafka_
     def watch(progress: Progress) -> None:
         if progress.trips >= 200 and not deleted.is_set():
             deleted.set()
-            admin.delete_topics([name])[name].result(10)
+            admin.delete_topics([name])[name].result(60)
 
     with pytest.raises(LogUnwritable, match=r"trips/[01] did not take a record"):
         run(settings(kafka_config, prefix, speed=PACED), threading.Event(), watch)

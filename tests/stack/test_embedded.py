@@ -28,15 +28,15 @@ def test_a_test_has_its_own_migrated_database(database):
 
 def test_a_test_has_its_own_topics(kafka_config, prefix):
     admin = AdminClient(kafka_config)
-    admin.create_topics([NewTopic(f"{prefix}trips", 4, 1)])[f"{prefix}trips"].result(timeout=10)
+    admin.create_topics([NewTopic(f"{prefix}trips", 4, 1)])[f"{prefix}trips"].result(timeout=60)
     with pytest.raises(KafkaException, match="already exists"):
-        admin.create_topics([NewTopic(f"{prefix}trips", 4, 1)])[f"{prefix}trips"].result(timeout=10)
+        admin.create_topics([NewTopic(f"{prefix}trips", 4, 1)])[f"{prefix}trips"].result(timeout=60)
 
 
 def test_a_reader_that_comes_first_does_not_create_the_topic(kafka_config, prefix):
     admin = AdminClient(kafka_config)
-    admin.list_topics(f"{prefix}early", timeout=10)
-    assert f"{prefix}early" not in admin.list_topics(timeout=10).topics
+    admin.list_topics(f"{prefix}early", timeout=60)
+    assert f"{prefix}early" not in admin.list_topics(timeout=60).topics
 
 
 def test_the_addresses_are_written_for_the_other_commands(fault_stack):

@@ -31,7 +31,7 @@ with stack.running(Path(sys.argv[1])):
 """
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 120.0) -> bool:
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -146,17 +146,17 @@ def test_a_killed_postgres_comes_back_with_its_data(fault_stack):
 def test_a_killed_broker_comes_back_with_its_data(fault_stack):
     settings = {"bootstrap.servers": fault_stack.addresses.bootstrap_servers}
     admin = AdminClient(settings)
-    admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(timeout=10)
+    admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(timeout=60)
     producer = Producer(settings | {"acks": "all"})
     producer.produce("kept", b"seven")
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     before = fault_stack.pid("kafka")
     fault_stack.kill("kafka")
     assert eventually(lambda: fault_stack.pid("kafka") != before)
     fault_stack.wait()
     consumer = Consumer(settings | {"group.id": "test", "auto.offset.reset": "error"})
     consumer.assign([TopicPartition("kept", 0, 0)])
-    message = consumer.poll(20)
+    message = consumer.poll(60)
     consumer.close()
     assert message is not None
     assert message.value() == b"seven"

@@ -23,7 +23,7 @@ def address(stage: Stage) -> str:
 
 def sample(stage: Stage, name: str, **labels: str) -> float:
     """Sum of the samples with these labels, 0 where there is none."""
-    with OPENER.open(f"http://{address(stage)}/metrics", timeout=5) as response:
+    with OPENER.open(f"http://{address(stage)}/metrics", timeout=60) as response:
         families = text_string_to_metric_families(response.read().decode())
         return sum(
             s.value
@@ -36,7 +36,7 @@ def sample(stage: Stage, name: str, **labels: str) -> float:
 def health(stage: Stage) -> tuple[int, dict[str, Any]]:
     """Status and body of /healthz."""
     try:
-        with OPENER.open(f"http://{address(stage)}/healthz", timeout=5) as response:
+        with OPENER.open(f"http://{address(stage)}/healthz", timeout=60) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         with error:

@@ -40,7 +40,7 @@ def port(instruments: Instruments) -> Iterator[int]:
 
 
 def ask(port: int, path: str, method: str = "GET") -> tuple[int, http.client.HTTPMessage, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request(method, path)
     response = connection.getresponse()
     answer = response.status, response.headers, response.read().decode()
