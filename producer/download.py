@@ -54,6 +54,7 @@ def fetch(
             cache.mkdir(parents=True, exist_ok=True)
             return _save(answer, path, progress)
     except HTTPError as error:
+        error.close()
         raise SourceUnusable(f"TLC has no {kind} trips of {month} ({url}: {error.code})", _DO) from error
     except (URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)

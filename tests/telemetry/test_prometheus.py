@@ -71,6 +71,9 @@ class Prometheus:
         try:
             with scrape.OPENER.open(address, timeout=60) as response:
                 found = json.load(response)["data"]["result"]
+        except urllib.error.HTTPError as error:  # it is starting
+            error.close()
+            return {}
         except (urllib.error.URLError, ConnectionError):
             return {}
         return {tuple(v for _, v in sorted(r["metric"].items())): float(r["value"][1]) for r in found}
