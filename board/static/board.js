@@ -22,7 +22,7 @@ let turn = 0; // of loading: what an earlier one brings is dropped
 let skew = 0; // the server's clock minus ours
 let places = null; // spans of the windows on the shown axis
 let drawing = 0;
-let missing = false; // the database, and a notice says so
+let missing = false; // board or database, and a notice says so
 
 const heat = byId("heat");
 const map = heatmap(heat);
@@ -88,7 +88,7 @@ function follow(mine) {
         line(data.status.finished ? "ended" : "live");
         if (!shown.run) newest(mine);
       }),
-      lost: current(() => line("lost")),
+      lost: current(() => away({ error: "The board does not answer any more", do: "this page goes on by itself when it is back (`driftline board`)" })),
       back: current(load),
     },
   );

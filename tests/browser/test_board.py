@@ -199,11 +199,13 @@ def test_the_page_comes_back_by_itself_when_the_board_does_and_moves_on(
     try:
         page.locator('#line[data-state="lost"]').wait_for()
         assert page.locator("#line").inner_text() == "disconnected, trying again"
+        assert "driftline board" in page.locator("#notice").inner_text()
         again.publish()
     finally:
         done.board.start(port)
     has(page, 3)  # what was written meanwhile
     page.locator('#line[data-state="live"]').wait_for()
+    page.locator("#notice").wait_for(state="hidden")
     again.publish()
     has(page, 4)
     assert page.evaluate("stayed")
