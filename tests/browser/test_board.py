@@ -115,7 +115,7 @@ def test_the_page_follows_a_replay_from_nothing_to_its_end_and_never_reloads(
     replay.start()
     written = replay.first_row()
     becomes(page, "globalThis.firstSeen > 0", True)
-    assert page.evaluate("firstSeen") / 1_000 - written < 15  # a fraction of one where nobody else works
+    assert page.evaluate("firstSeen") / 1_000 - written < 60  # a fraction of one where nobody else works
     replay.finish()
     has(page, 4 * DAYS)
     page.locator('#line[data-state="ended"]').wait_for()
@@ -215,6 +215,7 @@ def test_the_page_comes_back_by_itself_when_the_board_does_and_moves_on(
 def test_a_finished_replay_is_shown_whole(done: Replay, visit: Visit) -> None:
     page = visit(board(done), ready=DRAWN["board"])
     assert windows(page) == 4 * DAYS
+    page.locator('#line[data-state="ended"]').wait_for()  # which it says when it follows the run
     assert page.locator("#line").inner_text() == "ended"
     assert page.locator("#marks li").first.inner_text().startswith("Injected: three times <b>as</b> dear")
     assert page.locator("#windows tr").count() == 12
@@ -287,7 +288,7 @@ def test_the_charts_show_their_lines_and_the_window_that_is_pointed_at(done: Rep
     assert all(pixels > width / 3 for pixels in ink(page)), ink(page)
     box = page.locator("#charts").bounding_box()
     page.mouse.move(box["x"] + width * (WITHIN + SIX / 2 - START) / (DAYS * DAY), box["y"] + 60)
-    assert "Sat 5 Feb 2022 00:00–06:00" in page.locator("#tip").inner_text()
+    page.locator("#tip", has_text="Sat 5 Feb 2022 00:00–06:00").wait_for()
     page.mouse.down()
     page.mouse.up()
     page.wait_for_url("**/window?**")
