@@ -29,7 +29,7 @@ demo: setup ## replay a month through Kafka, windows and drift detection, live i
 	@$(BIN)/driftline demo $(ARGS)
 
 test: setup ## all tests; they start and stop their own Kafka and Postgres
-	@$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 test-fast: setup ## the tests that need no services
 	@$(ONE_THREAD) $(BIN)/python -m pytest -m "not integration and not faults and not real and not docker" $(ARGS)
