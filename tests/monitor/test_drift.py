@@ -86,6 +86,15 @@ def test_one_absurd_odometer_neither_hides_nor_makes_drift() -> None:
     assert scores == ["ok", "drift"]
 
 
+def test_a_reference_full_of_absurd_odometers_sees_kilometres_all_the_same() -> None:
+    """0.3 %, more than twice what the worst month of 2022 has."""
+    miles = base()["trip_distance"].to_numpy().copy()
+    miles[::333] = 60_000.0
+    strewn = Reference.prepare(put(base(), "trip_distance", miles), TRIPS, OUTCOMES, CONFIG, calibrated=False)
+    window = trips(3_000, seed=4, scale=1.609)
+    assert by_name(trip_figures(window, strewn, CONFIG))["trip_distance", DRIFT].status == "drift"
+
+
 def test_a_column_that_hardly_varies_is_not_blinded_by_clipping() -> None:
     rare = np.zeros(5_000)
     rare[0] = 5.0
@@ -103,8 +112,8 @@ def test_shares_and_quantiles_are_those_of_the_window() -> None:
     assert found["PULocationID", NEW].value == pytest.approx(30 / 90)
     assert found["trip_distance", MEAN].value == 49.5
     assert [found["trip_distance", q].value for q in QUANTILES] == pytest.approx([4.95, 24.75, 49.5, 74.25, 94.05])
-    high = np.quantile(base()["trip_distance"].to_numpy(), 0.999)
-    low = np.quantile(base()["trip_distance"].to_numpy(), 0.001)
+    high = np.quantile(base()["trip_distance"].to_numpy(), CONFIG.clip[1])
+    low = np.quantile(base()["trip_distance"].to_numpy(), CONFIG.clip[0])
     assert found["trip_distance", OUTSIDE].value == np.mean([m < low or m > high for m in miles])
 
 
