@@ -72,8 +72,8 @@ def _noticed(connection: psycopg.Connection[Any], run: str) -> list[tuple[str, s
             )
         for row in execute(connection, "calm_before", run=run, columns=columns, starts_at=start):
             size = duration_text(row["size_s"] * 1000)
-            text = f"{row['flagged']:,} of {row['windows']:,} calm windows flagged, {row['by_these']:,} of them by "
-            lines.append((f"  before, {size}", text + ", ".join(columns)))
+            by = f"{row['by_these']:,} of {row['windows']:,} calm windows flagged by {', '.join(columns)}"
+            lines.append((f"  before, {size}", f"{by}, {row['flagged']:,} by any column at all"))
     return lines
 
 
