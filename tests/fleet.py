@@ -113,12 +113,14 @@ class Fleet:
         return self._stages[-1]
 
 
-def eventually(condition: Callable[[], Any], complaint: Callable[[], str], seconds: float = PATIENCE_S) -> Any:
-    """Its first true value. Raises AssertionError when that takes too long."""
+def eventually(
+    condition: Callable[[], Any], complaint: Callable[[], str], seconds: float = PATIENCE_S, every_s: float = 0.02
+) -> Any:
+    """Its first true value. Raises AssertionError when that takes too long. every_s: more where asking is dear."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, complaint()
-        time.sleep(0.02)
+        time.sleep(every_s)
     return value
 
 

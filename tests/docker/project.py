@@ -6,15 +6,15 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from cli.env import filled
 from schemas.connections import ROOT
+from tests import fleet
 from tests.composed import BASE, merged
-from tests.fleet import eventually
 
 PORTS = ("KAFKA_PORT", "POSTGRES_PORT", "BOARD_PORT", "GRAFANA_PORT", "ADMINER_PORT")
 _OTHERS = ("DRIFTLINE_", "KAFKA_", "POSTGRES_", "GRAFANA_", "COMPOSE_", "DATABASE_URL")
@@ -56,6 +56,11 @@ def free_ports(names: Sequence[str]) -> dict[str, str]:
     with ExitStack() as held:
         sockets = {name: held.enter_context(socket.create_server(("127.0.0.1", 0))) for name in names}
         return {name: str(each.getsockname()[1]) for name, each in sockets.items()}
+
+
+def eventually(condition: Callable[[], Any], complaint: Callable[[], str]) -> Any:
+    """Asks twice a second: most answers take a process, which those who are waited for would have to wait for."""
+    return fleet.eventually(condition, complaint, every_s=0.5)
 
 
 class Project:

@@ -16,8 +16,7 @@ from tests import logs, oracle, rows
 from tests.composed import BASE
 from tests.databases import fresh_database
 from tests.docker.conftest import PROJECTS
-from tests.docker.project import Project, docker, running
-from tests.fleet import eventually
+from tests.docker.project import Project, docker, eventually, running
 from tests.logs import DAY, HOUR
 from tests.proof import RULES
 
@@ -173,7 +172,8 @@ def test_scaled_and_restarted_in_mid_run_it_leaves_what_an_undisturbed_run_leave
         eventually(lambda: passed(project) == len(log), project.logs)
         rows.agree(writer, reading)
         assert accounted(writer) == len(log)
-        eventually(lambda: windows(writer) == expected(reading), project.logs)
+        counts = expected(reading)
+        eventually(lambda: windows(writer) == counts, project.logs)
         disturbed = rows.final(writer)
     rows.assert_same(calm(project), disturbed)
 

@@ -13,8 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.composed import FILES
 from tests.docker.conftest import PROJECTS
-from tests.docker.project import Project, running
-from tests.fleet import eventually
+from tests.docker.project import Project, eventually, running
 
 pytestmark = pytest.mark.docker
 
