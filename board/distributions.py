@@ -82,7 +82,8 @@ class Distributions:
 
         path = artifact_of(model, self._models)
         key = model or ""
-        if key not in self._prepared:
+        prepared = self._prepared.get(key)
+        if prepared is None:
             try:
                 loaded = load_model(path)
                 table = loaded.reference()
@@ -96,7 +97,7 @@ class Distributions:
                 "source": card.source,
                 "period": card.period,
             }
-            self._prepared[key] = histograms.prepared(table), about, table.num_rows
+            self._prepared[key] = prepared = histograms.prepared(table), about, table.num_rows
             while len(self._prepared) > REMEMBERED:
                 self._prepared.popitem(last=False)
-        return self._prepared[key]
+        return prepared

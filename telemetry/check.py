@@ -33,6 +33,8 @@ def check(host: str, port: int) -> str:
 def _reason(status: int, body: bytes) -> str:
     try:
         told = json.loads(body)
+        if "error" in told:  # the board's way
+            return f"{told['error']}: {told['do']}"
         return f"{told['stage']}: {told['reason']} ({told['seconds']} s)"
     except (ValueError, TypeError, KeyError):
         return f"HTTP {status}"

@@ -34,10 +34,13 @@ export function moved(shape) {
   return "";
 }
 
+/** Shares from which they are told. Of the reference itself one number in a hundred is out of range. */
+export const TELLING = { missing: 0.005, new_categories: 0.005, out_of_range: 0.03 };
+
 /** The same, and what else is wrong with it. @param {any} column of /api/window @param {any} shape */
 export function change(column, shape) {
-  const share = (value, what) => (value >= 0.005 ? `${percent(value)} ${what}` : "");
-  return [moved(shape), share(column.new_categories, "never seen before"), share(column.missing, "missing"), share(column.out_of_range, "out of range")]
+  const share = (name, what) => (column[name] >= TELLING[name] ? `${percent(column[name])} ${what}` : "");
+  return [moved(shape), share("new_categories", "never seen before"), share("missing", "missing"), share("out_of_range", "out of range")]
     .filter(Boolean)
     .join(", ");
 }

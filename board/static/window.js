@@ -7,7 +7,7 @@ import { count, figure, iso, milliseconds, percent, span, times } from "./format
 import { meter } from "./meter.js";
 import { band, SHAPE, WORD } from "./severity.js";
 import { nothing, notice } from "./shell.js";
-import { moved, story } from "./story.js";
+import { moved, story, TELLING } from "./story.js";
 
 const query = new URLSearchParams(location.search);
 const asked = { run: query.get("run"), size: query.get("size"), start: query.get("start") };
@@ -137,8 +137,10 @@ function score(column, state) {
 }
 
 function shares(column) {
-  const pairs = [["missing", column.missing], ["new", column.new_categories], ["out of range", column.out_of_range]];
-  return pairs.filter(([, share]) => share !== null && share !== undefined).map(([name, share]) => el("div", { class: share >= 0.005 ? "much" : "" }, el("dt", { text: name }), el("dd", { text: percent(share) })));
+  const names = { missing: "missing", new_categories: "new", out_of_range: "out of range" };
+  return Object.entries(names)
+    .filter(([name]) => column[name] !== null && column[name] !== undefined)
+    .map(([name, text]) => el("div", { class: column[name] >= TELLING[name] ? "much" : "" }, el("dt", { text }), el("dd", { text: percent(column[name]) })));
 }
 
 async function compare(window) {

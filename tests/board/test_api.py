@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.board import NAMES, YEAR, seed
 from schemas.connections import Addresses
 from schemas.durations import moment
+from telemetry import check
 from tests.board.conftest import Served
 from tests.fleet import eventually
 from tests.monitor.feed import DAY, HOUR, T0
@@ -246,6 +248,7 @@ def test_a_database_without_tables_is_told_with_what_to_do(board: Served, prepar
         found = board.get(path)
         assert found.status_code == 503
         assert "driftline migrate" in found.json()["do"]
+    assert "driftline migrate" in check.check("127.0.0.1", urlsplit(board.url).port or 0)
 
 
 def test_a_database_that_is_away_is_told_with_what_to_do(board: Served, prepared: str, stack: Addresses) -> None:

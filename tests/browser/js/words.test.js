@@ -47,6 +47,9 @@ test("a story names the worst column, how it moved, and the others", () => {
     "miles moved: 4.1 times its threshold; median 1 → 3.04. So did fare (1.5×).",
   );
   assert.equal(told([column("zone", 2, { new_categories: 0.08 })]), "zone moved: 2.0 times its threshold; 8% never seen before. No other column did.");
+  const strayed = (share) => told([column("fare", 2, { out_of_range: share })]);
+  assert.equal(strayed(0.049), "fare moved: 2.0 times its threshold; 4.9% out of range. No other column did.");
+  assert.equal(strayed(0.012), "fare moved: 2.0 times its threshold. No other column did.");
 });
 
 test("a calm story says so, and what failed is not passed over", () => {
