@@ -80,11 +80,33 @@ def complaints() -> list[str]:
     return []
 
 
+CHANGED = "ERR_NETWORK_CHANGED"
+"""A network of the machine's came or went, as they do with containers: Chromium then gives up what it fetches."""
+
+
 def _is_complaint(said: Any) -> bool:
-    """Not that the machine's own network changed meanwhile, as it does when containers come and go; nor that a
-    busy machine took seconds to come to what was preloaded."""
-    innocent = ("ERR_NETWORK_CHANGED", "was preloaded using link preload")
+    """Not a changed network; nor that a busy machine took seconds to come to what was preloaded."""
+    innocent = (CHANGED, "was preloaded using link preload")
     return said.type in ("error", "warning") and not any(text in said.text for text in innocent)
+
+
+def _arrive(page: Any, url: str) -> None:
+    """Once more where the network changed on the way: a page whose scripts were given up stays as it is."""
+    from playwright.sync_api import Error  # noqa: PLC0415 - where there is one
+
+    given_up: list[str] = []
+    page.on("requestfailed", lambda request: CHANGED in (request.failure or "") and given_up.append(request.url))
+    for _ in range(10):
+        given_up.clear()
+        try:
+            page.goto(url)
+        except Error as error:
+            if CHANGED not in error.message:
+                raise
+        else:
+            if not given_up:
+                return
+    raise AssertionError(f"the network does not come to rest: {given_up}")
 
 
 @pytest.fixture
@@ -102,7 +124,7 @@ def visit(browser: Any, complaints: list[str]) -> Iterator[Visit]:
             page.set_default_timeout(90_000)
             page.on("console", lambda said: _is_complaint(said) and complaints.append(said.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.goto(url)
+            _arrive(page, url)
             if ready:
                 page.wait_for_selector(ready, state="attached")
             return page
