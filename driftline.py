@@ -468,11 +468,9 @@ def columns(run: Run, size: Size, window: WindowStart, as_json: Json = False) ->
     """Every figure of every column of one window."""
     from monitor import read
 
+    length, start = _existing(run, size, window)
     with _database() as connection:
-        read.known(connection, run)
-        found = read.columns(connection, run, duration_ms(size) // 1_000, moment_ms(window))
-    if not found:
-        raise UsageError("there is no such window", f"`driftline windows --run {run}` lists them")
+        found = read.columns(connection, run, length // 1_000, start)
     listing.show(console, found, as_json=as_json, fields=COLUMN_FIELDS)
 
 
@@ -486,10 +484,10 @@ def recompute(
     as_json: Json = False,
 ) -> None:
     """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
-    length, start = duration_ms(size), moment_ms(window)
+    length, start, scorer = *_existing(run, size, window), _scorer(run, model)
     from monitor.recompute import recompute as compare
 
-    found = compare(_monitor_settings(_scorer(run, model), topic_prefix), run, length, start)
+    found = compare(_monitor_settings(scorer, topic_prefix), run, length, start)
     listing.show(console, found, as_json=as_json, empty="the log says the same")
     if found:
         raise typer.Exit(1)
@@ -504,15 +502,27 @@ def report(
     out: Annotated[Path | None, option("out", "HTML file [default: below .driftline/reports].")] = None,
 ) -> None:
     """The full Evidently report of one window, as HTML."""
-    length, start = duration_ms(size), moment_ms(window)
+    length, start, scorer = *_existing(run, size, window), _scorer(run, model)
+    say("Evidently makes the report, which may take a minute")
     from monitor.report import report as write
     from monitor.settings import Settings
 
-    settings = Settings(database_url=connections.database_url(os.environ), model=_scorer(run, model))
-    made = write(settings, run, length, start, out)
+    made = write(Settings(database_url=connections.database_url(os.environ), model=scorer), run, length, start, out)
     console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
         say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")
+
+
+def _existing(run: str, size: str, window: str) -> tuple[int, int]:
+    """Length and start of a window that a monitor has written, ms. Looked for before anything heavy is imported."""
+    from monitor import read
+
+    length, start = duration_ms(size), moment_ms(window)
+    with _database() as connection:
+        read.known(connection, run)
+        if not read.columns(connection, run, length // 1_000, start):
+            raise UsageError("there is no such window", f"`driftline windows --run {run}` lists them")
+    return length, start
 
 
 def _scorer(run: str, named: Path | None) -> Path:

@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from board.problems import Away, Problem
 from monitor.database import Connection, where
-from schemas.connections import CORRECT, refuses
+from schemas.connections import CORRECT, UNREADABLE, refuses
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import queries
 
@@ -58,8 +58,8 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             self._where = where(url)
-        except psycopg.ProgrammingError as error:
-            raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
+        except psycopg.ProgrammingError:
+            raise DatabaseUnreachable(*UNREADABLE) from None
         self._url = url
         self._warned = False
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None

@@ -11,6 +11,10 @@ from schemas.errors import ModelUnusable
 
 def with_hash(wanted: str | None, folder: Path) -> Path:
     """The artifact below `folder` whose hash this is. Raises ModelUnusable where none is, or none was used."""
+    if wanted == "dummy":
+        raise ModelUnusable(
+            "`driftline dummy` made this run up: it has figures, and no records", "choose another run"
+        )
     for found, path in _hashes(folder):
         if found == wanted:
             return path

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 from psycopg.conninfo import conninfo_to_dict
 
 from consumer.store import Connection, Fenced
-from schemas.connections import CORRECT, refuses
+from schemas.connections import CORRECT, UNREADABLE, refuses
 from schemas.errors import DatabaseUnreachable
 
 log = structlog.get_logger()
@@ -36,8 +36,8 @@ def connect(url: str) -> Connection:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="driftline-consumer")
         connection.execute(_SLEEP_LIMIT)
         return connection
-    except psycopg.ProgrammingError as error:
-        raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
+    except psycopg.ProgrammingError:
+        raise DatabaseUnreachable(*UNREADABLE) from None
     except psycopg.OperationalError as error:
         if refuses(str(error)):
             raise DatabaseUnreachable(f"Postgres refused {_where(url)}", f"{CORRECT} ({_line(error)})") from None

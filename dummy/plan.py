@@ -72,7 +72,8 @@ class Plan:
 
 
 def _stretch(how: str, start: int, end: int, columns: tuple[str, ...]) -> Injected:
-    label = f"{how} drift of {', '.join(columns[:3])} and {len(columns) - 3} more"
+    more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""
+    label = f"{how} drift of {', '.join(columns[:3])}{more}"
     return Injected(starts_at=start, ends_at=end, label=label, columns=columns)
 
 

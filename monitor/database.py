@@ -12,7 +12,7 @@ import structlog
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
-from schemas.connections import CORRECT, refuses
+from schemas.connections import CORRECT, UNREADABLE, refuses
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import migrate
 
@@ -36,8 +36,8 @@ def connect(url: str, name: str = "driftline") -> Connection:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=5, fallback_application_name=name)
         connection.execute(_SLEEP_LIMIT)
         return connection
-    except psycopg.ProgrammingError as error:
-        raise DatabaseUnreachable(f"DATABASE_URL is no libpq URL ({error})", "correct DATABASE_URL") from None
+    except psycopg.ProgrammingError:
+        raise DatabaseUnreachable(*UNREADABLE) from None
     except psycopg.OperationalError as error:
         if refuses(str(error)):
             raise DatabaseUnreachable(f"Postgres refused {where(url)}", f"{CORRECT} ({error})") from None

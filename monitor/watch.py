@@ -198,7 +198,12 @@ def watch(settings: Settings, stop: threading.Event, engine: Engine, gauges: Gau
     def session() -> None:
         with opened(settings.database_url) as store:
             store.forget_health()
-            log.info("watching", sizes=settings.sizes, until_done=settings.until_done, model=engine.model[:12])
+            log.info(
+                "watching",
+                sizes=",".join(map(duration_text, settings.sizes)),
+                until_done=settings.until_done,
+                model=engine.model[:12],
+            )
             worker = Worker(store, engine, cache, patience(settings))
             Watch(store, worker, engine.model, settings, gauges).run(stop)
 

@@ -33,6 +33,8 @@ _REFUSALS = (
 """libpq gives no SQLSTATE for a connection that failed, only this text."""
 
 CORRECT = "correct DATABASE_URL, or the password that Postgres has for its role"
+UNREADABLE = ("DATABASE_URL is no libpq URL", "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+"""What is wrong, what to do. libpq's own words quote it, with the password in it."""
 """What to do where Postgres refuses."""
 
 

@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 
 import driftline
-from dummy.plan import Plan
+from dummy.plan import DAY, Plan
 from dummy.store import replace
 from schemas.connections import ROOT
+from schemas.durations import moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
 
 COMMAND = typer.main.get_command(driftline.app)
@@ -162,6 +163,19 @@ def test_a_run_that_nobody_has_met_is_wrong_usage(
     assert "driftline runs` lists them" in said.err
 
 
+@pytest.mark.parametrize(
+    "url", ["mysql://u:secret@h/x", "postgresql://u:secret@h:port:9/x", "host=h password=secret x"]
+)
+def test_nobody_reads_a_password_in_what_is_no_url(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert outcome("windows", "--run", "nobody", monkeypatch=monkeypatch) == 1
+    said = capsys.readouterr().err
+    assert "DATABASE_URL" in said
+    assert "secret" not in said
+
+
 @pytest.mark.integration
 def test_windows_are_as_long_as_people_write_it(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -179,6 +193,10 @@ def test_windows_are_as_long_as_people_write_it(
         outcome("columns", "--run", "dummy", "--size", "1h", "--window", "1999-01-01", monkeypatch=monkeypatch) == 2
     )
     assert "there is no such window" in capsys.readouterr().err
+    begun = f"{moment(1_789_000_000_000 // DAY * DAY):%Y-%m-%d}"
+    for verb in ("report", "recompute"):  # it has figures, and no records
+        assert outcome(verb, "--run", "dummy", "--size", "6h", "--window", begun, monkeypatch=monkeypatch) == 1
+        assert "made this run up" in capsys.readouterr().err
     assert outcome("windows", "--run", "dummy", "--size", "7h", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == "no windows of 7h: run dummy has 1h, 6h, 1d\n"
 

@@ -52,7 +52,7 @@ def test_a_database_that_is_down_may_come_back() -> None:
 
 
 def test_what_is_no_url_is_hopeless() -> None:
-    with pytest.raises(DatabaseUnreachable, match="correct DATABASE_URL"):
+    with pytest.raises(DatabaseUnreachable, match="write it as postgresql:"):
         connect("mysql://nobody:secret@nowhere")
 
 

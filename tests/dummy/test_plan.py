@@ -116,6 +116,20 @@ def test_what_makes_no_sense_is_refused(options: dict[str, object]) -> None:
         stage.plan(**(chosen | options))  # type: ignore[arg-type]
 
 
+def test_a_live_run_drifts_as_the_other_does_and_then_once_more() -> None:
+    live = Plan("dummy", NOW, days=3, live=True)
+    until = live.stretches[-1].ends_at
+    found = [written(live, window) for window in windows(live, Traffic(live, until), live.start, until)]
+    hit = {
+        number
+        for number, stretch in enumerate(live.stretches)
+        for w in found
+        if stretch.starts_at <= w.window.start and w.window.end <= stretch.ends_at and w.figures.dataset_drift
+    }
+    assert {1, 2} <= hit
+    assert live.stretches[0].label == "gradual drift of tip_amount, tolls_amount, total_amount"
+
+
 @pytest.mark.parametrize("hour", range(0, 24, 5))
 @pytest.mark.parametrize("days", [1, 3])
 def test_a_short_run_has_its_drift_and_its_gap_too(days: int, hour: int) -> None:
