@@ -114,7 +114,7 @@ def _look(connection: Connection, url: str, *, replace: bool) -> list[str]:
     if row and row[0] and not replace:
         raise RunConflict(
             f"{where(url)} holds {row[0]} run{'s' * (row[0] != 1)}",
-            "save them with `driftline backup`, then restore with --yes (make: ARGS=--yes), which replaces all of them",
+            "save them with `driftline backup`, then restore with --yes (make: ARGS=--yes), which replaces all",
         )
     return [f"{stage} {instance}" for stage, instance in connection.execute(_SQL["active"])]
 
