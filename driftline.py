@@ -468,9 +468,9 @@ def columns(run: Run, size: Size, window: WindowStart, as_json: Json = False) ->
     """Every figure of every column of one window."""
     from monitor import read
 
-    length, start = _existing(run, size, window)
     with _database() as connection:
-        found = read.columns(connection, run, length // 1_000, start)
+        read.known(connection, run)
+        found = read.existing(connection, run, duration_ms(size) // 1_000, moment_ms(window))
     listing.show(console, found, as_json=as_json, fields=COLUMN_FIELDS)
 
 
@@ -484,7 +484,7 @@ def recompute(
     as_json: Json = False,
 ) -> None:
     """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
-    length, start, scorer = *_existing(run, size, window), _scorer(run, model)
+    length, start, scorer = _window(run, size, window, model)
     from monitor.recompute import recompute as compare
 
     found = compare(_monitor_settings(scorer, topic_prefix), run, length, start)
@@ -502,7 +502,7 @@ def report(
     out: Annotated[Path | None, option("out", "HTML file [default: below .driftline/reports].")] = None,
 ) -> None:
     """The full Evidently report of one window, as HTML."""
-    length, start, scorer = *_existing(run, size, window), _scorer(run, model)
+    length, start, scorer = _window(run, size, window, model)
     say("Evidently makes the report, which may take a minute")
     from monitor.report import report as write
     from monitor.settings import Settings
@@ -513,27 +513,19 @@ def report(
         say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")
 
 
-def _existing(run: str, size: str, window: str) -> tuple[int, int]:
-    """Length and start of a window that a monitor has written, ms. Looked for before anything heavy is imported."""
+def _window(run: str, size: str, window: str, named: Path | None) -> tuple[int, int, Path]:
+    """Length and start of a window that a monitor has written, ms; folder of the model that scored its run.
+
+    named: of the model, else it is the artifact that the run remembers. Comes before anything heavy is imported.
+    """
+    from cli.artifacts import with_hash
     from monitor import read
 
     length, start = duration_ms(size), moment_ms(window)
     with _database() as connection:
-        read.known(connection, run)
-        if not read.columns(connection, run, length // 1_000, start):
-            raise UsageError("there is no such window", f"`driftline windows --run {run}` lists them")
-    return length, start
-
-
-def _scorer(run: str, named: Path | None) -> Path:
-    """Folder of the model that scored a run: as named, else the artifact that the run remembers."""
-    from cli.artifacts import with_hash
-    from monitor import read
-
-    if named is not None:
-        return named
-    with _database() as connection:
-        return with_hash(read.known(connection, run).model, MODEL.parent)
+        scored_by = read.known(connection, run).model
+        read.existing(connection, run, length // 1_000, start)
+    return length, start, named or with_hash(scored_by, MODEL.parent)
 
 
 @app.command()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from dummy.surroundings import SOURCE
 from models.card import decode
 from schemas.errors import ModelUnusable
 
 
 def with_hash(wanted: str | None, folder: Path) -> Path:
     """The artifact below `folder` whose hash this is. Raises ModelUnusable where none is, or none was used."""
-    if wanted == "dummy":
+    if wanted == SOURCE:
         raise ModelUnusable(
             "`driftline dummy` made this run up: it has figures, and no records", "choose another run"
         )

@@ -119,6 +119,13 @@ def columns(connection: Connection, run: str, size_s: int, start: int) -> list[C
     return _rows(connection, "columns", ColumnRow, {"run_id": run, "size_s": size_s, "window_start": moment(start)})
 
 
+def existing(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
+    """The same. Raises UsageError where a monitor has not written that window."""
+    if found := columns(connection, run, size_s, start):
+        return found
+    raise UsageError("there is no such window", f"`driftline windows --run {run}` lists them")
+
+
 def _rows(connection: Connection, query: str, row: type[Row], params: Mapping[str, Any]) -> list[Row]:
     """Nothing where no stage has made the tables yet."""
     with connection.cursor(row_factory=class_row(row)) as cursor:
