@@ -86,11 +86,15 @@ GROUP BY size_s, driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: severity
-SELECT min(${axis}_time) AS time, column_name AS metric, max(severity) AS value
-FROM driftline.column_by_${axis}
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size}
-  AND column_name = ANY (ARRAY[${column:sqlstring}]::text[]) AND $__timeFilter(${axis}_time)
-GROUP BY column_name, driftline.bucket(${axis}_time, $__interval_ms)
+-- The windows of each bucket first: there are as many times fewer of them as there are columns.
+SELECT b.time, c.column_name AS metric, max(c.severity) AS value
+FROM (SELECT min(${axis}_time) AS time, array_agg(window_start) AS windows FROM driftline.timed_window
+      WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+      GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) b
+JOIN driftline.column_by_event c ON c.window_start = ANY (b.windows)
+WHERE c.run_id = '${run}' AND c.stream = 'trips' AND c.size_s = ${size}
+  AND c.column_name = ANY (ARRAY[${column:sqlstring}]::text[])
+GROUP BY b.time, c.column_name
 ORDER BY 1;
 
 -- name: worst

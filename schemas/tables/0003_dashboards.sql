@@ -47,14 +47,9 @@ SELECT w.*, w.window_start AS event_time, w.window_end AS event_end,
 FROM driftline.window_result w WHERE w.segment = '';
 COMMENT ON COLUMN driftline.timed_window.state IS '2: the window as a whole has drifted; 1: some of its columns have; 0: none has; -1: none could be tested.';
 
--- Two, so that the event time of a year is read from one index, and the wall clock leads to the windows of its range.
 CREATE VIEW driftline.column_by_event AS
-SELECT c.run_id, c.stream, c.size_s, c.window_start, c.column_name, c.severity, c.window_start AS event_time
+SELECT c.run_id, c.stream, c.size_s, c.window_start, c.column_name, c.severity
 FROM driftline.column_metric c WHERE c.metric = 'drift' AND c.segment = '';
-CREATE VIEW driftline.column_by_wall AS
-SELECT c.*, coalesce(w.closed_at, w.written_at) AS wall_time
-FROM driftline.window_result w JOIN driftline.column_by_event c USING (run_id, stream, size_s, window_start)
-WHERE w.segment = '';
 
 CREATE VIEW driftline.timed_event AS
 SELECT moved.event_id, moved.run_id, moved.kind, moved.size_s, moved.label, moved.severity,

@@ -109,7 +109,7 @@ ASKED: dict[str, tuple[str, Plant]] = {
         LIVE,
         query(
             SEVERITY,
-            "column_name, driftline.bucket(${axis}_time, $__interval_ms)",
+            "driftline.bucket(${axis}_time, $__interval_ms)",
             "$__timeGroup(${axis}_time, 1s), 2",
         ),
     ),
