@@ -11,8 +11,8 @@ import pytest
 
 FIRST = ("browser", "faults", "integration")
 """Marks, the longest tests' first."""
-TOGETHER = ("tests/grafana/",)
-"""Folders whose tests look at one run that was made for all of them."""
+TOGETHER = ("tests/grafana/", "tests/models/", "tests/faults/", "tests/integration/")
+"""Folders whose tests share what takes seconds to make: a run, models, servers to break."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.project import Project, report, trouble
-
-PROJECTS: list[Project] = []
+from tests.docker.project import report, trouble
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +17,9 @@ def engine() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say what was not the real thing."""
-    for line in report(PROJECTS):
-        terminalreporter.write_line(line, yellow=True)
+    """What tests have to say, and what was not the real thing."""
+    if passed := terminalreporter.getreports("passed"):
+        for name, value in (told for each in passed for told in each.user_properties):
+            terminalreporter.write_line(f"{name}: {value}")
+        for line in report():
+            terminalreporter.write_line(line, yellow=True)

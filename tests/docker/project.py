@@ -14,7 +14,7 @@ from typing import Any
 from cli.env import filled
 from schemas.connections import ROOT
 from tests import fleet
-from tests.composed import BASE, merged
+from tests.composed import BASE, FILES, merged
 
 PORTS = ("KAFKA_PORT", "POSTGRES_PORT", "BOARD_PORT", "GRAFANA_PORT", "ADMINER_PORT")
 _OTHERS = ("DRIFTLINE_", "KAFKA_", "POSTGRES_", "GRAFANA_", "COMPOSE_", "DATABASE_URL")
@@ -45,11 +45,19 @@ def stands_in(image: str) -> bool:
     return docker("image", "inspect", "--format", label, image, check=False) == "true"
 
 
+def is_here(image: str) -> bool:
+    return bool(docker("image", "inspect", "--format", "{{.Id}}", image, check=False))
+
+
 def can_be_had(image: str) -> bool:
     """Whether it is here, or came when it was asked for."""
-    if docker("image", "inspect", "--format", "{{.Id}}", image, check=False):
-        return True
-    return subprocess.run(["docker", "pull", "--quiet", image], check=False, capture_output=True).returncode == 0
+    pull = ["docker", "pull", "--quiet", image]
+    return is_here(image) or subprocess.run(pull, check=False, capture_output=True).returncode == 0
+
+
+def images(services: Mapping[str, Any]) -> set[str]:
+    """Of others: all but our own."""
+    return {service["image"] for service in services.values() if not service["image"].startswith("driftline:")}
 
 
 def free_ports(names: Sequence[str]) -> dict[str, str]:
@@ -73,9 +81,7 @@ class Project:
         self.variables = dict(line.split("=", 1) for line in text.splitlines() if line and line[0] != "#")
         self.variables |= free_ports(PORTS) | dict(variables)
         services = merged(*files)["services"]
-        images = {s["image"] for s in services.values() if not s["image"].startswith("driftline:")}
-        self.missing = {image for image in images if not can_be_had(image)}
-        self.stand_ins = {image for image in images if stands_in(image)}
+        self.missing = {image for image in images(services) if not can_be_had(image)}
         self.services = [
             name for name, s in services.items() if s["image"] not in self.missing and "profiles" not in s
         ]
@@ -152,10 +158,11 @@ def _environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
 
 
-def report(projects: Sequence[Project]) -> Iterator[str]:
+def report() -> Iterator[str]:
     """What was not the real thing."""
-    stand_ins = sorted({image for project in projects for image in project.stand_ins})
-    missing = sorted({image for project in projects for image in project.missing})
+    named = sorted(images(merged(*FILES)["services"]))
+    stand_ins = [image for image in named if stands_in(image)]
+    missing = [image for image in named if not is_here(image)]
     if stand_ins:
         yield f"stand-ins of these names, made on this machine, not the published images: {', '.join(stand_ins)}"
     if missing:

@@ -6,8 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -42,7 +41,9 @@ def servers() -> Iterator[dict[str, str]]:
             }
 
 
-def test_integration_tests_pass_on_containers(servers: dict[str, str], capsys: Any) -> None:
+def test_integration_tests_pass_on_containers(
+    servers: dict[str, str], record_property: Callable[[str, object], None]
+) -> None:
     command = [sys.executable, "-m", "pytest", "-qx", "--tb=short", "-n", "2", "--dist", "loadfile", *TESTS]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **servers}, check=False, capture_output=True, text=True
@@ -50,5 +51,4 @@ def test_integration_tests_pass_on_containers(servers: dict[str, str], capsys: A
     assert done.returncode == 0, done.stdout[-6_000:]
     summary = done.stdout.strip().splitlines()[-1]
     assert not re.search(r"skipped|failed|error", summary), done.stdout[-3_000:]
-    with capsys.disabled():
-        print(f"\non containers: {summary}")
+    record_property("on containers", summary)

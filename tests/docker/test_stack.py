@@ -15,7 +15,6 @@ from schemas.connections import ROOT
 from tests import logs, oracle, rows
 from tests.composed import BASE
 from tests.databases import fresh_database
-from tests.docker.conftest import PROJECTS
 from tests.docker.project import Project, docker, eventually, running
 from tests.logs import DAY, HOUR
 from tests.proof import RULES
@@ -38,7 +37,6 @@ SLOW = {
 @pytest.fixture(scope="module")
 def project(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with running("driftline-test", [BASE], tmp_path_factory.mktemp("compose"), **SLOW) as project:
-        PROJECTS.append(project)
         yield project
 
 

@@ -12,7 +12,6 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.composed import FILES
-from tests.docker.conftest import PROJECTS
 from tests.docker.project import Project, eventually, running
 
 pytestmark = pytest.mark.docker
@@ -26,7 +25,6 @@ QUICK = {"DRIFTLINE_VOLUME": "0.1", "DRIFTLINE_SPEED": "36000x"}
 @pytest.fixture(scope="module")
 def project(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with running("driftline-tls", FILES, tmp_path_factory.mktemp("tls"), **QUICK) as project:
-        PROJECTS.append(project)
         yield project
 
 
