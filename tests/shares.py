@@ -11,8 +11,8 @@ import pytest
 
 FIRST = ("browser", "faults", "integration")
 """Marks, the longest tests' first."""
-TOGETHER = ("tests/grafana/", "tests/models/", "tests/faults/", "tests/integration/")
-"""Folders whose tests share what takes seconds to make: a run, models, servers to break."""
+TOGETHER = ("tests/grafana/", "tests/models/")
+"""Folders whose tests share what takes seconds to make: a run, models."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
