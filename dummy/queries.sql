@@ -27,6 +27,7 @@ DELETE FROM driftline.run WHERE run_id = %(run_id)s;
 -- name: forget
 -- What a step of a live run writes again.
 WITH windows AS (DELETE FROM driftline.window_result WHERE run_id = %(run_id)s AND status = 'open'),
+     alarms AS (DELETE FROM driftline.alarm WHERE run_id = %(run_id)s),
      states AS (DELETE FROM driftline.run_progress WHERE run_id = %(run_id)s)
 DELETE FROM driftline.health WHERE run_id = %(run_id)s;
 

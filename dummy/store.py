@@ -41,7 +41,7 @@ def replace(connection: Connection, plan: Plan) -> tuple[int, int]:
         _put(connection, plan, "run", [around.run(plan, traffic)])
         _put(connection, plan, "frontier", around.frontiers(plan))
         _put(connection, plan, "dead_letter", dead)
-        _put(connection, plan, "alarm", around.alarms(plan))
+        _put(connection, plan, "alarm", around.alarms(plan, plan.now))
         _put(connection, plan, "event", around.events(plan))
         _put(connection, plan, "health_sample", samples[:-3])
         _put(connection, plan, "health", samples[-3:])  # of which the table keeps samples by itself
@@ -63,6 +63,7 @@ def advance(connection: Connection, plan: Plan, since: int, until: int, now: int
         connection.execute(SQL["forget"], {"run_id": plan.run})
         _put(connection, plan, "health", [*around.health(plan, traffic, now, (since, until), letters=len(dead))])
         _put(connection, plan, "run_progress", [*around.tallies(plan, traffic, dead, until, now)])
+        _put(connection, plan, "alarm", around.alarms(plan, until))
         _put_windows(connection, plan, found, lambda _: now, now)
     return sum(w.window.closed for w in found)
 

@@ -113,17 +113,25 @@ def _letter(plan: Plan, number: int, at: int) -> Row:
     }
 
 
-def alarms(plan: Plan) -> list[Row]:
-    """Two that recovered, one that is ongoing still, and a gap of the log."""
-    gradual, sudden, *_ = plan.stretches
+def alarms(plan: Plan, until: int) -> list[Row]:
+    """Two that recovered, one that is ongoing still, and a gap of the log; then those of drift since `plan.now`.
+
+    until: the event time that has been reached, ms.
+    """
+    gradual, sudden, *later = plan.stretches
     middle = (gradual.starts_at + gradual.ends_at) // 2
     newest = plan.now // HOUR * HOUR - 3 * HOUR
     size, of = plan.sizes[0], f"{duration_text(plan.sizes[0])} windows"
-    drifts = (
+    drifts = [
         (middle, gradual.ends_at, 1.9, gradual.columns, f"column drift, {of}"),
         (sudden.starts_at, sudden.ends_at, 3.0, sudden.columns, f"dataset drift, {of}"),
         (newest, None, 1.2, TRIPS.numbers[:1], f"column drift, {of}"),
-    )
+    ]
+    drifts += [
+        (more.starts_at, more.ends_at if more.ends_at <= until else None, 3.0, more.columns, f"dataset drift, {of}")
+        for more in later
+        if more.starts_at + 2 * size <= until
+    ]
     found = [
         {
             "alarm_id": f"drift:{plan.run}:{number}",

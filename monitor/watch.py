@@ -56,7 +56,7 @@ class Watch:
         self._meter = Meter(time.monotonic())
         self._gauges = gauges
         self._polled = self._reported = self._compacted = -inf
-        self._done = False
+        self._done = self._waiting = False
 
     def run(self, stop: threading.Event) -> None:
         """Until stopped, or until the named run is final. Raises DriftlineError where that can never be."""
@@ -83,7 +83,11 @@ class Watch:
             for run in runs.values():
                 if run.run_id not in self._plans and run.run_id not in self._skipped:
                     self._meet(run, snapshot)
-            self._done = only is not None and only not in runs and snapshot.run(only) is not None
+            if only is not None and only not in runs:
+                self._done = snapshot.run(only) is not None
+                if not self._done and not self._waiting:
+                    self._waiting = True
+                    log.info("waiting_for_run", run=only, do="start a consumer, or look at `driftline runs`")
         self._plans = {run_id: plan for run_id, plan in self._plans.items() if run_id in runs}
         self._gauges.health.well()
         return True

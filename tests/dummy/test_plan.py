@@ -11,10 +11,11 @@ from consumer.health import Meter as ConsumerMeter
 from dummy import run as stage
 from dummy.figures import CONFIG, written
 from dummy.plan import DAY, HOUR, Plan, Traffic, windows
-from dummy.surroundings import health, letters
+from dummy.surroundings import alarms, health, letters
 from monitor.closings import Meter as MonitorMeter
 from monitor.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS
 from monitor.reference import monitored
+from schemas.durations import moment
 from schemas.errors import UsageError
 from schemas.taxi import OUTCOMES, TRIPS
 
@@ -128,6 +129,21 @@ def test_a_live_run_drifts_as_the_other_does_and_then_once_more() -> None:
     }
     assert {1, 2} <= hit
     assert live.stretches[0].label == "gradual drift of tip_amount, tolls_amount, total_amount"
+
+
+def test_an_alarm_opens_in_the_drift_of_a_live_run_and_recovers_with_it() -> None:
+    live = Plan("dummy", NOW, days=3, live=True)
+    start, end = live.stretches[-1].starts_at, live.stretches[-1].ends_at
+
+    def later(until: int) -> list[tuple[object, object]]:
+        found = {alarm["alarm_id"]: alarm for alarm in alarms(live, until)}
+        before = {alarm["alarm_id"]: alarm for alarm in alarms(Plan("dummy", NOW, days=3), NOW)}
+        assert before.items() <= found.items(), "alarms that were there stay as they were"
+        return [(a["started_at"], a["recovered_at"]) for name, a in found.items() if name not in before]
+
+    assert later(NOW) == later(start + 2 * HOUR - 1) == []
+    assert later(start + 2 * HOUR) == later(end - 1) == [(moment(start), None)]
+    assert later(end) == [(moment(start), moment(end))]
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 5))

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.integration
 NOW = 1_789_000_000_000
 PLAN = Plan("dummy", NOW, days=4)
 FILLED = ("window_result", "column_metric", "run", "run_progress", "dead_letter", "alarm", "event", "health_sample")
-HOURS = 8
-"""That a live run goes on."""
+HOURS = 24
+"""That a live run goes on: into its drift."""
 NEVER = {
     ("dead_letter", "headers"),
     ("alarm", "segment"),
@@ -159,6 +159,8 @@ def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
         ]
         after = connection.execute(newest).fetchone()
         told = [json.loads(note.payload) for note in listener.notifies(timeout=0)]
+        alarms = connection.execute("SELECT count(*), max(started_at) FROM driftline.alarm").fetchone()
+    assert alarms == (5, stage.moment(plan.stretches[-1].starts_at))
     assert before
     assert after
     assert after[1] == before[1] + HOURS

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from psycopg import Connection
+from structlog.testing import capture_logs
 
 from monitor.readiness import END
 from schemas.durations import moment
@@ -339,12 +340,18 @@ def test_a_run_that_is_over_is_done_at_once(feed: Feed) -> None:
     assert monitor(feed.url).computed == []
 
 
-def test_a_run_is_waited_for(database: str) -> None:
-    with Running(settings(database), StubEngine()) as running, Feed(database) as feed:
-        feed.flush(TRIPS, 0, [T0])
-        feed.finish()
-        running.join()
-        assert status_of(feed.connection, T0) == ("final", 1, 0)
+def test_a_run_is_waited_for_and_that_is_said_once(database: str) -> None:
+    def said() -> list[object]:
+        return [entry["run"] for entry in logs if entry["event"] == "waiting_for_run"]
+
+    with capture_logs() as logs, Running(settings(database, poll_s=0.01), StubEngine()) as running:
+        until(lambda: said() != [])
+        with Feed(database) as feed:
+            feed.flush(TRIPS, 0, [T0])
+            feed.finish()
+            running.join()
+            assert status_of(feed.connection, T0) == ("final", 1, 0)
+    assert said() == ["r"]
 
 
 def test_a_run_without_any_row_ends_too(feed: Feed) -> None:
