@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from math import inf
 from typing import Annotated, Any
 
 import msgspec
@@ -41,9 +42,7 @@ PING_S = 5.0
 BACKLOG = 32
 """Messages that a page may be behind."""
 OVERLAP_S = 15
-"""What a page that has just read the board is told again, lest it misses what was written meanwhile."""
-MISSED_S = 600
-"""How far back to look when the connection was lost."""
+"""How much further back to look than to when it was last known that nothing is missed."""
 ALIVE_S = 10.0
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0
 
@@ -74,7 +73,7 @@ class Feed:
         self._database, self._picture, self._metrics = database, picture, metrics
         self._backlog: deque[bytes] = deque(maxlen=BACKLOG)
         self._changed: set[int] = set()
-        self._missed = False
+        self._unsure = inf
         self._moved = False
         self._due = 0.0
         self._away = False
@@ -97,9 +96,9 @@ class Feed:
         """Records of this run were read."""
         self._moved = True
 
-    def missed(self) -> None:
-        """Nobody listened for a while: look for what was written."""
-        self._missed = True
+    def missed(self, since: float) -> None:
+        """Nobody listened from then on, by the wall clock: look for what was written."""
+        self._unsure = min(self._unsure, since)
         self._work.set()
 
     def tell(self, message: bytes) -> None:
@@ -123,7 +122,7 @@ class Feed:
         if not self.run:
             return b""
         async with self._database.snapshot() as reader:
-            starts = await self._written(reader, OVERLAP_S)
+            starts = await self._written(reader, time.time())
             return await self._windows(reader, starts) if starts else b""
 
     async def work(self) -> None:
@@ -146,20 +145,20 @@ class Feed:
             self._due = time.monotonic() + STILL_S
             return
         changed, self._changed = self._changed, set()
-        missed, self._missed = self._missed, False
+        unsure, self._unsure = self._unsure, inf
         due = bool(changed) or time.monotonic() >= self._due
         self._due = time.monotonic() + (MOVING_S if self._moved else STILL_S)
         self._moved = False
         try:
             async with self._database.snapshot() as reader:
-                if missed:
-                    changed |= await self._written(reader, MISSED_S)
-                windows = await self._windows(reader, changed, live=not missed) if changed else b""
+                if unsure < inf:
+                    changed |= await self._written(reader, unsure)
+                windows = await self._windows(reader, changed, live=unsure == inf) if changed else b""
                 run = await known_run(reader, self.run)
                 state = event("status", await status(reader, run, self.size_s)) if due or self._away else b""
         except Problem:
             self._changed |= changed
-            self._missed |= missed
+            self._unsure = min(self._unsure, unsure)
             raise
         self._away = False
         if windows:
@@ -168,8 +167,9 @@ class Feed:
             self.status, self.states = state, self.states + 1
             self._wake()
 
-    async def _written(self, reader: Reader, seconds: int) -> set[int]:
-        where = {"run": self.run, "size_s": self.size_s, "seconds": seconds}
+    async def _written(self, reader: Reader, since: float) -> set[int]:
+        """Windows from a moment of the wall clock on, and of a few seconds before."""
+        where = {"run": self.run, "size_s": self.size_s, "seconds": time.time() - since + OVERLAP_S}
         return {start for (start,) in await reader.rows("written_since", **where)}
 
     async def _windows(self, reader: Reader, starts: Iterable[int], *, live: bool = False) -> bytes:
@@ -209,6 +209,8 @@ class Hub:
         self._looking: asyncio.Task[None] | None = None
         self._unseen = False
         self.listening = False
+        self._sure = time.time()
+        """When it was last known that no note of Postgres is missed."""
         self.closing = asyncio.Event()
 
     @contextmanager
@@ -267,8 +269,9 @@ class Hub:
         log.info("listening")
         self._look_for_runs()
         for feed, _ in self._feeds.values():
-            feed.missed()
+            feed.missed(self._sure)
         while True:
+            self._sure = time.time()
             async for note in connection.notifies(timeout=ALIVE_S):
                 self._pass_on(note.channel, note.payload)
             await connection.execute("SELECT 1")

@@ -8,6 +8,7 @@ import orjson
 import psycopg
 import pytest
 
+from schemas.connections import Addresses
 from tests.board.conftest import Served
 from tests.fleet import eventually
 from tests.monitor.feed import HOUR, MINUTE, T0, TRIPS, Feed, monitor
@@ -78,6 +79,34 @@ def test_the_board_comes_back_when_its_connections_were_cut(board: Served, prepa
         monitor(prepared)
         assert until(events, "windows")["windows"]["rows"] == [60]
     eventually(lambda: board.get("/healthz").status_code == 200, lambda: board.get("/healthz").text)
+
+
+def test_however_long_nobody_listened_what_was_written_meanwhile_is_told(
+    board: Served, prepared: str, stack: Addresses
+) -> None:
+    def listens(whether: bool) -> None:
+        eventually(lambda: board.board.hub.listening == whether, lambda: f"listening: {not whether} still")
+
+    with Feed(prepared) as feed, followed(board, run="r", size="1h") as events:
+        closed_hours(feed, 1)
+        monitor(prepared)
+        name = feed.connection.info.dbname
+        with psycopg.connect(stack.database_url, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[arg-type]
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'driftline-board' AND datname = %s",
+                (name,),
+            )
+            listens(False)
+            board.board.hub._sure -= 7_200
+            feed.connection.execute(
+                "UPDATE driftline.window_result SET rows = 61, written_at = now() - interval '1 hour'"
+            )
+            admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")  # type: ignore[arg-type]
+        listens(True)
+        while until(events, "windows")["windows"]["rows"] != [61]:
+            pass
 
 
 def test_it_ends_at_once_though_pages_are_open(board: Served, prepared: str) -> None:
