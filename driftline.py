@@ -195,7 +195,7 @@ def produce(
     )
     stop = stopping()  # not while a month is downloaded, which Ctrl-C ends at once
     stage.run(settings, stop)
-    leave(stop)
+    leave()
 
 
 @app.command()
@@ -235,7 +235,7 @@ def consume(
         metrics_host=metrics_host,
     )
     stage.run(settings, stop)
-    leave(stop)
+    leave()
 
 
 @app.command()
@@ -256,7 +256,7 @@ def monitor(
 
     watched = {"metrics_port": metrics_port, "metrics_host": metrics_host}
     stage.run(_monitor_settings(model, topic_prefix, until_done, sizes, idle_timeout, **watched), stop)
-    leave(stop)
+    leave()
 
 
 def _monitor_settings(
@@ -431,9 +431,9 @@ def board(
         allow_hosts=tuple(allow_host or ()),
         models=tuple(model or (MODEL.parent,)),
     )
-    stop = stopping()
+    stopping()
     stage.run(settings, lambda address: console.print(address, highlight=False, soft_wrap=True))
-    leave(stop)
+    leave()
 
 
 @app.command()

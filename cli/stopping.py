@@ -43,14 +43,16 @@ def stopping(patience_s: float = PATIENCE_S) -> threading.Event:
     return stop
 
 
-def leave(stop: threading.Event) -> None:
-    """To be called when all is done. Ends the process at once, with exit code 0, if it was told to stop.
+def leave() -> NoReturn:
+    """To be called when all is done. Ends the process at once, with exit code 0.
 
     All that a normal end would do is for others: threads, finalizers and static destructors of a dozen libraries.
     Any of them may hang, and for some of them no thread of ours runs any more to notice.
     """
-    if stop.is_set():
-        _end()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # whoever read it may be gone
+            stream.flush()
+    os._exit(0)
 
 
 def _heed(signals: socket.socket, stop: threading.Event, patience_s: float) -> None:
@@ -61,11 +63,4 @@ def _heed(signals: socket.socket, stop: threading.Event, patience_s: float) -> N
     stop.set()
     time.sleep(patience_s)
     log.warning("left_undrained", after_s=patience_s, lost="nothing: the next one goes on from what is committed")
-    _end()
-
-
-def _end() -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # whoever read it may be gone
-            stream.flush()
-    os._exit(0)
+    leave()

@@ -128,12 +128,19 @@ class Source:
             log.debug("offsets_not_acknowledged", error=str(error))
 
     def close(self, seconds: float) -> bool:
-        """Leave the group. False where librdkafka hangs in it: a thread then stays behind till the process ends."""
+        """Leave the group, and end both clients. False where librdkafka hangs in it: a thread then stays behind.
+
+        Clients that nobody ends are ended when they are collected as garbage, in the midst of whatever goes on.
+        """
         self.generation += 1
-        closing = threading.Thread(target=self._consumer.close, name="close-kafka", daemon=True)
+        closing = threading.Thread(target=self._end, name="close-kafka", daemon=True)
         closing.start()
         closing.join(seconds)
         return not closing.is_alive()
+
+    def _end(self) -> None:
+        with self._admin:
+            self._consumer.close()
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Nothing is fetched before `start_at`: where to start is in Postgres, and a callback must not fail."""
