@@ -110,3 +110,4 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '$(RARE)' .venv/lib || true
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
+	@echo "installed; make help lists what there is"
