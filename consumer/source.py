@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -42,6 +43,9 @@ _HOPELESS = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
 _TIMEOUT_S = 5.0
+_LEAVING_S = 2.0
+_DROPPED = 1_000
+"""Records taken at a time by one that leaves."""
 
 
 class Source:
@@ -128,10 +132,7 @@ class Source:
             log.debug("offsets_not_acknowledged", error=str(error))
 
     def close(self, seconds: float) -> bool:
-        """Leave the group, and end both clients. False where librdkafka hangs in it: a thread then stays behind.
-
-        Clients that nobody ends are ended when they are collected as garbage, in the midst of whatever goes on.
-        """
+        """Leave the group, and end both clients. False where librdkafka hangs in it: a thread then stays behind."""
         self.generation += 1
         closing = threading.Thread(target=self._end, name="close-kafka", daemon=True)
         closing.start()
@@ -139,8 +140,17 @@ class Source:
         return not closing.is_alive()
 
     def _end(self) -> None:
-        with self._admin:
-            self._consumer.close()
+        """Not by `Consumer.close`: that may call back when nobody in librdkafka answers any more what the binding
+        then asks, and never returns, with the interpreter's lock in its hands (librdkafka's issues 4041 and 4884).
+        A consumer that is dropped calls nobody back. Nor does it leave the group, so that comes first.
+        """
+        consumer, deadline = self._consumer, time.monotonic() + _LEAVING_S
+        del self._consumer
+        with self._admin, suppress(KafkaException):
+            consumer.unsubscribe()
+            consumer.consume(_DROPPED, 0.1)
+            while self.assigned and time.monotonic() < deadline:
+                consumer.consume(_DROPPED, 0.1)
 
     def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         """Nothing is fetched before `start_at`: where to start is in Postgres, and a callback must not fail."""

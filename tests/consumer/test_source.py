@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from consumer.ledger import Partition
 from consumer.source import Source, _split
 from schemas.errors import BrokerUnreachable
+from schemas.topics import GROUP
 from tests import logs
 from tests.consumer.helpers import until
 
@@ -94,3 +95,26 @@ def test_nothing_is_fetched_before_it_is_said_where_to_start(kafka_config: dict[
         assert source.read(100, 0.5) == []
     finally:
         assert source.close(60)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("read", [True, False], ids=["that has read", "that has not looked yet"])
+def test_a_member_that_closes_leaves_the_group_at_once(
+    kafka_config: dict[str, str], prefix: str, read: bool
+) -> None:
+    """Also one whose assignment waits to be looked at: it is not told any more, when nobody may answer."""
+    logs.create(kafka_config, prefix)
+    admin = AdminClient(kafka_config)
+
+    def members() -> list[Any]:
+        group = admin.describe_consumer_groups([prefix + GROUP])[prefix + GROUP].result(60)
+        return [m for m in group.members if m.assignment and m.assignment.topic_partitions]
+
+    source = Source({**kafka_config, "session.timeout.ms": "40000"}, prefix, TOPICS)
+    source.subscribe()
+    until(members)
+    if read:
+        until(lambda: source.read(1, 0.1) == [] and source.assigned)
+    assert source.close(60)
+    assert not hasattr(source, "_consumer"), "who is dropped calls nobody back"
+    until(lambda: not members(), seconds=20)
