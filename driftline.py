@@ -67,6 +67,7 @@ MetricsHost = Annotated[str, option("metrics-host", "Address that the metrics ar
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 UntilDone = Annotated[str | None, option("until-done", "End once this run is replayed and all of it is final.")]
 
+STACK_FIELDS = ("name", "address", "trouble", "kept", "pid", "restarts", "log")
 RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "windows")
 WINDOW_FIELDS = ("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift", "mae")
 COLUMN_FIELDS = ("stream", "column_name", "metric", "value", "threshold", "severity", "status", "reason")
@@ -252,6 +253,7 @@ def monitor(
 ) -> None:
     """Compare every window that closes with the reference and write its figures. Run as many as you like."""
     stop = stopping()
+    structlog.get_logger().info("starting", takes="some seconds: Evidently is imported, the reference prepared")
     from monitor import __main__ as stage
 
     watched = {"metrics_port": metrics_port, "metrics_host": metrics_host}
@@ -333,7 +335,7 @@ def stack_status(as_json: Json = False) -> None:
     import stack
 
     found = stack.status()
-    listing.show(console, found, as_json=as_json)
+    listing.show(console, found, as_json=as_json, fields=STACK_FIELDS)
     if not all(not server.trouble for server in found):
         raise typer.Exit(1)
 
@@ -438,7 +440,7 @@ def board(
 
 @app.command()
 def runs(as_json: Json = False) -> None:
-    """All runs, newest first."""
+    """All runs, newest first. Rows are those of trips and of outcomes."""
     from monitor import read
 
     with _database() as connection:

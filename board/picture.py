@@ -97,7 +97,7 @@ async def known_run(reader: Reader, run_id: str | None) -> Run:
     if run_id is None:
         newest = await reader.row("newest_run")
         if newest is None:
-            raise Unknown("there are no runs yet", "start one: `driftline demo`")
+            raise Unknown("there are no runs yet", "the first appears here by itself; `driftline demo` starts one")
         run_id = newest[0]
     row = await reader.row("run", run=run_id)
     if row is None:

@@ -14,6 +14,8 @@ from rich.table import Table
 
 from cli.invoked import pasteable
 
+NAMES = ("pid",)
+"""Numbers that are pasted, not read."""
 WIDE = 6
 """Significant digits of a number in a table; JSON has them all."""
 
@@ -40,7 +42,8 @@ def show(
             field.replace("_", " "), justify="right" if number else "left", overflow="fold", vertical="bottom"
         )
     for row in rows:
-        table.add_row(*(cell(getattr(row, field)) for field in shown))
+        values = ((field, getattr(row, field)) for field in shown)
+        table.add_row(*(str(value) if field in NAMES and value else cell(value) for field, value in values))
     console.print(table)
 
 

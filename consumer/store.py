@@ -141,6 +141,10 @@ class Store:
         ((finished,),) = self._run("is_finished", run_id=run_id)
         return bool(finished)
 
+    def knows(self, run_id: str) -> bool:
+        """Whether anybody has met this run."""
+        return bool(self._run("run", run_id=run_id))
+
     def _advance(self, flush: Flush, place: Mapping[str, Any]) -> None:
         claim = flush.claim
         moved = self._do(

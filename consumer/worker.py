@@ -84,7 +84,7 @@ class Worker:
         self._heard = True  # of Kafka, since the last beat
         self._next_beat = now
         self._next_report = now + settings.report_ms / 1_000
-        self.done = False
+        self._told_waiting = self.done = False
 
     def step(self, now: float) -> None:
         """Read for up to a tenth of a second, flush what is due, give signs of life. now: monotonic seconds.
@@ -213,6 +213,7 @@ class Worker:
         self._store.beat(beats)
         if run_id := self._settings.until_done:
             self.done = self._store.is_finished(run_id)
+            self._say_waiting(run_id)
         claims = [held.pending.claim for held in self._held.values()]
         measures = self._meter.measures(now, claims, [beat.log_end for beat in beats])
         self._store.report(self._meter.run_id, measures)
@@ -230,6 +231,13 @@ class Worker:
             self._next_report = now + self._settings.report_ms / 1_000
             log.info("consuming", run=self._meter.run_id, **measures)
             gc.collect()  # it is off, see `consumer.__main__`
+
+    def _say_waiting(self, run_id: str) -> None:
+        """Say once that nobody has met the run yet that we are to end with: it may have another name."""
+        if not self._told_waiting and self._meter.run_id is None:
+            self._told_waiting = True
+            if not self._store.knows(run_id):
+                log.info("waiting_for_run", run=run_id, do="start `driftline produce`, or look at `driftline runs`")
 
     def _signs_of_life(self) -> list[Beat]:
         """For each partition of ours; caught up by the broker's own word only: what the client knows may be old."""

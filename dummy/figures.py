@@ -75,8 +75,9 @@ def _status(plan: Plan, window: Window) -> str:
 
 def _figures(plan: Plan, window: Window, rng: np.random.Generator) -> WindowFigures:
     stream = _BY_TOPIC[window.stream]
-    bent = dict.fromkeys((stretch.columns for stretch in plan.stretches), 0.0)
-    for stretch in plan.stretches:  # the same columns may drift twice
+    stretches = (*plan.stretches, plan.unannounced)
+    bent = dict.fromkeys((stretch.columns for stretch in stretches), 0.0)
+    for stretch in stretches:  # the same columns may drift twice
         bent[stretch.columns] = max(bent[stretch.columns], strength(stretch, window.start, window.end))
     columns, labelled = [*_columns(plan, window, stream, bent, rng)], {}
     if stream.label is not None:

@@ -70,6 +70,13 @@ class Plan:
         start = self.now // self.sizes[0] * self.sizes[0] + 20 * self.sizes[0]
         return (*first, _stretch("sudden", start, start + 15 * self.sizes[0], much)) if self.live else first
 
+    @cached_property
+    def unannounced(self) -> Injected:
+        """A drift that nobody injected, and which is there still when the run ends; in a live one it passes."""
+        size = self.sizes[0]
+        newest = self.now // size * size
+        return _stretch("unannounced", newest - 3 * size, newest + 5 * size, TRIPS.numbers[:1])
+
 
 def _stretch(how: str, start: int, end: int, columns: tuple[str, ...]) -> Injected:
     more = f" and {len(columns) - 3} more" if len(columns) > 3 else ""

@@ -31,6 +31,10 @@ WITH windows AS (DELETE FROM driftline.window_result WHERE run_id = %(run_id)s A
      states AS (DELETE FROM driftline.run_progress WHERE run_id = %(run_id)s)
 DELETE FROM driftline.health WHERE run_id = %(run_id)s;
 
+-- name: finish
+WITH states AS (UPDATE driftline.run_progress SET finished = true WHERE run_id = %(run_id)s)
+UPDATE driftline.run SET finished_at = %(at)s WHERE run_id = %(run_id)s;
+
 -- name: copy
 COPY driftline.{table} ({columns}) FROM STDIN;
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psycopg
 
 from dummy.plan import PANE, Plan
-from dummy.store import advance, replace
+from dummy.store import advance, finish, replace
 from monitor.database import Connection, connect_now, where
 from schemas import roles
 from schemas.durations import moment, sizes_ms
@@ -89,3 +89,4 @@ def _go_on(connection: Connection, made: Plan, stop: threading.Event, say: Say, 
     while not stop.wait(pause):
         advance(connection, made, at, at + step, round(time.time() * 1_000))
         at += step
+    finish(connection, made, round(time.time() * 1_000))

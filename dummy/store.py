@@ -68,6 +68,13 @@ def advance(connection: Connection, plan: Plan, since: int, until: int, now: int
     return sum(w.window.closed for w in found)
 
 
+def finish(connection: Connection, plan: Plan, now: int) -> None:
+    """Nothing more comes of a live run. Raises RunConflict as `advance` does."""
+    with connection.transaction():
+        _claim(connection, plan.run, new=False)
+        connection.execute(SQL["finish"], {"run_id": plan.run, "at": moment(now)})
+
+
 def _claim(connection: Connection, run: str, *, new: bool) -> None:
     """new: whether there may be none. Raises RunConflict for what is no dummy."""
     connection.execute(SQL["lock"], {"run_id": run})

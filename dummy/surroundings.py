@@ -114,24 +114,16 @@ def _letter(plan: Plan, number: int, at: int) -> Row:
 
 
 def alarms(plan: Plan, until: int) -> list[Row]:
-    """Two that recovered, one that is ongoing still, and a gap of the log; then those of drift since `plan.now`.
+    """Of every drift, once two windows have shown it, and until it is over; and one of a gap in the log.
 
     until: the event time that has been reached, ms.
     """
     gradual, sudden, *later = plan.stretches
     middle = (gradual.starts_at + gradual.ends_at) // 2
-    newest = plan.now // HOUR * HOUR - 3 * HOUR
     size, of = plan.sizes[0], f"{duration_text(plan.sizes[0])} windows"
-    drifts = [
-        (middle, gradual.ends_at, 1.9, gradual.columns, f"column drift, {of}"),
-        (sudden.starts_at, sudden.ends_at, 3.0, sudden.columns, f"dataset drift, {of}"),
-        (newest, None, 1.2, TRIPS.numbers[:1], f"column drift, {of}"),
-    ]
-    drifts += [
-        (more.starts_at, more.ends_at if more.ends_at <= until else None, 3.0, more.columns, f"dataset drift, {of}")
-        for more in later
-        if more.starts_at + 2 * size <= until
-    ]
+    drifts = [(middle, gradual, 1.9, "column"), (sudden.starts_at, sudden, 3.0, "dataset")]
+    drifts += [(plan.unannounced.starts_at, plan.unannounced, 3.0, "column")]
+    drifts += [(more.starts_at, more, 3.0, "dataset") for more in later]
     found = [
         {
             "alarm_id": f"drift:{plan.run}:{number}",
@@ -139,12 +131,13 @@ def alarms(plan: Plan, until: int) -> list[Row]:
             "size_s": size // 1_000,
             "started_at": moment(start),
             "ongoing_since": moment(start + 2 * size),
-            "recovered_at": None if end is None else moment(end),
+            "recovered_at": moment(drift.ends_at) if drift.ends_at <= until else None,
             "severity": severity,
-            "columns": list(columns),
-            "message": message,
+            "columns": list(drift.columns),
+            "message": f"{what} drift, {of}",
         }
-        for number, (start, end, severity, columns, message) in enumerate(drifts, 1)
+        for number, (start, drift, severity, what) in enumerate(drifts, 1)
+        if start + 2 * size <= until
     ]
     gap = dict.fromkeys(found[0]) | {
         "alarm_id": f"gap:{plan.run}:1",

@@ -121,14 +121,14 @@ def _sent(settings: Settings, plan: Plan, kafka: Log) -> Mapping[Lane, Position]
     found = resume.find(kafka, settings.kafka, plan, settings.topic_prefix, settings.patience_s)
     if found.positions:
         resume.agree(found.manifest, plan.manifest)
+    known = {"trips": plan.manifest.trips, "scenario": plan.manifest.scenario}
     log.info(
         "resuming" if found.positions else "starting",
         run=plan.run_id,
         source=plan.manifest.source,
-        trips=plan.manifest.trips,
         speed=f"{settings.speed:g}x" if settings.speed else "max",
-        scenario=plan.manifest.scenario,
         partitions=plan.partitions,
+        **{name: value for name, value in known.items() if value is not None},
     )
     return found.positions
 

@@ -79,9 +79,14 @@ def agree(found: Manifest | None, ours: Manifest) -> None:
     for name in names:
         if getattr(found, name) != getattr(ours, name):
             raise RunConflict(
-                f"this run was begun with {name} {getattr(found, name)!r}, not {getattr(ours, name)!r}",
+                f"this run was begun {_told(name, found)}, not {_told(name, ours)}",
                 "repeat the options it was begun with, or choose another --run",
             )
+
+
+def _told(name: str, manifest: Manifest) -> str:
+    value = getattr(manifest, name)
+    return f"without {name}" if value is None else f"with {name} {value!r}"
 
 
 def _first_manifest(values: Iterator[bytes], run_id: str, stream: Stream) -> Manifest | None:

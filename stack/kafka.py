@@ -76,8 +76,20 @@ class Kafka:
         if not (home / "data" / "meta.properties").exists():
             _format(runtime, class_path, properties, home, env)
         flags, produces = startup_cache(runtime, self.cache)
+        temporary = home / "tmp"  # what a killed broker leaves there is gone with its next start
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
         return Command(
-            argv=[str(runtime.path), *_flags(), *flags, "-cp", class_path, "kafka.Kafka", str(properties)],
+            argv=[
+                str(runtime.path),
+                *_flags(),
+                f"-Djava.io.tmpdir={temporary}",
+                *flags,
+                "-cp",
+                class_path,
+                "kafka.Kafka",
+                str(properties),
+            ],
             env=env,
             cwd=str(home),
             log=str(home / "server.log"),

@@ -222,7 +222,7 @@ function latest() {
 function marks() {
   const texts = [
     ...data.injected.map((each) => `Injected: ${each.label}, ${moment(each.start)} until ${moment(each.end)}`),
-    ...data.alarms.slice(-6).map((each) => `Alarm since ${moment(each.start)}${each.end > each.start ? `, over ${moment(each.end)}` : ""}: ${each.label}`),
+    ...data.alarms.slice(-6).map((each) => `Alarm since ${moment(each.start)}${each.end > each.start ? `, until ${moment(each.end)}` : ""}: ${each.label}`),
   ];
   const holder = byId("marks");
   if ([...holder.children].map((item) => item.textContent).join("\n") === texts.join("\n")) return;

@@ -70,7 +70,7 @@ const notes = (pairs) => pairs.filter(([n]) => n).map(([n, what]) => `${count(n)
 export function tick(status, now) {
   const age = status?.written_at ? now - status.written_at : NaN;
   say(byId("age"), ago(age));
-  const silent = status && !heard(status, now).has("monitor") ? "no monitor is heard of: start `driftline monitor`" : "no window was written for a while";
+  const silent = status && !heard(status, now).has("monitor") ? "no monitor is heard of: start one" : "no window was written for a while";
   const text = status?.finished ? "the run has ended" : age > STALE_MS ? silent : "rows are coming in";
   say(byId("age-note"), Number.isFinite(age) ? text : "no row yet");
   byId("age").parentElement.dataset.stale = String(!status?.finished && age > STALE_MS);

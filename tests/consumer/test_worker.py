@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from structlog.testing import capture_logs
 
 from consumer.gauges import Gauges
 from consumer.ledger import Claim, Flush, Partition
@@ -76,6 +77,7 @@ class Books:
     flushes: list[Flush] = field(default_factory=list)
     beats: list[list[Beat]] = field(default_factory=list)
     finished: bool = False
+    known: tuple[str, ...] = ()
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         return [p for p in partitions if p not in self.seeded]
@@ -101,6 +103,9 @@ class Books:
 
     def is_finished(self, run_id: str) -> bool:
         return self.finished
+
+    def knows(self, run_id: str) -> bool:
+        return run_id in self.known
 
 
 @pytest.fixture
@@ -270,6 +275,18 @@ def test_a_run_that_was_waited_for_is_done_when_postgres_says_so(log: Log, books
     books.finished = True
     made.step(4.0)
     assert made.done
+
+
+@pytest.mark.parametrize(("known", "said"), [((), ["r"]), (("r",), [])])
+def test_that_nobody_has_met_the_run_that_is_waited_for_is_said_once(
+    log: Log, books: Books, known: tuple[str, ...], said: list[str]
+) -> None:
+    books.known = known
+    with capture_logs() as logs:
+        made = worker(log, books, until_done="r")
+        made.step(2.0)
+        made.step(4.0)
+    assert [entry["run"] for entry in logs if entry["event"] == "waiting_for_run"] == said
 
 
 def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) -> None:

@@ -131,19 +131,37 @@ def test_a_live_run_drifts_as_the_other_does_and_then_once_more() -> None:
     assert live.stretches[0].label == "gradual drift of tip_amount, tolls_amount, total_amount"
 
 
-def test_an_alarm_opens_in_the_drift_of_a_live_run_and_recovers_with_it() -> None:
+def test_alarms_of_a_live_run_open_in_its_drifts_and_recover_with_them() -> None:
     live = Plan("dummy", NOW, days=3, live=True)
-    start, end = live.stretches[-1].starts_at, live.stretches[-1].ends_at
 
-    def later(until: int) -> list[tuple[object, object]]:
-        found = {alarm["alarm_id"]: alarm for alarm in alarms(live, until)}
-        before = {alarm["alarm_id"]: alarm for alarm in alarms(Plan("dummy", NOW, days=3), NOW)}
-        assert before.items() <= found.items(), "alarms that were there stay as they were"
-        return [(a["started_at"], a["recovered_at"]) for name, a in found.items() if name not in before]
+    def recovered(until: int) -> dict[object, object]:
+        return {a["started_at"]: a["recovered_at"] for a in alarms(live, until) if a["kind"] == "drift"}
 
-    assert later(NOW) == later(start + 2 * HOUR - 1) == []
-    assert later(start + 2 * HOUR) == later(end - 1) == [(moment(start), None)]
-    assert later(end) == [(moment(start), moment(end))]
+    assert len(recovered(NOW)) == len(alarms(Plan("dummy", NOW, days=3), NOW)) - 1 == 3
+    for drift in (live.unannounced, live.stretches[-1]):
+        start, end = drift.starts_at, drift.ends_at
+        assert moment(start) not in recovered(start + 2 * HOUR - 1)
+        assert recovered(start + 2 * HOUR)[moment(start)] is None
+        assert recovered(end - 1)[moment(start)] is None
+        assert recovered(end)[moment(start)] == moment(end)
+
+
+def test_every_alarm_of_drift_is_about_columns_that_drift_then() -> None:
+    for alarm in alarms(PLAN, NOW):
+        if alarm["kind"] == "drift":
+            until = alarm["recovered_at"] or moment(NOW)
+            inside = [
+                {c.column for c in one.figures.columns if c.status == "drift"}
+                for one in WRITTEN
+                if one.window.stream == TRIPS.topic
+                and one.window.size == 1_000 * alarm["size_s"]
+                and one.window.closed
+                and one.figures.columns_tested
+                and alarm["started_at"] <= moment(one.window.start)
+                and moment(one.window.end) <= until
+            ]
+            assert inside
+            assert all(set(alarm["columns"]) <= drifted for drifted in inside), alarm
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 5))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -53,6 +55,22 @@ RECORDS = (
 def login(database: str, role: str) -> str:
     url = urlsplit(database)
     return url._replace(netloc=f"{role}:{PASSWORDS[role]}@{url.hostname}:{url.port}").geturl()
+
+
+@contextmanager
+def superuser(database: str) -> Iterator[psycopg.Connection[Any]]:
+    """Logged in as one of this moment only, since nobody may rename who is logged in."""
+    name, url = f"super_{uuid.uuid4().hex[:8]}", urlsplit(database)
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD 'super0'")
+        try:
+            with psycopg.connect(
+                url._replace(netloc=f"{name}:super0@{url.hostname}:{url.port}").geturl()
+            ) as connection:
+                yield connection
+                connection.rollback()
+        finally:
+            admin.execute(f"DROP ROLE {name}")
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +132,11 @@ def test_whoever_may_not_make_roles_is_told_so(granted: str) -> None:
 
 
 def test_an_owner_that_may_make_roles_is_no_superuser_and_gives_the_writer_what_it_made(stack: Addresses) -> None:
-    """The writer's name is the server's: made and dropped again in one transaction."""
+    """The writer's name is the server's: made, and one that is there renamed, in a transaction that is undone."""
     name = f"owner_{uuid.uuid4().hex[:8]}"
-    with fresh_database(stack.database_url) as url, psycopg.connect(url) as connection:
+    with fresh_database(stack.database_url) as url, superuser(url) as connection:
         if connection.execute("SELECT to_regrole('driftline')").fetchone() != (None,):
-            pytest.skip("there is a role driftline on this server")
+            connection.execute("ALTER ROLE driftline RENAME TO driftline_meanwhile")
         connection.execute(f"CREATE ROLE {name} CREATEROLE")
         connection.execute(f"GRANT {roles.READER}, {roles.BOARD} TO {name} WITH ADMIN TRUE")
         connection.execute(f"ALTER DATABASE {connection.info.dbname} OWNER TO {name}")
