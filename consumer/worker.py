@@ -234,10 +234,11 @@ class Worker:
 
     def _say_waiting(self, run_id: str) -> None:
         """Say once that nobody has met the run yet that we are to end with: it may have another name."""
-        if not self._told_waiting and self._meter.run_id is None:
-            self._told_waiting = True
-            if not self._store.knows(run_id):
-                log.info("waiting_for_run", run=run_id, do="start `driftline produce`, or look at `driftline runs`")
+        if self._told_waiting:
+            return
+        self._told_waiting = True
+        if not self._store.knows(run_id):
+            log.info("waiting_for_run", run=run_id, do="start `driftline produce`, or look at `driftline runs`")
 
     def _signs_of_life(self) -> list[Beat]:
         """For each partition of ours; caught up by the broker's own word only: what the client knows may be old."""

@@ -121,9 +121,12 @@ def alarms(plan: Plan, until: int) -> list[Row]:
     gradual, sudden, *later = plan.stretches
     middle = (gradual.starts_at + gradual.ends_at) // 2
     size, of = plan.sizes[0], f"{duration_text(plan.sizes[0])} windows"
-    drifts = [(middle, gradual, 1.9, "column"), (sudden.starts_at, sudden, 3.0, "dataset")]
-    drifts += [(plan.unannounced.starts_at, plan.unannounced, 3.0, "column")]
-    drifts += [(more.starts_at, more, 3.0, "dataset") for more in later]
+    drifts = [
+        (middle, gradual, 1.9, "column"),
+        (sudden.starts_at, sudden, 3.0, "dataset"),
+        (plan.unannounced.starts_at, plan.unannounced, 3.0, "column"),
+        *((more.starts_at, more, 3.0, "dataset") for more in later),
+    ]
     found = [
         {
             "alarm_id": f"drift:{plan.run}:{number}",

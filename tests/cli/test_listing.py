@@ -59,3 +59,14 @@ def test_nothing_is_said_in_words_to_people_and_as_an_empty_list_to_programs(
 )
 def test_a_cell_is_as_a_person_reads_it(value: object, text: str) -> None:
     assert cell(value) == text
+
+
+def test_a_process_id_can_be_pasted() -> None:
+    class Server(msgspec.Struct, frozen=True):
+        pid: int | None
+        restarts: int
+
+    out = StringIO()
+    show(Console(file=out, width=80), [Server(12_705, 1_234), Server(None, 0)], as_json=False)
+    assert "12705" in out.getvalue()
+    assert "1,234" in out.getvalue()

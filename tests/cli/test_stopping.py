@@ -18,6 +18,7 @@ stop = stopping(patience_s={patience_s})
 """
 AMPLE_S = 20.0
 """For who drains, or is not to meet the kernel's alarm: none of it is waited for."""
+NO_SIGNAL = 0
 READY = "\nprint('ready', flush=True)\n"
 
 
@@ -91,6 +92,10 @@ def test_who_leaves_is_not_kept_by_what_hangs_at_the_end() -> None:
     code, said = signalled("stop.wait(); print('drained'); leave()", before=HANGS)
     assert code == 0
     assert said.endswith("\ndrained\n")
+
+
+def test_nor_is_who_is_done_without_being_told_to_stop() -> None:
+    assert signalled("print('done'); leave()", NO_SIGNAL, before=HANGS) == (0, "done\n")
 
 
 def test_the_kernel_ends_what_hangs_after_all_threads_were_left() -> None:

@@ -180,10 +180,13 @@ def test_a_live_one_ends_when_told_to(database: str) -> None:
     with connected(database) as connection:
         query = "SELECT count(*) FROM driftline.window_result WHERE window_end > now() + interval '5 hours'"
         eventually(lambda: connection.execute(query).fetchone() > (0,), lambda: "nothing is added")  # type: ignore[operator]
-    assert any("?run=dummy" in text for text in said), "where to look, while it moves"
-    stop.set()
-    thread.join(60)
-    assert not thread.is_alive()
+        assert any("?run=dummy" in text for text in said), "where to look, while it moves"
+        over = "SELECT finished_at IS NOT NULL FROM driftline.run"
+        assert connection.execute(over).fetchone() == (False,)
+        stop.set()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert connection.execute(over).fetchone() == (True,)
     assert any("windows" in text for text in said)
 
 
