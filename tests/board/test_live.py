@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from schemas.connections import Addresses
 from tests.board.conftest import Served
-from tests.fleet import eventually
+from tests.fleet import PATIENCE_S, eventually
 from tests.monitor.feed import HOUR, MINUTE, T0, TRIPS, Feed, monitor
 
 pytestmark = pytest.mark.integration
@@ -34,8 +35,13 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
 
 
 def until(events: Iterator[tuple[str, Any]], name: str) -> Any:
-    """The data of the next event of this name."""
-    return next(data for found, data in events if found == name)
+    """The data of the next event of this name. Pings would go on for ever, where it does not come."""
+    deadline = time.monotonic() + PATIENCE_S
+    for found, data in events:
+        if found == name:
+            return data
+        assert time.monotonic() < deadline, f"no event {name}"
+    raise AssertionError(f"the stream ended without {name}")
 
 
 def closed_hours(feed: Feed, hours: int = 3) -> None:

@@ -11,6 +11,7 @@ from psycopg import Connection
 from structlog.testing import capture_logs
 
 from monitor.readiness import END
+from monitor.watch import Watch
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
 from schemas.taxi import OUTCOMES, TRIPS
@@ -340,12 +341,15 @@ def test_a_run_that_is_over_is_done_at_once(feed: Feed) -> None:
     assert monitor(feed.url).computed == []
 
 
-def test_a_run_is_waited_for_and_that_is_said_once(database: str) -> None:
+def test_a_run_is_waited_for_and_that_is_said_once(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    polls, poll = list[bool](), Watch._poll
+    monkeypatch.setattr(Watch, "_poll", lambda watch, moved: polls.append(True) or poll(watch, moved))
+
     def said() -> list[object]:
         return [entry["run"] for entry in logs if entry["event"] == "waiting_for_run"]
 
     with capture_logs() as logs, Running(settings(database, poll_s=0.01), StubEngine()) as running:
-        until(lambda: said() != [])
+        until(lambda: len(polls) > 3)
         with Feed(database) as feed:
             feed.flush(TRIPS, 0, [T0])
             feed.finish()
