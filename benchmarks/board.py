@@ -65,7 +65,9 @@ def board(database: str) -> Iterator[httpx.Client]:
     """A board in a process of its own."""
     command = [sys.executable, str(ROOT / "driftline.py"), "board", "--port", "0"]
     environ = os.environ | {"DATABASE_URL": database}
-    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+    )
     assert process.stdout
     try:
         url = process.stdout.readline().strip()

@@ -90,7 +90,7 @@ def measured(reader: psycopg.Connection[Any]) -> Iterator[tuple[str, str, str, f
 
 def rules() -> Iterator[tuple[str, str, int]]:
     """(title, SQL, seconds that it looks back) of each alert rule."""
-    loaded = yaml.safe_load((HERE / "provisioning" / "alerting" / "driftline.yaml").read_text())
+    loaded = yaml.safe_load((HERE / "provisioning" / "alerting" / "driftline.yaml").read_text(encoding="utf-8"))
     for rule in loaded["groups"][0]["rules"]:
         first = rule["data"][0]
         yield rule["title"], first["model"]["rawSql"], first["relativeTimeRange"]["from"]

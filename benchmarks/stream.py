@@ -64,7 +64,7 @@ def measure(system: System, bootstrap: str, trips: int) -> Measured:
     """One run in a process of its own. Raises SystemExit where it fails or does not account for every trip."""
     records = trips + 2 * PARTITIONS if system.heartbeats else trips
     command = [*system.command, bootstrap, topic_of(trips), str(records)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, encoding="utf-8")
     if done.returncode:
         raise SystemExit(f"{system.name} failed:\n{done.stderr[-2_000:]}")
     line = json.loads(done.stdout.strip().splitlines()[-1])
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     print(text)
     OUT.mkdir(exist_ok=True)
-    (OUT / "stream.md").write_text(text + "\n")
+    (OUT / "stream.md").write_text(text + "\n", encoding="utf-8")
 
 
 def parser() -> argparse.ArgumentParser:

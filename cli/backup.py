@@ -36,7 +36,15 @@ def backup(url: str, out: Path | None = None) -> Path:
     draft = _draft(file)
     try:
         argv = tools.argv("pg_dump", *_OPTIONS, f"--file={draft}", f"--dbname={tools.address}")
-        told = subprocess.run(argv, env=dict(tools.environ), capture_output=True, text=True, check=False)
+        told = subprocess.run(
+            argv,
+            env=dict(tools.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
+        )
         if told.returncode:
             raise DatabaseUnreachable(
                 f"pg_dump could not read {where(url)} ({said(told.stderr)})",

@@ -31,8 +31,8 @@ def filled(example: str, password: Callable[[], str] = token) -> str:
 def write(folder: Path = ROOT) -> Path:
     """Make .env, readable by its owner alone. Raises FileExistsError rather than lose passwords in use."""
     path = folder / ".env"
-    text = filled((folder / ".env.example").read_text())
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    text = filled((folder / ".env.example").read_text(encoding="utf-8"))
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     return path
 

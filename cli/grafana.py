@@ -118,9 +118,14 @@ def lay_out(folder: Path, board: str) -> None:
     for name in ("data", "logs", "plugins", "dashboards"):
         (folder / name).mkdir()
     for name, made in dashboards().items():
-        (folder / "dashboards" / name).write_text(text(made).replace(json.dumps(BOARD), json.dumps(board)))
+        (folder / "dashboards" / name).write_text(
+            text(made).replace(json.dumps(BOARD), json.dumps(board)), encoding="utf-8"
+        )
     provider = folder / "provisioning" / "dashboards" / "driftline.yaml"
-    provider.write_text(provider.read_text().replace(_IN_CONTAINERS, json.dumps(str(folder / "dashboards"))))
+    provider.write_text(
+        provider.read_text(encoding="utf-8").replace(_IN_CONTAINERS, json.dumps(str(folder / "dashboards"))),
+        encoding="utf-8",
+    )
 
 
 def settings(folder: Path, port: int) -> dict[str, str]:
@@ -231,5 +236,5 @@ def _demand_alive(child: subprocess.Popen[bytes]) -> None:
 
 def _see() -> str:
     log = FOLDER / "logs" / "console.log"
-    tail = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
+    tail = log.read_text(errors="replace", encoding="utf-8").splitlines()[-5:] if log.exists() else []
     return "\n".join([f"the end of {log} says why", *(f"  {line}" for line in tail)])

@@ -70,7 +70,14 @@ def _major(folder: Path) -> int:
     if not all((folder / name).exists() for name in ("pg_dump", "pg_restore", "psql")):
         return 0
     try:
-        told = subprocess.run([str(folder / "pg_dump"), "--version"], capture_output=True, text=True, check=True)
+        told = subprocess.run(
+            [str(folder / "pg_dump"), "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            encoding="utf-8",
+            errors="replace",
+        )
     except (OSError, subprocess.CalledProcessError):
         return 0
     version = re.search(r"(\d+)", told.stdout)

@@ -102,7 +102,7 @@ def _check(tools: Programs, file: Path) -> None:
 
 def _listed(tools: Programs, file: Path, *options: str) -> str | None:
     argv = tools.argv("pg_restore", *options, str(file))
-    told = subprocess.run(argv, capture_output=True, text=True, errors="replace", check=False)
+    told = subprocess.run(argv, capture_output=True, text=True, check=False, encoding="utf-8", errors="replace")
     return None if told.returncode else told.stdout
 
 

@@ -70,5 +70,5 @@ class Children:
                 child.wait()
 
     def _tail(self, stage: str, lines: int = 5) -> list[str]:
-        text = (self.logs / f"{stage}.log").read_text(errors="replace")
+        text = (self.logs / f"{stage}.log").read_text(errors="replace", encoding="utf-8")
         return [f"  {line}" for line in text.splitlines()[-lines:]]

@@ -28,7 +28,7 @@ def text(made: Dict) -> str:
 
 def main() -> None:
     for name, made in dashboards().items():
-        (DASHBOARDS / name).write_text(text(made))
+        (DASHBOARDS / name).write_text(text(made), encoding="utf-8")
 
 
 if __name__ == "__main__":

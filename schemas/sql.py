@@ -26,7 +26,7 @@ class Connection(Protocol):
 
 def queries(path: Path) -> dict[str, str]:
     """The named queries of a file. Raises ValueError for a name that comes twice or a file without any."""
-    parts = _NAME.split(path.read_text())
+    parts = _NAME.split(path.read_text(encoding="utf-8"))
     names, bodies = parts[1::2], parts[2::2]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"{path}: no `-- name:` line, or one twice")
@@ -39,7 +39,7 @@ def migrations() -> Iterator[tuple[int, str, str]]:
         number, _, name = path.stem.partition("_")
         if int(number) != expected:
             raise ValueError(f"{path.name}: expected number {expected}")
-        yield expected, name, path.read_text()
+        yield expected, name, path.read_text(encoding="utf-8")
 
 
 def migrate(connection: Connection) -> list[int]:

@@ -47,7 +47,9 @@ class Jar:
 
 def pinned(path: Path = LIST) -> tuple[Jar, ...]:
     """The jars of the list, in class path order."""
-    return tuple(map(_parse, (line for line in path.read_text().splitlines() if not line.startswith("#"))))
+    return tuple(
+        map(_parse, (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")))
+    )
 
 
 def _parse(line: str) -> Jar:
@@ -141,12 +143,12 @@ def check(jars: Iterable[Jar], repo: Path, memory: Path) -> None:
         _refuse_unless(jar, repo / jar.path)
     if changed:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(json.dumps(now))
+        memory.write_text(json.dumps(now), encoding="utf-8")
 
 
 def _remembered(memory: Path) -> dict[str, Any]:
     try:
-        found = json.loads(memory.read_text())
+        found = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

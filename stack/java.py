@@ -74,7 +74,7 @@ def version_of(path: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        found = _RELEASE.search((path.parent.parent / "release").read_text())
+        found = _RELEASE.search((path.parent.parent / "release").read_text(encoding="utf-8"))
     except OSError:
         found = _VERSION.search(_told(path))
     return found[1] if found else None
@@ -82,6 +82,14 @@ def version_of(path: Path) -> str | None:
 
 def _told(path: Path) -> str:
     try:
-        return subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
+        return subprocess.run(
+            [path, "-version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
+        ).stderr
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -70,7 +70,9 @@ class Kafka:
         paths = jars.install(jars.pinned(), jars.repository(environ), self.cache, say)
         broker, controller = ports(home, 2)
         properties = home / "server.properties"
-        properties.write_text(_PROPERTIES.format(broker=broker, controller=controller, data=home / "data"))
+        properties.write_text(
+            _PROPERTIES.format(broker=broker, controller=controller, data=home / "data"), encoding="utf-8"
+        )
         class_path = os.pathsep.join(map(str, paths))
         env = {name: value for name, value in environ.items() if not name.startswith(("KAFKA_", "DRIFTLINE_"))}
         if not (home / "data" / "meta.properties").exists():
@@ -137,9 +139,8 @@ def startup_cache(runtime: java.Java, cache: Path) -> tuple[list[str], tuple[str
     It belongs to one runtime and one list of jars; Java itself refuses what does not fit.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    identity = (
-        f"{runtime.path} {runtime.version} {runtime.path.stat().st_mtime_ns} {_flags()} {jars.LIST.read_text()}"
-    )
+    pinned = jars.LIST.read_text(encoding="utf-8")
+    identity = f"{runtime.path} {runtime.version} {runtime.path.stat().st_mtime_ns} {_flags()} {pinned}"
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     ahead = runtime.major >= _AOT_SINCE
     file = cache / f"kafka-{key}.{'aot' if ahead else 'jsa'}"
@@ -171,6 +172,8 @@ def _format(runtime: java.Java, class_path: str, properties: Path, home: Path, e
         capture_output=True,
         text=True,
         check=False,
+        encoding="utf-8",
+        errors="replace",
     )
     if told.returncode != 0:
         said = (told.stderr + told.stdout).strip().splitlines() or [f"exit code {told.returncode}"]

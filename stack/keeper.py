@@ -107,7 +107,7 @@ class Keeper:
         content = {"keeper": os.getpid(), "server": self.child.pid, "restarts": self.restarts}
         draft = self.home / "keeper.draft"
         with contextlib.suppress(OSError):
-            draft.write_text(json.dumps(content))
+            draft.write_text(json.dumps(content), encoding="utf-8")
             draft.replace(self.home / "keeper.json")
             self.told = True
 

@@ -242,6 +242,8 @@ def broken(what: str, home: Path) -> StackBroken:
 
 def _lines(log: Path) -> list[str]:
     try:
-        return [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return [
+            line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+        ]
     except OSError:
         return []

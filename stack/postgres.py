@@ -64,7 +64,7 @@ class Postgres:
         )
 
     def address(self, home: Path) -> str:
-        password = (home / "password").read_text()
+        password = (home / "password").read_text(encoding="utf-8")
         return f"postgresql://{USER}:{password}@127.0.0.1:{chosen_ports(home)[0]}/{DATABASE}"
 
     def trouble(self, address: str, environ: Mapping[str, str], timeout: float) -> str:
@@ -103,7 +103,9 @@ def as_somebody() -> tuple[str, ...]:
 
 def _refusal(prefix: tuple[str, ...]) -> str:
     try:
-        told = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)
+        told = subprocess.run(
+            [*prefix, "true"], capture_output=True, text=True, check=False, encoding="utf-8", errors="replace"
+        )
     except OSError as error:
         return str(error)
     return (told.stderr.strip() or f"{prefix[0]}: exit code {told.returncode}") if told.returncode else ""
@@ -127,7 +129,7 @@ def _initialize(programs: Path, prefix: tuple[str, ...], home: Path, env: dict[s
     """Make data folder, user and database beside their place, then move them there: half of it is never found."""
     password = home / "password"
     password.touch(0o600)
-    password.write_text(secrets.token_urlsafe(24))
+    password.write_text(secrets.token_urlsafe(24), encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="new-", dir=home) as folder:
         draft = Path(folder) / "data"
         options = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync"]
@@ -140,7 +142,17 @@ def _initialize(programs: Path, prefix: tuple[str, ...], home: Path, env: dict[s
 
 
 def _call(argv: list[str], home: Path, env: dict[str, str], text: str = "") -> None:
-    told = subprocess.run(argv, input=text, env=env, cwd=home, capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        argv,
+        input=text,
+        env=env,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
+        errors="replace",
+    )
     if told.returncode != 0:
         said = [
             line for line in told.stderr.splitlines() if "rror" in line or "FATAL" in line or "could not" in line
@@ -153,7 +165,7 @@ def _forget_the_dead(data: Path) -> None:
     """Remove `postmaster.pid` where its number now belongs to another program, as after a crash of the machine."""
     file = data / "postmaster.pid"
     try:
-        pid = int(file.read_text().split("\n", 1)[0])
+        pid = int(file.read_text(encoding="utf-8").split("\n", 1)[0])
         if str(data).encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
             file.unlink()
     except (OSError, ValueError):

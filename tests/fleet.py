@@ -126,7 +126,7 @@ def eventually(
 
 def state_of(pid: int | None) -> str:
     """As proc(5) has it: R, S, T…"""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
 
 
 def _run(*arguments: Any) -> None:

@@ -18,7 +18,7 @@ def read(where: str) -> tuple[str, str]:
     """(name, TOML text) of a scenario, given a path or the name of a shipped one. Raises SourceUnusable."""
     path = _HERE / f"{where}.toml" if where in shipped() else Path(where)
     try:
-        return path.stem, path.read_text()
+        return path.stem, path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         known = ", ".join(shipped())

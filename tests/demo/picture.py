@@ -20,7 +20,7 @@ SHARE = 0.65
 def taken(screen: RenderableType, path: Path) -> None:
     paper = Console(file=StringIO(), record=True, width=132)
     paper.print(screen)
-    path.write_text(paper.export_svg(title="make demo"))
+    path.write_text(paper.export_svg(title="make demo"), encoding="utf-8")
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ def asleep(servers: FaultStack, name: str) -> Iterator[None]:
     pid = servers.pid(name)
     os.kill(pid, signal.SIGSTOP)  # before its children are looked for: it neither makes nor buries any now
     eventually(lambda: state_of(pid) == "T", lambda: f"{name} does not stop")
-    family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    family = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split())]
     for each in family:
         os.kill(each, signal.SIGSTOP)
     try:

@@ -14,7 +14,7 @@ from tests.producer.trips import START, table
 
 @pytest.mark.parametrize(("path", "text"), schemas().items(), ids=lambda value: getattr(value, "name", ""))
 def test_the_exported_schema_is_that_of_the_code(path: Path, text: str) -> None:
-    assert path.read_text() == text, "run `python -m schemas.json`"
+    assert path.read_text(encoding="utf-8") == text, "run `python -m schemas.json`"
 
 
 def test_there_is_one_schema_a_topic_and_no_other() -> None:
