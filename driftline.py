@@ -502,6 +502,7 @@ def report(
     window: WindowStart,
     model: RunModel = None,
     out: Annotated[Path | None, option("out", "HTML file [default: below .driftline/reports].")] = None,
+    back: Annotated[str | None, option("back", "Address of the window's page, to be linked.", hidden=True)] = None,
 ) -> None:
     """The full Evidently report of one window, as HTML."""
     length, start, scorer = _window(run, size, window, model)
@@ -509,7 +510,8 @@ def report(
     from monitor.report import report as write
     from monitor.settings import Settings
 
-    made = write(Settings(database_url=connections.database_url(os.environ), model=scorer), run, length, start, out)
+    settings = Settings(database_url=connections.database_url(os.environ), model=scorer)
+    made = write(settings, run, length, start, out, back=back)
     console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
         say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")

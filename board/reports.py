@@ -16,6 +16,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import structlog
@@ -31,6 +32,8 @@ from schemas.durations import duration_text, moment
 
 log = structlog.get_logger()
 
+FORMAT = 2
+"""Of the files: those of an earlier one, which values could break out of, are not served any more."""
 KEPT = 200
 QUEUE = 8
 FAILED_S = 30.0
@@ -39,10 +42,11 @@ _NAME = re.compile(r"[0-9a-f]{32}\.html")
 
 CSP = (
     "sandbox allow-scripts allow-popups allow-downloads; default-src 'none';"
-    " script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:;"
+    " script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-"""A report is a page of Evidently's own making: it may run what is inside it, as of no origin, and load nothing."""
+"""A report is a page of Evidently's own making: it may run what its own policy names by hash, as of no origin, and
+load nothing."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -56,7 +60,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return sha256(repr(self).encode()).hexdigest()[:32] + ".html"
+        return sha256(repr((FORMAT, self)).encode()).hexdigest()[:32] + ".html"
 
 
 class Reports:
@@ -157,6 +161,7 @@ class Reports:
         model = artifact_of(wanted.model, self._settings.models)
         size, start = duration_text(1_000 * wanted.size_s), moment(wanted.start).isoformat()
         options = {"--run": wanted.run, "--size": size, "--window": start, "--model": str(model), "--out": str(out)}
+        options["--back"] = f"/window?{urlencode({'run': wanted.run, 'size': size, 'start': wanted.start})}"
         return [*nice, *made, *(f"{option}={value}" for option, value in options.items())]
 
     async def _run(self, command: list[str]) -> str:

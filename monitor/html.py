@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from monitor.drift import sample
 from monitor.figures import Config
 from monitor.metrics import definition  # first: it keeps the warnings of Evidently's import inside
 from monitor.number import NumberReference
+from monitor.page import Heading, page
 from monitor.reference import Reference, monitored
 from schemas.chunk import PREDICTION
 from schemas.errors import UsageError
@@ -30,14 +32,30 @@ FEWEST = 2
 """Values that a column needs on both sides; with fewer, Evidently's presets raise."""
 
 
+class DriftTable(DataDriftPreset):  # type: ignore[misc]
+    """The drift of each column, without Evidently's verdict on the window as a whole, in the largest letters of the
+    page: that is whether half of the columns drifted, while a window is red when one has. The heading says both."""
+
+    def render(self, context: Any, child_widgets: Any = None) -> list[Any]:
+        return [widget for widget in super().render(context, child_widgets) if widget.type == "big_table"]
+
+
 def write_html(
-    window: pa.Table, reference: Reference, path: Path, config: Config, outcomes: pa.Table | None = None
+    window: pa.Table,
+    reference: Reference,
+    path: Path,
+    config: Config,
+    heading: Heading,
+    *,
+    outcomes: pa.Table | None = None,
 ) -> tuple[str, ...]:
     """Drift, summary and, where outcomes are known, regression. Returns the columns that had to be left out.
 
-    window: rows of trips in the layout of chunks; outcomes: of the same window. Numbers are clipped as they are for
-    the drift scores, labels outside their range are left out, so that the Report and the tables say the same; a
-    single absurd value would also squeeze every histogram into one bar. Raises UsageError for an empty window.
+    window: rows of trips in the layout of chunks; outcomes: of the same window. Drift is tested for the columns
+    that the monitor tests, by its methods and thresholds; the label's has a table of its own, since the label is
+    not a column of the trips. Numbers are clipped as they are for the drift scores, labels outside their range are
+    left out, so that the Report and the tables say the same; a single absurd value would also squeeze every
+    histogram into one bar. Raises UsageError for an empty window.
     """
     rows = sample(window, reference.trips.id, config.max_rows)
     wanted = [column.name for column in monitored(reference.trips)]
@@ -48,7 +66,8 @@ def write_html(
     usable = [name for name in wanted if _values(current, name) >= FEWEST <= _values(base, name)]
     if not usable:
         raise UsageError("the window holds too little to report on", "choose another window")
-    _report(current[usable], base[usable], reference, config).save_html(str(path))
+    found = _report(current[usable], base[usable], reference, config).get_html_str(as_iframe=False)
+    path.write_text(page(found, heading), encoding="utf-8")
     return tuple(name for name in wanted if name not in usable)
 
 
@@ -94,22 +113,30 @@ def _values(side: pd.DataFrame, name: str) -> int:
     return int(side[name].count()) if name in side else 0
 
 
-def _report(window: pd.DataFrame, base: pd.DataFrame, reference: Reference, config: Config) -> Report:
+def _report(window: pd.DataFrame, base: pd.DataFrame, reference: Reference, config: Config) -> Any:
     names = [str(name) for name in window]
     numbers = {name for name in names if window[name].dtype.kind == "f"}
     target = reference.outcomes.label
     regression = {PREDICTION, target} <= set(names) and len(window[[PREDICTION, target]].dropna()) >= FEWEST
     roles = {"regression": [Regression(target=target, prediction=PREDICTION)]} if regression else {}
     kinds = definition(numbers, set(names) - numbers, **roles)
-    methods = {name: reference.methods[name] for name in names}
-    limits = {n: config.thresholds.get(n) or m.threshold(int(window[n].count())) for n, m in methods.items()}
-    drift = DataDriftPreset(
-        columns=names,
-        drift_share=config.drift_share,
-        per_column_method={name: method.name for name, method in methods.items()},
-        per_column_threshold=limits,
-    )
-    presets = [drift, DataSummaryPreset(), *([RegressionPreset()] if regression else [])]
+    tested = [name for name in names if _values(window, name) >= config.min_rows <= _values(base, name)]
+    tables = [[name for name in tested if name != target], [name for name in tested if name == target]]
+    drift = [_drift(columns, window, reference, config) for columns in tables if columns]
+    presets = [*drift, DataSummaryPreset(), *([RegressionPreset()] if regression else [])]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         return Report(presets).run(Dataset.from_pandas(window, kinds), Dataset.from_pandas(base, kinds))
+
+
+def _drift(columns: list[str], window: pd.DataFrame, reference: Reference, config: Config) -> DriftTable:
+    methods = {name: reference.methods[name] for name in columns}
+    return DriftTable(
+        columns=columns,
+        drift_share=config.drift_share,
+        per_column_method={name: method.name for name, method in methods.items()},
+        per_column_threshold={
+            name: config.thresholds.get(name) or method.threshold(_values(window, name))
+            for name, method in methods.items()
+        },
+    )

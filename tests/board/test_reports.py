@@ -26,7 +26,7 @@ import pathlib, sys, time
 options = dict(part.split("=", 1) for part in sys.argv[1:])
 room = pathlib.Path(sys.argv[0]).parent
 with open(room / "asked", "a") as asked:
-    print(options["--window"], file=asked)
+    print(options["--window"], options["--back"], file=asked)
 while (room / "hold").exists():
     time.sleep(0.01)
 if (room / "fail").exists():
@@ -85,6 +85,7 @@ def test_a_report_is_made_once_and_kept(board: Served, room: Path) -> None:
     assert "allow-same-origin" not in page.headers["content-security-policy"]
     assert until(board, "ready", path="/api/window") == ready
     assert asked(room) == 1
+    assert f"/window?run=r&size=1h&start={YEAR}" in (room / "asked").read_text()
     assert [path.name for path in (room / "reports").iterdir()] == [ready["url"].rpartition("/")[2]]
 
 

@@ -110,7 +110,16 @@ def test_what_the_monitor_writes_the_log_says_again(scene: tuple[Feed, Settings]
             (start / 1_000,),
         ).fetchone()[0]
     )  # type: ignore[index]
-    assert made.path.read_text().lstrip().lower().startswith(("<!doctype html", "<html"))
+    text = made.path.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "Run r, 1h window 2022-" in text
+    drifted, tested = feed.connection.execute(
+        "SELECT columns_drifted, columns_tested FROM driftline.window_result"
+        " WHERE stream = 'trips' AND window_start = to_timestamp(%s)",
+        (start / 1_000,),
+    ).fetchone()  # type: ignore[misc]
+    assert f"({drifted} out of {tested})" in text  # Evidently's table is of the monitor's columns and thresholds
+    assert f"in {drifted} of {tested} columns" in text if drifted else "No drift" in text
 
 
 def test_a_window_without_trips_has_no_report(scene: tuple[Feed, Settings], tmp_path: Path) -> None:
