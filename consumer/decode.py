@@ -20,7 +20,7 @@ Placed = tuple[int, records.Heartbeat]
 
 UNDECODABLE, INVALID = "undecodable", "invalid"
 
-_LAST_MOMENT = 253_402_300_799_999  # the year 9999: beyond it an event time is not worth repeating
+LAST_MOMENT = 253_402_300_799_999  # the year 9999: beyond it an event time is not worth repeating
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Decoder:
         if not isinstance(record, dict):
             return Rejected(place, INVALID, detail)
         run_id, time = record.get("run_id"), record.get(self._stream.time, record.get("at"))
-        known = type(time) is int and 0 <= time <= _LAST_MOMENT
+        known = type(time) is int and 0 <= time <= LAST_MOMENT
         named = run_id if isinstance(run_id, str) and records.is_run_id(run_id) else ""
         return Rejected(place, INVALID, detail, named, time if known else None)
 

@@ -176,11 +176,12 @@ def _judge(
         run = runs.get(share.run_id)
         places = batch.decoded.places[share.data]
         data = _Data(places, times[share.data], seqs[share.data])
-        judged.append(_judged(run.state if run else State(), rules[share.run_id], share, data))
+        state = run.state if run else State()
+        judged.append(_judged(state, rules[share.run_id], share, data, batch.messages))
     return judged
 
 
-def _judged(state: State, rules: Rules, share: _Share, records: _Data) -> _Judged:
+def _judged(state: State, rules: Rules, share: _Share, records: _Data, messages: Sequence[Message]) -> _Judged:
     """Data records and heartbeats of a run, brought into offset order and judged."""
     data, beats = len(share.data), [beat for _, beat in share.beats]
     places = np.concatenate([records.places, np.array([p for p, _ in share.beats], np.int64)])
@@ -190,12 +191,19 @@ def _judged(state: State, rules: Rules, share: _Share, records: _Data) -> _Judge
     finals[data:] = [beat.final for beat in beats]
     times = np.concatenate([records.times, np.array([beat.at for beat in beats], np.int64)])
     seqs = np.concatenate([records.seqs, np.array([beat.seq for beat in beats], np.int64)])
-    stretch = Stretch(times[order], seqs[order], is_beat[order], finals[order])
+    ordered = places[order]
+    stretch = Stretch(
+        times=times[order],
+        seqs=seqs[order],
+        beats=is_beat[order],
+        finals=finals[order],
+        written_at=lambda index: letters.written_at(messages[int(ordered[index])]),
+    )
     judgement = windows.judge(state, rules, stretch)
     verdicts, reach = np.empty_like(judgement.verdicts), np.empty_like(judgement.reach)
     verdicts[order], reach[order] = judgement.verdicts, judgement.reach
     panes = windows.pane_starts(records.times, rules.pane)
-    return _Judged(share, places[order], stretch, judgement, verdicts[:data], reach[:data], panes)
+    return _Judged(share, ordered, stretch, judgement, verdicts[:data], reach[:data], panes)
 
 
 def _times(table: pa.RecordBatch) -> Ints:
@@ -249,8 +257,9 @@ def _dead(batch: Batch, table: pa.RecordBatch, judged: Sequence[_Judged]) -> Ite
         for reason, verdict in (("late", LATE), ("future", FUTURE)):
             for i in np.flatnonzero(j.data_verdicts == verdict).tolist():
                 row = int(j.share.data[i])
-                message = batch.messages[int(places[row])]
-                yield letters.mistimed(message, j.share.run_id, reason, int(times[row]), int(j.data_reach[i]))
+                message, reach = batch.messages[int(places[row])], int(j.data_reach[i])
+                seen = None if reach == windows.UNSET else reach
+                yield letters.mistimed(message, j.share.run_id, reason, int(times[row]), seen)
 
 
 def _losses(judged: Sequence[_Judged]) -> Iterator[Loss]:

@@ -6,9 +6,12 @@ import json
 from base64 import b64encode
 from typing import Any, Protocol
 
-from consumer.decode import Rejected, printable
+from consumer.decode import LAST_MOMENT, Rejected, printable
 from consumer.ledger import DeadLetter
-from schemas.durations import moment
+from schemas.durations import misread_unit, moment
+
+_NO_TIMESTAMP = 0
+"""confluent_kafka.TIMESTAMP_NOT_AVAILABLE."""
 
 
 class Message(Protocol):
@@ -18,6 +21,7 @@ class Message(Protocol):
     def key(self) -> bytes | None: ...
     def value(self) -> bytes | None: ...
     def headers(self) -> Any: ...
+    def timestamp(self) -> tuple[int, int]: ...
 
 
 def rejected(message: Message, found: Rejected) -> DeadLetter:
@@ -25,10 +29,29 @@ def rejected(message: Message, found: Rejected) -> DeadLetter:
     return _letter(message, found.run_id, found.reason, found.detail, found.time)
 
 
-def mistimed(message: Message, run_id: str, reason: str, time: int, reach: int) -> DeadLetter:
-    """Of a good record that came too late, or is too far ahead. time, reach: its event time and M before it, ms."""
-    detail = f"event time {_iso(time)} when {_iso(reach)} had been seen"
-    return _letter(message, run_id, reason, detail, time)
+def mistimed(message: Message, run_id: str, reason: str, time: int, reach: int | None) -> DeadLetter:
+    """Of a good record that came too late, or is too far ahead.
+
+    time, reach: its event time and M before it, ms; reach is None while M is unset.
+    """
+    written = written_at(message)
+    seen = f" when {_iso(reach)} had been seen" if reach is not None else ""
+    if reason == "future" and written is not None and (reach is None or written < time):
+        seen += f", in a record written at {_iso(written)}"
+    return _letter(message, run_id, reason, f"event time {_iso(time)}{seen}{_unit(time, reach)}", time)
+
+
+def written_at(message: Message) -> int | None:
+    """The record's Kafka timestamp, ms; None where it has none."""
+    kind, ms = message.timestamp()
+    return ms if kind != _NO_TIMESTAMP and 0 < ms <= LAST_MOMENT else None
+
+
+def _unit(time: int, reach: int | None) -> str:
+    """What to do where either time looks like another unit: one of them may be right."""
+    if advice := misread_unit(time):
+        return f"; it {advice}"
+    return f"; what had been seen {advice}" if reach is not None and (advice := misread_unit(reach)) else ""
 
 
 def _letter(message: Message, run_id: str, reason: str, detail: str, time: int | None) -> DeadLetter:

@@ -14,7 +14,7 @@ WHERE topic = %(topic)s AND partition = %(partition)s
 RETURNING epoch, next_offset;
 
 -- name: runs_of_partition
-SELECT run_id, first_offset, max_event_time_ms, last_seq, finished,
+SELECT run_id, first_offset, max_event_time_ms, last_seq, finished, candidate_ms, agreed,
        accepted, duplicates, late, future, invalid, heartbeats, missing
 FROM driftline.run_progress WHERE topic = %(topic)s AND partition = %(partition)s;
 
@@ -27,13 +27,15 @@ WHERE topic = %(topic)s AND partition = %(partition)s AND epoch = %(epoch)s AND 
 
 -- name: write_run_progress
 INSERT INTO driftline.run_progress AS r
-    (run_id, topic, partition, max_event_time_ms, last_seq, finished, first_offset,
+    (run_id, topic, partition, max_event_time_ms, last_seq, finished, candidate_ms, agreed, first_offset,
      accepted, duplicates, late, future, invalid, heartbeats, missing, moved_at)
-VALUES (%(run_id)s, %(topic)s, %(partition)s, %(max_time)s, %(last_seq)s, %(finished)s, %(first_offset)s,
+VALUES (%(run_id)s, %(topic)s, %(partition)s, %(max_time)s, %(last_seq)s, %(finished)s,
+        %(candidate)s, %(agreed)s, %(first_offset)s,
         %(accepted)s, %(duplicates)s, %(late)s, %(future)s, %(invalid)s, %(heartbeats)s, %(missing)s,
         CASE WHEN %(max_time)s::bigint IS NOT NULL OR %(finished)s THEN clock_timestamp() END)
 ON CONFLICT (run_id, topic, partition) DO UPDATE SET
     max_event_time_ms = excluded.max_event_time_ms, last_seq = excluded.last_seq, finished = excluded.finished,
+    candidate_ms = excluded.candidate_ms, agreed = excluded.agreed,
     accepted = excluded.accepted, duplicates = excluded.duplicates, late = excluded.late, future = excluded.future,
     invalid = excluded.invalid, heartbeats = excluded.heartbeats, missing = excluded.missing,
     moved_at = CASE WHEN (r.max_event_time_ms, r.finished)

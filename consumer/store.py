@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -23,6 +23,9 @@ from schemas.sql import queries
 Connection = psycopg.Connection[Any]
 
 _SQL: dict[str, LiteralString] = queries(Path(__file__).with_name("queries.sql"))
+
+
+_STATE = len(fields(State))
 
 
 class Fenced(Exception):
@@ -72,8 +75,9 @@ class Store:
         place = {"topic": partition.topic, "partition": partition.number}
         ((epoch, next_offset),) = self._run("claim_partition", owner=self._instance, **place)
         runs = (
-            RunProgress(run_id, first, State(max_time, last_seq, finished), Tally(*counts))
-            for run_id, first, max_time, last_seq, finished, *counts in self._run("runs_of_partition", **place)
+            RunProgress(run_id, first, State(*state), Tally(*counts))
+            for run_id, first, *values in self._run("runs_of_partition", **place)
+            for state, counts in [(values[:_STATE], values[_STATE:])]
         )
         return Claim(partition, epoch, next_offset, {run.run_id: run for run in runs})
 

@@ -1,19 +1,33 @@
 """What becomes of each record of one run in one partition: pure, and the same for every way of cutting the log.
 
-The rules, in offset order, with M the largest event time seen and L the allowed lateness:
+The rules, in offset order, with M the largest event time believed and L the allowed lateness:
 
 1. what cannot be decoded never comes here
 2. `seq` not beyond the last one: a duplicate (a jump in `seq` is a gap, and reported)
-3. event time more than `max_ahead` beyond M: from the future; M does not move
-4. end of its pane at or before M - L: late
-5. else accepted: it joins its pane
+3. after the final heartbeat: late, and M stays
+4. event time more than `max_ahead` beyond M: from the future, and M stays
+5. end of its pane at or before M - L: late
+6. else accepted: it joins its pane
 
-What passes 2 and 3 moves M. Heartbeats move M too; they are exempt from 2 and 3. After the final heartbeat
-everything is late. All times are ms since the epoch.
+What passes 2 to 4 moves M, if its event time is larger. Heartbeats move M too; they are exempt from 2 and 4.
+
+M is unset until a heartbeat, or until two data records in a row agree, which means that the second lies within
+`max_ahead` of the first: one record alone may have a wrong clock. Until then data records are accepted.
+
+A stream may have rested for longer than `max_ahead`. The data record that is the `agreeing`th in a row to fail rule
+4, each within `max_ahead` of the largest before it, moves M to that largest and is judged by it. A data record that
+passes rule 4 ends such a row, one that does not agree begins another.
+
+Where M is unset, or would jump by more than `max_ahead`, an event time more than `max_ahead` beyond the Kafka
+timestamp of its own record is not believed: such a data record is from the future and counts for nothing above,
+such a heartbeat leaves M alone. The bound is only from above, since the event times of a replay lie years before.
+
+All times are ms since the epoch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,26 +41,43 @@ ACCEPTED, DUPLICATE, LATE, FUTURE, HEARTBEAT = range(5)
 UNNUMBERED = -2
 """The `seq` of a record that has none: never a duplicate, never a gap."""
 
-_UNSET = -(2**62)
+UNSET = -(2**62)
 """Stands for M before the first record: below every time, and still far from overflow when L is taken off."""
+
+AGREEING = 100
+"""So many data records in a row, all too far ahead of M, move M to them: the stream has rested, or M was wrong."""
+
+_FIRST_AGREEING = 2
+"""The same where M is unset: a single wrong clock sets nothing."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Of one run and topic, in ms."""
+    """Of one run and topic, in ms. agreeing: 2 or more."""
 
     pane: int
     lateness: int
     max_ahead: int
+    agreeing: int = AGREEING
 
 
 @dataclass(frozen=True)
 class State:
-    """Of one run in one partition, after some offset. max_time: M, None before the first record."""
+    """Of one run in one partition, after some offset.
+
+    max_time: M, None while unset. candidate, agreed: the largest event time and the length of the row of agreeing
+    records that M may move to; None and 0 without one.
+    """
 
     max_time: int | None = None
     last_seq: int = -1
     finished: bool = False
+    candidate: int | None = None
+    agreed: int = 0
+
+
+def _no_timestamp(_: int) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -54,12 +85,14 @@ class Stretch:
     """Consecutive records of one run in one partition, in offset order; all arrays of shape (records,).
 
     times: event time; of a heartbeat its `at`. seqs: UNNUMBERED where there is none.
+    written_at: the Kafka timestamp of the record with this index, ms, None without one. Called where it matters.
     """
 
     times: Ints
     seqs: Ints
     beats: Flags
     finals: Flags
+    written_at: Callable[[int], int | None] = _no_timestamp
 
 
 @dataclass(frozen=True)
@@ -73,7 +106,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Judgement:
-    """verdicts: ACCEPTED … HEARTBEAT. reach: M before each record, far below zero while unset. Shape (records,)."""
+    """verdicts: ACCEPTED … HEARTBEAT. reach: M before each record, UNSET without one. Shape (records,)."""
 
     verdicts: npt.NDArray[np.uint8]
     reach: Ints
@@ -95,49 +128,116 @@ def judge(state: State, rules: Rules, stretch: Stretch) -> Judgement:
     duplicates = data & (stretch.seqs != UNNUMBERED) & (stretch.seqs <= last)
     gaps = _gaps(stretch.seqs - last - data, last)
     over = _over_before(state, stretch)
-    moving = np.where(duplicates, _UNSET, stretch.times)
-    reach = _reach(state, rules, moving, exempt=stretch.beats | duplicates | over)
-    future = reach.future
-    late = data & (over | (pane_starts(stretch.times, rules.pane) + rules.pane <= reach.before - rules.lateness))
+    run = _run_clock(state, rules, stretch, still=duplicates | over)
+    late = data & (over | (pane_starts(stretch.times, rules.pane) + rules.pane <= run.before - rules.lateness))
     verdicts = np.select(
-        [stretch.beats, duplicates, future, late], [HEARTBEAT, DUPLICATE, FUTURE, LATE], ACCEPTED
+        [stretch.beats, duplicates, run.future, late], [HEARTBEAT, DUPLICATE, FUTURE, LATE], ACCEPTED
     ).astype(np.uint8)
     after = State(
-        max_time=None if reach.after == _UNSET else reach.after,
+        max_time=None if run.after.reach == UNSET else run.after.reach,
         last_seq=max(state.last_seq, int(stretch.seqs.max())),
         finished=state.finished or bool(stretch.finals.any()),
+        candidate=run.after.candidate,
+        agreed=run.after.agreed,
     )
-    return Judgement(verdicts, reach.before, after, gaps)
+    return Judgement(verdicts, run.before, after, gaps)
+
+
+@dataclass
+class _Clock:
+    """M of one run in one partition, record by record. reach: M, or UNSET; candidate, agreed: as in State."""
+
+    rules: Rules
+    reach: int
+    candidate: int | None
+    agreed: int
+
+    def is_ahead(self, time: int) -> bool:
+        return self.reach == UNSET or time > self.reach + self.rules.max_ahead
+
+    def is_believable(self, time: int, written_at: int | None) -> bool:
+        return written_at is None or time <= written_at + self.rules.max_ahead
+
+    def heartbeat(self, at: int) -> None:
+        """Move M to a heartbeat; where it is the first to set M, with the record that waits for one that agrees."""
+        if self.reach == UNSET:
+            at = max(at, self.candidate) if self.candidate is not None and self._agrees(at) else at
+            self.forget()
+        self.reach = max(self.reach, at)
+
+    def ahead(self, time: int) -> None:
+        """Take in a data record that is ahead. If enough of them agree now, M moves to those before it."""
+        agrees = self._agrees(time)
+        largest, self.agreed = (self.candidate, self.agreed + 1) if agrees else (None, 1)
+        if largest is not None and self.agreed >= self._enough():
+            self.reach = max(self.reach, largest)
+            self.forget()
+        else:
+            self.candidate = time if largest is None else max(largest, time)
+
+    def forget(self) -> None:
+        self.candidate, self.agreed = None, 0
+
+    def _agrees(self, time: int) -> bool:
+        return self.candidate is not None and abs(time - self.candidate) <= self.rules.max_ahead
+
+    def _enough(self) -> int:
+        return _FIRST_AGREEING if self.reach == UNSET else self.rules.agreeing
 
 
 @dataclass(frozen=True)
-class _Reach:
-    """before: M before each record. future: which are too far ahead of it. after: M at the end."""
+class _Run:
+    """before: M that each record is judged by. future: which are too far ahead. after: the clock at the end."""
 
     before: Ints
     future: Flags
-    after: int
+    after: _Clock
 
 
-def _reach(state: State, rules: Rules, moving: Ints, exempt: Flags) -> _Reach:
-    """Run M over the times. Supposes that nothing is from the future, and goes one by one only if something is."""
-    start = _UNSET if state.max_time is None else state.max_time
-    before = _largest_before(start, moving)
-    future = ~exempt & (before != _UNSET) & (moving > before + rules.max_ahead)
-    if not future.any():
-        return _Reach(before, future, max(int(before[-1]), int(moving[-1])))
-    return _reach_one_by_one(start, rules.max_ahead, moving, exempt)
+def _run_clock(state: State, rules: Rules, stretch: Stretch, still: Flags) -> _Run:
+    """Run M over the records. Supposes that none is ahead of it, and goes one by one only if some are.
+
+    still: records that neither move M nor are judged by it.
+    """
+    clock = _Clock(rules, UNSET if state.max_time is None else state.max_time, state.candidate, state.agreed)
+    moving = np.where(still, UNSET, stretch.times)
+    before = _largest_before(clock.reach, moving)
+    if state.max_time is None or (moving > before + rules.max_ahead).any():
+        return _one_by_one(clock, stretch, still)
+    if not (still | stretch.beats).all():
+        clock.forget()
+    clock.reach = max(int(before[-1]), int(moving[-1]))
+    return _Run(before, np.zeros(len(moving), bool), clock)
 
 
-def _reach_one_by_one(reach: int, max_ahead: int, moving: Ints, exempt: Flags) -> _Reach:
-    before, future = np.empty_like(moving), np.zeros(len(moving), bool)
-    for i, (time, free) in enumerate(zip(moving.tolist(), exempt.tolist(), strict=True)):
-        before[i] = reach
-        if not free and reach != _UNSET and time > reach + max_ahead:
-            future[i] = True
+def _one_by_one(clock: _Clock, stretch: Stretch, still: Flags) -> _Run:
+    before, future = np.empty_like(stretch.times), np.zeros(len(stretch.times), bool)
+    each = zip(stretch.times.tolist(), stretch.beats.tolist(), still.tolist(), strict=True)
+    for i, (time, beat, stays) in enumerate(each):
+        before[i] = clock.reach
+        if stays:
+            continue
+        ahead = clock.is_ahead(time)
+        if ahead and not clock.is_believable(time, stretch.written_at(i)):
+            future[i] = not beat
+        elif beat:
+            clock.heartbeat(time)
         else:
-            reach = max(reach, time)
-    return _Reach(before, future, reach)
+            before[i], future[i] = _data(clock, time, ahead)
+    return _Run(before, future, clock)
+
+
+def _data(clock: _Clock, time: int, ahead: bool) -> tuple[int, bool]:
+    """M that a data record is judged by, and whether it is from the future."""
+    if ahead:
+        clock.ahead(time)
+    else:
+        clock.forget()
+    judged_by = clock.reach
+    if judged_by == UNSET or clock.is_ahead(time):
+        return judged_by, judged_by != UNSET
+    clock.reach = max(judged_by, time)
+    return judged_by, False
 
 
 def _largest_before(start: int, values: Ints) -> Ints:

@@ -50,6 +50,17 @@ def moment_ms(text: str) -> int:
     return round(moment.timestamp() * 1_000)
 
 
+def misread_unit(ms: int) -> str | None:
+    """What to do about an event time that is plausible only in another unit, between 1973 and 2286; None otherwise.
+
+    As milliseconds, seconds of these years are in January to April 1970, and microseconds beyond the year 4000.
+    """
+    for unit, per_ms in (("seconds", 1e-3), ("microseconds", 1e3), ("nanoseconds", 1e6)):
+        if 1e11 <= ms / per_ms < 1e13 and not 1e11 <= ms < 1e13:
+            return f"looks like {unit}: send milliseconds"
+    return None
+
+
 def moment(ms: int) -> datetime:
     """ms since the epoch as an aware datetime in UTC."""
     return datetime.fromtimestamp(ms / 1_000, UTC)

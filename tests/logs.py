@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.topics import partition_of
@@ -259,7 +266,9 @@ def read_back(config: Mapping[str, str], prefix: str) -> list[Entry]:
                 if error := message.error():
                     raise KafkaException(error)
                 topic, partition, offset = str(message.topic()), int(message.partition()), int(message.offset())
-                log.append(Entry(topic.removeprefix(prefix), partition, offset, message.value()))
+                kind, written_at = message.timestamp()
+                stamp = written_at if kind != TIMESTAMP_NOT_AVAILABLE and written_at > 0 else None
+                log.append(Entry(topic.removeprefix(prefix), partition, offset, message.value(), stamp))
                 if offset + 1 >= ends[topic, partition]:
                     left.discard((topic, partition))
         return log

@@ -19,12 +19,13 @@ Record = dict[str, Any]
 
 
 class Entry(NamedTuple):
-    """One record of the log; topic without prefix."""
+    """One record of the log; topic without prefix. written_at: its Kafka timestamp, None without one."""
 
     topic: str
     partition: int
     offset: int
     value: bytes | None
+    written_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Rules:
     pane: int
     lateness: Mapping[str, int]  # by topic
     max_ahead: int
+    agreeing: int = 100
 
 
 @dataclass
@@ -39,9 +41,16 @@ class State:
     """Of one run in one partition."""
 
     M: int | None = None
+    agreeing: list[int] = field(default_factory=list)  # event times in a row that are ahead of M and agree
     last_seq: int = -1
     finished: bool = False
     tally: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def stored(self) -> tuple[int | None, int, bool, int | None, int]:
+        """As `run_progress` and the consumer hold it."""
+        largest = max(self.agreeing, default=None)
+        return self.M, self.last_seq, self.finished, largest, len(self.agreeing)
 
 
 @dataclass
@@ -69,7 +78,7 @@ def read(log: Iterable[Entry], streams: Mapping[str, Stream], rules: Rules) -> R
         run = run_of(record, reason)
         state = reading.states[run, entry.topic, entry.partition]
         if reason is None and record is not None:
-            reason = judged(record, state, stream, rules)
+            reason = judged(record, state, stream, rules, entry.written_at)
         state.tally["invalid" if reason == "undecodable" else reason or "accepted"] += 1
         if reason in ("undecodable", "invalid", "future", "late"):
             reading.dead[entry[:3]] = (run, reason)
@@ -79,7 +88,7 @@ def read(log: Iterable[Entry], streams: Mapping[str, Stream], rules: Rules) -> R
     return reading
 
 
-def judged(record: Record, state: State, stream: Stream, rules: Rules) -> str | None:
+def judged(record: Record, state: State, stream: Stream, rules: Rules, written_at: int | None = None) -> str | None:
     """Why this valid record is no row, None where it is one. Moves the state of its run and partition."""
     beat, seq = record.get("kind") == "heartbeat", record.get("seq")
     at = record["at"] if beat else record[stream.time]
@@ -88,15 +97,56 @@ def judged(record: Record, state: State, stream: Stream, rules: Rules) -> str | 
             return "duplicates"
         state.tally["missing"] += max(0, seq - state.last_seq - (0 if beat else 1))
         state.last_seq = max(state.last_seq, seq)
-    if not beat and not state.finished and state.M is not None and at > state.M + rules.max_ahead:
+    was_finished, state.finished = state.finished, state.finished or (beat and record.get("final", False))
+    if was_finished:
+        return "heartbeats" if beat else "late"
+    if is_beyond_belief(at, state, rules, written_at):
+        return "heartbeats" if beat else "future"
+    if beat:
+        heard(at, state, rules)
+        return "heartbeats"
+    return timed(at, state, stream, rules)
+
+
+def is_beyond_belief(at: int, state: State, rules: Rules, written_at: int | None) -> bool:
+    """Whether a time that would set M, or move it by more than max_ahead, is too far beyond its Kafka timestamp."""
+    jumps = state.M is None or at > state.M + rules.max_ahead
+    return jumps and written_at is not None and at > written_at + rules.max_ahead
+
+
+def timed(at: int, state: State, stream: Stream, rules: Rules) -> str | None:
+    """As `judged`, for a new data record by its time alone."""
+    if state.M is None or at > state.M + rules.max_ahead:
+        gathered(at, state, rules)
+    else:
+        state.agreeing = []
+    if state.M is None:
+        return None
+    if at > state.M + rules.max_ahead:
         return "future"
     pane_end = at // rules.pane * rules.pane + rules.pane
-    late = state.finished or (state.M is not None and pane_end <= state.M - rules.lateness[stream.topic])
-    state.M = at if state.M is None else max(state.M, at)
-    if beat:
-        state.finished = state.finished or record.get("final", False)
-        return "heartbeats"
-    return "late" if late else None
+    watermark = state.M - rules.lateness[stream.topic]
+    state.M = max(state.M, at)
+    return "late" if pane_end <= watermark else None
+
+
+def heard(at: int, state: State, rules: Rules) -> None:
+    """A heartbeat moves M; the first one takes the record along that waits for another to agree with."""
+    if state.M is not None:
+        state.M = max(state.M, at)
+        return
+    waiting = [time for time in state.agreeing if abs(time - at) <= rules.max_ahead]
+    state.M, state.agreeing = max([at, *waiting]), []
+
+
+def gathered(at: int, state: State, rules: Rules) -> None:
+    """One more that is ahead: enough that agree, two while there is no M, move M to the largest before the last."""
+    if state.agreeing and abs(at - max(state.agreeing)) > rules.max_ahead:
+        state.agreeing = []
+    state.agreeing.append(at)
+    if len(state.agreeing) == (2 if state.M is None else rules.agreeing):
+        *before, _ = state.agreeing
+        state.M, state.agreeing = max(before + ([] if state.M is None else [state.M])), []
 
 
 def windows(reading: Reading, size: int) -> Counter[tuple[str, str, int]]:

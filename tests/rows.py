@@ -31,7 +31,8 @@ _PANES = f"""
         FROM driftline.pane GROUP BY 1, 2, 3, 4
     ) p USING (run_id, topic, partition, first_offset)"""
 _STATES = f"""
-    SELECT run_id, topic, partition, max_event_time_ms, last_seq, finished, {", ".join(TALLIES)}
+    SELECT run_id, topic, partition, max_event_time_ms, last_seq, finished, candidate_ms, agreed,
+           {", ".join(TALLIES)}
     FROM driftline.run_progress"""
 
 
@@ -56,9 +57,9 @@ def dead(connection: Connection) -> dict[tuple[str, int, int], tuple[str, str]]:
 
 
 def states(connection: Connection) -> dict[tuple[str, str, int], Any]:
-    """(run, topic, partition) → (M, last seq, finished, tally)."""
+    """(run, topic, partition) → (M, last seq, finished, candidate, agreed, tally)."""
     return {
-        tuple(row[:3]): (*row[3:6], +Counter(dict(zip(TALLIES, row[6:], strict=True))))
+        tuple(row[:3]): (*row[3:8], +Counter(dict(zip(TALLIES, row[8:], strict=True))))
         for row in connection.execute(_STATES)
     }
 
@@ -86,7 +87,7 @@ def agree(connection: Connection, reading: Reading) -> None:
     }
     same("rows", accepted(connection), expected)
     same("dead letters", set(dead(connection).items()), set(reading.dead.items()))
-    oracles = {key: (s.M, s.last_seq, s.finished, +s.tally) for key, s in reading.states.items()}
+    oracles = {key: (*s.stored, +s.tally) for key, s in reading.states.items()}
     assert states(connection) == oracles
 
 

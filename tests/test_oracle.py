@@ -31,17 +31,19 @@ def beat(at: int, seq: int, **more: Any) -> bytes:
     return json.dumps({"kind": "heartbeat", "run_id": "r", "seq": seq, "at": at, **more}).encode()
 
 
-def reading(values: Iterable[bytes | None]) -> Reading:
-    return read((Entry("t", 0, offset, value) for offset, value in enumerate(values)), {"t": STREAM}, RULES)
+def reading(values: Iterable[bytes | None], written_at: int | None = None) -> Reading:
+    log = (Entry("t", 0, offset, value, written_at) for offset, value in enumerate(values))
+    return read(log, {"t": STREAM}, RULES)
 
 
-def reasons(values: Iterable[bytes | None]) -> dict[int, str]:
-    return {offset: reason for (_, _, offset), (_, reason) in reading(values).dead.items()}
+def reasons(values: Iterable[bytes | None], written_at: int | None = None) -> dict[int, str]:
+    return {offset: reason for (_, _, offset), (_, reason) in reading(values, written_at).dead.items()}
 
 
 @pytest.mark.parametrize(("M", "late"), [(14_999, False), (15_000, True), (15_001, True)])
 def test_a_record_is_late_from_the_moment_its_panes_end_meets_the_watermark(M: int, late: bool) -> None:
-    assert reasons([thing(M, 0), thing(4_999, 1)]) == ({1: "late"} if late else {})
+    for first in (thing(M, 0), beat(M, 0)):
+        assert reasons([first, thing(4_999, 1)]) == ({1: "late"} if late else {})
 
 
 @pytest.mark.parametrize(("at", "late"), [(4_999, True), (5_000, False), (5_001, False)])
@@ -51,14 +53,34 @@ def test_lateness_is_judged_by_the_end_of_the_pane_not_by_the_record(at: int, la
 
 @pytest.mark.parametrize(("ahead", "future"), [(59_999, False), (60_000, False), (60_001, True)])
 def test_a_record_more_than_max_ahead_is_future_and_does_not_move_the_watermark(ahead: int, future: bool) -> None:
-    values = [thing(100_000, 0), thing(100_000 + ahead, 1), thing(100_000, 2)]
+    values = [beat(100_000, -1), thing(100_000 + ahead, 0), thing(100_000, 1)]
     assert reasons(values) == ({1: "future"} if future else {2: "late"})
     moved_to = reading(values).states["r", "t", 0].M
     assert moved_to == (100_000 if future else 100_000 + ahead)
 
 
-def test_the_first_record_of_a_partition_is_never_future() -> None:
-    assert reasons([thing(4_000_000_000_000, 0)]) == {}
+@pytest.mark.parametrize("first", [3_723_840_000_000, 1_643_674], ids=["2088", "in seconds"])
+def test_a_first_record_with_a_wrong_clock_is_a_row_and_its_neighbours_are_too(first: int) -> None:
+    values = [thing(first, 0), *(thing(1_643_674_000_000 + n, 1 + n) for n in range(5))]
+    assert reasons(values) == {}
+    assert reading(values).states["r", "t", 0].M == 1_643_674_000_004
+
+
+def test_a_first_record_is_future_if_it_lies_beyond_its_own_kafka_timestamp() -> None:
+    values = [thing(160_001, 0), thing(160_000, 1), thing(101_000, 2)]
+    assert reasons(values, written_at=100_000) == {0: "future", 2: "late"}
+
+
+def test_a_heartbeat_beyond_its_own_kafka_timestamp_moves_nothing() -> None:
+    assert reading([beat(160_001, -1)], written_at=100_000).states["r", "t", 0].M is None
+    assert reading([beat(160_000, -1)], written_at=100_000).states["r", "t", 0].M == 160_000
+
+
+def test_a_hundred_records_that_agree_end_a_rest() -> None:
+    values = [beat(1, -1), *(thing(10**6 + n % 7, n) for n in range(120))]
+    assert reasons(values) == {1 + n: "future" for n in range(99)}
+    broken = [*values[:50], thing(2, 200), *(thing(10**6, 201 + n) for n in range(120))]
+    assert reasons(broken) == {n: "future" for n in range(1, 150) if n != 50}
 
 
 def test_a_heartbeat_moves_the_watermark_any_distance() -> None:
@@ -75,8 +97,9 @@ def test_a_repeated_sequence_number_is_a_duplicate_and_a_skipped_one_is_missing(
 
 
 def test_late_and_future_records_use_up_their_sequence_numbers() -> None:
-    tally = reading([thing(10**6, 0), thing(1, 1), thing(10**9, 2), thing(10**6, 3)]).states["r", "t", 0].tally
-    assert tally == {"accepted": 2, "late": 1, "future": 1, "missing": 0}
+    values = [beat(10**6, -1), thing(1, 0), thing(10**9, 1), thing(10**6, 2)]
+    tally = reading(values).states["r", "t", 0].tally
+    assert tally == {"heartbeats": 1, "accepted": 1, "late": 1, "future": 1, "missing": 0}
 
 
 def test_after_the_final_heartbeat_every_new_record_is_late_and_every_old_one_a_duplicate() -> None:

@@ -17,7 +17,7 @@ from schemas.definition import Stream
 from tests.oracle import Entry, Rules, State, read
 
 STREAM = Stream(topic="t", kind="thing", id="id", time="at_ms", fields=())
-PANE, LATENESS, AHEAD = 5, 7, 30
+PANE, LATENESS, AHEAD, AGREEING = 5, 7, 30, 4
 NAMES = {ACCEPTED: "accepted", DUPLICATE: "duplicates", LATE: "late", FUTURE: "future", HEARTBEAT: "heartbeats"}
 
 
@@ -26,6 +26,7 @@ class Item(NamedTuple):
     seq: int | None
     beat: bool = False
     final: bool = False
+    written_at: int | None = None
 
     def value(self) -> bytes:
         if self.beat:
@@ -36,18 +37,20 @@ class Item(NamedTuple):
 
 
 times = st.integers(0, 100)
+stamps = st.one_of(st.none(), times)
 no, yes, seldom = st.just(False), st.just(True), st.sampled_from([False, False, True])
 items = st.one_of(
-    st.tuples(times, st.integers(0, 12), no, no),
-    st.tuples(times, st.none(), no, no),
-    st.tuples(times, st.integers(-1, 12), yes, seldom),
+    st.tuples(times, st.integers(0, 12), no, no, stamps),
+    st.tuples(times, st.none(), no, no, stamps),
+    st.tuples(st.integers(180, 215), st.none(), no, no, st.none()),
+    st.tuples(times, st.integers(-1, 12), yes, seldom, stamps),
 ).map(lambda fields: Item(*fields))
 
 
 def by_oracle(log: list[Item]) -> tuple[list[str], State]:
     """The verdict on each record, and the state after the last."""
-    entries = [Entry("t", 0, offset, item.value()) for offset, item in enumerate(log)]
-    reading = read(entries, {"t": STREAM}, Rules(PANE, {"t": LATENESS}, AHEAD))
+    entries = [Entry("t", 0, offset, item.value(), item.written_at) for offset, item in enumerate(log)]
+    reading = read(entries, {"t": STREAM}, Rules(PANE, {"t": LATENESS}, AHEAD, AGREEING))
     verdicts = {offset: reason for (_, _, offset), (_, reason) in reading.dead.items()}
     verdicts |= {offset: "accepted" for rows in reading.rows.values() for _, offset, _ in rows}
     rest = ["heartbeats" if item.beat else "duplicates" for item in log]
@@ -58,7 +61,7 @@ def by_consumer(log: list[Item], cuts: set[int]) -> tuple[list[str], windows.Sta
     state, verdicts, missing = windows.State(), [], 0
     edges = sorted({0, len(log), *(cut for cut in cuts if cut < len(log))})
     for start, end in pairwise(edges):
-        judged = windows.judge(state, windows.Rules(PANE, LATENESS, AHEAD), stretch(log[start:end]))
+        judged = windows.judge(state, windows.Rules(PANE, LATENESS, AHEAD, AGREEING), stretch(log[start:end]))
         state = judged.state
         verdicts += [NAMES[verdict] for verdict in judged.verdicts.tolist()]
         missing += sum(gap.last - gap.first + 1 for gap in judged.gaps)
@@ -71,6 +74,7 @@ def stretch(log: list[Item]) -> windows.Stretch:
         seqs=np.array([UNNUMBERED if item.seq is None else item.seq for item in log], np.int64),
         beats=np.array([item.beat for item in log]),
         finals=np.array([item.final for item in log]),
+        written_at=lambda index: log[index].written_at,
     )
 
 
@@ -80,6 +84,6 @@ def test_the_consumers_rules_are_the_oracles_however_the_log_is_cut(log: list[It
     expected, state = by_oracle(log)
     verdicts, after, missing = by_consumer(log, cuts)
     assert verdicts == expected
-    assert (after.max_time, after.last_seq, after.finished) == (state.M, state.last_seq, state.finished)
+    assert after == windows.State(*state.stored)
     assert missing == state.tally["missing"]
     assert Counter(verdicts) == +Counter({k: n for k, n in state.tally.items() if k != "missing"})

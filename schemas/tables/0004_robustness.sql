@@ -2,6 +2,10 @@
 
 -- The event-time clock of a partition.
 
+ALTER TABLE driftline.run_progress
+    ADD COLUMN candidate_ms bigint,
+    ADD COLUMN agreed int NOT NULL DEFAULT 0;
+COMMENT ON COLUMN driftline.run_progress.candidate_ms IS 'The largest event time of a row of data records that are too far ahead of M but agree with one another (while M is unset: of the record that waits for a second one); NULL without such a row. `agreed` counts them. When they are enough, M moves to it.';
 
 
 -- The identity and the partitions of topics.

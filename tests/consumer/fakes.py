@@ -34,6 +34,7 @@ class Fake:
     raw: bytes | None
     name: bytes | None = None
     extra: Any = None
+    written_at: int | None = None
 
     def offset(self) -> int:
         return self.at
@@ -43,6 +44,9 @@ class Fake:
 
     def key(self) -> bytes | None:
         return self.name
+
+    def timestamp(self) -> tuple[int, int]:
+        return (0, -1) if self.written_at is None else (1, self.written_at)
 
     def headers(self) -> Any:
         if isinstance(self.extra, Exception):

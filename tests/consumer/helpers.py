@@ -86,8 +86,7 @@ def assert_agrees(url: str, reading: oracle.Reading) -> None:
     dead = "SELECT topic, partition, kafka_offset, run_id, reason FROM driftline.dead_letter"
     assert {(t, p, o): (r, why) for t, p, o, r, why in query(url, dead)} == reading.dead
     assert stored_states(url) == {
-        key: (state.M, state.last_seq, state.finished, {n: c for n, c in state.tally.items() if c})
-        for key, state in reading.states.items()
+        key: (*state.stored, {n: c for n, c in state.tally.items() if c}) for key, state in reading.states.items()
     }
 
 
@@ -112,10 +111,11 @@ def stored_rows(url: str) -> dict[tuple[str, str, int], list[tuple[int, int, str
     return found
 
 
-def stored_states(url: str) -> dict[tuple[str, str, int], tuple[int | None, int, bool, dict[str, int]]]:
+def stored_states(url: str) -> dict[tuple[str, str, int], tuple[Any, ...]]:
     names = ("accepted", "duplicates", "late", "future", "invalid", "heartbeats", "missing")
-    text = f"SELECT run_id, topic, partition, max_event_time_ms, last_seq, finished, {', '.join(names)}"
+    state = "max_event_time_ms, last_seq, finished, candidate_ms, agreed"
+    text = f"SELECT run_id, topic, partition, {state}, {', '.join(names)}"
     return {
-        (run, topic, partition): (m, seq, finished, {n: c for n, c in zip(names, counts, strict=True) if c})
-        for run, topic, partition, m, seq, finished, *counts in query(url, f"{text} FROM driftline.run_progress")
+        (run, topic, partition): (*values[:5], {n: c for n, c in zip(names, values[5:], strict=True) if c})
+        for run, topic, partition, *values in query(url, f"{text} FROM driftline.run_progress")
     }

@@ -102,7 +102,7 @@ def test_the_first_manifest_and_the_end_of_a_run_are_told() -> None:
 
 
 def test_signs_of_life_move_nothing_but_a_row_does_even_if_the_watermark_stands() -> None:
-    first = flushed([trip(START, None, None), trip(START, 0)])
+    first = flushed([trip(START, None, None), beat(START), trip(START, 0)])
     assert first.moved == ("live", "r")
     values = [beat(START, 0), b"{", trip(START, None, None), trip(START, 0, "s", PULocationID=0)]
     assert flushed(values, first.committed()).moved == ("live",)

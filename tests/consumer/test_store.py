@@ -66,7 +66,7 @@ def test_a_flush_goes_on_from_the_last(store: Store, database: str) -> None:
     second = flushed([trip(START, 0), trip(START, 1)], first.committed())
     store.commit(second, TOPICS)
     assert stored_states(database) == {
-        ("r", "trips", 0): (START, 1, False, {"accepted": 2, "duplicates": 1}),
+        ("r", "trips", 0): (START, 1, False, None, 0, {"accepted": 2, "duplicates": 1}),
     }
     assert stored_rows(database)["r", "trips", START] == [(0, 0, f"t-{START}"), (0, 2, f"t-{START}")]
 
@@ -252,10 +252,30 @@ def test_dead_letters_are_kept_byte_for_byte(store: Store, database: str) -> Non
     assert [DeadLetter(*one, headers and json.dumps(headers)) for *one, headers in found] == list(letters)
 
 
+def test_a_clock_that_waits_for_agreement_goes_on_waiting_with_the_next_owner(store: Store, database: str) -> None:
+    """The first two set the clock; then a rest of three days, whose records are flushed by two owners."""
+    claim = store.claim(PLACE)
+    store.commit(flushed([trip(START, 0)], claim), TOPICS)
+    assert stored_states(database)["r", "trips", 0][:5] == (None, 0, False, START, 1)
+    later = START + 3 * 1_440 * MINUTE
+    rest = [trip(later + n * MINUTE, 2 + n) for n in range(120)]
+    store.commit(flushed([trip(START, 1), *rest[:60]], store.claim(PLACE)), TOPICS)
+    assert stored_states(database)["r", "trips", 0][:5] == (START, 61, False, later + 59 * MINUTE, 60)
+    store.commit(flushed(rest[60:], store.claim(PLACE)), TOPICS)
+    assert stored_states(database)["r", "trips", 0] == (
+        later + 119 * MINUTE,
+        121,
+        False,
+        None,
+        0,
+        {"accepted": 2 + 21, "future": 99},
+    )
+
+
 def test_a_commit_wakes_whoever_listens_and_says_which_run_moved(store: Store, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as listener:
         listener.execute("LISTEN driftline_progress")
-        first = flushed([trip(START, 0), trip(START, 0, "s"), b"{"], store.claim(PLACE))
+        first = flushed([beat(START), trip(START, 0), trip(START, 0, "s"), b"{"], store.claim(PLACE))
         store.commit(first, TOPICS)
         assert {n.payload for n in listener.notifies(timeout=60, stop_after=2)} == {"r", "s"}
         second = flushed([beat(START, 0), trip(START, 1, "s")], first.committed())  # of r a mere sign of life
@@ -265,7 +285,7 @@ def test_a_commit_wakes_whoever_listens_and_says_which_run_moved(store: Store, d
 
 def test_the_moment_a_watermark_moved_is_told_and_kept_while_it_stands(store: Store, database: str) -> None:
     moved = "SELECT moved_at FROM driftline.run_progress"
-    first = flushed([trip(START, 0)], store.claim(PLACE))
+    first = flushed([beat(START), trip(START, 0)], store.claim(PLACE))
     store.commit(first, TOPICS)
     at = query(database, moved)
     second = flushed([trip(START, 1)], first.committed())

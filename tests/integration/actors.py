@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -37,6 +37,7 @@ class Message:
 
     place: int
     raw: bytes | None
+    written_at: int | None
 
     def offset(self) -> int:
         return self.place
@@ -50,6 +51,19 @@ class Message:
     def headers(self) -> None:
         return None
 
+    def timestamp(self) -> tuple[int, int]:
+        return (0, -1) if self.written_at is None else (1, self.written_at)
+
+
+class Sent(NamedTuple):
+    """As it stands in the log. written_at: its Kafka timestamp."""
+
+    raw: bytes | None
+    written_at: int | None = None
+
+
+AGREEING = 4
+"""As few as can be told from the two that set the clock."""
 
 DECODERS = {topic: Decoder(stream) for topic, stream in BY_TOPIC.items()}
 
@@ -71,10 +85,10 @@ class Consumer:
         self.held[partition] = Pending(BY_TOPIC[partition.topic], claim)
         return claim.epoch
 
-    def read(self, partition: Partition, log: Sequence[bytes | None], most: int) -> None:
+    def read(self, partition: Partition, log: Sequence[Sent], most: int) -> None:
         pending = self.held[partition]
         at = pending.expected
-        messages = [Message(at + i, raw) for i, raw in enumerate(log[at : at + most])]
+        messages = [Message(at + i, *sent) for i, sent in enumerate(log[at : at + most])]
         if messages:
             batch = take_apart(DECODERS[partition.topic], messages)
             pending.add(batch, {run: self._rules(run, partition.topic) for run in batch.runs})
@@ -95,7 +109,7 @@ class Consumer:
     def _rules(self, run: str, topic: str) -> Rules:
         terms = self.store.terms(run, self._terms)
         lateness = terms.lateness_ms if BY_TOPIC[topic].label is None else terms.outcome_lateness_ms
-        return Rules(terms.pane_ms, lateness, terms.max_ahead_ms)
+        return Rules(terms.pane_ms, lateness, terms.max_ahead_ms, AGREEING)
 
 
 class Checksums:

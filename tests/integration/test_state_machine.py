@@ -28,7 +28,7 @@ from monitor.store import opened
 from schemas.definition import Stream
 from schemas.taxi import OUTCOMES, STREAMS, TRIPS
 from tests import oracle, rows
-from tests.integration.actors import Checksums, Consumer, Crash, Dying, Monitor, checksum
+from tests.integration.actors import AGREEING, Checksums, Consumer, Crash, Dying, Monitor, Sent, checksum
 from tests.logs import outcome_of, trip_of, trips
 
 pytestmark = pytest.mark.integration
@@ -50,7 +50,9 @@ item = st.tuples(
     partitions,
     ats,
     st.sampled_from(
-        ["plain"] * 6 + ["beat", "beat", "late or future", "duplicate", "gap", "live", "invalid", "null"]
+        ["plain"] * 6
+        + ["beat", "beat", "late or future", "duplicate", "gap", "live", "invalid", "null"]
+        + ["after a rest", "wrong clock", "wrong clock of a heartbeat"]
     ),
 )
 
@@ -59,7 +61,7 @@ class Machine(RuleBasedStateMachine):
     def __init__(self, watcher: rows.Connection, pool: list[Consumer], pair: list[Monitor]) -> None:
         super().__init__()
         self.watcher, self.consumers, self.monitors = watcher, pool, pair
-        self.logs: dict[Partition, list[bytes | None]] = {p: [] for p in PARTITIONS}
+        self.logs: dict[Partition, list[Sent]] = {p: [] for p in PARTITIONS}
         self.seqs = dict.fromkeys(PARTITIONS, 0)
         self.owners: dict[Partition, int] = {}
         self.written = 0
@@ -86,10 +88,19 @@ class Machine(RuleBasedStateMachine):
         for partition, at, kind in items:
             if kind == "beat":
                 self._beat(partition, at)
+            elif kind == "wrong clock of a heartbeat":
+                self._beat(partition, at + 70_000, written_at=at)
             elif kind == "null":
-                self.logs[partition].append(None)
+                self.logs[partition].append(Sent(None))
+            elif kind == "after a rest":
+                for _ in range(AGREEING - at % 1_000 // 250):
+                    self._peculiar(partition, at + 60_000, "plain")
             else:
-                self._append(partition, self._record(partition, at) | self._peculiarity(partition, at, kind))
+                self._peculiar(partition, at, kind)
+
+    def _peculiar(self, partition: Partition, at: int, kind: str) -> None:
+        record = self._record(partition, at) | self._peculiarity(partition, at, kind)
+        self._append(partition, record, written_at=at if kind == "wrong clock" else None)
 
     def _peculiarity(self, partition: Partition, at: int, kind: str) -> dict[str, Any]:
         seq = self.seqs[partition]
@@ -100,6 +111,7 @@ class Machine(RuleBasedStateMachine):
             "duplicate": {"seq": max(0, seq - 1)},
             "gap": {"seq": seq + 2},
             "live": {"run_id": None},
+            "wrong clock": {"pickup_at": at + 70_000},
             "invalid": {"trip_id": 5},
         }
         return changes[kind]
@@ -230,7 +242,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """The log ends, a fresh consumer reads it out, both monitors finish: every window is there, and right."""
         for partition in PARTITIONS:
-            self._beat(partition, 30_000, final=True)
+            self._beat(partition, 90_000, final=True)
         self.assign(0, set(PARTITIONS))
         self.consume_and_flush(0, 10**6)
         self.what_is_committed_is_what_the_oracle_says_of_the_log_passed()
@@ -248,8 +260,8 @@ class Machine(RuleBasedStateMachine):
 
     # Helpers
 
-    def _append(self, partition: Partition, record: dict[str, Any]) -> None:
-        self.logs[partition].append(json.dumps(record).encode())
+    def _append(self, partition: Partition, record: dict[str, Any], written_at: int | None = None) -> None:
+        self.logs[partition].append(Sent(json.dumps(record).encode(), written_at))
 
     def _record(self, partition: Partition, at: int) -> dict[str, Any]:
         self.written += 1
@@ -257,9 +269,9 @@ class Machine(RuleBasedStateMachine):
         kind, body = ("trip", trip_of(trip)) if partition.topic == TRIPS.topic else ("outcome", outcome_of(trip))
         return {"kind": kind, "run_id": RUN, "seq": None, **body}
 
-    def _beat(self, partition: Partition, at: int, **more: Any) -> None:
+    def _beat(self, partition: Partition, at: int, written_at: int | None = None, **more: Any) -> None:
         seq = self.seqs[partition] - 1
-        self._append(partition, {"kind": "heartbeat", "run_id": RUN, "seq": seq, "at": at, **more})
+        self._append(partition, {"kind": "heartbeat", "run_id": RUN, "seq": seq, "at": at, **more}, written_at)
 
     def _with_something_to_flush(self, who: int) -> list[Partition]:
         return [partition for partition, pending in self.consumers[who].held.items() if pending.records]
@@ -269,11 +281,12 @@ class Machine(RuleBasedStateMachine):
 
     def _oracle(self, upto: Mapping[tuple[str, int], int] | None = None) -> oracle.Reading:
         entries = (
-            oracle.Entry(p.topic, p.number, offset, raw)
+            oracle.Entry(p.topic, p.number, offset, *sent)
             for p, log in self.logs.items()
-            for offset, raw in enumerate(log[: upto[p] if upto else None])
+            for offset, sent in enumerate(log[: upto[p] if upto else None])
         )
-        return oracle.read(entries, rows.BY_TOPIC, oracle.Rules(TERMS.pane_ms, LATENESS, TERMS.max_ahead_ms))
+        rules = oracle.Rules(TERMS.pane_ms, LATENESS, TERMS.max_ahead_ms, AGREEING)
+        return oracle.read(entries, rows.BY_TOPIC, rules)
 
     def _expected_results(self) -> list[tuple[Any, ...]]:
         ids: dict[tuple[str, int, int], list[tuple[int, int, str]]] = defaultdict(list)
