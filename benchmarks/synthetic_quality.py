@@ -26,6 +26,7 @@ from rich.table import Table
 from models import reference as references
 from models import train
 from producer import tlc
+from producer.source import from_files
 from producer.synthetic import generate
 from producer.synthetic.demand import DAY
 from schemas.connections import ROOT
@@ -109,8 +110,8 @@ def marginals(reference: pa.Table, current: pa.Table) -> Iterator[tuple[str, flo
 
 def real(month: str) -> pa.Table:
     """TLC's green trips of a month, without the stray years. Raises SourceUnusable where the file is not there."""
-    file = tlc.survey(DATA / f"green_tripdata_{month}.parquet")
-    trips = tlc.read(file, file.label)
+    file = from_files([DATA / f"green_tripdata_{month}.parquet"])
+    trips = pa.concat_tables(file.tables())
     pickup = trips[TRIPS.time].to_numpy()
     return trips.filter(pa.array((pickup >= file.period[0]) & (pickup < file.period[1])))
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 
 from producer import download, tlc
 from producer.canonical import SCHEMA, conform
+from producer.merge import in_order
+from schemas.connections import make_state
 from schemas.durations import moment
 from schemas.errors import SourceUnusable, UsageError
 from schemas.taxi import TRIPS
@@ -26,6 +27,8 @@ MONTH = "2022-02"
 """Replayed where nothing else is asked for: a calm month."""
 
 SEED = 7
+_FILE = "file"
+"""Column of the number of a trip's file, while they are sorted."""
 
 
 @dataclass(frozen=True)
@@ -123,32 +126,32 @@ def _labels(files: Sequence[tlc.File]) -> list[str]:
 
 
 def _merged(files: Sequence[tuple[tlc.File, str]]) -> Iterator[pa.Table]:
-    """All rows in event order, with one month in memory at a time.
-
-    Rows outside their file's own month are few: they are set aside first, then each month goes out with the
-    strays that fall before its end, which keeps the order without holding a year of trips.
-    """
-    if len(files) == 1:
-        yield tlc.read(*files[0])
-        return
-    strays = pa.concat_tables([_part(file, label, inside=False) for file, label in files])
-    for period, group in groupby(files, key=lambda pair: pair[0].period):
-        due = strays.filter(pc.less(strays[TRIPS.time], period[1]))
-        strays = strays.filter(pc.greater_equal(strays[TRIPS.time], period[1]))
-        yield _ordered([due, *(_part(file, label, inside=True) for file, label in group)])
-    if strays.num_rows:
-        yield _ordered([strays])
+    """All trips in event order, ties in the order of the files; ids count a file's trips in that order."""
+    tables = (
+        trips.append_column(_FILE, pa.repeat(pa.scalar(number, pa.int16()), len(trips)))
+        for number, (file, _) in enumerate(files)
+        for trips in tlc.trips(file)
+    )
+    counts = [0] * len(files)
+    for table in in_order(tables, TRIPS.time, _room()):
+        yield _with_ids(table, [label for _, label in files], counts)
 
 
-def _part(file: tlc.File, label: str, *, inside: bool) -> pa.Table:
-    """The rows of a file that lie inside its month, or those that do not."""
-    table = tlc.read(file, label)
-    pickups = table[TRIPS.time].to_numpy()
-    within = (pickups >= file.period[0]) & (pickups < file.period[1])
-    return table.filter(pa.array(within if inside else ~within))
+def _with_ids(table: pa.Table, labels: Sequence[str], counts: list[int]) -> pa.Table:
+    """Canonical trips. counts: of each file's trips before these; brought up to date."""
+    numbers = table[_FILE].to_numpy()
+    ids = np.empty(len(table), dtype=object)
+    for file in np.unique(numbers).tolist():
+        places = np.flatnonzero(numbers == file)
+        begin = counts[file]
+        counts[file] += len(places)
+        ids[places] = [f"{labels[file]}-{number:07d}" for number in range(begin, counts[file])]
+    return pa.table([pa.array(ids, pa.string()), *table.drop_columns(_FILE).columns], schema=SCHEMA)
 
 
-def _ordered(tables: Sequence[pa.Table]) -> pa.Table:
-    whole = pa.concat_tables(tables).combine_chunks()
-    order = np.argsort(whole[TRIPS.time].to_numpy(), kind="stable")
-    return pa.table(whole.take(pa.array(order)).columns, schema=SCHEMA)
+def _room() -> Path:
+    """Where large months are sorted: beside our other files, since /tmp is often memory."""
+    try:
+        return make_state()
+    except OSError:
+        return Path(tempfile.gettempdir())

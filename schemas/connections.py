@@ -6,6 +6,7 @@ librdkafka setting: `KAFKA_SASL_MECHANISM` is `sasl.mechanism`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,14 @@ CORRECT = "correct DATABASE_URL, or the password that Postgres has for its role"
 UNREADABLE = ("DATABASE_URL is no libpq URL", "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
 """What is wrong, what to do. libpq's own words quote it, with the password in it."""
 """What to do where Postgres refuses."""
+
+
+def make_state(state: Path = STATE) -> Path:
+    """Make the folder, whose content is for its owner alone: passwords, records, backups. Raises OSError."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if state.stat().st_mode & 0o077 and state.stat().st_uid == os.geteuid():
+        state.chmod(0o700)
+    return state
 
 
 def refuses(said: str) -> bool:

@@ -35,16 +35,22 @@ def test_months_are_merged_in_event_order_strays_included(tmp_path: Path) -> Non
         tmp_path / "green_2022-01.parquet", "2022-01-05", "2041-01-01", "2022-02-01T00:00:01", "2022-01-31"
     )
     february = green(
-        tmp_path / "green_2022-02.parquet", "2022-01-31T23:59", "2022-02-01", "2008-12-31", "2022-01-05"
+        tmp_path / "green_2022-02.parquet",
+        "2022-01-31T23:59",
+        "2022-02-01",
+        "2008-12-31",
+        "2022-01-05",
+        "2022-02-02",
+        "2022-02-02",
     )
     found = source.from_files([february, january])
     assert pickups(found) == sorted(pickups(found))
-    assert len(pickups(found)) == found.trips == 8
+    assert len(pickups(found)) == found.trips == 10
     assert found.period == (moment_ms("2022-01-01"), moment_ms("2022-03-01"))
     assert found.name == "TLC green-2022-01, TLC green-2022-02"
     ids = [i for table in found.tables() for i in table["trip_id"].to_pylist()]
-    assert ids[:3] == ["green-2022-02-0000000", "green-2022-02-0000001", "green-2022-01-0000000"]
-    assert len(set(ids)) == 8
+    assert ids[:3] == ["green-2022-02-0000000", "green-2022-01-0000000", "green-2022-02-0000001"]
+    assert len(set(ids)) == 10
 
 
 def test_the_order_of_the_options_changes_nothing(tmp_path: Path) -> None:
@@ -143,10 +149,29 @@ def test_real_months_load_whole_and_in_order(month: str, rows: int) -> None:
     if not path.exists():
         pytest.skip(f"no real trips at {path}: set DRIFTLINE_DATA")
     found = source.from_files([path])
-    (table,) = found.tables()
+    table = pa.concat_tables(found.tables())
     at = table["pickup_at"].to_numpy()
     assert table.num_rows == found.trips == rows
     assert (np.diff(at) >= 0).all()
     assert found.period == tlc.month_period(month)
     assert at[0] < moment_ms("2010-01-01")  # a stray year comes first
     assert np.mean((at >= found.period[0]) & (at < found.period[1])) > 0.999
+
+
+def test_a_month_in_one_row_group_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    rows, start = 300_000, moment_ms("2022-02-01")
+    at = (
+        np.concatenate([np.arange(0, rows, 2), np.arange(1, rows, 2)]) * 8_000 + start
+    )  # its end goes back to its start
+    stamps = pa.array(at * 1_000, pa.timestamp("us"))
+    fields = {name: pa.repeat(pa.scalar(value), rows) for name, value in FIELDS.items()}
+    path = tmp_path / "yellow_2022-02.parquet"
+    table = pa.table({"tpep_pickup_datetime": stamps, "tpep_dropoff_datetime": stamps, **fields})
+    pq.write_table(table, path, row_group_size=rows)
+    del stamps, fields, table
+    before, held, seen = pa.total_allocated_bytes(), [], []
+    for part in source.from_files([path]).tables():
+        held.append(pa.total_allocated_bytes() - before)
+        seen.append(part["pickup_at"].to_numpy())
+    assert np.array_equal(np.concatenate(seen), np.sort(at))
+    assert max(held) < 16_000_000 < rows * len(SCHEMA) * 8

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from producer import tlc
 from producer.canonical import SCHEMA
+from producer.source import from_files
 from schemas.durations import moment_ms
 from schemas.errors import SourceUnusable
 from tests.producer.trips import FIELDS
@@ -33,13 +34,13 @@ def written(folder: Path, table: pa.Table, name: str = "green_tripdata_2022-02.p
 
 
 def loaded(path: Path) -> pa.Table:
-    return tlc.read(tlc.survey(path), "x")
+    return pa.concat_tables(from_files([path]).tables())
 
 
 def test_trips_come_canonical_and_in_event_order_with_ties_as_in_the_file(tmp_path: Path) -> None:
     found = loaded(written(tmp_path, green()))
     assert found.schema == SCHEMA
-    assert found["trip_id"].to_pylist() == ["x-0000000", "x-0000001", "x-0000002"]
+    assert found["trip_id"].to_pylist() == [f"green-2022-02-000000{n}" for n in range(3)]
     assert found["pickup_at"].to_pylist() == sorted(moment_ms(t) for t in TIMES)
     assert found["fare_amount"].to_pylist() == [2.0, 1.0, 3.0]
     assert found["RatecodeID"].to_pylist() == [5, 1, None]
@@ -90,28 +91,65 @@ def test_yellow_files_become_the_same_shape(tmp_path: Path) -> None:
     yellow = green(trip_type=None, ehail_fee=None).rename_columns(
         [n.replace("lpep", "tpep") for n in green(trip_type=None, ehail_fee=None).column_names]
     )
-    file = tlc.survey(written(tmp_path, yellow, "yellow_tripdata_2022-02.parquet"))
+    path = written(tmp_path, yellow, "yellow_tripdata_2022-02.parquet")
+    file = tlc.survey(path)
     assert (file.kind, file.label) == ("yellow", "yellow-2022-02")
-    assert tlc.read(file, "y").schema == SCHEMA
+    assert loaded(path).schema == SCHEMA
 
 
-def test_the_period_is_the_month_in_the_name(tmp_path: Path) -> None:
-    file = tlc.survey(written(tmp_path, green(), "green_tripdata_2021-12.parquet"))
-    assert file.period == (moment_ms("2021-12-01"), moment_ms("2022-01-01"))
+def picked_up(folder: Path, name: str, *pickups: str) -> Path:
+    """A file of trips with these pickup times; how it is called."""
+    stamps = pa.array([moment_ms(at) * 1_000 for at in pickups], pa.timestamp("us"))
+    table = green().take(pa.array([0] * len(pickups)))
+    return written(folder, table.set_column(0, "lpep_pickup_datetime", stamps).select(table.column_names), name)
 
 
-@pytest.mark.parametrize("name", ["trips.parquet", "20220-02.parquet", "2022-13.parquet"])
-def test_the_period_is_the_month_of_the_median_pickup_where_the_name_has_none(tmp_path: Path, name: str) -> None:
-    stray = [moment_ms("2008-12-31T23:00") * 1_000, *(moment_ms("2022-02-03") * 1_000,) * 2]
-    file = tlc.survey(written(tmp_path, green(lpep_pickup_datetime=pa.array(stray, pa.timestamp("us"))), name))
+def test_the_period_is_the_month_in_the_name_where_half_of_the_trips_are_of_it(tmp_path: Path) -> None:
+    file = tlc.survey(
+        picked_up(tmp_path, "green_2022-02.parquet", "2022-01-31", "2022-02-01", "2022-02-01", "2022-03-01")
+    )
     assert file.period == tlc.month_period("2022-02")
+
+
+NAMES = {
+    "no month": ("trips.parquet", False),
+    "no year": ("20220-02.parquet", False),
+    "no month of a year": ("2022-13.parquet", False),
+    "the day of its export": ("green_2026-11-28.parquet", True),
+    "an export before the month": ("export-2019-02-02.parquet", True),
+    "the month and the day of its export": ("2026-11-28_green_2022-02.parquet", False),
+    "a folder's month": ("green_tripdata_2021-12.parquet", True),
+}
+
+
+@pytest.mark.parametrize("prefix", ["lpep", "tpep"])
+@pytest.mark.parametrize(("name", "disagrees"), NAMES.values(), ids=NAMES.keys())
+def test_the_period_is_the_month_of_the_trips_whatever_the_name_says(
+    tmp_path: Path, name: str, disagrees: bool, prefix: str
+) -> None:
+    path = picked_up(tmp_path, "raw.parquet", "2008-12-31T23:00", "2022-02-03", "2022-02-04")
+    raw = pq.read_table(path)
+    named = raw.rename_columns([column.replace("lpep", prefix) for column in raw.column_names])
+    with capture_logs() as logs:
+        file = tlc.survey(written(tmp_path, named, name))
+    assert file.period == tlc.month_period("2022-02")
+    said = [(e["event"], e["trips_of"]) for e in logs]
+    assert said == [("name_disagrees", "2022-02")] * disagrees
+
+
+@pytest.mark.parametrize("name", ["quarter.parquet", "2022-01_to_2022-03.parquet", "2026-11-28.parquet"])
+def test_the_period_of_a_file_of_several_months_is_all_of_them(tmp_path: Path, name: str) -> None:
+    months = ["2022-01-10"] * 30 + ["2022-02-10"] * 30 + ["2022-03-10"] * 30
+    file = tlc.survey(picked_up(tmp_path, name, *months, "2022-04-01", "2021-12-31", "2041-01-01"))
+    assert file.period == (moment_ms("2022-01-01"), moment_ms("2022-04-01"))
+    assert file.label == "green-2022-01-to-2022-03"
 
 
 def test_rows_without_a_pickup_time_are_left_out_and_counted(tmp_path: Path) -> None:
     path = written(tmp_path, green(lpep_pickup_datetime=pa.array([None, *TIMES[1:]])))
     file = tlc.survey(path)
     assert (file.rows, file.unplaced) == (2, 1)
-    assert tlc.read(file, "x")["fare_amount"].to_pylist() == [2.0, 3.0]
+    assert loaded(path)["fare_amount"].to_pylist() == [2.0, 3.0]
 
 
 def test_values_that_cannot_be_read_are_said_and_sent_as_missing(tmp_path: Path) -> None:
@@ -120,6 +158,44 @@ def test_values_that_cannot_be_read_are_said_and_sent_as_missing(tmp_path: Path)
         found = loaded(path)
     assert found["payment_type"].to_pylist() == [None, 1, None]
     assert [(e["event"], e["column"], e["rows"]) for e in logs] == [("values_unreadable", "payment_type", 1)]
+
+
+ALIASES = sorted({name.lower(): name for name in green().column_names if name != "ehail_fee"}.values())
+
+
+def twice(table: pa.Table, name: str, other: str, values: pa.Array) -> pa.Table:
+    return pa.table([*table.columns, values], names=[*table.column_names, other])
+
+
+@pytest.mark.parametrize("spelt", [str, str.lower, str.upper])
+@pytest.mark.parametrize("name", ALIASES)
+def test_of_a_column_that_is_there_twice_the_one_with_values_is_read(tmp_path: Path, name: str, spelt: Any) -> None:
+    usual = loaded(written(tmp_path, green()))
+    for values in (pa.nulls(3, green()[name].type), green()[name].combine_chunks()):  # empty, equal
+        table = twice(green(), name, spelt(name), values)
+        backwards = pa.table(table.columns[::-1], names=table.column_names[::-1])
+        for either in (table, backwards):
+            with capture_logs() as logs:
+                found = loaded(written(tmp_path, either))
+            assert found == usual
+            assert [e["event"] for e in logs] == ["column_repeated"]
+
+
+@pytest.mark.parametrize("name", ALIASES)
+def test_columns_of_one_name_that_differ_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    values = green()[name].combine_chunks()
+    changed = pa.concat_arrays([pa.nulls(1, values.type), values.slice(1)])
+    with pytest.raises(SourceUnusable, match=rf"columns {name} and {name.swapcase()}, which differ: leave one"):
+        tlc.survey(written(tmp_path, twice(green(), name, name.swapcase(), changed)))
+
+
+def test_a_file_of_green_and_yellow_trips_is_refused(tmp_path: Path) -> None:
+    table = green()
+    both = twice(table, "lpep_pickup_datetime", "tpep_pickup_datetime", table[0].combine_chunks())
+    with pytest.raises(SourceUnusable, match="green and yellow trips: write each kind"):
+        tlc.survey(written(tmp_path, both))
+    empty = twice(table, "lpep_pickup_datetime", "tpep_pickup_datetime", pa.nulls(3, pa.timestamp("us")))
+    assert tlc.survey(written(tmp_path, empty)).kind == "green"
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""Tables sorted by a column in bounded memory: sorted runs in a file, merged a block of each at a time.
+
+No window over a month of TLC's would sort it: trips of some vendors, from the first day to the last, are at its end.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+
+from schemas.errors import SourceUnusable
+
+RUN, BLOCK = 98_304, 8_192
+
+
+def in_order(
+    tables: Iterable[pa.Table], by: str, folder: Path, *, run: int = RUN, block: int = BLOCK
+) -> Iterator[pa.Table]:
+    """Yield the rows of all tables, ascending by a column; ties stay as they came.
+
+    Args:
+        tables: Of one schema.
+        by: Name of the column; integers, none missing.
+        folder: Takes the runs meanwhile, in a file without a name: it is gone however the process ends.
+        run: Rows that are sorted in memory. So many need no file; a month of green taxis has fewer.
+        block: Rows of each run that are in memory while they are merged.
+
+    Raises:
+        SourceUnusable: The file cannot be written.
+    """
+    runs = _runs(tables, by, run)
+    first, second = next(runs, None), next(runs, None)
+    if first is None or second is None:
+        yield from (table for table in (first,) if table is not None)
+        return
+    with tempfile.TemporaryFile(dir=folder) as file:
+        ranges = _write(chain([first, second], runs), file, block, folder)
+        del first, second
+        with pa.ipc.open_file(file) as blocks:
+            yield from _merge([_Run(number, places, blocks, by) for number, places in enumerate(ranges)], by)
+
+
+def _runs(tables: Iterable[pa.Table], by: str, rows: int) -> Iterator[pa.Table]:
+    """The rows as they come, in sorted tables of about so many."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(map(len, held)) >= rows:
+            yield _sorted(held, by)
+    if held:
+        yield _sorted(held, by)
+
+
+def _sorted(tables: list[pa.Table], by: str) -> pa.Table:
+    """All their rows in order. Empties the list, so that no more than two copies are in memory."""
+    whole = pa.concat_tables(tables).combine_chunks()
+    tables.clear()
+    times = whole[by].to_numpy()
+    return whole if (np.diff(times) >= 0).all() else whole.take(pa.array(np.argsort(times, kind="stable")))
+
+
+def _write(runs: Iterable[pa.Table], file: IO[bytes], block: int, folder: Path) -> list[range]:
+    """Write the runs one after the other; which blocks of the file each one is."""
+    ranges: list[range] = []
+    try:
+        writer = None
+        for run in runs:
+            writer = writer or pa.ipc.new_file(file, run.schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+            batches = run.combine_chunks().to_batches(block)
+            for batch in batches:
+                writer.write_batch(batch)
+            begin = ranges[-1].stop if ranges else 0
+            ranges.append(range(begin, begin + len(batches)))
+        if writer is not None:
+            writer.close()
+    except OSError as error:
+        what = f"trips cannot be sorted in {folder} ({error.strerror or error})"
+        raise SourceUnusable(what, "free 100 bytes a trip there") from error
+    return ranges
+
+
+class _Run:
+    """One sorted run, read a block at a time."""
+
+    def __init__(self, number: int, places: range, blocks: Any, by: str) -> None:
+        self.number, self._by = number, by
+        self._blocks, self._left = blocks, iter(places)
+        self.is_read = False
+        self.load()
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """What the last row in memory is sorted by."""
+        return int(self._times[-1]), self.number
+
+    def load(self) -> None:
+        """Take the next block in the place of the one before."""
+        place = next(self._left, None)
+        self.is_read = place is None
+        if place is not None:
+            self._rows = pa.Table.from_batches([self._blocks.get_batch(place)])
+            self._times = self._rows[self._by].to_numpy()
+
+    def up_to(self, limit: tuple[int, int]) -> pa.Table:
+        """Hand over the rows in memory that come no later than this in the order of all runs."""
+        time, number = limit
+        count = int(np.searchsorted(self._times, time, side="right" if self.number <= number else "left"))
+        found, self._rows, self._times = self._rows.slice(0, count), self._rows.slice(count), self._times[count:]
+        return found
+
+
+def _merge(runs: list[_Run], by: str) -> Iterator[pa.Table]:
+    """What is in memory may go up to the first end of a block: no row that is still in the file comes before it."""
+    while runs:
+        first = min(runs, key=lambda run: run.last)
+        found = [run.up_to(limit) for limit in [first.last] for run in runs]
+        first.load()
+        runs = [run for run in runs if not run.is_read]
+        yield _sorted(found, by)
