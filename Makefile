@@ -3,20 +3,22 @@
 
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
-BIN := .venv/bin
+VENV := .venv
+BIN := $(VENV)/bin
 # Belongs to this place: a checkout that was moved gets a new .venv, since scripts in it name the old place.
-STAMP := .venv/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
-UV = $(shell command -v uv || echo $(BIN)/uv) pip install --quiet --python $(BIN)/python
+STAMP := $(VENV)/.installed-$(shell pwd | cksum | cut -d ' ' -f 1)
+UV = $(shell command -v uv || echo $(BIN)/uv) pip install --python $(BIN)/python
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The lock is complete: --no-deps spares the resolver (and pip's trips over hashes of extras).
 LOCKED = --no-deps --require-hashes -r requirements.lock
 # Half of all there is to compile, and hardly anybody imports it: what is imported of it is compiled then.
 RARE := /(numpy|pandas|pyarrow|scipy|sklearn|statsmodels|nltk)/(.*/)?tests/|/plotly/(graph_objs|validators)/
+PYTHONS := 3.11 3.12 3.13 3.14
 # One thread a process: BLAS' own threads take each other's time.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env demo test test-fast test-docker lint format stack-up stack-status stack-down doctor dashboards backup restore bench bench-setup lock clean distclean
+.PHONY: help setup env demo test test-fast test-pythons test-docker lint format stack-up stack-status stack-down doctor dashboards backup restore bench bench-setup lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -35,6 +37,19 @@ test: setup ## all tests; they start and stop their own Kafka and Postgres
 
 test-fast: setup ## the tests that need no services
 	@$(ONE_THREAD) $(BIN)/python -m pytest -m "not integration and not faults and not real and not docker" $(ARGS)
+
+test-pythons: ## test-fast under every Python that is claimed and found, each in a .venv of its own
+	@tried= failed= absent=; for version in $(PYTHONS); do \
+		found=$$(for python in python$$version "$$HOME"/.pyenv/versions/$$version.*/bin/python3 \
+			"$$(uv python find $$version 2>/dev/null)"; do \
+			"$$python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')" 2>/dev/null \
+			&& { echo "$$python"; break; }; done); \
+		if [ -z "$$found" ]; then absent="$$absent $$version"; continue; fi; \
+		echo "--- Python $$version: $$found"; tried="$$tried $$version"; \
+		$(MAKE) --no-print-directory test-fast VENV=.venv/pythons/$$version PYTHON="$$found" \
+			|| failed="$$failed $$version"; \
+	done; echo "tried:$${tried:- none}; failed:$${failed:- none}; not found:$${absent:- none}"; \
+	[ -n "$$tried" ] && [ -z "$$failed" ]
 
 test-docker: setup ## bring the compose files up for real and break things; says so where no Docker engine answers
 	@$(ONE_THREAD) $(BIN)/python -m pytest -m docker -n 2 --dist loadfile tests/docker $(ARGS)
@@ -82,7 +97,7 @@ lock: COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --gener
 lock: setup ## resolve dependencies and Kafka's jars anew, and write them down with their hashes
 	@$(COMPILE) --group dev --group embedded --output-file requirements.lock $(ARGS)
 	@$(COMPILE) --constraints requirements.lock --output-file requirements-image.lock
-	@$(BIN)/python -m stack.jars > .venv/jars.txt && mv .venv/jars.txt stack/jars.txt
+	@$(BIN)/python -m stack.jars > $(VENV)/jars.txt && mv $(VENV)/jars.txt stack/jars.txt
 
 clean: ## stop the stack and remove its data, caches and build leftovers
 	@if [ -e $(STAMP) ]; then $(BIN)/python -c \
@@ -97,17 +112,20 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 or newer is needed, found: $$( { $(or $(PYTHON),python3) --version; } 2>/dev/null || echo none)." \
 		"Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@for old in .venv/.installed-*; do if [ -e "$$old" ] && [ "$$old" != "$@" ]; then rm -rf .venv; fi; done
-	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing." \
+	@for old in $(VENV)/.installed-*; do if [ -e "$$old" ] && [ "$$old" != "$@" ]; then rm -rf $(VENV); fi; done
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is missing." \
 		"Install it (Debian, Ubuntu: apt install python3-venv), or name another Python:" \
 		"make PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "installing what requirements.lock lists into .venv"
-	@sed -n '/^uv==/,/^[a-z]/{/^uv==/p;/^ /p;}' requirements.lock > .venv/uv.txt
-	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || $(PIP) --require-hashes -r .venv/uv.txt || true
+	@echo "installing what requirements.lock lists into $(VENV): 311 MB to fetch where nothing is cached"
+	@sed -n '/^uv==/,/^[a-z]/{/^uv==/p;/^ /p;}' requirements.lock > $(VENV)/uv.txt
+	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || $(PIP) --require-hashes -r $(VENV)/uv.txt || true
 	@# uv brings its own certificates; behind a proxy only the system's will do; where uv fails altogether, pip.
-	@$(UV) $(LOCKED) 2>.venv/uv.log || UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 \
-		$(UV) $(LOCKED) 2>>.venv/uv.log || $(PIP) --no-compile $(LOCKED) || { cat .venv/uv.log >&2; exit 1; }
-	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '$(RARE)' .venv/lib || true
+	@$(UV) $(LOCKED) || { echo "once more, with this system's certificates" >&2; \
+		UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(UV) $(LOCKED); } || { echo "once more, with pip" >&2; \
+		$(PIP) --no-compile $(LOCKED); } || { echo "The packages could not be fetched (above: why)." \
+		"Is there a network? Behind a proxy set HTTPS_PROXY, with a mirror UV_DEFAULT_INDEX and PIP_INDEX_URL;" \
+		"then \`make setup\` again: what has been fetched is kept." >&2; exit 1; }
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '$(RARE)' $(VENV)/lib || true
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 	@echo "installed; make help lists what there is"

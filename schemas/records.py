@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import msgspec
@@ -148,4 +149,8 @@ def encode_heartbeat(beat: Heartbeat) -> bytes:
 
 def json_schema(stream: Stream) -> dict[str, Any]:
     """JSON Schema of what a topic may hold, for producers in other languages."""
-    return msgspec.json.schema(record_type(stream, every_field=True) | Heartbeat)
+    schema = msgspec.json.schema(record_type(stream, every_field=True) | Heartbeat)
+    for definition in schema["$defs"].values():
+        if text := definition.get("description"):
+            definition["description"] = cleandoc(text)  # Python 3.13 does it by itself
+    return schema
