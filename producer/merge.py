@@ -1,6 +1,6 @@
 """Tables sorted by a column in bounded memory: sorted runs in a file, merged a block of each at a time.
 
-No window over a month of TLC's would sort it: trips of some vendors, from the first day to the last, are at its end.
+No window over a month of TLC's would sort it: at its end some vendors' trips begin again on the first day.
 """
 
 from __future__ import annotations
