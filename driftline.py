@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from cli import interrupts
+
+# isort: split
 import os
 import sys
 import threading
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
 from rich.console import Console
 
-from cli import listing
-from cli.invoked import pasteable
+from cli import checks, exits, listing
+from cli.checks import checked
+from cli.invoked import pasteable, program
 from cli.stopping import leave, stopping
 from schemas import connections
 from schemas.durations import duration_ms, moment_ms, sizes_ms
@@ -27,36 +32,42 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "DO_NOT_TRAC
 """On shared cores more threads make scikit-learn a hundred times slower; Evidently is to tell nobody anything."""
 
 app = typer.Typer(
-    help="Watch a stream of scored events drift: producer, consumer, monitor. Begin with `driftline demo`.",
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 stack_app = typer.Typer(help="The embedded Kafka and Postgres of this checkout.", no_args_is_help=True)
 app.add_typer(stack_app, name="stack")
 
 
-def option(name: str, help: str, **more: Any) -> Any:
-    """An option `--name` whose environment variable is DRIFTLINE_NAME."""
+def option(name: str, help: str, *, check: Callable[[Any], object] | None = None, **more: Any) -> Any:
+    """An option `--name` whose environment variable is DRIFTLINE_NAME. check: as in `cli.checks.checked`."""
+    if check is not None:
+        more["callback"] = checked(check)
     return typer.Option(f"--{name}", help=help, envvar=f"DRIFTLINE_{name.upper().replace('-', '_')}", **more)
 
 
-Scenario = Annotated[str | None, option("scenario", "TOML file, or the name of a shipped one: miles-to-km.")]
+Scenario = Annotated[
+    str | None, option("scenario", "TOML file, or the name of a shipped one: miles-to-km.", check=checks.scenario)
+]
 Run = Annotated[str, option("run", "Name of the run.")]
 Files = Annotated[list[Path] | None, option("file", "TLC parquet file, green or yellow; may be repeated.")]
-Month = Annotated[str | None, option("month", "Month to download from TLC, such as 2022-02.")]
+Month = Annotated[str | None, option("month", "Month to download from TLC, such as 2022-02.", check=checks.month)]
 Synthetic = Annotated[bool, option("synthetic", "Synthetic trips, calibrated on real ones; no network.")]
 Kind = Annotated[str, option("kind", "Of the month: `green` or `yellow`.")]
-Volume = Annotated[float, option("volume", "Of synthetic trips: 1 is the real number, 100 a hundred times it.")]
-Seed = Annotated[int, option("seed", "Of synthetic trips.")]
+Volume = Annotated[
+    float,
+    option("volume", "Of synthetic trips: 1 is the real number, 100 a hundred times it.", check=checks.positive),
+]
+Seed = Annotated[int, option("seed", "Of synthetic trips.", min=0)]
 Prefix = Annotated[str, option("topic-prefix", "Before the name of every topic and of the consumer group.")]
 ModelDir = Annotated[Path, option("model", "Folder of the model's artifact.")]
 RunModel = Annotated[
     Path | None, option("model", "Folder of the model's artifact [default: the one that scored the run].")
 ]
-Size = Annotated[str, option("size", "Window size, such as 1h.")]
-WindowStart = Annotated[str, option("window", "Start of the window, such as 2022-02-14T06:00.")]
+Size = Annotated[str, option("size", "Window size, such as 1h.", check=duration_ms)]
+WindowStart = Annotated[str, option("window", "Start of the window, such as 2022-02-14T06:00.", check=moment_ms)]
 MetricsPort = Annotated[
     int | None,
     option(
@@ -73,6 +84,38 @@ WINDOW_FIELDS = ("stream", "size", "window_start", "status", "rows", "columns_dr
 COLUMN_FIELDS = ("stream", "column_name", "metric", "value", "threshold", "severity", "status", "reason")
 """What a table shows; JSON has everything."""
 
+FIRST_STEPS = """\
+Driftline watches a stream of scored events drift. All of it in two minutes:
+
+  {program} demo
+
+Step by step:
+
+  {program} stack up               Kafka and Postgres; or name yours: KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL
+  {program} train                  a model, and the reference that windows are compared with
+  {program} consume &              scores trips, sorts them into windows
+  {program} monitor &              compares every window with the reference
+  {program} board &                the live page, http://127.0.0.1:8000
+  {program} produce --run NAME     replays a month
+  {program} windows --run NAME     what came of it
+
+`{program} doctor` says what is missing, `{program} --help` lists all commands."""
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Watch a stream of scored events drift: producer, consumer, monitor. Begin with `driftline demo`."""
+    if version:
+        from importlib.metadata import version as installed
+
+        console.print(f"driftline {installed('driftline-app')}", highlight=False)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        console.print(FIRST_STEPS.format(program=program()), markup=False, highlight=False, soft_wrap=True)
+
 
 class ModelKind(StrEnum):
     """Of `train --model`."""
@@ -81,7 +124,7 @@ class ModelKind(StrEnum):
     tutorial = "tutorial"
 
 
-console = Console() if sys.stdout.isatty() else Console(width=160)
+console = exits.Output() if sys.stdout.isatty() else exits.Output(width=160)
 err = Console(stderr=True)
 
 
@@ -112,7 +155,9 @@ def demo(
     file: Files = None,
     month: Month = None,
     synthetic: Synthetic = False,
-    speed: Annotated[str, option("speed", "`600x`, `max`, or `auto`: the replay takes 80 s.")] = "auto",
+    speed: Annotated[
+        str, option("speed", "`600x`, `max`, or `auto`: the replay takes 80 s.", check=checks.demo_speed)
+    ] = "auto",
     scenario: Scenario = None,
 ) -> None:
     """The whole path in two minutes: stack, model, replay with an injected drift, live view, summary."""
@@ -135,7 +180,8 @@ def train(
         ModelKind, typer.Option(help="tutorial: its linear model, for comparison.")
     ] = ModelKind.default,
     out: Annotated[
-        Path | None, option("out", "Folder of the artifact [default: models/artifacts/<model>].")
+        Path | None,
+        option("out", "Folder of the artifact [default: models/artifacts/<model>].", check=checks.output_folder),
     ] = None,
     if_missing: Annotated[bool, option("if-missing", "Do nothing where the folder holds an artifact.")] = False,
 ) -> None:
@@ -169,10 +215,12 @@ def produce(
     kind: Kind = "green",
     volume: Volume = 1.0,
     seed: Seed = 7,
-    speed: Annotated[str, option("speed", "Event time per wall time, such as `600x`; or `max`.")] = "600x",
+    speed: Annotated[
+        str, option("speed", "Event time per wall time, such as `600x`; or `max`.", check=checks.speed)
+    ] = "600x",
     scenario: Scenario = None,
     partitions: Annotated[
-        int | None, option("partitions", "Of topics that are not there yet [default: 4].")
+        int | None, option("partitions", "Of topics that are not there yet [default: 4].", min=1, max=100_000)
     ] = None,
     topic_prefix: Prefix = "",
     metrics_port: MetricsPort = None,
@@ -183,10 +231,11 @@ def produce(
     from producer.pace import parse_speed
     from producer.settings import Settings
 
+    kafka = connections.kafka_config(os.environ)  # before a month is downloaded in vain
     settings = Settings(
         run_id=run,
         source=_source(file, month, synthetic, kind, volume, seed, default_month="2022-02"),
-        kafka=connections.kafka_config(os.environ),
+        kafka=kafka,
         speed=parse_speed(speed),
         scenario=scenario,
         partitions=partitions,
@@ -203,14 +252,18 @@ def produce(
 def consume(
     until_done: UntilDone = None,
     model: ModelDir = MODEL,
-    pane: Annotated[str, option("pane", "Smallest window, for new runs.")] = "5m",
-    lateness: Annotated[str, option("lateness", "Allowed lateness of trips, for new runs.")] = "10m",
-    outcome_lateness: Annotated[str, option("outcome-lateness", "Allowed lateness of outcomes.")] = "2h",
+    pane: Annotated[str, option("pane", "Smallest window, for new runs.", check=checks.sizes)] = "5m",
+    lateness: Annotated[
+        str, option("lateness", "Allowed lateness of trips, for new runs.", check=duration_ms)
+    ] = "10m",
+    outcome_lateness: Annotated[
+        str, option("outcome-lateness", "Allowed lateness of outcomes.", check=duration_ms)
+    ] = "2h",
     max_ahead: Annotated[
-        str, option("max-ahead", "A record further ahead of its partition is a dead letter.")
+        str, option("max-ahead", "A record further ahead of its partition is a dead letter.", check=duration_ms)
     ] = "1d",
-    flush_ms: Annotated[int, option("flush-ms", "Write at least so often, wall time.")] = 1_000,
-    flush_rows: Annotated[int, option("flush-rows", "Write after so many records of a partition.")] = 20_000,
+    flush_ms: Annotated[int, option("flush-ms", "Write at least so often, wall time.", min=1)] = 1_000,
+    flush_rows: Annotated[int, option("flush-rows", "Write after so many records of a partition.", min=1)] = 20_000,
     topic_prefix: Prefix = "",
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
@@ -242,10 +295,12 @@ def consume(
 @app.command()
 def monitor(
     until_done: UntilDone = None,
-    sizes: Annotated[str, option("sizes", "Window sizes, whole numbers of panes.")] = "1h,6h,1d",
+    sizes: Annotated[
+        str, option("sizes", "Window sizes, whole numbers of panes.", check=checks.sizes)
+    ] = "1h,6h,1d",
     model: ModelDir = MODEL,
     idle_timeout: Annotated[
-        str, option("idle-timeout", "A partition silent for so long holds nothing back.")
+        str, option("idle-timeout", "A partition silent for so long holds nothing back.", check=duration_ms)
     ] = "30s",
     topic_prefix: Prefix = "",
     metrics_port: MetricsPort = None,
@@ -352,7 +407,9 @@ def migrate() -> None:
 
 @app.command()
 def backup(
-    out: Annotated[Path | None, option("out", "File [default: below .driftline/backups].")] = None,
+    out: Annotated[
+        Path | None, option("out", "File [default: below .driftline/backups].", check=checks.output_file)
+    ] = None,
 ) -> None:
     """Save all runs, positions and results in one file (pg_dump's custom format), as of one moment.
 
@@ -405,6 +462,8 @@ def dummy(
     made = stage.plan(run, days=days, sizes=sizes, seed=seed, live=live, now=now)
     stop = stopping() if live else threading.Event()
     stage.write(connections.database_url(os.environ), made, stop, say)
+    if live:
+        leave()
 
 
 @app.command()
@@ -451,7 +510,7 @@ def runs(as_json: Json = False) -> None:
 @app.command()
 def windows(
     run: Run,
-    size: Annotated[str | None, option("size", "Only this window size, such as 1h.")] = None,
+    size: Annotated[str | None, option("size", "Only this window size, such as 1h.", check=duration_ms)] = None,
     as_json: Json = False,
 ) -> None:
     """The windows of a run, newest first."""
@@ -501,7 +560,9 @@ def report(
     size: Size,
     window: WindowStart,
     model: RunModel = None,
-    out: Annotated[Path | None, option("out", "HTML file [default: below .driftline/reports].")] = None,
+    out: Annotated[
+        Path | None, option("out", "HTML file [default: below .driftline/reports].", check=checks.output_file)
+    ] = None,
     back: Annotated[str | None, option("back", "Address of the window's page, to be linked.", hidden=True)] = None,
 ) -> None:
     """The full Evidently report of one window, as HTML."""
@@ -534,13 +595,16 @@ def _window(run: str, size: str, window: str, named: Path | None) -> tuple[int, 
 
 @app.command()
 def grafana(
-    grafana_port: Annotated[int, option("grafana-port", "Where it listens, on 127.0.0.1.")] = 3000,
+    grafana_port: Annotated[
+        int, option("grafana-port", "Where it listens, on 127.0.0.1.", min=1, max=65_535)
+    ] = 3000,
     board_url: Annotated[str, option("board-url", "The board, as a browser reaches it.")] = "http://localhost:8000",
 ) -> None:
     """Start the Grafana that is installed here, with our dashboards, until Ctrl-C."""
     from cli.grafana import run
 
     run(os.environ, stopping(patience_s=30), say, port=grafana_port, board=board_url)  # it waits for its servers
+    leave()
 
 
 @app.command()
@@ -562,16 +626,29 @@ def _database() -> Any:
 
 def main() -> None:
     """Exit codes: 0 done, 1 something failed (one line says what to do), 2 wrong usage, 130 interrupted."""
-    logging()
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    interrupts.raise_on_interrupt()
     try:
-        app()
+        logging()
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        try:
+            app()
+        finally:
+            interrupts.end_on_interrupt()
+            exits.flush()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(interrupts.INTERRUPTED)
     except DriftlineError as error:
-        err.print(f"driftline: {pasteable(str(error))}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        _fail(error)
+    except OSError as error:
+        if (refused := exits.explained(error)) is None:
+            raise
+        _fail(refused)
+
+
+def _fail(error: DriftlineError) -> NoReturn:
+    err.print(f"driftline: {pasteable(str(error))}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from cli.exits import emit
 from cli.invoked import pasteable
 
 NAMES = ("pid",)
@@ -28,7 +29,7 @@ def show(
     fields: those that a table shows; without, all that are not empty throughout.
     """
     if as_json:
-        print(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        emit(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
         return
     if not rows:
         console.print(pasteable(empty), markup=False, highlight=False)

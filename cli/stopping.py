@@ -18,6 +18,8 @@ from typing import NoReturn
 
 import structlog
 
+from cli.interrupts import INTERRUPTED
+
 log = structlog.get_logger()
 
 PATIENCE_S = 8.0
@@ -27,8 +29,11 @@ LAST_S = 1.5
 """After that the kernel ends us, by SIGALRM: no thread of ours runs any more while the interpreter is torn down."""
 
 
+_received: set[int] = set()
+
+
 def stopping(patience_s: float = PATIENCE_S) -> threading.Event:
-    """Set by SIGTERM and SIGINT. Who is still there `patience_s` seconds later, is ended, with exit code 0.
+    """Set by SIGTERM and SIGINT. Who is still there `patience_s` seconds later, is ended, by `leave`.
 
     Nothing is lost then: what counts is in Postgres and Kafka, and whoever is started next goes on from there, as
     after kill -9. Only a server that does not answer, or a very long window, takes so long. Main thread only.
@@ -44,7 +49,10 @@ def stopping(patience_s: float = PATIENCE_S) -> threading.Event:
 
 
 def leave() -> NoReturn:
-    """To be called when all is done. Ends the process at once, with exit code 0.
+    """To be called when all is done. Ends the process at once, with exit code 0, and 130 after Ctrl-C.
+
+    A supervisor asks for an orderly end by SIGTERM: draining is success. After Ctrl-C a script must not go on as if
+    the run were replayed, or final.
 
     All that a normal end would do is for others: threads, finalizers and static destructors of a dozen libraries.
     Any of them may hang, and for some of them no thread of ours runs any more to notice.
@@ -52,12 +60,12 @@ def leave() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):  # whoever read it may be gone
             stream.flush()
-    os._exit(0)
+    os._exit(INTERRUPTED if signal.SIGINT in _received else 0)
 
 
 def _heed(signals: socket.socket, stop: threading.Event, patience_s: float) -> None:
-    while not {signal.SIGTERM, signal.SIGINT}.intersection(signals.recv(64)):
-        pass  # and never closed: a second signal is still written to the other end
+    while not _received:  # and never closed: a second signal is still written to the other end
+        _received.update({signal.SIGTERM, signal.SIGINT}.intersection(signals.recv(64)))
     signal.setitimer(signal.ITIMER_REAL, patience_s + LAST_S)
     log.info("stopping", at_most_s=patience_s)
     stop.set()

@@ -98,6 +98,12 @@ def test_nor_is_who_is_done_without_being_told_to_stop() -> None:
     assert signalled("print('done'); leave()", NO_SIGNAL, before=HANGS) == (0, "done\n")
 
 
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("work", ["stop.wait()", "while True: pass"], ids=["drained", "left undrained"])
+def test_a_script_does_not_go_on_after_ctrl_c(number: int, expected: int, work: str) -> None:
+    assert signalled(f"{work}; leave()" if "wait" in work else work, number, patience_s=0.5)[0] == expected
+
+
 def test_the_kernel_ends_what_hangs_after_all_threads_were_left() -> None:
     before = (
         "import ctypes\nclass Late:\n def __del__(self, sleep=ctypes.PyDLL(None).sleep): sleep(60)\nkept = Late()"

@@ -1,0 +1,104 @@
+"""Options are checked while the command line is parsed: before anything slow is imported or any server is asked."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from schemas.durations import sizes_ms
+from schemas.errors import DriftlineError, UsageError
+
+
+def checked(convert: Callable[[Any], object]) -> Callable[[Any], Any]:
+    """A callback for an option: its value as given, once `convert` takes it, else wrong usage.
+
+    convert: raises a DriftlineError for what it does not take. Not called where the option was left out.
+    """
+
+    def check(value: Any) -> Any:
+        if value is not None:
+            try:
+                convert(value)
+            except DriftlineError as error:
+                raise typer.BadParameter(f"{error.what}: {error.do}.") from None
+        return value
+
+    return check
+
+
+def speed(text: str) -> None:
+    """Raises UsageError as `producer.pace.parse_speed`."""
+    from producer.pace import parse_speed  # noqa: PLC0415 - only where it is asked for, here and below
+
+    parse_speed(text)
+
+
+def demo_speed(text: str) -> None:
+    """`auto`, too."""
+    if text != "auto":
+        speed(text)
+
+
+def month(text: str) -> None:
+    """Raises SourceUnusable for what is no month."""
+    from producer.tlc import month_period  # noqa: PLC0415
+
+    month_period(text)
+
+
+def scenario(where: str) -> None:
+    """Raises SourceUnusable where there is no such scenario, or it cannot be read."""
+    from producer import scenarios  # noqa: PLC0415
+
+    scenarios.read(where)
+
+
+def sizes(text: str) -> None:
+    """Raises UsageError for what are no durations of whole seconds."""
+    sizes_ms(text, 1_000)
+
+
+def positive(value: float) -> None:
+    """Raises UsageError for 0, less, and what is not finite."""
+    if not 0 < value < inf:
+        raise UsageError(f"{value:g} is not a positive number", "give one above 0")
+
+
+def output_file(path: Path) -> None:
+    """Raises UsageError where no file of this name can be written. Makes the folders above it."""
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder", "name a file")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no regular file", "name another")
+        _try(path.parent)
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def output_folder(path: Path) -> None:
+    """Raises UsageError where no folder of this name can be made or replaced. Makes the folders above it."""
+    try:
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is a file", "name a folder")
+        _try(path.parent)
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def _try(folder: Path) -> None:
+    """Only writing tells: modes say nothing of read-only file systems, quotas and access lists."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".driftline-", dir=folder)
+    os.close(handle)
+    os.unlink(name)
+
+
+def _refused(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"nothing can be written to {path} ({error.strerror})", "name another place")

@@ -1,0 +1,173 @@
+"""Wrong calls of the command line: an exit code, a message that says what to do, and never a traceback.
+
+No server is up: who asks one before the options are checked, or imports what is slow, is found out.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+import driftline
+from schemas.connections import ROOT
+
+WRONG = [
+    ("windoes", 2, "Did you mean 'windows'?"),
+    ("stack sideways", 2, "No such command 'sideways'"),
+    ("runs --runs x", 2, "No such option: --runs"),
+    ("windows", 2, "Missing option '--run'"),
+    ("windows --run r --size 1hour", 2, "'1hour' is not a duration: write a whole number and ms, s, m, h, d or w"),
+    ("windows --run r --size 0h", 2, "'0h' is not a duration"),
+    ("columns --run r --size 1h", 2, "Missing option '--window'"),
+    ("columns --run r --size 1h --window yesterday", 2, "'yesterday' is not a moment: write it as 2022-02-01"),
+    ("columns --run r --size 1h --window 2022-02-30", 2, "is not a moment"),
+    ("recompute --run r --size h --window 2022-02-01", 2, "'h' is not a duration"),
+    ("report --run r --size 1h --window 2022-02-01 --out /proc/none/r.html", 2, "name another place"),
+    ("report --run r --size 1h --window 2022-02-01 --out {folder}", 2, "is a folder: name a file"),
+    ("report --run r --size 1h --window 2022-02-01 --out {file}/r.html", 2, "name another place"),
+    ("backup --out {folder}", 2, "is a folder: name a file"),
+    ("backup --out /proc/none/b.dump", 2, "nothing can be written to /proc/none/b.dump"),
+    ("backup --out {file}/b.dump", 2, "name another place"),
+    ("backup --out /dev/full", 2, "is no regular file"),
+    ("backup --out {long}", 2, "File name too long"),
+    ("train --synthetic --out /proc/none/model", 2, "nothing can be written to /proc/none/model"),
+    ("train --synthetic --out {file}", 2, "is a file: name a folder"),
+    ("train --synthetic --out {file}/model", 2, "name another place"),
+    ("train --month 2022-13", 2, "'2022-13' is not a month: write it as 2022-02"),
+    ("train --synthetic --volume 0", 2, "0 is not a positive number: give one above 0"),
+    ("train --synthetic --volume nan", 2, "is not a positive number"),
+    ("train --synthetic --seed -1", 2, "'--seed'"),
+    ("train --model best", 2, "'tutorial'"),
+    ("produce --run r --speed fast", 2, "'fast' is not a speed: write `600x`"),
+    ("produce --run r --speed 0x", 2, "'0x' is not a speed"),
+    ("produce --run r --month February", 2, "'February' is not a month"),
+    ("produce --run r --scenario nowhere.toml", 2, "give a TOML file, or one of: miles-to-km"),
+    ("produce --run r --partitions 0", 2, "'--partitions'"),
+    ("produce --run r --synthetic", 2, "no Kafka: run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS"),
+    ("demo --speed quick", 2, "'quick' is not a speed"),
+    ("demo --month 2022", 2, "'2022' is not a month"),
+    ("consume --pane 5 --lateness 10m", 2, "'5' is not a duration"),
+    ("consume --pane 1500ms", 2, "whole number of 1s panes"),
+    ("consume --lateness -5m", 2, "is not a duration"),
+    ("consume --max-ahead 1y", 2, "'1y' is not a duration"),
+    ("consume --flush-ms 0", 2, "'--flush-ms'"),
+    ("consume --flush-rows many", 2, "'--flush-rows'"),
+    ("consume --metrics-port 70000", 2, "65535"),
+    ("monitor --sizes banana", 2, "'banana' is not a duration"),
+    ("monitor --sizes 1h,,6h", 2, "'' is not a duration"),
+    ("monitor --sizes 1500ms", 2, "whole number of 1s panes"),
+    ("monitor --idle-timeout soon", 2, "'soon' is not a duration"),
+    ("board --port http", 2, "'--port'"),
+    ("board --port -1", 2, "'--port'"),
+    ("grafana --grafana-port 0", 2, "'--grafana-port'"),
+    ("dummy --days 0", 2, "0 days: choose 1 to"),
+    ("dummy --sizes 7m", 2, "not a whole number of 5m panes"),
+    ("restore", 2, "Missing argument"),
+    ("runs", 2, "no database: run `driftline stack up`, or set DATABASE_URL"),
+]
+
+FROM_ENVIRONMENT = [
+    ("monitor", "DRIFTLINE_SIZES", "banana", "'banana' is not a duration"),
+    ("consume", "DRIFTLINE_PANE", "5 minutes", "'5 minutes' is not a duration"),
+    ("produce --run r", "DRIFTLINE_SPEED", "fast", "'fast' is not a speed"),
+    ("backup", "DRIFTLINE_OUT", "/proc/none/b.dump", "name another place"),
+]
+
+SLOW = ("evidently", "sklearn", "monitor.evidence", "board.app")
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No servers named, none embedded; and `main` sets up logging for a whole process."""
+    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("schemas.connections.embedded", lambda _: None)
+    monkeypatch.setattr("cli.invoked.OURS", tmp_path / "not installed")
+    monkeypatch.setattr(driftline, "ENVIRONMENT", {})
+    yield
+    structlog.reset_defaults()
+
+
+Call = Callable[[list[str]], tuple[int, str]]
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Exit code of a call, and what stderr says as one line without the frame around it."""
+
+    def run(words: list[str]) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["driftline", *words])
+        before = {name for name in SLOW if name in sys.modules}
+        with pytest.raises(SystemExit) as ended:
+            driftline.main()
+        assert {name for name in SLOW if name in sys.modules} == before, "something slow was imported first"
+        assert isinstance(ended.value.code, int)
+        out, text = capsys.readouterr()
+        assert out == ""
+        assert "Traceback" not in text
+        return ended.value.code, " ".join(re.sub("[│╭╮╰╯─]", " ", text).split())
+
+    return run
+
+
+@pytest.mark.parametrize(("call", "code", "message"), WRONG, ids=[call for call, _, _ in WRONG])
+def test_a_wrong_call_is_refused_at_once_and_says_what_to_do(
+    call: str, code: int, message: str, tmp_path: Path, refused: Call
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    places = {"folder": tmp_path, "file": tmp_path / "file", "long": tmp_path / ("x" * 300)}
+    found, text = refused([word.format(**places) for word in call.split()])
+    assert (found, message in text) == (code, True), text
+    assert [path.name for path in tmp_path.iterdir()] == ["file"], "something is left behind"
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("setting", FROM_ENVIRONMENT)
+def test_a_wrong_variable_is_refused_like_the_option_and_named(
+    setting: tuple[str, str, str, str], monkeypatch: pytest.MonkeyPatch, refused: Call
+) -> None:
+    call, name, value, message = setting
+    monkeypatch.setenv(name, value)
+    code, text = refused(call.split())
+    assert (code, message in text, name in text) == (2, True, True), text
+
+
+def test_without_a_command_the_usual_order_of_steps_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["driftline"])
+    with pytest.raises(SystemExit) as ended:
+        driftline.main()
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    steps = [text.index(f" {step} ") for step in ("stack up", "train", "consume", "monitor", "board", "produce")]
+    assert steps == sorted(steps)
+    assert len(text.splitlines()) < 24
+
+
+@pytest.mark.parametrize("words", [["-h"], ["--help"], ["windows", "-h"], ["stack", "up", "-h"]])
+def test_help_has_a_short_name_everywhere(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["driftline", *words])
+    with pytest.raises(SystemExit) as ended:
+        driftline.main()
+    assert ended.value.code == 0
+    assert "Usage: " in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_project(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["driftline", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        driftline.main()
+    assert ended.value.code == 0
+    stated = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert stated
+    assert capsys.readouterr().out == f"driftline {stated[1]}\n"
