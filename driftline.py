@@ -631,6 +631,8 @@ def main() -> None:
         logging()
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        for name in [name for name, value in os.environ.items() if connections.of_platform(name, value)]:
+            del os.environ[name]  # else a service called `driftline` would set `--port`
         try:
             app()
         finally:
