@@ -619,7 +619,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _database() -> Any:
-    from monitor.database import connect_now
+    from storage.connect import connect_now
 
     return connect_now(connections.database_url(os.environ))
 
@@ -631,8 +631,8 @@ def main() -> None:
         logging()
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        for name in [name for name, value in os.environ.items() if connections.of_platform(name, value)]:
-            del os.environ[name]  # else a service called `driftline` would set `--port`
+        connections.forget_libpq(os.environ)
+        exits.print_anything()
         try:
             app()
         finally:

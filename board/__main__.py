@@ -13,8 +13,8 @@ import uvicorn
 
 from board.app import Board, application
 from board.settings import Settings
-from monitor.database import connect
 from schemas.errors import DriftlineError
+from storage.connect import connect
 
 END_S = 5
 """For answers that are under way when it ends."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,19 @@ from psycopg import IsolationLevel
 from psycopg_pool import AsyncConnectionPool
 
 from board.problems import Away, Problem
-from monitor.database import Connection, where
-from schemas.connections import CORRECT, UNREADABLE, refuses
+from schemas.connections import CORRECT, refuses
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import queries
+from storage.address import parameters, where
+from storage.connect import AsyncConnection, Connection, connect, settle, snapshots
+from storage.refusal import explained
 
 log = structlog.get_logger()
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 MIGRATE = "run `driftline migrate`"
 
-OPTIONS: Mapping[str, Any] = {
-    "connect_timeout": 3,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "application_name": "driftline-board",
-}
+_NAME = "driftline-board"
 CONNECTIONS = 4
 PATIENCE_S = 3.0
 """For a connection: a page that says what is wrong is better than one that loads for long."""
@@ -56,19 +53,18 @@ class Database:
     """A pool of snapshots. Raises DatabaseUnreachable for what is no libpq URL."""
 
     def __init__(self, url: str) -> None:
-        try:
-            self._where = where(url)
-        except psycopg.ProgrammingError:
-            raise DatabaseUnreachable(*UNREADABLE) from None
+        self._where = where(url)
         self._url = url
         self._warned = False
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] | None = None
+        self.refused = ""
+        """What Postgres said last when it refused the listener."""
+        self._pool: AsyncConnectionPool[AsyncConnection] | None = None
 
     async def open(self) -> None:
         """Returns at once, whether the database is there or not."""
         self._pool = AsyncConnectionPool(
-            self._url,
-            kwargs=dict(OPTIONS),
+            kwargs=parameters(self._url, _NAME),
+            connection_class=AsyncConnection,
             min_size=1,
             max_size=CONNECTIONS,
             open=False,
@@ -90,23 +86,33 @@ class Database:
         assert self._pool is not None
         with self.told():
             async with self._pool.connection() as connection:
+                if connection.pooled:
+                    await connection.execute(SQL["begin"], {"local": True})
                 yield Reader(connection)
 
     @asynccontextmanager
-    async def listener(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async def listener(self) -> AsyncIterator[AsyncConnection]:
         """An autocommitting connection of its own. Raises psycopg.OperationalError."""
-        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True, **OPTIONS) as connection:
-            await connection.execute(SQL["become_board"])
+        options = parameters(self._url, _NAME)
+        async with await AsyncConnection.connect(**options, autocommit=True) as connection:
+            await settle(connection)
+            self.refused = ""
             yield connection
+
+    async def explained(self, error: psycopg.Error) -> str:
+        """What went wrong, in one line; remembered where Postgres refuses."""
+        said = await asyncio.to_thread(explained, error, self._url)
+        self.refused = said if refuses(said) else ""
+        return said
 
     @contextmanager
     def blocking(self) -> Iterator[Connection]:
         """The same for a thread of its own: a connection that only reads. Raises Away."""
-        with self.told(), psycopg.connect(self._url, **OPTIONS) as connection:
-            connection.isolation_level, connection.read_only = IsolationLevel.REPEATABLE_READ, True
-            connection.execute(SQL["become_board"])
-            connection.execute(SQL["limit_time"])
-            connection.commit()
+        with self.told(), snapshots(connect(self._url, _NAME)) as connection:
+            connection.autocommit = False
+            connection.execute(SQL["begin"], {"local": connection.pooled})
+            if not connection.pooled:
+                connection.commit()
             yield connection
 
     @contextmanager
@@ -116,6 +122,8 @@ class Database:
             yield
         except Problem:
             raise
+        except DatabaseUnreachable as error:
+            raise Away(error.what, error.do) from error
         except psycopg.Error as error:
             raise self._away(error) from error
 
@@ -129,7 +137,7 @@ class Database:
         if isinstance(error, psycopg.errors.QueryCanceled):
             return Away("the database took too long", "ask again; see what else keeps Postgres busy")
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return self._down(str(error))
+            return self._down(self.refused or str(error))
         log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
         return Away("the database answered with an error", "see the board's log")
 
@@ -141,11 +149,11 @@ class Database:
             "run `driftline stack up`, or set DATABASE_URL: this page goes on when it is back",
         )
 
-    async def _configure(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def _configure(self, connection: AsyncConnection) -> None:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
-        await connection.execute(SQL["become_board"])
-        await connection.execute(SQL["limit_time"])
+        await settle(connection)
+        await connection.execute(SQL["begin"], {"local": connection.pooled})
         row = await (await connection.execute(SQL["may_write"])).fetchone()
         await connection.commit()
         if row is not None and row[1] and not self._warned:

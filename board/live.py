@@ -44,6 +44,8 @@ BACKLOG = 32
 OVERLAP_S = 15
 """How much further back to look than to when it was last known that nothing is missed."""
 ALIVE_S = 10.0
+POLL_S = 1.0
+"""Between two looks for what was written, where nothing is heard of it."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0
 
 
@@ -248,13 +250,16 @@ class Hub:
         while True:
             try:
                 async with self._database.listener() as connection:
+                    if connection.pooled:
+                        delay = FIRST_RETRY_S
+                        await self._poll(connection)
                     for channel in ("listen_windows", "listen_progress"):
                         await connection.execute(SQL[channel])
                     delay = FIRST_RETRY_S
                     await self._heard(connection)
             except psycopg.Error as error:
                 if self.listening or delay == FIRST_RETRY_S:
-                    said = str(error).strip()
+                    said = await self._database.explained(error)
                     do = CORRECT if refuses(said) else "it goes on when Postgres is back"
                     log.warning("database_down", error=said, do=do)
             except Exception:
@@ -275,6 +280,18 @@ class Hub:
             async for note in connection.notifies(timeout=ALIVE_S):
                 self._pass_on(note.channel, note.payload)
             await connection.execute("SELECT 1")
+
+    async def _poll(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Behind a pooler nothing can be heard: look now and then for what was written."""
+        self._listens(True)
+        log.info("polling", why="a connection pooler passes no notifications on", every_s=POLL_S)
+        while True:
+            since, self._sure = self._sure, time.time()
+            await connection.execute("SELECT 1")
+            self._look_for_runs()
+            for feed, _ in self._feeds.values():
+                feed.missed(since)
+            await asyncio.sleep(POLL_S)
 
     def _pass_on(self, channel: str, payload: str) -> None:
         if channel == PROGRESS:

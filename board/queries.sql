@@ -1,13 +1,13 @@
 -- What the board reads. Times go out as ms since the epoch.
 
--- name: become_board
--- Where the login may be the board's role it is from here on; as that role itself it stays what it is. Who made the
--- role without being a superuser is a member that may give it away, and may not be it.
-SELECT set_config('role', rolname, false) FROM pg_roles
-WHERE rolname = 'driftline_board' AND pg_has_role(current_user, oid, 'SET');
-
--- name: limit_time
-SELECT set_config('statement_timeout', '15s', false), set_config('idle_in_transaction_session_timeout', '60s', false);
+-- name: begin
+-- For the session, or for the length of a transaction: behind a pooler the session is another's afterwards. Where the login may be the
+-- board's role it is so from here on; as that role itself it stays what it is. Who made the role without being a
+-- superuser is a member that may give it away, and may not be it; before PostgreSQL 16 every member may be it.
+SELECT set_config('statement_timeout', '15s', %(local)s), set_config('idle_in_transaction_session_timeout', '60s', %(local)s),
+       (SELECT set_config('role', rolname, %(local)s) FROM pg_roles
+        WHERE rolname = 'driftline_board' AND pg_has_role(
+            current_user, oid, CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END));
 
 -- name: may_write
 -- By the catalogue: to_regclass fails for whom the schema is closed.

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.programs import programs, said
-from monitor.database import connect_now, where
 from schemas.connections import STATE
 from schemas.errors import DatabaseUnreachable, UsageError
+from storage.address import where
+from storage.connect import connect_directly
 
 BACKUPS = STATE / "backups"
 SCHEMA = "driftline"
@@ -29,7 +30,7 @@ def backup(url: str, out: Path | None = None) -> Path:
     UsageError where there is nothing to save, or nowhere to put it.
     """
     file = out or BACKUPS / f"driftline-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.dump"
-    with connect_now(url) as connection:
+    with connect_directly(url) as connection:
         if connection.execute("SELECT to_regnamespace('driftline')").fetchone() == (None,):
             raise UsageError(f"there is no schema driftline at {where(url)}", "correct DATABASE_URL")
         tools = programs(url, connection.info.server_version)

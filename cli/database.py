@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import psycopg
 
-from monitor.database import connect_now, where
 from schemas import roles
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import migrate
+from storage.address import where
+from storage.connect import connect_now
 
 PASSWORDS = {
     "DRIFTLINE_WRITER_PASSWORD": roles.WRITER,

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 from rich.console import Console
@@ -27,6 +28,13 @@ class Output(Console):
 
     def on_broken_pipe(self) -> NoReturn:
         leave_closed_pipe()
+
+
+def print_anything() -> None:
+    """Let characters that the encoding of the terminal does not have become question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def emit(text: str) -> None:

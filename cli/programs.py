@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from schemas.errors import StackBroken
 from stack.postgres import binaries
+from storage.address import read
 
 _SECRETS = {"password": "PGPASSWORD"}
 
@@ -39,12 +40,12 @@ def programs(url: str, server_version: int, environ: Mapping[str, str] = os.envi
 
     Raises StackBroken where none is new enough: pg_dump refuses a server that is newer than itself.
     """
-    parts = conninfo_to_dict(url)
+    parts = read(url)
     secrets = {_SECRETS[name]: str(parts.pop(name)) for name in _SECRETS if name in parts}
     needed = server_version // 10_000
     for folder in _folders(environ):
         if _major(folder) >= needed:
-            return Programs(folder, make_conninfo("", **parts), {**environ, **secrets})
+            return Programs(folder, make_conninfo("", **parts), {**environ, **secrets, "LC_ALL": "C"})
     raise StackBroken(
         f"no pg_dump of version {needed} or newer, which this server needs",
         f"run `make setup`, or put PostgreSQL {needed}'s client programs on PATH",

@@ -12,10 +12,11 @@ import psycopg
 
 from cli.backup import SCHEMA
 from cli.programs import Programs, programs, said
-from monitor.database import Connection, connect_now, where
 from schemas import roles
 from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
 from schemas.sql import migrate, migrations, queries
+from storage.address import where
+from storage.connect import Connection, connect_directly
 
 _SQL = queries(Path(__file__).with_name("restore.sql"))
 Say = Callable[[str], None]
@@ -40,7 +41,7 @@ def restore(url: str, file: Path, *, replace: bool = False, say: Say = print) ->
     where runs are there, unless told to replace them; DatabaseUnreachable where Postgres refuses, or tables stay
     locked: then everything is as it was before.
     """
-    with connect_now(url) as connection:
+    with connect_directly(url) as connection:
         tools = programs(url, connection.info.server_version)
         _check(tools, file)
         connection.execute(_SQL["patience"])
@@ -146,7 +147,7 @@ def _load(connection: Connection, tools: Programs, file: Path, url: str) -> None
         if code or not whole:
             complaints.seek(0)
             why = said(complaints.read().decode(errors="replace"))
-            locked = "lock timeout" in why
+            locked = "55P03" in why
             raise DatabaseUnreachable(
                 f"{file} could not be restored into {where(url)}, where all is as it was before ({why})",
                 _free(connection) if locked else "see that the file is whole and the disk has room",

@@ -1,5 +1,7 @@
 -- name: begin
--- Whoever still uses the tables would have to be waited for.
+-- Whoever still uses the tables would have to be waited for. Errors come with their SQLSTATE: their words may be in
+-- any language.
+\set VERBOSITY verbose
 BEGIN;
 SET LOCAL lock_timeout = '10s';
 DROP SCHEMA IF EXISTS driftline CASCADE;
@@ -29,5 +31,6 @@ ORDER BY 2, 1;
 
 -- name: writer
 -- Whether the tables are to belong to the writer, where that is another than who restores them.
-SELECT coalesce((SELECT pg_has_role(current_user, r.oid, 'SET') AND r.rolname <> current_user
+SELECT coalesce((SELECT pg_has_role(current_user, r.oid, CASE WHEN current_setting('server_version_num')::int < 160000
+                                                               THEN 'MEMBER' ELSE 'SET' END) AND r.rolname <> current_user
                  FROM pg_roles r WHERE r.rolname = 'driftline'), false);

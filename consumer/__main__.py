@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import pyarrow as pa
 import structlog
@@ -43,7 +44,8 @@ def run(settings: Settings, stop: threading.Event, model: Model | None = None) -
             model = load(settings.model)
         pa.array([None])  # imports pandas, at the first conversion: not while partitions wait
         with _rare_collections():
-            persistently(lambda: _session(settings, stop, model, gauges), stop, trouble=gauges.health.trouble)
+            session = partial(_session, settings, stop, model, gauges)
+            persistently(session, settings.database_url, stop, trouble=gauges.health.trouble)
 
 
 def _session(settings: Settings, stop: threading.Event, model: Model | None, gauges: Gauges) -> None:

@@ -27,11 +27,11 @@ from demo.page import Page, page
 from demo.plan import Plan, Wish, plan
 from demo.snapshot import Snapshot, read
 from demo.view import Frame, line, render
-from monitor.database import connect_now
 from schemas import roles
 from schemas.connections import STATE, Addresses
 from schemas.durations import moment
 from schemas.sql import migrate
+from storage.connect import connect_now
 
 log = structlog.get_logger()
 

@@ -2,7 +2,7 @@
 
 -- name: lock
 -- One at a time of each name, till the transaction ends.
-SELECT pg_advisory_xact_lock(hashtextextended('dummy ' || %(run_id)s, 7595448453092895091));
+SELECT slot FROM driftline.claim WHERE slot = hashtext('dummy ' || %(run_id)s) & 1023 FOR UPDATE;
 
 -- name: source
 -- Of a run that is there already; and whether results of this name are there.

@@ -10,12 +10,13 @@ import psycopg
 
 from dummy.plan import PANE, Plan
 from dummy.store import advance, finish, replace
-from monitor.database import Connection, connect_now, where
 from schemas import roles
 from schemas.durations import moment, sizes_ms
 from schemas.errors import DatabaseUnreachable, UsageError
 from schemas.records import is_run_id
 from schemas.sql import migrate
+from storage.address import where
+from storage.connect import Connection, connect_now
 
 LONGEST = 400
 """Days: more would take minutes."""

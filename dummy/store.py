@@ -13,12 +13,12 @@ from dummy import surroundings as around
 from dummy.figures import Written, written
 from dummy.plan import LATENESS, Plan, Traffic, windows
 from dummy.surroundings import SOURCE, Row
-from monitor.database import Connection
 from monitor.figures import ColumnFigure, WindowFigures
 from schemas.durations import moment
 from schemas.errors import RunConflict
 from schemas.sql import queries
 from schemas.taxi import OUTCOMES
+from storage.connect import Connection
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 

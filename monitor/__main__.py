@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from functools import partial
 
-from monitor.database import persistently, prepared
 from monitor.evidence import DriftEngine
 from monitor.gauges import Gauges
 from monitor.settings import Settings
 from monitor.watch import watch
+from schemas.sql import migrate
+from storage.connect import connect
+from storage.retry import persistently
 from telemetry.server import serving
 
 
@@ -26,6 +28,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """
     gauges, url = Gauges(), settings.database_url
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
-        persistently(partial(prepared, url), url, stop, trouble=gauges.health.trouble)
+        persistently(partial(_prepare, url), url, stop, trouble=gauges.health.trouble)
         if not stop.is_set():
             watch(settings, stop, DriftEngine(settings), gauges)
+
+
+def _prepare(url: str) -> None:
+    with connect(url) as connection:
+        migrate(connection)

@@ -65,12 +65,16 @@ class Track:
 
 
 class Try(msgspec.Struct, frozen=True):
-    """A window that failed, or is with another monitor: not before `at` (monotonic seconds) again."""
+    """A window that failed, or is with another monitor: not before `at` (monotonic seconds) again.
+
+    since: when it was first found with another monitor; None: it is not.
+    """
 
     window: Window
     at: float
     failures: int = 0
     reason: str = ""
+    since: float | None = None
 
 
 class Plan:
@@ -160,8 +164,13 @@ class Plan:
 
     def taken(self, window: Window, now: float) -> None:
         """Another monitor is at it: look again soon, in case it dies."""
-        known = self.tries.get(window.name)
-        self.tries[window.name] = Try(window, now + 0.05, *((known.failures, known.reason) if known else ()))
+        known = self.tries.get(window.name, Try(window, now))
+        since = now if known.since is None else known.since
+        self.tries[window.name] = msgspec.structs.replace(known, at=now + 0.05, since=since)
+
+    def withheld(self, since: float) -> list[Window]:
+        """Windows that another monitor has had from that moment on, or before."""
+        return [t.window for t in self.tries.values() if t.since is not None and t.since <= since]
 
     def failed(self, window: Window, reason: str, now: float) -> Try:
         """Come back to it after 0.2 s, twice that after each further failure, at most 30 s."""

@@ -102,7 +102,8 @@ JOIN driftline.dead_letter d ON d.topic = %(stream)s AND d.partition = r.partiti
 
 -- name: claim
 -- Until the transaction ends, by commit or by death: no other monitor computes this window.
-SELECT pg_try_advisory_xact_lock(hashtextextended(%(name)s, 7595448453092895091));
+-- Of two windows with the same slot one waits; unlike an advisory lock, no reader can take it.
+SELECT slot FROM driftline.claim WHERE slot = hashtext(%(name)s) & 1023 FOR UPDATE SKIP LOCKED;
 
 -- name: publish
 -- Never fewer rows, never a lower status. A revision is a closed window whose rows changed.

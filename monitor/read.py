@@ -11,10 +11,10 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
-from monitor.database import Connection
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from schemas.sql import queries
+from storage.connect import Connection
 
 SQL = queries(Path(__file__).with_name("read.sql"))
 

@@ -11,7 +11,6 @@ import msgspec
 import structlog
 
 from models.artifact import Model
-from monitor.database import connect_now
 from monitor.engine import Engine, check_model
 from monitor.evidence import DriftEngine
 from monitor.figures import WindowFigures
@@ -22,6 +21,7 @@ from monitor.settings import Settings
 from monitor.snapshot import Ranges, Snapshot, Stored, Window, joined_with, snapshot_of
 from schemas.errors import UsageError
 from schemas.taxi import STREAMS
+from storage.connect import connect_now
 
 log = structlog.get_logger()
 

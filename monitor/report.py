@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from monitor import read
-from monitor.database import connect_now
 from monitor.engine import check_model
 from monitor.evidence import DriftEngine
 from monitor.figures import DRIFT, Config
@@ -22,6 +21,7 @@ from schemas.connections import STATE
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from schemas.taxi import OUTCOMES, TRIPS
+from storage.connect import connect_now
 
 REPORTS = STATE / "reports"
 NAMED = 3

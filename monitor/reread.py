@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from monitor.snapshot import Ranges
-from schemas.connections import refused_setting
-from schemas.errors import BrokerUnreachable, LogUnreadable
+from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
 
 ANSWER_S = 10.0
 """How long Kafka may take to say where a partition begins and ends."""
@@ -70,7 +69,7 @@ def _consumer(kafka: Mapping[str, str]) -> Consumer:
     try:
         return Consumer(dict(kafka) | _SETTINGS)
     except KafkaException as error:
-        raise refused_setting(error.args[0].str(), kafka) from None
+        raise UsageError(f"librdkafka refuses a setting ({error.args[0].str()})", "correct KAFKA_…") from None
 
 
 def _check(consumer: Consumer, topic: str, ranges: Ranges, where: str) -> None:

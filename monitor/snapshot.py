@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from monitor.compact import Chunk
-from monitor.database import Connection, snapshots
 from monitor.figures import ColumnFigure, WindowFigures
 from monitor.readiness import END, NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
 from schemas.definition import Stream
@@ -20,6 +19,7 @@ from schemas.errors import UsageError
 from schemas.records import MAX_TIME
 from schemas.sql import queries
 from schemas.taxi import STREAMS, TRIPS
+from storage.connect import Connection, snapshots
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns", "sufficient"))

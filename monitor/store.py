@@ -6,6 +6,7 @@ claim is held while a snapshot is read.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,6 @@ from psycopg import Rollback
 from psycopg.types.json import Jsonb
 
 from monitor.compact import Chunk, merged
-from monitor.database import Connection, connect, snapshots
 from monitor.figures import ColumnFigure, WindowFigures
 from monitor.panes import decoded
 from monitor.readiness import RANK, Rows, Status
@@ -24,6 +24,7 @@ from schemas.chunk import encode
 from schemas.definition import Stream
 from schemas.durations import moment
 from schemas.failpoint import reach
+from storage.connect import Connection, connect, snapshots
 
 CHANNEL = "driftline_progress"
 """Notified by consumers in the transaction that moves something; the payload is the run."""
@@ -86,7 +87,8 @@ class Store:
         self._reader = snapshots(reader)
         self._writer = writer
         self._listener = listener
-        self._listener.execute(f"LISTEN {CHANNEL}")
+        if not listener.pooled:
+            self._listener.execute(f"LISTEN {CHANNEL}")
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
@@ -98,7 +100,7 @@ class Store:
         """None where another monitor has it. Commits at the end, rolls back on an exception."""
         with self._writer.transaction():
             row = self._writer.execute(SQL["claim"], {"name": window.name}).fetchone()
-            yield Claim(self._writer, window) if row and row[0] else None
+            yield Claim(self._writer, window) if row else None
 
     def advance(self, run_id: str, stream: str, size: int, frontier: int) -> None:
         where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}
@@ -142,7 +144,13 @@ class Store:
         self._writer.execute(SQL["forget_health"])
 
     def wait(self, timeout: float) -> set[str]:
-        """The runs that moved, as soon as one does; empty after `timeout` seconds."""
+        """The runs that moved, as soon as one does; empty after `timeout` seconds.
+
+        Behind a pooler nothing is heard: what moved is then found by polling.
+        """
+        if self._listener.pooled:
+            time.sleep(timeout)
+            return set()
         first = {note.payload for note in self._listener.notifies(timeout=timeout, stop_after=1)}
         if not first:
             return first

@@ -13,7 +13,6 @@ import structlog
 
 from monitor.closings import Meter
 from monitor.compact import Chunk, groups
-from monitor.database import persistently
 from monitor.engine import Engine, check_model
 from monitor.gauges import Gauges
 from monitor.panes import ChunkCache
@@ -27,11 +26,15 @@ from schemas.definition import Stream
 from schemas.durations import duration_text
 from schemas.errors import DriftlineError, UsageError
 from schemas.taxi import STREAMS
+from storage.retry import persistently
 
 log = structlog.get_logger()
 
 TURN_S = 0.2
 """Time given to one run before the others are looked at, and to merging chunks before windows are."""
+
+WITHHELD_S = 60.0
+"""From then on it is not well that others have a window and do not write it."""
 
 COMPACT_S = 5.0
 HEALTH_S = 2.0
@@ -55,7 +58,7 @@ class Watch:
         self._unmergeable: set[tuple[str, str, int, int]] = set()
         self._meter = Meter(time.monotonic())
         self._gauges = gauges
-        self._polled = self._reported = self._compacted = -inf
+        self._polled = self._reported = self._compacted = self._complained = -inf
         self._done = self._waiting = False
 
     def run(self, stop: threading.Event) -> None:
@@ -89,8 +92,20 @@ class Watch:
                     self._waiting = True
                     log.info("waiting_for_run", run=only, do="start a consumer, or look at `driftline runs`")
         self._plans = {run_id: plan for run_id, plan in self._plans.items() if run_id in runs}
-        self._gauges.health.well()
+        self._judge(now)
         return True
+
+    def _judge(self, now: float) -> None:
+        """Say that this round is done, unless windows are withheld from us; and that, once a minute."""
+        withheld = [window for plan in self._plans.values() for window in plan.withheld(now - WITHHELD_S)]
+        if not withheld:
+            self._gauges.health.well()
+            return
+        self._gauges.health.trouble(f"windows_withheld: another session has {len(withheld)} window(s) locked")
+        if now - self._complained >= WITHHELD_S:
+            self._complained = now
+            do = "end who holds rows of driftline.claim: pg_locks names them"
+            log.warning("windows_withheld", **about(withheld[0]), count=len(withheld), do=do)
 
     def _meet(self, run: Run, snapshot: Snapshot) -> None:
         """Plan a run that is new, as far as its windows can be computed here."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 import msgspec
@@ -19,12 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".driftline"
 """Data, logs and addresses of the embedded stack."""
 
-_NO_SETTINGS = re.compile(r"KAFKA_(HOME|OPTS|.*_OPTS|JMX_PORT|DEBUG|CLUSTER_ID|PORT)")
-"""Variables of Kafka's own scripts, and of docker-compose.yml."""
-
-_SERVICE = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
-_ENDPOINT = re.compile(r"(tcp|udp|sctp)://")
-_PROPERTY = re.compile(r'property:? "([\w.]+)"')
+_JAVA_TOOLS = re.compile(r"KAFKA_(HOME|OPTS|.*_OPTS|JMX_PORT|DEBUG|CLUSTER_ID)")
+"""Variables of Kafka's own scripts, which people have set for other reasons."""
 
 _REFUSALS = (
     "password authentication failed",
@@ -34,13 +30,26 @@ _REFUSALS = (
     "is not permitted to log in",
     "permission denied for database",
     "invalid ",
+    "SSL was required",
+    "certificate verify failed",
+    "definition of service",
+    # Of pgbouncer, which gives them all one SQLSTATE.
+    "SASL authentication failed",
+    "no such database",
+    "no such user",
+    "unsupported startup parameter",
 )
-"""libpq gives no SQLSTATE for a connection that failed, only this text."""
+"""In English. A server may say it in another language, and then gives its SQLSTATE."""
+_REFUSED = re.compile(r"\(SQLSTATE (?:28|3D|42|22|0A)[0-9A-Z]{3}\)")
 
 CORRECT = "correct DATABASE_URL, or the password that Postgres has for its role"
-UNREADABLE = ("DATABASE_URL is no libpq URL", "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-"""What is wrong, what to do. libpq's own words quote it, with the password in it."""
 """What to do where Postgres refuses."""
+UNREADABLE = (
+    "DATABASE_URL is no libpq URL",
+    "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
+    " with %40 %3A %2F %3F %23 %25 for @ : / ? # % in user and password",
+)
+"""What is wrong, what to do. libpq's own words quote it, with the password in it."""
 
 
 def make_state(state: Path = STATE) -> Path:
@@ -52,8 +61,8 @@ def make_state(state: Path = STATE) -> Path:
 
 
 def refuses(said: str) -> bool:
-    """Whether Postgres, by what it said of a connection that failed, is there: trying again cannot help."""
-    return any(text in said for text in _REFUSALS)
+    """Whether Postgres, by what was said of a connection that failed, is there: trying again cannot help."""
+    return bool(_REFUSED.search(said)) or any(text in said for text in _REFUSALS)
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -74,20 +83,12 @@ def embedded(state: Path = STATE) -> Addresses | None:
         return None
 
 
-def of_platform(name: str, value: str) -> bool:
-    """Whether Kubernetes, or a link of Docker's, set the variable: it does for each service, whatever it is called.
-
-    A service `driftline` gives DRIFTLINE_PORT=tcp://10.0.0.1:8000, a service `kafka` KAFKA_SERVICE_HOST and more.
-    """
-    return bool(_SERVICE.fullmatch(name) or (name.endswith("_PORT") and _ENDPOINT.match(value)))
-
-
 def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, str]:
     """librdkafka settings for every client. Raises UsageError where no Kafka is named and none is embedded."""
     config = {
         name.removeprefix("KAFKA_").lower().replace("_", "."): value
         for name, value in environ.items()
-        if name.startswith("KAFKA_") and value and not (_NO_SETTINGS.fullmatch(name) or of_platform(name, value))
+        if name.startswith("KAFKA_") and not _JAVA_TOOLS.fullmatch(name)
     }
     if "bootstrap.servers" not in config:
         stack = embedded(state)
@@ -97,20 +98,16 @@ def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, s
     return config
 
 
-def refused_setting(said: str, config: Mapping[str, str]) -> UsageError:
-    """What to raise where librdkafka refuses a setting, with the variable that it comes from.
-
-    said: its words. They name the property, or another name that it has: then it may be any of `config`.
-    """
-    named = _PROPERTY.search(said)
-    suspects = [named[1]] if named and named[1] in config else sorted(config.keys() - {"bootstrap.servers"})
-    variables = " or ".join("KAFKA_" + name.upper().replace(".", "_") for name in suspects)
-    return UsageError(f"librdkafka refuses a setting ({said})", f"correct or unset {variables}")
+def forget_libpq(environ: MutableMapping[str, str]) -> None:
+    """Drop PGSSLMODE, PGSERVICE and the like unless DATABASE_URL is set: they are meant for another server."""
+    if not environ.get("DATABASE_URL", "").strip():
+        for name in [name for name in environ if name.startswith("PG")]:
+            del environ[name]
 
 
 def database_url(environ: Mapping[str, str], state: Path = STATE) -> str:
     """A libpq URL. Raises UsageError where no database is named and none is embedded."""
-    if url := environ.get("DATABASE_URL"):
+    if url := environ.get("DATABASE_URL", "").strip():  # a file that it was read from ends with a newline
         return url
     stack = embedded(state)
     if stack is None or not stack.database_url:

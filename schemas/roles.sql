@@ -13,9 +13,14 @@ ALTER ROLE {role} LOGIN PASSWORD {verifier};
 
 -- name: join
 -- Who made the writer without being a superuser may give it away, but neither be it nor use what will be its own.
+-- Before PostgreSQL 16 they may, and no grant says more.
 DO $$ BEGIN
-    IF NOT pg_has_role(current_user, 'driftline', 'SET') THEN
-        GRANT driftline TO CURRENT_USER WITH INHERIT TRUE, SET TRUE;
+    IF current_setting('server_version_num')::int < 160000 THEN
+        IF NOT pg_has_role(current_user, 'driftline', 'MEMBER') THEN
+            GRANT driftline TO CURRENT_USER;
+        END IF;
+    ELSIF NOT pg_has_role(current_user, 'driftline', 'SET') THEN
+        EXECUTE 'GRANT driftline TO CURRENT_USER WITH INHERIT TRUE, SET TRUE';
     END IF;
 END $$;
 
@@ -41,12 +46,15 @@ ALTER ROLE {role} CONNECTION LIMIT 40;
 ALTER ROLE {role} SET default_transaction_read_only = on;
 ALTER ROLE {role} SET statement_timeout = '30s';
 ALTER ROLE {role} SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE {role} SET idle_session_timeout = '15min';
 ALTER ROLE {role} SET search_path = driftline, public;
 
 -- name: read
 -- Everything but the records themselves, which whoever may look at a dashboard need not see. No temporary tables and
 -- large objects, which anybody may make otherwise, and nothing in schema public.
-DO $$ BEGIN
+DO $$
+DECLARE lock regprocedure;
+BEGIN
     EXECUTE format('REVOKE TEMPORARY, CREATE ON DATABASE %I FROM PUBLIC', current_database());
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO driftline_reader, driftline_board', current_database());
     IF to_regrole('driftline') IS NOT NULL THEN
@@ -54,6 +62,15 @@ DO $$ BEGIN
     END IF;
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         REVOKE EXECUTE ON FUNCTION lo_creat(int), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
+        -- Some ten thousand of these locks fill the memory that the locks of all sessions share.
+        FOR lock IN SELECT p.oid::regprocedure FROM pg_proc p
+                    WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+        LOOP
+            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', lock);
+            IF to_regrole('driftline') IS NOT NULL THEN
+                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO driftline', lock);
+            END IF;
+        END LOOP;
     END IF;
 END $$;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 _TABLES = Path(__file__).parent / "tables"
-_LOCK = 0x64726966746C696E  # "driftlin": one migration at a time, whoever starts first
+_TRIES = 10
+_RACE = ("23505", "42P06", "42P07", "40P01")
+"""SQLSTATE of whoever makes schema or tables while somebody else does: they are there then."""
 
 
 class Connection(Protocol):
@@ -43,19 +45,45 @@ def migrations() -> Iterator[tuple[int, str, str]]:
 
 
 def migrate(connection: Connection) -> list[int]:
-    """Bring the tables up to date in one transaction; returns the numbers applied. Safe from all stages at once."""
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        connection.execute("CREATE SCHEMA IF NOT EXISTS driftline")
+    """Bring the tables up to date in one transaction; returns the numbers applied. Safe from all stages at once.
+
+    Where nothing is to be done it takes no lock, and needs no right but to read. Raises psycopg's errors:
+    lock_not_available where somebody keeps tables locked for ten seconds.
+    """
+    for left in reversed(range(_TRIES)):
+        if not _missing(connection):
+            break
+        try:
+            with connection.transaction():
+                return _apply(connection)
+        except Exception as error:
+            if left == 0 or getattr(error, "sqlstate", None) not in _RACE:
+                raise
+    return []
+
+
+def _missing(connection: Connection) -> list[tuple[int, str, str]]:
+    done = set()
+    if connection.execute("SELECT to_regclass('driftline.migration')").fetchone() != (None,):
+        done = {row[0] for row in connection.execute("SELECT number FROM driftline.migration").fetchall()}
+    return [migration for migration in migrations() if migration[0] not in done]
+
+
+def _apply(connection: Connection) -> list[int]:
+    """What is missing, once nobody else is at it. Readers cannot take that lock."""
+    if connection.execute("SHOW lock_timeout").fetchone() == ("0",):
+        connection.execute("SET LOCAL lock_timeout = '10s'")
+    if connection.execute("SELECT to_regclass('driftline.migration')").fetchone() == (None,):
+        if connection.execute("SELECT to_regnamespace('driftline')").fetchone() == (None,):
+            connection.execute("CREATE SCHEMA driftline")
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS driftline.migration"
+            "CREATE TABLE driftline.migration"
             " (number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        done = {row[0] for row in connection.execute("SELECT number FROM driftline.migration").fetchall()}
-        applied = []
-        for number, name, text in migrations():
-            if number not in done:
-                connection.execute(text)
-                connection.execute("INSERT INTO driftline.migration (number, name) VALUES (%s, %s)", (number, name))
-                applied.append(number)
-        return applied
+    connection.execute("LOCK TABLE driftline.migration IN SHARE ROW EXCLUSIVE MODE")
+    applied = []
+    for number, name, text in _missing(connection):
+        connection.execute(text)
+        connection.execute("INSERT INTO driftline.migration (number, name) VALUES (%s, %s)", (number, name))
+        applied.append(number)
+    return applied

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import psycopg
 
-from schemas.errors import StackBroken
+from schemas.errors import DatabaseUnreachable, StackBroken
 from stack.part import Command, Say, chosen_ports, ports
+from storage.address import parameters
+from storage.refusal import explained
 
 USER = DATABASE = "driftline"
 _SETTINGS = {
@@ -69,9 +71,11 @@ class Postgres:
 
     def trouble(self, address: str, environ: Mapping[str, str], timeout: float) -> str:
         try:
-            psycopg.connect(address, connect_timeout=max(2, round(timeout))).close()
+            psycopg.connect(**parameters(address) | {"connect_timeout": max(2, round(timeout))}).close()
         except psycopg.Error as error:
-            return str(error).strip().replace("\n", " ")
+            return explained(error, address)
+        except DatabaseUnreachable as error:
+            return str(error)
         return ""
 
 

@@ -1,4 +1,4 @@
--- Times: `…_at`, window_start, window_end and pane_start are timestamptz; `…_ms` are whole milliseconds.
+-- Times: `..._at`, window_start, window_end and pane_start are timestamptz; `..._ms` are whole milliseconds.
 -- Event time is TLC's New York wall time taken as if it were UTC.
 
 CREATE TABLE driftline.run (
@@ -119,9 +119,9 @@ CREATE TABLE driftline.window_result (
     r2               double precision,
     target_drift     double precision,
     label_coverage   double precision,
-    offsets          jsonb NOT NULL,            -- {"0": [first, last], …} per partition, both inclusive
+    offsets          jsonb NOT NULL,            -- {"0": [first, last], ...} per partition, both inclusive
     joined_rows      bigint NOT NULL DEFAULT 0, -- outcomes: rows of the trips' window that they were joined with
-    joined_offsets   jsonb NOT NULL DEFAULT '{}', -- … and their ranges, as in `offsets`
+    joined_offsets   jsonb NOT NULL DEFAULT '{}', -- ... and their ranges, as in `offsets`
     closed_at        timestamptz,               -- the flush that closed it; never changes on upsert
     written_at       timestamptz NOT NULL,
     PRIMARY KEY (run_id, stream, size_s, window_start, segment)
@@ -195,6 +195,6 @@ CREATE TABLE driftline.health (
     instance  text NOT NULL,
     run_id    text,
     at        timestamptz NOT NULL DEFAULT now(),
-    measures  jsonb NOT NULL,                   -- lag, rows_per_s, watermark_ms, …: by stage
+    measures  jsonb NOT NULL,                   -- lag, rows_per_s, watermark_ms, ...: by stage
     PRIMARY KEY (stage, instance)
 );

@@ -1,4 +1,4 @@
--- What dashboards read. `timed_…` views carry both clocks: event_time, and wall_time, which is when a window closed.
+-- What dashboards read. `timed_...` views carry both clocks: event_time, and wall_time, which is when a window closed.
 -- Views run with their owner's rights: none of them may show a record.
 
 -- Of the wall clock; of drift alone, which is one row in nine of a column's; of the few windows with any.

@@ -18,6 +18,10 @@ COMMENT ON COLUMN driftline.run_progress.candidate_ms IS 'The largest event time
 
 -- Claims, roles and limits in Postgres.
 
+CREATE TABLE driftline.claim (slot int PRIMARY KEY);
+INSERT INTO driftline.claim SELECT generate_series(0, 1023);
+COMMENT ON TABLE driftline.claim IS 'Whoever computes a window has the row of its hash locked meanwhile. Who may only read can lock none.';
+
 
 
 -- Bounds on what a record may bring.

@@ -23,10 +23,10 @@ from consumer.ledger import Partition
 from consumer.store import Store
 from dummy.plan import Plan
 from dummy.store import replace
-from monitor.database import where
 from schemas import roles
 from schemas.errors import DatabaseUnreachable, RunConflict, StackBroken, UsageError
 from schemas.sql import migrations
+from storage.address import where
 from tests.databases import fresh_database
 from tests.fleet import eventually
 

@@ -137,16 +137,6 @@ def test_a_wrong_variable_is_refused_like_the_option_and_named(
     assert (code, message in text, name in text) == (2, True, True), text
 
 
-def test_what_kubernetes_says_of_services_ends_no_command(monkeypatch: pytest.MonkeyPatch, refused: Call) -> None:
-    for name in ("DRIFTLINE_PORT", "DRIFTLINE_METRICS_PORT", "DRIFTLINE_GRAFANA_PORT", "KAFKA_PORT"):
-        monkeypatch.setenv(name, "tcp://10.0.0.1:8000")
-    monkeypatch.setenv("KAFKA_SERVICE_HOST", "10.0.0.1")
-    for call in ("board", "consume"):
-        code, text = refused([call])
-        assert code == 2
-        assert "run `driftline stack up`, or set" in text, "as without these variables"
-
-
 def test_without_a_command_the_usual_order_of_steps_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

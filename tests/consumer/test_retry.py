@@ -12,6 +12,8 @@ from consumer.retry import connect, persistently
 from consumer.store import Fenced
 from schemas.errors import DatabaseUnreachable
 
+URL = "postgresql://postgres@127.0.0.1:1/postgres"
+
 
 def test_a_session_begins_anew_until_it_ends_by_itself() -> None:
     errors: list[Exception] = [
@@ -26,7 +28,7 @@ def test_a_session_begins_anew_until_it_ends_by_itself() -> None:
             raise errors.pop(0)
 
     with capture_logs() as logs:
-        persistently(session, threading.Event(), longest=0.01)
+        persistently(session, URL, threading.Event(), longest=0.01)
     assert [entry["event"] for entry in logs] == ["database_down", "kafka_down", "fenced", "database_full"]
     assert logs[0]["error"] == "gone away"
     assert "free space" in logs[3]["do"]
@@ -37,18 +39,18 @@ def test_a_programming_mistake_is_not_tried_again() -> None:
         raise ValueError("mistake")
 
     with pytest.raises(ValueError, match="mistake"):
-        persistently(session, threading.Event())
+        persistently(session, URL, threading.Event())
 
 
 def test_nothing_begins_after_the_stop() -> None:
     stop = threading.Event()
     stop.set()
-    persistently(lambda: pytest.fail("began"), stop)
+    persistently(lambda: pytest.fail("began"), URL, stop)
 
 
 def test_a_database_that_is_down_may_come_back() -> None:
     with pytest.raises(psycopg.OperationalError):
-        connect("postgresql://postgres@127.0.0.1:1/postgres")
+        connect(URL)
 
 
 def test_what_is_no_url_is_hopeless() -> None:

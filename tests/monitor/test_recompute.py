@@ -13,7 +13,6 @@ import pytest
 from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from monitor.database import connect
 from monitor.recompute import Difference, Recomputation, stored_windows
 from monitor.settings import Settings
 from monitor.snapshot import snapshot_of
@@ -21,6 +20,7 @@ from schemas.chunk import OFFSET, PREDICTION, decode, encode, layout
 from schemas.definition import Stream
 from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
 from schemas.taxi import STREAMS
+from storage.connect import connect
 from tests import logs
 from tests.monitor.feed import DAY, HOUR, LATENESS, PANE, T0, Feed, StubEngine, StubModel, monitor
 from tests.oracle import Reading, Rules, read

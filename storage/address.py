@@ -1,0 +1,113 @@
+"""What DATABASE_URL says, and what is wrong with it: in words that never repeat a piece of the password."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from schemas.connections import UNREADABLE
+from schemas.errors import DatabaseUnreachable
+
+DEFAULTS: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    # Without these a host that vanishes is missed only after the kernel's own 15 minutes to 2 hours.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""Of every connection. The URL's own parameters win."""
+
+_SCHEMES = ("postgresql", "postgres")
+_DRIVERS = (
+    "psycopg",
+    "psycopg2",
+    "psycopg2cffi",
+    "psycopg_async",
+    "asyncpg",
+    "pg8000",
+    "pygresql",
+    "py-postgresql",
+)
+_OF_OTHERS = (
+    *(
+        "pgbouncer",
+        "schema",
+        "connection_limit",
+        "pool_timeout",
+        "pool_size",
+        "socket_timeout",
+        "statement_cache_size",
+    ),
+    *("prepared_statements", "prepareThreshold", "currentSchema", "pool", "charset", "encoding", "sslaccept"),
+)
+"""Parameters of other clients: Prisma, SQLAlchemy, JDBC, Rails."""
+_AS = "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+
+
+def parameters(url: str, name: str = "driftline") -> dict[str, Any]:
+    """What to give to psycopg.connect. name: what Postgres calls us to others.
+
+    Text is exchanged in UTF-8, whatever PGCLIENTENCODING says. Raises DatabaseUnreachable for what is no libpq URL.
+    """
+    return {"fallback_application_name": name, **DEFAULTS, **read(url), "client_encoding": "UTF8"}
+
+
+def where(url: str) -> str:
+    """A URL as it may be shown: without the password."""
+    parts = {"user": "", "host": "localhost", "port": 5432, "dbname": ""} | read(url)
+    return "{user}@{host}:{port}/{dbname}".format_map(parts)
+
+
+def read(url: str) -> dict[str, Any]:
+    """The parameters of a libpq URL or connection string. Raises DatabaseUnreachable: what to write instead."""
+    if mistake := _foreign(url) or _unescaped(url):
+        raise DatabaseUnreachable(*mistake)
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise DatabaseUnreachable(*_unreadable(url)) from None
+    if not all(re.fullmatch("[0-9]*", port.strip()) for port in str(parts.get("port", "")).split(",")):
+        raise DatabaseUnreachable(*UNREADABLE)  # a / in the password makes its beginning the port
+    return parts
+
+
+def _foreign(url: str) -> tuple[str, str] | None:
+    """What is written for another program."""
+    if url.startswith(("'", '"')) and url[:1] == url[-1:]:
+        return "DATABASE_URL stands in quotation marks", "leave them out: not every program that sets it drops them"
+    scheme, found, _ = url.partition("://")
+    if not found:
+        return None
+    if scheme.lower().startswith("jdbc:"):
+        return "DATABASE_URL is a JDBC URL", f"leave out `jdbc:` and {_AS}"
+    dialect, plus, driver = scheme.partition("+")
+    if plus and dialect in _SCHEMES:
+        named = f", +{driver}" if driver in _DRIVERS else ""
+        return f"DATABASE_URL names a driver of SQLAlchemy{named}", f"leave the driver out and {_AS}"
+    return None
+
+
+def _unescaped(url: str) -> tuple[str, str] | None:
+    """A password with an @ would be taken for a part of the host's name."""
+    scheme, found, rest = url.partition("://")
+    if not found or scheme not in _SCHEMES:
+        return None
+    login, _, address = rest.partition("@")
+    if "/" in login:  # libpq does not look for an @ behind that
+        address = rest
+    if "@" in address.partition("?")[0]:
+        return "DATABASE_URL has an @ or / too many", f"in user and password, write @ as %40 and / as %2F; {_AS}"
+    return None
+
+
+def _unreadable(url: str) -> tuple[str, str]:
+    """Names the parameter that is to blame only where it is known to be one, not a piece of a password."""
+    names = re.findall(r"[?&]([A-Za-z_]+)=", url)
+    if foreign := next((name for name in names if name in _OF_OTHERS), None):
+        return f"DATABASE_URL has a parameter that libpq does not know, {foreign}", "leave it out"
+    return UNREADABLE

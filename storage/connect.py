@@ -1,0 +1,120 @@
+"""Connections to Postgres. What is hopeless is said at once; what may pass raises psycopg's own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import IsolationLevel, Transaction
+
+from schemas.connections import CORRECT, refuses
+from schemas.errors import DatabaseUnreachable
+from storage.address import parameters, where
+from storage.encoding import adapt
+from storage.refusal import explained
+
+_SESSION = """
+    SELECT pg_backend_pid() = %(pid)s, set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false),
+           CASE WHEN pg_backend_pid() = %(pid)s AND current_setting('idle_in_transaction_session_timeout') = '0'
+                THEN set_config('idle_in_transaction_session_timeout', %(idle)s, false) END"""
+"""Settings of a new session, and whether it has a server process of its own: a pooler gives another number.
+
+What dates look like follows a client through a pooler. The rest would be left behind in the session of others.
+"""
+
+_LIMIT = """
+    SELECT set_config('idle_in_transaction_session_timeout', %s, true)
+    WHERE current_setting('idle_in_transaction_session_timeout') = '0'"""
+
+
+class Connection(psycopg.Connection[Any]):
+    """An autocommitting connection.
+
+    pooled: a pooler may give each transaction another server process. No setting, prepared statement or LISTEN
+    outlives its transaction then.
+    idle: how long Postgres lets a transaction wait for us. Of one that is stopped, or cut off unnoticed, in the
+    middle of it: till then it keeps rows locked, and others wait for it. An operator's own limit stands.
+    """
+
+    pooled = False
+    idle = "60s"
+
+    @contextmanager
+    def transaction(self, savepoint_name: str | None = None, force_rollback: bool = False) -> Iterator[Transaction]:
+        with super().transaction(savepoint_name, force_rollback) as transaction:
+            if self.pooled:
+                self.execute(_LIMIT, (self.idle,))
+            yield transaction
+
+
+class AsyncConnection(psycopg.AsyncConnection[Any]):
+    """The same for asyncio; whoever opens one calls `settle`."""
+
+    pooled = False
+
+
+def connect(url: str, name: str = "driftline", *, idle: str = Connection.idle) -> Connection:
+    """Connect. name: what Postgres calls us to others. idle: see `Connection`.
+
+    Raises DatabaseUnreachable where trying again cannot help, psycopg.OperationalError where it may.
+    """
+    options = parameters(url, name)
+    try:
+        connection = Connection.connect(**options, autocommit=True)
+        connection.idle = idle
+        row = connection.execute(_SESSION, _session(connection, idle)).fetchone()
+        _settle(connection, row)
+        connection.isolation_level = IsolationLevel.READ_COMMITTED  # whatever is the default there
+        return connection
+    except psycopg.OperationalError as error:
+        if refuses(said := explained(error, url)):
+            raise DatabaseUnreachable(f"Postgres refused {where(url)}", f"{CORRECT} ({said})") from None
+        raise
+
+
+async def settle(connection: AsyncConnection) -> None:
+    """Give a new connection the settings that `connect` gives."""
+    cursor = await connection.execute(_SESSION, _session(connection, Connection.idle))
+    _settle(connection, await cursor.fetchone())
+
+
+def _session(connection: Connection | AsyncConnection, idle: str) -> dict[str, Any]:
+    return {"pid": connection.info.backend_pid, "idle": idle}
+
+
+def _settle(connection: Connection | AsyncConnection, row: Any) -> None:
+    adapt(connection)
+    connection.pooled = not row[0]
+    if connection.pooled:
+        connection.prepare_threshold = None
+
+
+def connect_now(url: str) -> Connection:
+    """As `connect`, for commands that answer once. Raises DatabaseUnreachable for whatever is wrong."""
+    try:
+        return connect(url)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnreachable(
+            f"Postgres did not answer at {where(url)}",
+            f"run `driftline stack up`, or set DATABASE_URL ({' '.join(str(error).split())})",
+        ) from None
+
+
+def connect_directly(url: str) -> Connection:
+    """As `connect_now`, for what pg_dump and the like do. Raises DatabaseUnreachable for a pooler, too."""
+    connection = connect_now(url)
+    if connection.pooled:
+        connection.close()
+        raise DatabaseUnreachable(
+            f"{where(url)} is a connection pooler", "set DATABASE_URL to the server itself for this command"
+        )
+    return connection
+
+
+def snapshots(connection: Connection) -> Connection:
+    """Make every transaction of a connection a read-only snapshot: all its statements see the same rows."""
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
+    return connection
