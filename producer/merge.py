@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.errors import SourceUnusable
 
-RUN, BLOCK = 98_304, 8_192
+RUN, BLOCK, TABLE = 65_536, 4_096, 10_000
 
 
 def in_order(
@@ -28,7 +28,7 @@ def in_order(
         tables: Of one schema.
         by: Name of the column; integers, none missing.
         folder: Takes the runs meanwhile, in a file without a name: it is gone however the process ends.
-        run: Rows that are sorted in memory. So many need no file; a month of green taxis has fewer.
+        run: Rows that are sorted in memory; so many need no file.
         block: Rows of each run that are in memory while they are merged.
 
     Raises:
@@ -43,7 +43,7 @@ def in_order(
         ranges = _write(chain([first, second], runs), file, block, folder)
         del first, second
         with pa.ipc.open_file(file) as blocks:
-            yield from _merge([_Run(number, places, blocks, by) for number, places in enumerate(ranges)], by)
+            yield from _merge([_Run(number, places, blocks, by) for number, places in enumerate(ranges)], by, TABLE)
 
 
 def _runs(tables: Iterable[pa.Table], by: str, rows: int) -> Iterator[pa.Table]:
@@ -115,11 +115,17 @@ class _Run:
         return found
 
 
-def _merge(runs: list[_Run], by: str) -> Iterator[pa.Table]:
-    """What is in memory may go up to the first end of a block: no row that is still in the file comes before it."""
+def _merge(runs: list[_Run], by: str, rows: int) -> Iterator[pa.Table]:
+    """Yield all rows in order, in tables of so many or some more.
+
+    What is in memory may go up to the first end of a block: no row that is still in the file comes before it.
+    """
+    held: list[pa.Table] = []
     while runs:
         first = min(runs, key=lambda run: run.last)
-        found = [run.up_to(limit) for limit in [first.last] for run in runs]
+        limit = first.last
+        held += [run.up_to(limit) for run in runs]
         first.load()
         runs = [run for run in runs if not run.is_read]
-        yield _sorted(found, by)
+        if sum(map(len, held)) >= rows or not runs:
+            yield _sorted(held, by)

@@ -5,6 +5,7 @@ No server is up: who asks one before the options are checked, or imports what is
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -135,6 +136,17 @@ def test_a_wrong_variable_is_refused_like_the_option_and_named(
     monkeypatch.setenv(name, value)
     code, text = refused(call.split())
     assert (code, message in text, name in text) == (2, True, True), text
+
+
+def test_what_kubernetes_says_of_services_ends_no_command(monkeypatch: pytest.MonkeyPatch, refused: Call) -> None:
+    for name in ("DRIFTLINE_PORT", "DRIFTLINE_METRICS_PORT", "DRIFTLINE_GRAFANA_PORT", "KAFKA_PORT"):
+        monkeypatch.setenv(name, "tcp://10.0.0.1:8000")
+    monkeypatch.setenv("KAFKA_SERVICE_HOST", "10.0.0.1")
+    for call in ("consume", "produce --run r --synthetic"):
+        code, text = refused(call.split())
+        assert code == 2
+        assert "run `driftline stack up`, or set" in text, "as without these variables"
+    assert "DRIFTLINE_PORT" not in os.environ
 
 
 def test_without_a_command_the_usual_order_of_steps_is_shown(
