@@ -26,20 +26,19 @@ def city() -> City:
 
 
 def generate(start_ms: int, end_ms: int, *, seed: int, volume: float = 1.0) -> Iterator[pa.Table]:
-    """Canonical tables, one a day, ascending and each sorted by pickup, of the pickups in [start_ms, end_ms).
+    """Canonical tables of a day or some hours of it, sorted by pickup and ascending, of pickups in [start_ms, end_ms).
 
     start_ms, end_ms: ms since the epoch, 0 to 2100. seed: 0 or more. volume: 1 is New York's green taxis in the
     first quarter of 2022, 72,000 trips a month; 100 is 7 million.
-    A day's trips and their ids depend on seed, volume and date alone, never on where the period begins. One day is
-    in memory at a time, at most 700 bytes a trip. Raises UsageError for a period, seed or volume out of range.
+    A day's trips and their ids depend on seed, volume and date alone, never on where the period begins. A few hours
+    are in memory at a time, 12 MB up to volume 100. Raises UsageError for a period, seed or volume out of range.
     """
     _check(start_ms, end_ms, seed, volume)
     for day in range(start_ms // DAY, -(-end_ms // DAY)):
-        table = city().day(day, seed=seed, volume=volume)
-        pickup_at = table[TRIPS.time].to_numpy()
-        first, last = np.searchsorted(pickup_at, [start_ms, end_ms])
-        if last > first:
-            yield table.slice(first, last - first)
+        for table in city().day(day, seed=seed, volume=volume):
+            first, last = np.searchsorted(table[TRIPS.time].to_numpy(), [start_ms, end_ms])
+            if last > first:
+                yield table.slice(first, last - first)
 
 
 def _check(start_ms: int, end_ms: int, seed: int, volume: float) -> None:

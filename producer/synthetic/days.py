@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -25,6 +25,8 @@ _MONEY = (*PARTS, "tip_amount", "total_amount")
 _UNKNOWN_TO_DISPATCHERS = frozenset(
     ("store_and_fwd_flag", "RatecodeID", "passenger_count", "payment_type", "trip_type", "congestion_surcharge")
 )
+PART = 16_384
+"""Rides drawn at a time, 700 bytes each."""
 _SMALL_FARE = 6.0
 """USD: street rides above are hardly ever refunded."""
 
@@ -115,17 +117,27 @@ class City:
             people=People.of(params),
         )
 
-    def day(self, day: int, *, seed: int, volume: float) -> pa.Table:
-        """All trips of a day, sorted by pickup. day: since the epoch. The same for ever for a seed and a volume."""
-        rng = np.random.default_rng(np.random.SeedSequence([seed, day]))
-        columns = self._drawn(rng, weekday_of(day), volume)
-        columns = self.refunds.add(rng, self.people.add(rng, columns))
-        order = np.argsort(columns["since_midnight"], kind="stable")
-        return _table(day, seed, {name: values[order] for name, values in columns.items()})
+    def day(self, day: int, *, seed: int, volume: float) -> Iterator[pa.Table]:
+        """All trips of a day, sorted by pickup; a busy day some hours at a time.
 
-    def _drawn(self, rng: np.random.Generator, weekday: int, volume: float) -> Columns:
+        day: since the epoch. The same for ever for a seed and a volume.
+        """
+        rng = np.random.default_rng(np.random.SeedSequence([seed, day]))
+        rides = self.demand.counts(rng, weekday_of(day), volume)
+        parts, number = _parts(rides), 0
+        for hours in parts:
+            columns = self._drawn(rng, weekday_of(day), np.where(hours, rides, 0))
+            columns = self.refunds.add(rng, self.people.add(rng, columns))
+            order = np.argsort(columns["since_midnight"], kind="stable")
+            most = len(order) if len(parts) == 1 else 2 * int(rides.sum())  # a refund each
+            numbers = range(number, number + len(order))
+            yield _table(day, seed, {name: values[order] for name, values in columns.items()}, numbers, most)
+            number = numbers.stop
+
+    def _drawn(self, rng: np.random.Generator, weekday: int, rides: Ints) -> Columns:
+        """rides: of each kind and hour, shape (kinds, 24)."""
         blocks = []
-        for number, counts in enumerate(self.demand.counts(rng, weekday, volume)):
+        for number, counts in enumerate(rides):
             since = pickups(rng, counts, every_s=EVERY_S if KINDS[number] == "dispatched" else 1)
             block = self.kinds[number].draw(rng, Hailed(weekday, since, self.parts[weekday][since // HOUR]))
             blocks.append(block | {"since_midnight": since, "kind": np.full(len(since), number)})
@@ -137,13 +149,20 @@ def _or_zero(block: Columns, name: str) -> Any:
     return block[name] if name in block else np.zeros(len(block["kind"]))
 
 
-def _table(day: int, seed: int, columns: Columns) -> pa.Table:
+def _parts(rides: Ints) -> list[Bools]:
+    """Which hours to draw together, so that there are about PART rides at most. rides: shape (kinds, 24)."""
+    hourly = rides.sum(axis=0)
+    part = np.cumsum(hourly) // PART if hourly.sum() > PART else np.zeros(24)
+    return [part == number for number in np.unique(part)]
+
+
+def _table(day: int, seed: int, columns: Columns, numbers: range, most: int) -> pa.Table:
     pickup_at = day * DAY + columns["since_midnight"]
     ride = np.maximum(np.round(columns["minutes"] * 60), 0).astype(np.int64)
     date = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date()
     nobody_knows = columns["kind"] == KINDS.index("dispatched")
     fields = {
-        TRIPS.id: trip_ids(f"syn{seed}-{date}-", len(pickup_at)),
+        TRIPS.id: trip_ids(f"syn{seed}-{date}-", numbers, most),
         TRIPS.time: pa.array(pickup_at),
         "dropoff_at": pa.array(pickup_at + ride * 1_000),
     }
@@ -160,10 +179,10 @@ def _array(values: Any, unknown: Bools | None, kind: pa.DataType) -> pa.Array:
     return pa.array(values.astype(kind.to_pandas_dtype(), copy=False), mask=unknown)
 
 
-def trip_ids(prefix: str, count: int) -> pa.Array:
-    """`prefix` and a number each, 0 to count - 1, in at least six digits: a string array made without a loop."""
-    digits = max(6, len(str(count - 1)))
-    numbers = np.arange(count)[:, None] // 10 ** np.arange(digits - 1, -1, -1) % 10
+def trip_ids(prefix: str, which: range, most: int) -> pa.Array:
+    """`prefix` and a number each, in digits enough for `most` of them, six at least: made without a loop."""
+    count, digits = len(which), max(6, len(str(most - 1)))
+    numbers = np.arange(which.start, which.stop)[:, None] // 10 ** np.arange(digits - 1, -1, -1) % 10
     width = len(prefix) + digits
     text = np.empty((count, width), dtype=np.uint8)
     text[:, : len(prefix)] = np.frombuffer(prefix.encode(), dtype=np.uint8)

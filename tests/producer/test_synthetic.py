@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from benchmarks import synthetic_quality as quality
 from producer.canonical import SCHEMA
 from producer.synthetic import city, generate
-from producer.synthetic.days import trip_ids
+from producer.synthetic.days import PART, trip_ids
 from producer.synthetic.demand import DAY, HOUR, KINDS, weekday_of
 from producer.synthetic.places import rake
 from producer.synthetic.tables import Choice, Quantiles
@@ -72,7 +72,7 @@ def test_no_two_days_are_alike() -> None:
     assert len({day[:50].tobytes() for day in days}) == 15
 
 
-@pytest.mark.parametrize("volume", [0.5, 3.0])
+@pytest.mark.parametrize("volume", [0.5, 3.0, 30.0])
 def test_a_day_does_not_depend_on_where_the_period_begins(volume: float) -> None:
     whole = trips(MONDAY, MONDAY + 3 * DAY, volume=volume)
     alone = trips(MONDAY + DAY, MONDAY + 2 * DAY, volume=volume)
@@ -85,6 +85,15 @@ def test_a_period_cuts_days_without_changing_their_trips_or_ids() -> None:
     cut = whole["pickup_at"][1_000].as_py()
     halves = [trips(MONDAY, cut), trips(cut, MONDAY + DAY)]
     assert pa.concat_tables(halves).combine_chunks().equals(whole)
+
+
+def test_a_busy_day_is_drawn_some_hours_at_a_time() -> None:
+    tables = list(generate(MONDAY, MONDAY + DAY, seed=1, volume=40))
+    whole = pa.concat_tables(tables)
+    assert np.all(np.diff(array(whole, "pickup_at")) >= 0)
+    assert whole["trip_id"].to_pylist() == [f"syn1-2022-02-14-{n:06d}" for n in range(len(whole))]
+    assert max(map(len, tables)) < PART + len(whole) / 10 < len(whole) / 3, "an hour more at most"
+    assert len(whole) == pytest.approx(40 * len(trips(MONDAY, MONDAY + DAY)), rel=0.2)
 
 
 def test_tables_are_canonical_and_come_a_day_at_a_time() -> None:
@@ -101,9 +110,10 @@ def test_trips_are_sorted_and_named_once(week: pa.Table) -> None:
 
 
 def test_trip_ids_grow_past_six_digits() -> None:
-    assert trip_ids("a-", 3).to_pylist() == ["a-000000", "a-000001", "a-000002"]
-    assert trip_ids("a-", 1_000_001)[1_000_000].as_py() == "a-1000000"
-    assert trip_ids("a-", 0).to_pylist() == []
+    assert trip_ids("a-", range(3), 3).to_pylist() == ["a-000000", "a-000001", "a-000002"]
+    assert trip_ids("a-", range(2, 4), 1_000_001).to_pylist() == ["a-0000002", "a-0000003"]
+    assert trip_ids("a-", range(1_000_000, 1_000_001), 1_000_001).to_pylist() == ["a-1000000"]
+    assert trip_ids("a-", range(0), 0).to_pylist() == []
 
 
 def test_every_trip_passes_the_consumers_validation() -> None:
