@@ -26,7 +26,7 @@ def city() -> City:
 
 
 def generate(start_ms: int, end_ms: int, *, seed: int, volume: float = 1.0) -> Iterator[pa.Table]:
-    """Canonical tables of a day or some hours of it, sorted by pickup and ascending, of pickups in [start_ms, end_ms).
+    """Canonical tables of a day or some hours, each sorted by pickup and ascending, of [start_ms, end_ms).
 
     start_ms, end_ms: ms since the epoch, 0 to 2100. seed: 0 or more. volume: 1 is New York's green taxis in the
     first quarter of 2022, 72,000 trips a month; 100 is 7 million.
