@@ -631,6 +631,7 @@ def main() -> None:
         logging()
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
+        connections.forget_platform(os.environ)
         connections.forget_libpq(os.environ)
         exits.print_anything()
         try:

@@ -40,7 +40,9 @@ def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
     except UsageError:
         return
     except KafkaException as error:
-        yield Check("topics", False, f"Kafka did not list them ({error})", "see `driftline stack status`")
+        yield Check(
+            "topics", False, f"Kafka did not list them ({error.args[0].str()})", "see `driftline stack status`"
+        )
         return
     prefix = environ.get("DRIFTLINE_TOPIC_PREFIX", "")
     for stream in STREAMS:

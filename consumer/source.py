@@ -14,7 +14,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.ledger import Partition
-from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
+from schemas.connections import refused_setting
+from schemas.errors import BrokerUnreachable, LogUnreadable
 from schemas.topics import GROUP
 
 log = structlog.get_logger()
@@ -69,7 +70,7 @@ class Source:
             # Questions have their own connection: on the consumer's each waits behind a fetch, for half a second.
             self._admin = AdminClient(watched, logger=_quiet())
         except KafkaException as error:
-            raise UsageError(f"librdkafka refuses a setting ({error.args[0].str()})", "correct KAFKA_…") from None
+            raise refused_setting(error.args[0].str(), config) from None
 
     def partitions(self) -> list[Partition]:
         """Every partition of those of our topics that exist. Raises BrokerUnreachable if Kafka refuses us."""

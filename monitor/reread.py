@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from monitor.snapshot import Ranges
-from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
+from schemas.connections import refused_setting
+from schemas.errors import BrokerUnreachable, LogUnreadable
 
 ANSWER_S = 10.0
 """How long Kafka may take to say where a partition begins and ends."""
@@ -69,7 +70,7 @@ def _consumer(kafka: Mapping[str, str]) -> Consumer:
     try:
         return Consumer(dict(kafka) | _SETTINGS)
     except KafkaException as error:
-        raise UsageError(f"librdkafka refuses a setting ({error.args[0].str()})", "correct KAFKA_…") from None
+        raise refused_setting(error.args[0].str(), kafka) from None
 
 
 def _check(consumer: Consumer, topic: str, ranges: Ranges, where: str) -> None:

@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from producer.gauges import Gauges
 from schemas import failpoint
+from schemas.connections import refused_setting
 from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
 from schemas.topics import PARTITIONS
 
@@ -82,7 +83,7 @@ class Log:
             self._producer = Producer({**_TUNING, **config, **_GUARANTEES, **ours})
             self._admin = AdminClient({"log_level": 2, **config, "error_cb": self._on_error})
         except KafkaException as error:
-            raise UsageError(f"Kafka settings: {error.args[0].str()}", "correct the KAFKA_… variable") from error
+            raise refused_setting(error.args[0].str(), config) from error
 
     def __enter__(self) -> Log:
         return self

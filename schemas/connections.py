@@ -19,8 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".driftline"
 """Data, logs and addresses of the embedded stack."""
 
-_JAVA_TOOLS = re.compile(r"KAFKA_(HOME|OPTS|.*_OPTS|JMX_PORT|DEBUG|CLUSTER_ID)")
-"""Variables of Kafka's own scripts, which people have set for other reasons."""
+_NO_SETTINGS = re.compile(r"KAFKA_(HOME|OPTS|.*_OPTS|JMX_PORT|DEBUG|CLUSTER_ID|PORT)")
+"""Variables of Kafka's own scripts, and of docker-compose.yml."""
+
+_SERVICE = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_ENDPOINT = re.compile(r"(tcp|udp|sctp)://")
+_PROPERTY = re.compile(r'property:? "([\w.]+)"')
 
 _REFUSALS = (
     "password authentication failed",
@@ -83,12 +87,26 @@ def embedded(state: Path = STATE) -> Addresses | None:
         return None
 
 
+def of_platform(name: str, value: str) -> bool:
+    """Whether Kubernetes, or a link of Docker's, set the variable: it does for each service, whatever it is called.
+
+    A service `driftline` gives DRIFTLINE_PORT=tcp://10.0.0.1:8000, a service `kafka` KAFKA_SERVICE_HOST and more.
+    """
+    return bool(_SERVICE.fullmatch(name) or (name.endswith("_PORT") and _ENDPOINT.match(value)))
+
+
+def forget_platform(environ: MutableMapping[str, str]) -> None:
+    """Drop those of DRIFTLINE_* that are of the platform: a service called `driftline` would set `--port`."""
+    for name in [n for n, value in environ.items() if n.startswith("DRIFTLINE_") and of_platform(n, value)]:
+        del environ[name]
+
+
 def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, str]:
     """librdkafka settings for every client. Raises UsageError where no Kafka is named and none is embedded."""
     config = {
         name.removeprefix("KAFKA_").lower().replace("_", "."): value
         for name, value in environ.items()
-        if name.startswith("KAFKA_") and not _JAVA_TOOLS.fullmatch(name)
+        if name.startswith("KAFKA_") and value and not (_NO_SETTINGS.fullmatch(name) or of_platform(name, value))
     }
     if "bootstrap.servers" not in config:
         stack = embedded(state)
@@ -96,6 +114,17 @@ def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, s
             raise UsageError("no Kafka", "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS")
         config["bootstrap.servers"] = stack.bootstrap_servers
     return config
+
+
+def refused_setting(said: str, config: Mapping[str, str]) -> UsageError:
+    """What to raise where librdkafka refuses a setting, with the variable that it comes from.
+
+    said: its words. They name the property, or another name that it has: then it may be any of `config`.
+    """
+    named = _PROPERTY.search(said)
+    suspects = [named[1]] if named and named[1] in config else sorted(config.keys() - {"bootstrap.servers"})
+    variables = " or ".join("KAFKA_" + name.upper().replace(".", "_") for name in suspects)
+    return UsageError(f"librdkafka refuses a setting ({said})", f"correct or unset {variables}")
 
 
 def forget_libpq(environ: MutableMapping[str, str]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from schemas.connections import kafka_config
+from schemas.connections import kafka_config, refused_setting
 from schemas.errors import StackBroken
 from stack import jars, java
 from stack.part import Command, Say, chosen_ports, ports
@@ -113,7 +113,7 @@ class Kafka:
         try:
             client = AdminClient({**settings, **_IMPATIENT, "error_cb": told.append}, logger=_SILENT)
         except KafkaException as error:  # a setting that it does not know
-            return str(error.args[0].str())
+            return str(refused_setting(error.args[0].str(), settings))
         try:
             return "" if client.list_topics(timeout=timeout).brokers else "no broker has registered yet"
         except KafkaException as error:

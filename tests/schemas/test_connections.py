@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
-from schemas.connections import Addresses, database_url, kafka_config, refuses
+from schemas.connections import Addresses, database_url, kafka_config, of_platform, refused_setting, refuses
 from schemas.errors import UsageError
 
 
@@ -32,6 +35,53 @@ def test_any_librdkafka_setting_can_come_from_the_environment(embedded: Path) ->
 def test_variables_of_kafkas_own_scripts_are_no_settings(embedded: Path) -> None:
     environ = {"KAFKA_HOME": "/opt/kafka", "KAFKA_HEAP_OPTS": "-Xmx1g", "KAFKA_OPTS": "-D", "KAFKA_CLIENT_ID": "me"}
     assert kafka_config(environ, embedded) == {"client.id": "me", "bootstrap.servers": "127.0.0.1:1"}
+
+
+SERVICES = {
+    "KAFKA_SERVICE_HOST": "10.0.0.1",
+    "KAFKA_SERVICE_PORT": "9092",
+    "KAFKA_SERVICE_PORT_TCP_CLIENT": "9092",
+    "KAFKA_PORT": "tcp://10.0.0.1:9092",
+    "KAFKA_PORT_9092_TCP": "tcp://10.0.0.1:9092",
+    "KAFKA_PORT_9092_TCP_PROTO": "tcp",
+    "KAFKA_PORT_9092_TCP_PORT": "9092",
+    "KAFKA_PORT_9092_TCP_ADDR": "10.0.0.1",
+    "KAFKA_UI_PORT": "tcp://10.0.0.2:80",
+    "KAFKA_UI_SERVICE_PORT_HTTP": "80",
+    "KAFKA_DNS_PORT_53_UDP_ADDR": "10.0.0.3",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), SERVICES.items())
+def test_what_kubernetes_says_of_its_services_is_no_setting(embedded: Path, name: str, value: str) -> None:
+    assert kafka_config({name: value, "KAFKA_CLIENT_ID": "me"}, embedded) == {
+        "client.id": "me",
+        "bootstrap.servers": "127.0.0.1:1",
+    }
+    assert of_platform(name.replace("KAFKA", "DRIFTLINE_BOARD"), value)
+
+
+@pytest.mark.parametrize("name", ["DRIFTLINE_PORT", "DRIFTLINE_METRICS_PORT", "KAFKA_SASL_KERBEROS_SERVICE_NAME"])
+def test_what_people_set_is_not_taken_for_kubernetes(name: str) -> None:
+    assert not of_platform(name, "8000")
+
+
+@pytest.mark.parametrize("name", ["KAFKA_PORT", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SASL_USERNAME"])
+def test_the_port_of_the_compose_file_and_empty_variables_are_no_settings(embedded: Path, name: str) -> None:
+    environ = {name: "9092" if name == "KAFKA_PORT" else ""}
+    assert kafka_config(environ, embedded) == {"bootstrap.servers": "127.0.0.1:1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("KAFKA_NO_SUCH_THING", "1"), ("KAFKA_SECURITY_PROTOCOL", "TSL"), ("KAFKA_LINGER_MS", "soon")],
+)
+@pytest.mark.parametrize("client", [Producer, AdminClient])
+def test_a_setting_that_librdkafka_refuses_is_named_as_the_variable(name: str, value: str, client: Any) -> None:
+    config = kafka_config({"KAFKA_BOOTSTRAP_SERVERS": "x:1", name: value})
+    with pytest.raises(KafkaException) as refused:
+        client(config)
+    assert str(refused_setting(refused.value.args[0].str(), config)).endswith(f"correct or unset {name}")
 
 
 def test_without_either_the_operator_is_told_what_to_do(tmp_path: Path) -> None:
