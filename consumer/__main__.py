@@ -40,7 +40,7 @@ def run(settings: Settings, stop: threading.Event, model: Model | None = None) -
     """
     gauges = Gauges()
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
-        if model is None and any(s.label is None and s.prediction is None for s in settings.streams):
+        if model is None and any(stream.needs_model for stream in settings.streams):
             model = load(settings.model)
         pa.array([None])  # imports pandas, at the first conversion: not while partitions wait
         with _rare_collections():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from consumer import scoring
+from consumer.scoring import Floats, Score
 from schemas import chunk
 from schemas.definition import Stream
-from schemas.errors import ModelUnusable
 
 Ints = npt.NDArray[np.int64]
-Score = Callable[[Mapping[str, npt.NDArray[Any]]], npt.NDArray[np.float64]]
-"""A model's `predict`: columns of rows → one finite prediction each."""
 
 
 @dataclass(frozen=True)
@@ -35,32 +34,6 @@ class Chunk:
     pane_starts: Sequence[int]
     first_rows: Sequence[int]
     counts: Sequence[int]
-
-
-class Columns(Mapping[str, npt.NDArray[Any]]):
-    """A batch as a model takes it, each column converted when it is asked for.
-
-    Required integers are int64, numbers that may be missing float64 with NaN, strings objects with None.
-    """
-
-    def __init__(self, batch: pa.RecordBatch) -> None:
-        self._batch = batch
-
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        index = self._batch.schema.get_field_index(name)
-        if index < 0:
-            raise KeyError(name)
-        field, column = self._batch.schema.field(index), self._batch.column(index)
-        if pa.types.is_integer(field.type):
-            column = column.cast(pa.float64() if field.nullable else pa.int64())
-        values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
-        return values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._batch.schema.names)
-
-    def __len__(self) -> int:
-        return int(self._batch.num_columns)
 
 
 def table(stream: Stream, columns: Mapping[str, Sequence[Any]], offsets: Ints) -> pa.RecordBatch:
@@ -94,7 +67,7 @@ def choose(table: pa.RecordBatch, chosen: Ints, panes: Ints) -> Rows | None:
 def pack(stream: Stream, run_id: str, parts: Sequence[Rows], score: Score | None) -> Chunk:
     """A chunk of all rows of a run, one or more. parts: in offset order.
 
-    score: None where the stream brings its own prediction, or has a label instead.
+    score: None where the stream brings its own prediction, or has a label instead. Raises Unscorable.
     """
     batch = pa.concat_batches([part.batch for part in parts])
     panes = np.concatenate([part.panes for part in parts])
@@ -117,21 +90,15 @@ def pack(stream: Stream, run_id: str, parts: Sequence[Rows], score: Score | None
 
 
 def _scored(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> pa.RecordBatch:
-    """The batch with its prediction: the model's, or the one it came with. Raises ModelUnusable."""
+    """The batch with its prediction, where it has none yet. Raises Unscorable, ModelUnusable."""
     layout = chunk.layout(stream)
-    if chunk.PREDICTION not in layout.names or chunk.PREDICTION in batch.schema.names:
+    if batch.num_columns == len(layout):
         return batch
-    if stream.prediction is not None:
-        predictions = batch.column(stream.prediction).cast(pa.float64())
-    elif score is not None:
-        predictions = pa.array(_checked(score(Columns(batch)), batch.num_rows))
-    else:
-        raise ModelUnusable(f"{stream.topic} has neither a prediction nor a model", "name one with --model")
-    return pa.RecordBatch.from_arrays([*batch.columns, predictions], schema=layout)
+    return with_predictions(stream, batch, scoring.predict(stream, batch, score))
 
 
-def _checked(predictions: npt.NDArray[np.float64], rows: int) -> npt.NDArray[np.float64]:
-    if predictions.shape != (rows,) or not np.isfinite(predictions).all():
-        what = f"the model made {predictions.shape} predictions of {rows} rows, or some are not finite"
-        raise ModelUnusable(what, "train it anew with `driftline train`")
-    return predictions
+def with_predictions(stream: Stream, batch: pa.RecordBatch, values: Floats) -> pa.RecordBatch:
+    """Rows that are not scored yet in the layout of a chunk. values: shape (rows,)."""
+    layout = chunk.layout(stream)
+    columns = batch.columns if batch.num_columns == len(layout) else [*batch.columns, pa.array(values)]
+    return pa.RecordBatch.from_arrays(columns, schema=layout)

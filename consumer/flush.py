@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +16,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from consumer import chunking, letters, windows
-from consumer.chunking import Rows, Score
+from consumer.chunking import Rows
 from consumer.decode import Decoded, Decoder
-from consumer.ledger import Claim, DeadLetter, Flush, Loss, RunProgress, Tally
+from consumer.ledger import Claim, DeadLetter, Flush, Loss, RunProgress, Tally, Unscored
 from consumer.letters import Message
+from consumer.scoring import NOTHING, PredictEach, Score
 from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, Judgement, Rules, State, Stretch
 from schemas.definition import Stream
 from schemas.records import LIVE, Heartbeat, Manifest
 
 Ints = npt.NDArray[np.int64]
+
+UNSCORED = HEARTBEAT + 1
+"""The verdict on a record that would be a row, had the model a prediction for it."""
+
+MODEL = "model"
+"""The reason of its dead letter."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class _Judged:
     """One run's part, judged. places: of its records in the batch, in offset order; verdicts likewise.
 
     data_verdicts, data_reach, panes: of its data records only. reach: M before the record; panes: starts; ms.
+    unscored: row of the batch's table → why it is UNSCORED.
     """
 
     share: _Share
@@ -72,6 +80,7 @@ class _Judged:
     data_verdicts: npt.NDArray[np.uint8]
     data_reach: Ints
     panes: Ints
+    unscored: Mapping[int, str] = field(default_factory=dict)
 
 
 def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
@@ -88,17 +97,21 @@ class Pending:
     """What the records of a partition came to since the last flush.
 
     expected: the offset to come next. records: how many were added. size: of what is kept of them, in bytes.
+    isolate: `predict_each` of the stream: scores each batch as it comes, while its messages are at hand, so that a
+        record without a prediction can be kept. Else all is scored at once when it is sealed, which is faster.
     """
 
-    def __init__(self, stream: Stream, claim: Claim) -> None:
+    def __init__(self, stream: Stream, claim: Claim, isolate: PredictEach | None = None) -> None:
         self.claim = claim
         self.expected = claim.next_offset
         self.records = self.size = 0
         self._stream = stream
+        self._isolate = isolate
         self._runs: dict[str, RunProgress] = {}
         self._rows: dict[str, list[Rows]] = defaultdict(list)
         self._dead: list[DeadLetter] = []
         self._losses: list[Loss] = []
+        self._unscored: dict[tuple[str, bool], Unscored] = {}
         self._manifests: dict[str, Manifest] = {}
         self._finished: set[str] = set()
 
@@ -107,11 +120,21 @@ class Pending:
         """Whether a final heartbeat is among it: nothing more is to be waited for."""
         return bool(self._finished)
 
-    def add(self, batch: Batch, rules: Mapping[str, Rules]) -> None:
-        """Take in the records that come next. rules: for each of `batch.runs`."""
+    def add(self, batch: Batch, rules: Mapping[str, Rules], foreign: Mapping[str, str] = {}) -> None:
+        """Take in the records that come next.
+
+        Args:
+            batch: They begin at `expected`.
+            rules: For each of `batch.runs`.
+            foreign: Runs that another model scores, each with the detail of its dead letters.
+        """
         table = chunking.table(self._stream, batch.decoded.columns, batch.offsets[batch.decoded.places])
         runs = ChainMap(self._runs, self.claim.runs)  # type: ignore[arg-type]  # of which only the first is written
         judged = _judge(runs, rules, batch, table)
+        if foreign:
+            judged = [_put_aside(j, foreign) for j in judged]
+        if self._isolate:
+            judged, table = _scored_each(self._stream, judged, table, self._isolate)
         for j in judged:
             accepted = j.data_verdicts == ACCEPTED
             if rows := chunking.choose(table, j.share.data[accepted], j.panes[accepted]):
@@ -120,6 +143,9 @@ class Pending:
         self._runs.update(_progress(runs, batch, judged))
         self._bury([*_dead(batch, table, judged)])
         self._losses += _losses(judged)
+        for unscored in _unscored(judged, table, foreign):
+            key = (unscored.run_id, unscored.foreign)
+            self._unscored[key] = self._unscored[key] + unscored if key in self._unscored else unscored
         self._hear(beat for _, beat in batch.decoded.beats)
         self.expected = int(batch.offsets[-1]) + 1
         self.records += len(batch.offsets)
@@ -136,7 +162,10 @@ class Pending:
                 self._finished.add(beat.run_id)
 
     def seal(self, score: Score | None) -> Flush:
-        """All of it as one flush, scored. Runs ascend by name, so that no two consumers lock them crosswise."""
+        """All of it as one flush, scored. Runs ascend by name, so that no two consumers lock them crosswise.
+
+        Raises Unscorable where a record has no prediction: add it all again, with `isolate`.
+        """
         return Flush(
             claim=self.claim,
             next_offset=self.expected,
@@ -144,6 +173,7 @@ class Pending:
             chunks=tuple(chunking.pack(self._stream, r, self._rows[r], score) for r in sorted(self._rows)),
             dead=tuple(self._dead),
             losses=tuple(self._losses),
+            unscored=tuple(self._unscored[key] for key in sorted(self._unscored)),
             manifests=tuple(sorted(self._manifests.items())),
             finished=tuple(sorted(self._finished)),
         )
@@ -206,6 +236,33 @@ def _judged(state: State, rules: Rules, share: _Share, records: _Data, messages:
     return _Judged(share, ordered, stretch, judgement, verdicts[:data], reach[:data], panes)
 
 
+def _put_aside(judged: _Judged, foreign: Mapping[str, str]) -> _Judged:
+    """Nothing of a run that another model scores is a row."""
+    why = foreign.get(judged.share.run_id)
+    return judged if why is None else _unscore(judged, dict.fromkeys(judged.share.data.tolist(), why))
+
+
+def _scored_each(
+    stream: Stream, judged: Sequence[_Judged], table: pa.RecordBatch, predict_each: PredictEach
+) -> tuple[list[_Judged], pa.RecordBatch]:
+    """Predict what was accepted, of all runs at once; what has no prediction is no row."""
+    rows = np.concatenate([j.share.data[j.data_verdicts == ACCEPTED] for j in judged])
+    found = predict_each(table.take(pa.array(rows))) if len(rows) else NOTHING
+    values = np.full(table.num_rows, np.nan)
+    values[rows] = found.values
+    failures = {int(rows[i]): why for i, why in found.failures.items()}
+    return [_unscore(j, failures) for j in judged], chunking.with_predictions(stream, table, values)
+
+
+def _unscore(judged: _Judged, failures: Mapping[int, str]) -> _Judged:
+    """The verdict UNSCORED on accepted rows without a prediction. failures: row of the table → why."""
+    verdicts, unscored = judged.data_verdicts.copy(), dict(judged.unscored)
+    for i, row in enumerate(judged.share.data.tolist()):
+        if row in failures and verdicts[i] == ACCEPTED:
+            verdicts[i], unscored[row] = UNSCORED, failures[row]
+    return replace(judged, data_verdicts=verdicts, unscored=unscored)
+
+
 def _times(table: pa.RecordBatch) -> Ints:
     """Event time of each data record: the third column of a chunk, ms."""
     times: Ints = table.column(2).to_numpy()
@@ -228,7 +285,7 @@ def _progress(runs: Mapping[str, RunProgress], batch: Batch, judged: Sequence[_J
     changed: dict[str, RunProgress] = {}
     for j in judged:
         run = runs.get(j.share.run_id) or RunProgress(j.share.run_id, int(batch.offsets[j.places[0]]))
-        changed[run.run_id] = replace(run, state=j.judgement.state, tally=run.tally + _tally(j.judgement))
+        changed[run.run_id] = replace(run, state=j.judgement.state, tally=run.tally + _tally(j))
     for found in batch.decoded.rejected:
         offset = int(batch.offsets[found.place])
         run = changed.get(found.run_id) or runs.get(found.run_id) or RunProgress(found.run_id, offset)
@@ -237,15 +294,16 @@ def _progress(runs: Mapping[str, RunProgress], batch: Batch, judged: Sequence[_J
     return changed
 
 
-def _tally(judgement: Judgement) -> Tally:
-    counts = np.bincount(judgement.verdicts, minlength=HEARTBEAT + 1).tolist()
+def _tally(judged: _Judged) -> Tally:
+    counts = np.bincount(judged.data_verdicts, minlength=UNSCORED + 1).tolist()
     return Tally(
         accepted=counts[ACCEPTED],
         duplicates=counts[DUPLICATE],
         late=counts[LATE],
         future=counts[FUTURE],
-        heartbeats=counts[HEARTBEAT],
-        missing=sum(gap.last - gap.first + 1 for gap in judgement.gaps),
+        invalid=counts[UNSCORED],
+        heartbeats=len(judged.share.beats),
+        missing=sum(gap.last - gap.first + 1 for gap in judged.judgement.gaps),
     )
 
 
@@ -260,6 +318,23 @@ def _dead(batch: Batch, table: pa.RecordBatch, judged: Sequence[_Judged]) -> Ite
                 message, reach = batch.messages[int(places[row])], int(j.data_reach[i])
                 seen = None if reach == windows.UNSET else reach
                 yield letters.mistimed(message, j.share.run_id, reason, int(times[row]), seen)
+        for row, why in j.unscored.items():
+            yield letters.unscored(batch.messages[int(places[row])], j.share.run_id, MODEL, why, int(times[row]))
+
+
+def _unscored(judged: Sequence[_Judged], table: pa.RecordBatch, foreign: Mapping[str, str]) -> Iterator[Unscored]:
+    for j in judged:
+        if j.unscored:
+            times = _times(table)[[*j.unscored]]
+            run_id = j.share.run_id
+            yield Unscored(
+                run_id,
+                run_id in foreign,
+                len(times),
+                int(times.min()),
+                int(times.max()),
+                next(iter(j.unscored.values())),
+            )
 
 
 def _losses(judged: Sequence[_Judged]) -> Iterator[Loss]:

@@ -22,6 +22,7 @@ class Meter:
     records: int = 0
     rows: int = 0
     dead: int = 0
+    unscored: int = 0
     _rules: dict[tuple[str, str], Rules] = field(default_factory=dict)
     _told: tuple[float, int] = (0.0, 0)
     _watermark: int | None = None
@@ -35,6 +36,7 @@ class Meter:
         self.records += flush.next_offset - flush.claim.next_offset
         self.rows += sum(chunk.rows for chunk in flush.chunks)
         self.dead += len(flush.dead)
+        self.unscored += sum(each.count for each in flush.unscored)
         self._rules.update({(run_id, flush.claim.partition.topic): r for run_id, r in rules.items()})
         self.run_id = next(iter(rules), self.run_id)
 
@@ -58,6 +60,7 @@ class Meter:
             "records": self.records,
             "rows": self.rows,
             "dead_letters": self.dead,
+            "unscored": self.unscored,
         }
 
     def _smallest(self, claims: Iterable[Claim]) -> int | None:

@@ -85,10 +85,34 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class Unscored:
+    """Records of a run that would be rows, had the model a prediction for them. They are dead letters.
+
+    foreign: another model scores the run; else the model failed. first, last: event time, ms. why: of the first.
+    """
+
+    run_id: str
+    foreign: bool
+    count: int
+    first: int
+    last: int
+    why: str
+
+    def __add__(self, later: Unscored) -> Unscored:
+        return replace(
+            self,
+            count=self.count + later.count,
+            first=min(self.first, later.first),
+            last=max(self.last, later.last),
+        )
+
+
+@dataclass(frozen=True)
 class Flush:
     """What one transaction writes: everything from claim.next_offset up to next_offset.
 
-    runs: those that changed. manifests: by run. finished: runs whose final heartbeat is among the records.
+    runs: those that changed. unscored: ascending by run. manifests: by run.
+    finished: runs whose final heartbeat is among the records.
     """
 
     claim: Claim
@@ -97,6 +121,7 @@ class Flush:
     chunks: tuple[Chunk, ...] = ()
     dead: tuple[DeadLetter, ...] = ()
     losses: tuple[Loss, ...] = ()
+    unscored: tuple[Unscored, ...] = ()
     manifests: tuple[tuple[str, Manifest], ...] = ()
     finished: tuple[str, ...] = ()
 

@@ -54,6 +54,11 @@ def _unit(time: int, reach: int | None) -> str:
     return f"; what had been seen {advice}" if reach is not None and (advice := misread_unit(reach)) else ""
 
 
+def unscored(message: Message, run_id: str, reason: str, why: str, time: int) -> DeadLetter:
+    """Of a good record without a prediction. time: its event time, ms."""
+    return _letter(message, run_id, reason, why, time)
+
+
 def _letter(message: Message, run_id: str, reason: str, detail: str, time: int | None) -> DeadLetter:
     return DeadLetter(
         run_id=run_id,

@@ -89,6 +89,14 @@ FROM unnest(%(names)s::text[], %(runs)s::text[], %(times)s::bigint[], %(messages
      AS gap (name, run_id, at, message)
 ON CONFLICT DO NOTHING;
 
+-- name: write_model_alarm
+-- From the first record that was not scored to the last, whichever flush comes first.
+INSERT INTO driftline.alarm AS a (alarm_id, run_id, kind, started_at, recovered_at, message)
+VALUES (%(alarm_id)s, %(run_id)s, 'model', timestamptz 'epoch' + %(first)s::bigint * interval '1 millisecond',
+        timestamptz 'epoch' + %(last)s::bigint * interval '1 millisecond', %(message)s)
+ON CONFLICT (alarm_id) DO UPDATE SET started_at = least(a.started_at, excluded.started_at),
+    recovered_at = greatest(a.recovered_at, excluded.recovered_at);
+
 -- name: lock_run
 -- Two consumers that finish a run's last partitions at once must see one another.
 SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;

@@ -12,10 +12,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.decode import printable
-from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally
+from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally, Unscored
 from consumer.windows import State
 from schemas.durations import moment
-from schemas.errors import RunConflict
 from schemas.failpoint import reach
 from schemas.records import MAX_TIME, Manifest
 from schemas.sql import queries
@@ -26,6 +25,8 @@ _SQL: dict[str, LiteralString] = queries(Path(__file__).with_name("queries.sql")
 
 
 _STATE = len(fields(State))
+
+MODEL_FAILED = "the model failed on records of this run: dead letters with reason 'model' hold them and say how"
 
 
 class Fenced(Exception):
@@ -82,15 +83,10 @@ class Store:
         return Claim(partition, epoch, next_offset, {run.run_id: run for run in runs})
 
     def terms(self, run_id: str, ours: Terms) -> Terms:
-        """Those that the run was begun with; ours if nobody has met it yet. Raises RunConflict: another model."""
+        """Those that the run was begun with; ours if nobody has met it yet."""
         if (known := self._terms.get(run_id)) is None:
             self._do("register_run", run_id=run_id, **vars(ours))
             known = self._terms[run_id] = Terms(*self._run("run", run_id=run_id)[0])
-        if known.model != ours.model:
-            raise RunConflict(
-                f"run {run_id} is scored by model {_short(known.model)}, not by {_short(ours.model)}",
-                "name its model with --model, or replay under another --run",
-            )
         return known
 
     def commit(self, flush: Flush, topics: Sequence[str]) -> None:
@@ -101,7 +97,7 @@ class Store:
         3. chunks, each with the index of its panes
         4. dead letters
         5. run by run, ascending: manifest with its injected drift; the end, if this was its last partition
-        6. gaps: an event and an alarm each
+        6. gaps: an event and an alarm each; an alarm for each run whose records the model did not score
         7. wake the monitors
         """
         place = {"topic": flush.claim.partition.topic, "partition": flush.claim.partition.number}
@@ -116,6 +112,8 @@ class Store:
             self._write_dead(flush.dead, flush.claim.partition)
             self._write_milestones(flush, topics)
             self._write_losses(flush.losses, flush.claim.partition)
+            for unscored in flush.unscored:
+                self._write_unscored(unscored)
             for run_id in flush.moved:
                 self._do("notify", run_id=run_id)
 
@@ -212,15 +210,23 @@ class Store:
         self._do("write_gap_events", **told)
         self._do("write_gap_alarms", **told)
 
+    def _write_unscored(self, unscored: Unscored) -> None:
+        """One alarm for a run and cause, whose stretch of event time does not depend on the cut into flushes."""
+        cause = "foreign" if unscored.foreign else "failed"
+        self._do(
+            "write_model_alarm",
+            alarm_id=f"model:{unscored.run_id}:{cause}",
+            run_id=unscored.run_id,
+            first=unscored.first,
+            last=unscored.last,
+            message=unscored.why if unscored.foreign else MODEL_FAILED,
+        )
+
     def _run(self, name: str, **values: Any) -> list[Any]:
         return self._connection.execute(_SQL[name], values).fetchall()
 
     def _do(self, name: str, **values: Any) -> int:
         return self._connection.execute(_SQL[name], values).rowcount
-
-
-def _short(model: str | None) -> str:
-    return "none" if model is None else model[:12]
 
 
 def _storable(value: Any) -> Any:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
 from confluent_kafka import KafkaException, Message
 
-from consumer.chunking import Score
 from consumer.decode import Decoder
 from consumer.flush import Pending, take_apart
 from consumer.gauges import Gauges
 from consumer.health import Meter
-from consumer.ledger import Flush, Partition
+from consumer.ledger import Claim, Flush, Partition
+from consumer.scoring import Score, Unscorable, predict_each
 from consumer.settings import Settings
 from consumer.source import Source, unreadable
 from consumer.store import Beat, Store, Terms
 from consumer.windows import Rules
 from schemas.definition import Stream
+from schemas.errors import RunConflict
 from schemas.failpoint import reach
 
 log = structlog.get_logger()
+
+
+HOPELESS = 100
+"""Records in a row on which the model fails: from there on the consumer is not well."""
+
+ANOTHER_RUN = "replay its records under another --run, or send them on under another run_id"
 
 
 class Model(Protocol):
@@ -82,6 +90,7 @@ class Worker:
         self._meter = Meter(now)
         self._gauges = gauges or Gauges()
         self._heard = True  # of Kafka, since the last beat
+        self._failed = 0
         self._next_beat = now
         self._next_report = now + settings.report_ms / 1_000
         self._told_waiting = self.done = False
@@ -149,7 +158,8 @@ class Worker:
             held.since = now
         batch = take_apart(self._decoders[partition.topic], messages)
         stream = self._streams[partition.topic]
-        held.pending.add(batch, {run_id: self._rules(run_id, stream) for run_id in batch.runs})
+        rules = {run_id: self._rules(run_id, stream) for run_id in batch.runs}
+        held.pending.add(batch, rules, self._foreign(batch.runs, stream))
 
     def _is_confirmed(self, held: _Held, offset: int) -> bool:
         """Whether reading may go on at this offset: a jump is believed when it comes a second time.
@@ -160,8 +170,12 @@ class Worker:
         confirmed, held.confirmed = held.confirmed, True
         if confirmed or offset == held.pending.expected:
             return True
-        self._source.start_at({partition: h.pending.expected for partition, h in self._held.items()})
+        self._seek()
         return False
+
+    def _seek(self) -> None:
+        """Read every partition of ours from what it expects next."""
+        self._source.start_at({partition: held.pending.expected for partition, held in self._held.items()})
 
     def _is_due(self, held: _Held, now: float) -> bool:
         pending = held.pending
@@ -178,19 +192,54 @@ class Worker:
             return
         reach("consumer.before_flush")
         began = time.perf_counter()
-        work = held.pending.seal(self._score)
+        try:
+            work = held.pending.seal(self._score)
+        except Unscorable as error:
+            self._read_again(held, error)
+            return
         self._store.commit(work, [*self._streams])
         reach("consumer.after_commit")
         partition, claim = work.claim.partition, work.committed()
-        held.pending = Pending(self._streams[partition.topic], claim)
+        if any(not each.foreign for each in work.unscored):
+            held.pending = self._isolating(claim)
+        else:
+            held.pending = Pending(self._streams[partition.topic], claim)
         self._source.acknowledge({partition: claim.next_offset})
         self._gauges.flushed(work, time.perf_counter() - began)
         self._tell(work)
+
+    def _read_again(self, held: _Held, error: Unscorable) -> None:
+        """Go back to the last flush: this time batches are scored as they come, so that bad records can be kept."""
+        claim = held.pending.claim
+        log.warning("model_fails_on_batch", place=str(claim.partition), error=str(error), next="read it again")
+        held.pending, held.confirmed = self._isolating(claim), False
+        self._seek()
+
+    def _isolating(self, claim: Claim) -> Pending:
+        stream = self._streams[claim.partition.topic]
+        return Pending(stream, claim, partial(predict_each, stream, score=self._score))
 
     def _rules(self, run_id: str, stream: Stream) -> Rules:
         terms = self._store.terms(run_id, self._terms)
         lateness = terms.lateness_ms if stream.label is None else terms.outcome_lateness_ms
         return Rules(terms.pane_ms, lateness, terms.max_ahead_ms)
+
+    def _foreign(self, runs: Iterable[str], stream: Stream) -> dict[str, str]:
+        """Runs that another model scores than ours, each with the detail of its dead letters.
+
+        Raises RunConflict where the operator waits for one of them.
+        """
+        if not stream.needs_model:
+            return {}
+        scored_by = {run_id: self._store.terms(run_id, self._terms).model for run_id in runs}
+        foreign = {
+            run_id: f"run {run_id} is scored by model {_short(model)}, not by {_short(self._terms.model)} as here"
+            for run_id, model in scored_by.items()
+            if model != self._terms.model
+        }
+        if (awaited := self._settings.until_done) in foreign:
+            raise RunConflict(foreign[awaited], f"name its model with --model, or {ANOTHER_RUN}")
+        return {run_id: f"{what}: {ANOTHER_RUN}" for run_id, what in foreign.items()}
 
     def _tell(self, work: Flush) -> None:
         stream = self._streams[work.claim.partition.topic]
@@ -202,9 +251,20 @@ class Worker:
             log.warning("gap", place=place, gaps=len(work.losses), missing=missing, first_seq=work.losses[0].first)
         if work.dead:
             log.warning("dead_letters", place=place, count=len(work.dead), reasons=_reasons(work))
+        for unscored in work.unscored:
+            event = "run_of_another_model" if unscored.foreign else "model_fails"
+            log.error(event, run=unscored.run_id, place=place, records=unscored.count, why=unscored.why)
+        self._judge_model(work)
         for run_id in work.finished:
             log.info("finished", run=run_id, place=place)
             self._next_beat = 0.0
+
+    def _judge_model(self, work: Flush) -> None:
+        """Count the records on which the model failed since it last scored one."""
+        if self._streams[work.claim.partition.topic].needs_model and work.chunks:
+            self._failed = 0
+        else:
+            self._failed += sum(each.count for each in work.unscored if not each.foreign)
 
     def _beat(self, now: float) -> None:
         """Say that we live, how far the log goes, and where nothing is left to read; report."""
@@ -222,7 +282,9 @@ class Worker:
             {b.partition: b.log_end - c.next_offset for b, c in zip(beats, claims, strict=True)},
             {partition: held.pending.records for partition, held in self._held.items()},
         )
-        if self._heard or not claims:
+        if self._failed >= HOPELESS:
+            self._gauges.health.trouble(f"model_fails: on the last {self._failed:,} records, on every one")
+        elif self._heard or not claims:
             self._gauges.health.well()
         else:
             self._gauges.health.trouble("kafka_silent: nothing comes, and it does not say that there is no more")
@@ -252,6 +314,10 @@ class Worker:
         self._heard = self._heard or bool(asked)
         ends = known | asked
         return [Beat(p, c.epoch, ends[p], asked.get(p) == c.next_offset) for p, c in claims.items()]
+
+
+def _short(model: str | None) -> str:
+    return "none" if model is None else model[:12]
 
 
 def _reasons(work: Flush) -> dict[str, int]:

@@ -58,6 +58,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(f for f in self.fields if f.role != "carried")
 
     @property
+    def needs_model(self) -> bool:
+        """Whether the consumer's model makes the prediction of its records."""
+        return self.label is None and self.prediction is None
+
+    @property
     def numbers(self) -> tuple[str, ...]:
         return tuple(f.name for f in self.fields if f.role == "number")
 

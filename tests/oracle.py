@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -69,8 +69,16 @@ class Reading:
     states: dict[tuple[str, str, int], State] = field(default_factory=lambda: defaultdict(State))
 
 
-def read(log: Iterable[Entry], streams: Mapping[str, Stream], rules: Rules) -> Reading:
-    """What the log holds. Entries of one partition come in offset order; partitions may be mixed."""
+def read(
+    log: Iterable[Entry],
+    streams: Mapping[str, Stream],
+    rules: Rules,
+    scores: Callable[[Record], bool] = lambda record: True,
+) -> Reading:
+    """What the log holds. Entries of one partition come in offset order; partitions may be mixed.
+
+    scores: whether the consumer's model has a prediction for a data record.
+    """
     reading = Reading()
     for entry in log:
         stream = streams[entry.topic]
@@ -79,8 +87,10 @@ def read(log: Iterable[Entry], streams: Mapping[str, Stream], rules: Rules) -> R
         state = reading.states[run, entry.topic, entry.partition]
         if reason is None and record is not None:
             reason = judged(record, state, stream, rules, entry.written_at)
-        state.tally["invalid" if reason == "undecodable" else reason or "accepted"] += 1
-        if reason in ("undecodable", "invalid", "future", "late"):
+            if reason is None and stream.label is None and not scores(record):
+                reason = "model"
+        state.tally["invalid" if reason in ("undecodable", "model") else reason or "accepted"] += 1
+        if reason in ("undecodable", "invalid", "future", "late", "model"):
             reading.dead[entry[:3]] = (run, reason)
         elif reason is None and record is not None:
             pane = record[stream.time] // rules.pane * rules.pane

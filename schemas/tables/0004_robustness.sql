@@ -13,6 +13,11 @@ COMMENT ON COLUMN driftline.run_progress.candidate_ms IS 'The largest event time
 
 
 -- Models and the runs that they scored.
+-- model: a good record without a prediction, because another model scores its run or because the model failed on it.
+
+ALTER TABLE driftline.dead_letter DROP CONSTRAINT dead_letter_reason_check,
+    ADD CONSTRAINT dead_letter_reason_check CHECK (reason IN ('undecodable', 'invalid', 'late', 'future', 'model'));
+COMMENT ON COLUMN driftline.run_progress.invalid IS 'Dead letters with reason undecodable, invalid or model.';
 
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from consumer.chunking import Score
 from consumer.decode import Decoder
 from consumer.flush import Pending, take_apart
 from consumer.ledger import Claim, Flush, Partition
+from consumer.scoring import Score, predict_each
 from consumer.windows import Rules
 from schemas.definition import Stream
 from schemas.records import Heartbeat, encode_heartbeat
@@ -91,14 +92,17 @@ def flushed(
     stream: Stream = TRIPS,
     score: Score | None = distance,
     batches: Sequence[int] = (),
+    foreign: Mapping[str, str] = {},
+    isolate: bool = False,
 ) -> Flush:
     """One flush of these records, taken in at once or cut at some places."""
     claim = claim or Claim(PLACE, 1, 0, {})
-    pending, decoder = Pending(stream, claim), Decoder(stream)
+    pending = Pending(stream, claim, partial(predict_each, stream, score=score) if isolate else None)
+    decoder = Decoder(stream)
     whole = messages(values, claim.next_offset)
     cuts = [0, *sorted(b for b in batches if 0 < b < len(whole)), len(whole)]
     for start, end in pairwise(cuts):
         if start < end:
             batch = take_apart(decoder, whole[start:end])
-            pending.add(batch, dict.fromkeys(batch.runs, RULES))
+            pending.add(batch, dict.fromkeys(batch.runs, RULES), foreign)
     return pending.seal(score)

@@ -19,6 +19,7 @@ def test_a_consumer_tells_lag_speed_and_watermark() -> None:
         "records": 4,
         "rows": 2,
         "dead_letters": 1,
+        "unscored": 0,
     }
     assert meter.run_id == "r"
     later = meter.measures(105.0, [flush.committed()], [4])

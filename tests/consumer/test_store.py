@@ -7,13 +7,14 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
 from consumer.ledger import Claim, DeadLetter, Flush, Partition
 from consumer.retry import connect
-from consumer.store import Beat, Fenced, Store, Terms
-from schemas.errors import RunConflict
+from consumer.store import MODEL_FAILED, Beat, Fenced, Store, Terms
+from schemas.durations import moment
 from schemas.records import MAX_TIME, Injected, Manifest
 from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
 from tests.consumer.helpers import query, stored_rows, stored_states, until
@@ -143,12 +144,31 @@ def test_a_run_keeps_the_terms_it_was_begun_with(store: Store, other: Store) -> 
     assert other.terms("r", replace(OURS, pane_ms=60_000, lateness_ms=0)) == OURS
 
 
-def test_a_run_is_scored_by_one_model(store: Store, other: Store) -> None:
+def test_the_first_model_that_meets_a_run_is_the_one_that_scores_it(store: Store, other: Store) -> None:
     store.terms("r", OURS)
-    with pytest.raises(RunConflict, match="--model"):
-        other.terms("r", replace(OURS, model="b" * 64))
-    with pytest.raises(RunConflict, match="not by none"):
-        other.terms("r", replace(OURS, model=None))
+    assert other.terms("r", replace(OURS, model="b" * 64)).model == OURS.model
+    assert other.terms("r", replace(OURS, model=None)).model == OURS.model
+
+
+def test_an_alarm_spans_what_was_not_scored_in_whatever_order_it_is_committed(store: Store, database: str) -> None:
+    store.seed(PLACE, 0, 0)
+    claim = store.claim(PLACE)
+    for seq, minute in enumerate((3, 9, 0)):
+        flush = flushed([trip(START + minute * MINUTE, seq)], claim, foreign={"r": "scored by another"})
+        store.commit(flush, TOPICS)
+        claim = flush.committed()
+    broken = flushed([trip(START, 3)], claim, score=lambda _: np.array([np.nan]), isolate=True)
+    store.commit(broken, TOPICS)
+    spans = query(
+        database,
+        "SELECT alarm_id, kind, message, started_at, recovered_at FROM driftline.alarm ORDER BY alarm_id DESC",
+    )
+    assert spans == [
+        ("model:r:foreign", "model", "scored by another", moment(START), moment(START + 9 * MINUTE)),
+        ("model:r:failed", "model", MODEL_FAILED, moment(START), moment(START)),
+    ]
+    assert query(database, "SELECT reason, count(*) FROM driftline.dead_letter GROUP BY 1") == [("model", 4)]
+    assert query(database, "SELECT accepted, invalid FROM driftline.run_progress") == [(0, 4)]
 
 
 def test_the_manifest_and_its_drift_are_written_once_however_many_partitions_carry_it(

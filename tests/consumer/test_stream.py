@@ -12,10 +12,11 @@ from confluent_kafka.admin import AdminClient
 
 from consumer.settings import Settings
 from consumer.store import Store
-from schemas.errors import LogUnreadable, RunConflict, UsageError
-from tests import logs
+from schemas.errors import LogUnreadable, UsageError
+from schemas.taxi import STREAMS
+from tests import logs, oracle
 from tests.consumer.fakes import trip
-from tests.consumer.helpers import Stub, assert_agrees, consuming, expected, position, query, until
+from tests.consumer.helpers import RULES, Stub, assert_agrees, consuming, expected, position, query, until
 from tests.fleet import PATIENCE_S
 
 pytestmark = pytest.mark.integration
@@ -227,18 +228,66 @@ def test_retention_while_nobody_reads_is_no_loss_to_who_never_read(settings: Set
     assert query(settings.database_url, first) == [(1,)]
 
 
-def test_another_model_than_the_run_began_with_stops_the_consumer(settings: Settings) -> None:
-    writer = logs.Writer()
-    writer.beat(logs.START)
-    write(settings, writer)
+def test_a_run_of_another_model_is_put_aside_and_what_is_behind_it_is_read(settings: Settings) -> None:
+    old, new = logs.Writer(run="january"), logs.Writer(run="february")
+    records = logs.trips(40, 0.5)
+
+    def send(writer: logs.Writer, part: list[dict[str, Any]]) -> None:
+        for record in part:
+            writer.data("trips", logs.trip_of(record))
+            writer.data("outcomes", logs.outcome_of(record))
+        write(settings, writer)
+
+    send(old, records[:20])
     with consuming(settings):
-        until(lambda: position(settings.database_url) == 8)
-    writer.beat(logs.START)
-    write(settings, writer)
-    other = Stub()
-    other.hash = "another"
-    with pytest.raises(RunConflict), consuming(settings, other) as thread:
+        until(lambda: position(settings.database_url) == 40)
+    send(old, records[20:])
+    old.beat(logs.START + logs.DAY, final=True)
+    write(settings, old)
+    send(new, records)
+    new.beat(logs.START + logs.DAY, final=True)
+    write(settings, new)
+    retrained = Stub()
+    retrained.hash = "retrained"
+    with consuming(settings, retrained):
+        until(lambda: position(settings.database_url) == 40 + 40 + 8 + 80 + 8)
+    tallies = query(
+        settings.database_url,
+        "SELECT run_id, topic, sum(accepted), sum(invalid), bool_and(finished) FROM driftline.run_progress"
+        " GROUP BY 1, 2 ORDER BY 1, 2",
+    )
+    assert [(*names, int(rows), int(refused), over) for *names, rows, refused, over in tallies] == [
+        ("february", "outcomes", 40, 0, True),
+        ("february", "trips", 40, 0, True),
+        ("january", "outcomes", 40, 0, True),
+        ("january", "trips", 20, 20, True),
+    ]
+    dead = "SELECT run_id, reason, count(*) FROM driftline.dead_letter WHERE raw IS NOT NULL GROUP BY 1, 2"
+    assert ("january", "model", 20) in query(settings.database_url, dead)
+    ((message,),) = query(settings.database_url, "SELECT message FROM driftline.alarm WHERE kind = 'model'")
+    assert message.startswith("run january is scored by model stub, not by retrained as here: replay its records")
+
+
+@pytest.mark.parametrize("sizes", [{}, {"flush_rows": 7, "read_rows": 3}], ids=str)
+def test_records_that_the_model_fails_on_are_kept_and_all_others_are_scored(
+    settings: Settings, sizes: dict[str, int]
+) -> None:
+    class Model(Stub):
+        def predict(self, columns: Any) -> Any:
+            predictions = super().predict(columns)
+            if (predictions > 4).any():
+                raise ValueError("y contains previously unseen labels")
+            return predictions
+
+    storm(settings, 300)
+    with consuming(changed(settings, until_done=logs.RUN, **sizes), Model()) as thread:
         thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    log = logs.read_back(settings.kafka, settings.topic_prefix)
+    streams = {s.topic: s for s in STREAMS}
+    reading = oracle.read(log, streams, RULES, scores=lambda record: record["trip_distance"] <= 4)
+    assert "model" in {reason for _, reason in reading.dead.values()}
+    assert_agrees(settings.database_url, reading)
 
 
 def test_poison_in_key_headers_and_size_is_kept_once(settings: Settings, kafka_config: Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from consumer.ledger import Claim, Flush, Partition
 from consumer.settings import Settings
 from consumer.store import Beat, Terms
 from consumer.worker import Worker
-from schemas.errors import LogUnreadable
+from schemas.errors import LogUnreadable, RunConflict
 from telemetry.health import Health
 from tests.consumer.fakes import PLACE, START, Fake, beat, messages, trip
 from tests.consumer.helpers import Stub
@@ -78,6 +78,7 @@ class Books:
     beats: list[list[Beat]] = field(default_factory=list)
     finished: bool = False
     known: tuple[str, ...] = ()
+    scored_by: dict[str, str] = field(default_factory=dict)
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         return [p for p in partitions if p not in self.seeded]
@@ -90,7 +91,7 @@ class Books:
         return Claim(partition, self.epoch, self.at, {})
 
     def terms(self, run_id: str, ours: Terms) -> Terms:
-        return ours
+        return replace(ours, model=self.scored_by.get(run_id, ours.model))
 
     def commit(self, flush: Flush, topics: Any) -> None:
         self.flushes.append(flush)
@@ -306,3 +307,41 @@ def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) 
     clock[0] = 80.0
     made.step(80.0)
     assert gauges.health.finding().reason.startswith("kafka_silent")
+
+
+def test_a_run_of_another_model_stops_only_a_consumer_that_is_to_end_with_it(log: Log, books: Books) -> None:
+    books.scored_by = {"r": "a" * 64}
+    made = worker(log, books, until_done="another")
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    made.drain()
+    (flush,) = books.flushes
+    assert [d.reason for d in flush.dead] == ["model"] * 3
+    log.rebalance = (PLACE,)
+    made = worker(log, books, until_done="r")
+    log.next = [(PLACE, trips(0, 3))]
+    with pytest.raises(RunConflict, match=f"run r is scored by model {'a' * 12}, not by stub as here: name its"):
+        made.step(1.0)
+
+
+def test_a_model_that_fails_on_every_record_is_said_and_makes_the_consumer_unwell(log: Log, books: Books) -> None:
+    clock, gauges, broken = [0.0], Gauges(), [True]
+    gauges.health = Health("consumer", 15.0, lambda: clock[0])
+
+    class Model(Stub):
+        def predict(self, columns: Mapping[str, Any]) -> Any:
+            return None if broken[0] else super().predict(columns)
+
+    made = Worker(Settings(database_url="", kafka={}), log, books, Model(), 0.0, gauges=gauges)  # type: ignore[arg-type]
+    made.step(0.0)
+    with capture_logs() as logs:
+        for n, (broken[0], well) in enumerate([(False, True), (True, False), (False, True)], 1):
+            for at in (40.0 * n, 40.0 * n + 1):  # a batch that the model fails on is read again
+                clock[0], log.next = at, [(PLACE, trips(100 * (n - 1), 100))]
+                made.step(at)
+                made.drain()
+            clock[0] = 40.0 * n + 20
+            made.step(clock[0])
+            assert gauges.health.finding().well == well, n
+            assert "model_fails" in gauges.health.finding().reason or well
+    assert [entry["records"] for entry in logs if entry["event"] == "model_fails"] == [100]

@@ -1,0 +1,122 @@
+"""A batch's predictions: of all rows at once, or of each row that has one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from consumer.decode import printable
+from schemas.definition import Stream
+from schemas.errors import ModelUnusable
+
+Floats = npt.NDArray[np.float64]
+Score = Callable[[Mapping[str, npt.NDArray[Any]]], Floats]
+"""A model's `predict`: columns of rows → one finite prediction each."""
+
+
+class Unscorable(Exception):
+    """Not every row of a batch has a prediction."""
+
+
+class Columns(Mapping[str, npt.NDArray[Any]]):
+    """A batch as a model takes it, each column converted when it is asked for.
+
+    Required integers are int64, numbers that may be missing float64 with NaN, strings objects with None.
+    """
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self._batch = batch
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        index = self._batch.schema.get_field_index(name)
+        if index < 0:
+            raise KeyError(name)
+        field, column = self._batch.schema.field(index), self._batch.column(index)
+        if pa.types.is_integer(field.type):
+            column = column.cast(pa.float64() if field.nullable else pa.int64())
+        values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+        return values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._batch.schema.names)
+
+    def __len__(self) -> int:
+        return int(self._batch.num_columns)
+
+
+class Predictions(NamedTuple):
+    """values: shape (rows,), not finite where there is none. failures: index of the row → why it has none."""
+
+    values: Floats
+    failures: Mapping[int, str]
+
+
+PredictEach = Callable[[pa.RecordBatch], Predictions]
+NOTHING = Predictions(np.empty(0), {})
+
+
+def predict(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> Floats:
+    """The prediction of every row: the model's, or the one that it came with, shape (rows,).
+
+    Args:
+        stream: One whose records have a prediction.
+        batch: Rows of the stream, one or more.
+        score: None where the records bring their own prediction.
+
+    Raises:
+        Unscorable: Some rows have none.
+        ModelUnusable: There is neither a model nor a prediction in the records.
+    """
+    found = _attempt(stream, batch, score)
+    if found.failures:
+        raise Unscorable(next(iter(found.failures.values())))
+    return found.values
+
+
+def predict_each(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> Predictions:
+    """As `predict`, of each row that has a prediction.
+
+    What the model cannot score as a whole is halved, down to the rows that it cannot score alone. Since a row's
+    prediction does not depend on the rows beside it, how the log was cut into batches changes nothing.
+    """
+    try:
+        return _attempt(stream, batch, score)
+    except Unscorable as error:
+        if batch.num_rows == 1:
+            return Predictions(np.full(1, np.nan), {0: str(error)})
+    half = batch.num_rows // 2
+    first, second = (predict_each(stream, part, score) for part in (batch.slice(0, half), batch.slice(half)))
+    moved = {half + row: why for row, why in second.failures.items()}
+    return Predictions(np.concatenate([first.values, second.values]), {**first.failures, **moved})
+
+
+def _attempt(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> Predictions:
+    if stream.prediction is not None:
+        return _finite(batch.column(stream.prediction).cast(pa.float64()).to_numpy(zero_copy_only=False))
+    if score is None:
+        raise ModelUnusable(f"{stream.topic} has neither a prediction nor a model", "name one with --model")
+    try:
+        return _finite(_shaped(score(Columns(batch)), batch.num_rows))
+    except MemoryError:  # of this process, not of these rows
+        raise
+    except Exception as error:
+        raise Unscorable(printable(f"{type(error).__name__}: {error}")) from error
+
+
+def _shaped(values: Any, rows: int) -> Floats:
+    values = np.asarray(values)
+    if values.shape != (rows,):
+        raise ValueError(f"predictions of shape {values.shape} for {rows} rows")
+    if values.dtype.kind not in "fiu":
+        raise TypeError(f"predictions of type {values.dtype}")
+    floats: Floats = values.astype(np.float64, copy=False)
+    return floats
+
+
+def _finite(values: Floats) -> Predictions:
+    wrong = np.flatnonzero(~np.isfinite(values)).tolist()
+    return Predictions(values, {row: f"the prediction is {values[row]}" for row in wrong})
