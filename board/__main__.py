@@ -7,11 +7,13 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import psycopg
 import uvicorn
 
 from board.app import Board, application
+from board.connections import Connection, Waiting
 from board.settings import Settings
 from schemas.errors import DriftlineError
 from storage.connect import connect
@@ -23,8 +25,21 @@ END_S = 5
 class Server(uvicorn.Server):
     """Tells those who follow that it ends, since it would wait for them otherwise."""
 
-    def __init__(self, config: uvicorn.Config, board: Board, started: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(self, board: Board, started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application(board),
+                http=partial(Connection, Waiting()),  # type: ignore[arg-type]
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                ws="none",
+                lifespan="on",
+                timeout_graceful_shutdown=END_S,
+                limit_concurrency=512,
+            )
+        )
         self._board, self._started = board, started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -48,18 +63,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     board = Board(settings)
     with bound(settings.host, settings.port) as listener:
-        config = uvicorn.Config(
-            application(board),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            lifespan="on",
-            timeout_graceful_shutdown=END_S,
-            limit_concurrency=512,
-        )
-        server = Server(config, board, lambda: say(address(settings.host, listener.getsockname()[1])))
+        server = Server(board, lambda: say(address(settings.host, listener.getsockname()[1])))
         asyncio.run(server.serve([listener]))
 
 

@@ -25,7 +25,7 @@ from board.letters import letters
 from board.live import Hub
 from board.metrics import Metrics
 from board.picture import Picture, chosen_size, known_run
-from board.problems import Away, Problem, Unknown
+from board.problems import Away, Busy, Problem, Unknown
 from board.reports import Reports
 from board.settings import Settings
 from board.window import at as window_at
@@ -39,7 +39,11 @@ Answer = Response[bytes]
 
 PACK_FROM = 100_000
 """Bytes from which an answer is worth packing, for a browser on another machine."""
+LISTED = 200
+"""Runs in one answer."""
 MACHINES = ("/api/", "/healthz", "/metrics")
+HEALTH_S = 1.0
+"""For a connection to Postgres: whoever asks for health does not wait long."""
 LOCAL = ("127.0.0.1", "::1", None)
 
 
@@ -134,19 +138,15 @@ def static_file(request: Asked) -> Answer:
 
 @get("/api/runs")
 async def runs(request: Asked) -> Answer:
+    """Those of use first. total: of all whose name holds `find`, of which only so many are listed."""
+    find = asking.find_of(request.query_params)
     async with board_of(request).database.snapshot() as reader:
-        found = await reader.rows("runs")
-    names = ("run", "source", "started_at", "finished_at", "scenario")
-    return answer(
-        request,
-        {
-            "runs": [
-                dict(zip(names, row, strict=True))
-                | {"sizes": [duration_text(1_000 * size) for size in sizes], "windows": sum(counts)}
-                for *row, sizes, counts in found
-            ]
-        },
-    )
+        found = await reader.rows("runs", find=find, limit=LISTED)
+    names = ("run", "source", "started_at", "finished_at", "scenario", "sizes", "windows")
+    listed = [dict(zip(names, row[:-1], strict=True)) for row in found]
+    for run in listed:
+        run["sizes"] = [duration_text(1_000 * size) for size in run["sizes"]]
+    return answer(request, {"runs": listed, "total": found[0][-1] if found else 0})
 
 
 @get("/api/board")
@@ -222,9 +222,10 @@ async def events(scope: Any, receive: Any, send: Any) -> None:
     board, query = board_of(request), request.query_params
     try:
         run, size_s = asking.run_of(query), asking.size_of(query)
-        run, size_s = await followed(board, run, size_s)
-        with board.hub.follow(run, size_s) as feed:
-            await tell(board.hub, feed, board.metrics, receive, send)
+        with board.hub.room():
+            run, size_s = await followed(board, run, size_s)
+            with board.hub.follow(run, size_s) as feed:
+                await tell(board.hub, feed, board.metrics, receive, send)
     except Problem as problem:
         await refuse(send, problem.status, problem.what, problem.do)
 
@@ -244,8 +245,12 @@ async def followed(board: Board, run: str | None, size_s: int | None) -> tuple[s
 @get("/healthz")
 async def healthz(request: Asked) -> Answer:
     board = board_of(request)
-    async with board.database.snapshot() as reader:
-        await reader.row("newest_run")
+    try:
+        async with board.database.snapshot(HEALTH_S) as reader:
+            await reader.row("alive")
+    except Busy:  # Postgres answers others, and the listener notices when it does not
+        if not board.hub.heard_of_late:
+            raise
     if not board.hub.listening:
         raise Away("Postgres answers, but does not tell of news yet", "wait: the board tries again")
     return answer(request, {"ok": True})

@@ -24,6 +24,14 @@ def run_of(query: Query) -> str | None:
     return run
 
 
+def find_of(query: Query) -> str:
+    """Part of the name of runs; all hold "". Raises Wrong for what is in no name."""
+    find = query.get("find", "")
+    if find and not is_run_id(find):
+        raise Wrong("that is in no name of a run", "`driftline runs` lists them")
+    return find
+
+
 def size_of(query: Query) -> int | None:
     """Seconds, None where none is named. Raises Wrong for what is no size of windows."""
     if (text := query.get("size")) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import psycopg
 import structlog
 from psycopg import IsolationLevel
-from psycopg_pool import AsyncConnectionPool
+from psycopg.types.json import set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from board.problems import Away, Problem
+from board.problems import Away, Busy, Problem
 from schemas.connections import CORRECT, refuses
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import queries
@@ -56,6 +58,8 @@ class Database:
         self._where = where(url)
         self._url = url
         self._warned = False
+        self._used = 0
+        """Connections of the pool that are being read from."""
         self.refused = ""
         """What Postgres said last when it refused the listener."""
         self._pool: AsyncConnectionPool[AsyncConnection] | None = None
@@ -81,14 +85,18 @@ class Database:
             await self._pool.close(timeout=2)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Reader]:
-        """All that is read in it is of one moment. Raises Away."""
+    async def snapshot(self, patience_s: float = PATIENCE_S) -> AsyncIterator[Reader]:
+        """All that is read in it is of one moment. Raises Away, and Busy where all connections are in use."""
         assert self._pool is not None
         with self.told():
-            async with self._pool.connection() as connection:
-                if connection.pooled:
-                    await connection.execute(SQL["begin"], {"local": True})
-                yield Reader(connection)
+            async with self._pool.connection(patience_s) as connection:
+                self._used += 1
+                try:
+                    if connection.pooled:
+                        await connection.execute(SQL["begin"], {"local": True})
+                    yield Reader(connection)
+                finally:
+                    self._used -= 1
 
     @asynccontextmanager
     async def listener(self) -> AsyncIterator[AsyncConnection]:
@@ -127,7 +135,7 @@ class Database:
         except psycopg.Error as error:
             raise self._away(error) from error
 
-    def _away(self, error: psycopg.Error) -> Away:
+    def _away(self, error: psycopg.Error) -> Problem:
         if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
             return Away("there are no tables yet", f"{MIGRATE}, or start a stage: this page goes on then")
         if isinstance(error, psycopg.errors.UndefinedColumn):
@@ -137,9 +145,18 @@ class Database:
         if isinstance(error, psycopg.errors.QueryCanceled):
             return Away("the database took too long", "ask again; see what else keeps Postgres busy")
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return self._down(self.refused or str(error))
+            return self._busy() if self._full(error) else self._down(self.refused or str(error))
         log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
         return Away("the database answered with an error", "see the board's log")
+
+    def _full(self, error: psycopg.Error) -> bool:
+        return isinstance(error, PoolTimeout | TooManyRequests) and self._used >= CONNECTIONS
+
+    def _busy(self) -> Busy:
+        return Busy(
+            f"all {CONNECTIONS} of the board's connections to Postgres are in use",
+            "ask again in a moment; where it stays so, see what keeps Postgres busy",
+        )
 
     def _down(self, said: str) -> Away:
         if refuses(said):
@@ -153,6 +170,7 @@ class Database:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
         await settle(connection)
+        set_json_loads(stored_json, connection)
         await connection.execute(SQL["begin"], {"local": connection.pooled})
         row = await (await connection.execute(SQL["may_write"])).fetchone()
         await connection.commit()
@@ -161,3 +179,15 @@ class Database:
             log.warning(
                 "board_may_write", role=row[0], do=f"{MIGRATE}, and let the board log in as driftline_board"
             )
+
+
+def stored_json(text: str | bytes) -> Any:
+    """A jsonb value; None for what cannot be sent to a browser, being beyond 64 bits or nested too deeply. Pure."""
+    try:
+        return json.loads(text, parse_int=_integer)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) < 19 else None

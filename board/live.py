@@ -30,6 +30,7 @@ from board.status import status
 from schemas.connections import CORRECT, refuses
 from schemas.durations import duration_text
 from schemas.records import Time
+from schemas.taxi import TRIPS
 
 log = structlog.get_logger()
 
@@ -207,7 +208,7 @@ class Hub:
         self._feeds: dict[tuple[str, int], tuple[Feed, asyncio.Task[None]]] = {}
         self._clients = 0
         self._newest: str | None = None
-        self._older: set[str] = set()
+        self._older: set[tuple[str, bool]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._unseen = False
         self.listening = False
@@ -216,20 +217,27 @@ class Hub:
         self.closing = asyncio.Event()
 
     @contextmanager
-    def follow(self, run: str, size_s: int) -> Iterator[Feed]:
-        """Raises Busy where enough pages follow already."""
+    def room(self) -> Iterator[None]:
+        """A place among the pages that follow. Raises Busy where there is none: before the database is asked."""
         if self._clients >= self._limit:
             raise Busy(f"{self._limit} pages are open already", "close one that nobody looks at")
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    @contextmanager
+    def follow(self, run: str, size_s: int) -> Iterator[Feed]:
+        """For one that has a place."""
         feed = self._feed(run, size_s)
         feed.clients += 1
-        self._count(1)
         if not run:  # one may have begun since this page was told that there is none
             self._newest = None
             self._look_for_runs()
         try:
             yield feed
         finally:
-            self._count(-1)
             feed.clients -= 1
             if not feed.clients:
                 self._feeds.pop((run, size_s))[1].cancel()
@@ -302,19 +310,20 @@ class Hub:
         except msgspec.DecodeError:
             log.warning("note_not_understood", payload=payload[:200])
             return
-        self._moved(note.run)
+        self._moved(note.run, tested=note.stream == TRIPS.topic and note.status in ("final", "provisional"))
         for (run, _), (feed, _) in self._feeds.items():
             if run == note.run:
                 feed.note(note)
 
-    def _moved(self, moved: str) -> None:
+    def _moved(self, moved: str, *, tested: bool = False) -> None:
+        """A run may become the newest one of use when it begins, and when a window of it was tested."""
         for (run, _), (feed, _) in self._feeds.items():
             if run == moved:
                 feed.moved()
-        if moved != self._newest and moved not in self._older:
+        if moved != self._newest and (moved, tested) not in self._older:
             if len(self._older) > 1_000:
                 self._older.clear()
-            self._older.add(moved)
+            self._older.add((moved, tested))
             self._look_for_runs()
 
     def _look_for_runs(self) -> None:
@@ -340,6 +349,11 @@ class Hub:
             for (run, _), (feed, _) in self._feeds.items():
                 if run != newest:
                     feed.tell(event("run", {"run": newest}))
+
+    @property
+    def heard_of_late(self) -> bool:
+        """Whether Postgres answered the listener a moment ago."""
+        return self.listening and time.time() - self._sure < 3 * ALIVE_S
 
     def _listens(self, whether: bool) -> None:
         self.listening = whether

@@ -6,14 +6,20 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from board.database import Reader
 from board.problems import Unknown
 from board.series import Floats, Row, aligned, ordered, series
 from board.status import Run, status
 from schemas.durations import duration_text, moment
+from schemas.records import MAX_TIME
 
 USEFUL = 1_000
 """Windows that can be told apart in one picture."""
+
+NAMED = 5
+"""Runs that are named where another was asked for."""
 
 Key = tuple[str, int, tuple[str, ...]]
 
@@ -93,7 +99,7 @@ def stretch(starts: Iterable[int]) -> dict[str, str]:
 
 
 async def known_run(reader: Reader, run_id: str | None) -> Run:
-    """The one named, else the newest. Raises Unknown."""
+    """The one named, else the newest of which a window was tested, or at least one is there. Raises Unknown."""
     if run_id is None:
         newest = await reader.row("newest_run")
         if newest is None:
@@ -101,8 +107,20 @@ async def known_run(reader: Reader, run_id: str | None) -> Run:
         run_id = newest[0]
     row = await reader.row("run", run=run_id)
     if row is None:
-        raise Unknown("there is no such run", "`driftline runs` lists them")
-    return Run(*row)
+        others = [name for name, *_ in await reader.rows("runs", find="", limit=NAMED)]
+        there = f"there are {', '.join(others)}" if others else "there are no runs yet"
+        raise Unknown(f"there is no run {run_id}", f"{there}; `driftline runs` lists all")
+    run = Run(*row)
+    return msgspec.structs.replace(run, period=period(run.period))
+
+
+def period(found: Any) -> list[int] | None:
+    """Event time that a run covers, as its manifest says, which may say anything. None for what is none. Pure."""
+    if not isinstance(found, list) or len(found) != 2:
+        return None
+    if not all(type(at) is int and 0 <= at < MAX_TIME for at in found) or found[0] >= found[1]:
+        return None
+    return found
 
 
 async def chosen_size(reader: Reader, run: Run, size_s: int | None) -> tuple[int, list[int]]:

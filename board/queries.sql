@@ -21,25 +21,39 @@ LISTEN driftline_window;
 -- name: listen_progress
 LISTEN driftline_progress;
 
+-- name: alive
+SELECT run_id FROM driftline.run LIMIT 1;
+
 -- name: runs
-SELECT r.run_id, r.source, (extract(epoch FROM r.started_at) * 1000)::bigint,
-       (extract(epoch FROM r.finished_at) * 1000)::bigint, r.manifest ->> 'scenario',
-       coalesce(w.sizes, '{}'), coalesce(w.counts, '{}')
+-- Those whose name holds `find`: of which a window was tested first, then of which there is a window, and the newest of
+-- these; each with the number of all of them. Whoever writes to the topic may make runs, most of them of no use.
+SELECT r.run_id, left(r.source, 300), (extract(epoch FROM r.started_at) * 1000)::bigint,
+       (extract(epoch FROM r.finished_at) * 1000)::bigint, left(r.manifest ->> 'scenario', 300),
+       coalesce(w.sizes, '{}'), coalesce(w.windows, 0), count(*) OVER ()
 FROM driftline.run r
 LEFT JOIN (
-    SELECT run_id, array_agg(size_s ORDER BY size_s) AS sizes, array_agg(n ORDER BY size_s) AS counts
-    FROM (SELECT run_id, size_s, count(*) AS n FROM driftline.window_result
+    SELECT run_id, array_agg(size_s ORDER BY size_s) AS sizes, sum(n)::bigint AS windows, sum(tested) AS tested
+    FROM (SELECT run_id, size_s, count(*) AS n, count(*) FILTER (WHERE columns_tested > 0) AS tested
+          FROM driftline.window_result
           WHERE stream = 'trips' AND segment = '' GROUP BY run_id, size_s) s
     GROUP BY run_id) w USING (run_id)
-ORDER BY r.started_at DESC, r.run_id LIMIT 200;
+WHERE r.run_id !~ '[[:cntrl:]]' AND position(lower(%(find)s) IN lower(r.run_id)) > 0
+ORDER BY coalesce(w.tested, 0) > 0 DESC, w.windows IS NOT NULL DESC, r.started_at DESC, r.run_id LIMIT %(limit)s;
 
 -- name: newest_run
-SELECT run_id FROM driftline.run ORDER BY started_at DESC, run_id LIMIT 1;
+-- The first of `runs`.
+SELECT r.run_id FROM driftline.run r
+WHERE r.run_id !~ '[[:cntrl:]]'
+ORDER BY EXISTS (SELECT FROM driftline.window_result w
+                 WHERE w.run_id = r.run_id AND w.stream = 'trips' AND w.segment = '' AND w.columns_tested > 0) DESC,
+         EXISTS (SELECT FROM driftline.window_result w
+                 WHERE w.run_id = r.run_id AND w.stream = 'trips' AND w.segment = '') DESC,
+         r.started_at DESC, r.run_id LIMIT 1;
 
 -- name: run
 -- What a run is; its period and the hash of its model.
-SELECT r.run_id, r.source, r.manifest ->> 'scenario' AS scenario, r.manifest -> 'period' AS period, r.lateness_ms,
-       r.finished_at IS NOT NULL AS finished, r.model
+SELECT r.run_id, left(r.source, 300) AS source, left(r.manifest ->> 'scenario', 300) AS scenario,
+       r.manifest -> 'period' AS period, r.lateness_ms, r.finished_at IS NOT NULL AS finished, r.model
 FROM driftline.run r WHERE r.run_id = %(run)s;
 
 -- name: sizes
@@ -97,10 +111,10 @@ WHERE run_id = %(run)s AND size_s = %(size_s)s AND segment = ''
 -- Drift that was injected, and alarms, on both clocks: by the wall, from the first to the last closed window that they
 -- overlap. A gap is a moment. Of alarms the newest.
 WITH mark AS (
-    (SELECT 'injected' AS what, starts_at, ends_at, label, kind, NULL::float8 AS severity
+    (SELECT 'injected' AS what, starts_at, ends_at, left(label, 300) AS label, kind, NULL::float8 AS severity
      FROM driftline.event WHERE run_id = %(run)s AND kind = 'injected' ORDER BY starts_at LIMIT 1000)
     UNION ALL
-    (SELECT 'alarm', started_at, CASE kind WHEN 'gap' THEN started_at ELSE recovered_at END, message, kind, severity
+    (SELECT 'alarm', started_at, CASE kind WHEN 'gap' THEN started_at ELSE recovered_at END, left(message, 300), kind, severity
      FROM driftline.alarm WHERE run_id = %(run)s AND (size_s IS NULL OR size_s = %(size_s)s)
      ORDER BY started_at DESC LIMIT 1000))
 SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM ends_at) * 1000)::bigint,
@@ -195,7 +209,7 @@ WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s,
 ORDER BY stream DESC, column_name;
 
 -- name: injected_in
-SELECT label FROM driftline.event
+SELECT left(label, 300) FROM driftline.event
 WHERE run_id = %(run)s AND kind = 'injected' AND starts_at < %(end)s AND coalesce(ends_at, 'infinity') > %(start)s
 ORDER BY starts_at;
 

@@ -6,8 +6,9 @@ import errno
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
@@ -63,12 +64,45 @@ def _opened(host: str, port: int, instruments: Instruments) -> _Server:
 _OTHER_HOST = "choose another --metrics-host"
 
 
+ANSWERED_S = 10.0
+"""For a connection, from its opening to the end of its answer, however its client spends it."""
+MOST = 64
+"""Connections at once, each of which is a thread; the oldest makes room."""
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, family: int, address: Any, handler: Callable[..., _Handler]) -> None:
         self.address_family = family
+        self._opened: dict[socket.socket, float] = {}
+        """Connections and since when, by the monotonic clock; the oldest first."""
+        self._lock = threading.Lock()
         super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._opened[request] = time.monotonic()
+        self._let_go()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._opened.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """End connections that are too old or too many: their threads read an end then."""
+        with self._lock:
+            late = time.monotonic() - ANSWERED_S
+            for request, since in [*self._opened.items()]:
+                if since < late or len(self._opened) > MOST:
+                    self._opened.pop(request)
+                    with suppress(OSError):
+                        request.shutdown(socket.SHUT_RDWR)
 
     def server_bind(self) -> None:
         """As HTTPServer's, which asks the name servers who we are, and may wait for them."""

@@ -12,10 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from board.__main__ import Server, bound
-from board.app import Board, application
+from board.app import Board
 from board.settings import Settings
 from cli.database import prepare
 from schemas.connections import Addresses
@@ -51,10 +50,7 @@ class Served:
 def serving(settings: Settings) -> Iterator[Served]:
     board, started = Board(settings), threading.Event()
     with bound(settings.host, 0) as listener:
-        config = uvicorn.Config(
-            application(board), log_config=None, server_header=False, ws="none", timeout_graceful_shutdown=5
-        )
-        server = Server(config, board, started.set)
+        server = Server(board, started.set)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
         thread.start()
         assert started.wait(PATIENCE_S)

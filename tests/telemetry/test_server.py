@@ -3,17 +3,20 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.errors import PortUnusable
-from telemetry import check
+from telemetry import check, server
 from telemetry.health import Health
 from telemetry.instruments import Instruments
 from telemetry.server import serving
+from tests.fleet import PATIENCE_S, eventually
 
 
 class Clock:
@@ -141,3 +144,32 @@ def test_the_check_of_a_stage_that_is_not_there_says_so(capsys: pytest.CaptureFi
 def test_a_check_without_a_port_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert check.main([], {}) == 2
     assert "DRIFTLINE_METRICS_PORT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /healthz HTT"], ids=["silent", "half a line"])
+def test_many_who_say_nothing_keep_nobody_out_and_no_threads(port: int, said: bytes) -> None:
+    with ExitStack() as stack:
+        for _ in range(3 * server.MOST):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
+            client.sendall(said)
+            assert ask(port, "/healthz")[0] == 503
+        threads = [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
+        assert len(threads) <= 2 * server.MOST
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nx: "], ids=["a line", "a head"])
+def test_who_says_it_byte_by_byte_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr(server, "ANSWERED_S", 0.3)
+    with socket.create_connection(("127.0.0.1", port), timeout=0.05) as client:
+        client.sendall(said)
+
+        def ended() -> bool:
+            try:
+                client.sendall(b"x")
+                return client.recv(10_000) == b""
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+
+        eventually(ended, lambda: "the connection stays open")

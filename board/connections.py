@@ -1,0 +1,113 @@
+"""HTTP connections that cost a client nothing must not cost the others the board.
+
+uvicorn closes a connection that is idle between two requests, and no other: one that never sends a request, sends
+it a byte at a time, or does not take its answer stays for good, and enough of them are all that uvicorn serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+HEAD_S = 10.0
+"""For a request to be there, from the opening of the connection or the end of the answer before."""
+HEAD_BYTES = 65_536
+"""Of a request, and of what comes with it."""
+TAKE_S = 20.0
+"""For a client that takes nothing of its answer."""
+MOST = 256
+"""Connections that may wait for their clients; the one that has waited longest makes room."""
+
+_Protocol: Any = AutoHTTPProtocol
+
+
+class Waiting:
+    """Connections of one server that wait for their clients, the one that has waited longest first."""
+
+    def __init__(self) -> None:
+        self._known: dict[Connection, None] = {}
+
+    def add(self, connection: Connection) -> None:
+        self.remove(connection)
+        self._known[connection] = None
+        if len(self._known) > MOST:
+            next(iter(self._known)).abort()
+
+    def remove(self, connection: Connection) -> None:
+        self._known.pop(connection, None)
+
+
+class Connection(_Protocol):  # type: ignore[misc]
+    """uvicorn's protocol, with a limit to how long it waits for the client."""
+
+    def __init__(self, waiting: Waiting, **server: Any) -> None:
+        super().__init__(**server)
+        self._waiting = waiting
+        self._received = 0
+        self._limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > HEAD_BYTES:
+            self.abort()
+            return
+        super().data_received(data)
+        if self._answering and not self.flow.write_paused:
+            self._await_nothing()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._answering and not self.flow.write_paused:
+            self._await_request()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await(TAKE_S, self._untaken, self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._answering:
+            self._await_nothing()
+        else:
+            self._await_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await_nothing()
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        self._await_nothing()
+        self.transport.abort()
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _await_request(self) -> None:
+        self._received = 0
+        self._await(HEAD_S, self.abort)
+
+    def _untaken(self, before: int) -> None:
+        """Who takes something may go on, however slow the line is."""
+        left = self.transport.get_write_buffer_size()
+        if left < before:
+            self._await(TAKE_S, self._untaken, left)
+        else:
+            self.abort()
+
+    def _await(self, seconds: float, then: Any, *arguments: Any) -> None:
+        self._await_nothing()
+        self._limit = self.loop.call_later(seconds, then, *arguments)
+        self._waiting.add(self)
+
+    def _await_nothing(self) -> None:
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = None
+        self._waiting.remove(self)
