@@ -20,6 +20,9 @@ PATIENCE_S = 120.0
 
 SIZES = (HOUR, 6 * HOUR, DAY)
 
+QUICK = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}
+"""Of consumers: who was killed is replaced after three seconds."""
+
 _FORK = multiprocessing.get_context("forkserver")
 _FORK.set_forkserver_preload(["tests.preloaded"])
 
@@ -40,8 +43,7 @@ class Stage:
         return self._log.read_text() if self._log.exists() else ""
 
     def signal(self, number: int) -> None:
-        assert self._process.pid
-        os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Ask it to end, as an operator does."""
@@ -57,9 +59,19 @@ class Stage:
         """Whether it was stopped by SIGSTOP."""
         return state_of(self._process.pid) == "T"
 
-    def ends(self, code: int = 0) -> None:
+    @property
+    def pid(self) -> int:
+        assert self._process.pid
+        return self._process.pid
+
+    @property
+    def exitcode(self) -> int | None:
+        """None while it lives; -9: killed."""
+        return self._process.exitcode
+
+    def ends(self, code: int = 0, seconds: float = PATIENCE_S) -> None:
         """Wait until it has ended, and so; -9: killed."""
-        self._process.join(PATIENCE_S)
+        self._process.join(seconds)
         ended = self._process.exitcode
         assert ended == code, f"{self.name}: {ended}, not {code}\n{self.text[-3_000:]}"
 
@@ -72,16 +84,14 @@ class Fleet:
     """Starts stages on one log and one database, and leaves none behind."""
 
     def __init__(self, kafka: Mapping[str, str], prefix: str, database: str, model: Path, logs: Path) -> None:
-        quick = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "300"}
-        self._kafka = dict(kafka)
-        self._member = {**kafka, **quick}
-        self._prefix, self._database, self._model, self._logs = prefix, database, model, logs
+        self.kafka, self.prefix, self.database = dict(kafka), prefix, database
+        self._model, self._logs = model, logs
         self._stages: list[Stage] = []
 
     def consumer(self, failpoint: str = "", **changes: Any) -> Stage:
         """Flushes often, so that there is something to interrupt."""
         settings = {"until_done": RUN, "flush_ms": 100, "flush_rows": 300, "read_rows": 100, "beat_ms": 200}
-        where = {"kafka": self._member, "topic_prefix": self._prefix}
+        where = {"kafka": {**changes.pop("kafka", self.kafka), **QUICK}, "topic_prefix": self.prefix}
         return self._start("consumer", self._settings(ConsumerSettings, where | settings | changes), failpoint)
 
     def monitor(self, failpoint: str = "", **changes: Any) -> Stage:
@@ -91,7 +101,7 @@ class Fleet:
     def producer(self, failpoint: str = "", *, days: int = 2, volume: float = 0.5, **changes: Any) -> Stage:
         """Of synthetic trips: some 2,000 a day at volume 1."""
         trips = {"start_ms": START, "end_ms": START + days * DAY, "volume": volume}
-        arguments = {"run_id": RUN, "kafka": self._kafka, "topic_prefix": self._prefix} | changes
+        arguments = {"run_id": RUN, "kafka": self.kafka, "topic_prefix": self.prefix} | changes
         return self._start("producer", (trips, arguments), failpoint)
 
     def finish(self, *stages: Stage) -> None:
@@ -105,7 +115,7 @@ class Fleet:
             stage.kill()
 
     def _settings(self, kind: Any, values: dict[str, Any]) -> Any:
-        return kind(**{"database_url": self._database, "model": self._model, **values})
+        return kind(**{"database_url": self.database, "model": self._model, **values})
 
     def _start(self, name: str, settings: Any, failpoint: str) -> Stage:
         log = self._logs / f"{len(self._stages)}-{name}.log"
@@ -125,8 +135,11 @@ def eventually(
 
 
 def state_of(pid: int | None) -> str:
-    """As proc(5) has it: R, S, T…"""
-    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    """As proc(5) has it: R, S, T… '' where it has gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _run(*arguments: Any) -> None:

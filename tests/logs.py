@@ -223,13 +223,20 @@ def accidents() -> Iterator[Any]:
         yield lambda sent: [changed(sent)]  # of no run: `live`
 
 
-def write(config: Mapping[str, str], prefix: str, sent: list[Sent], *, partitions: int = PARTITIONS) -> None:
-    """Make the topics where they are missing and write to them in order."""
+def write(
+    config: Mapping[str, str],
+    prefix: str,
+    sent: list[Sent],
+    *,
+    partitions: int = PARTITIONS,
+    seconds: float = 0.0,
+) -> None:
+    """Make the topics where they are missing and write to them in order, all at once or over some seconds."""
     create(config, prefix, partitions)
     producer = Producer({**config, "enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"})
     for s in sent:
         producer.produce(prefix + s.topic, s.value, s.key, s.partition, headers=s.headers)
-        producer.poll(0)
+        producer.poll(seconds / len(sent))
     assert producer.flush(60) == 0
 
 
@@ -249,16 +256,30 @@ def delete(config: Mapping[str, str], prefix: str) -> None:
         future.result(60)
 
 
+def ends(config: Mapping[str, str], prefix: str) -> dict[tuple[str, int], int]:
+    """(topic, partition) → the offset behind the last record."""
+    consumer = Consumer({**config, "group.id": prefix + "reader"})
+    try:
+        return {(tp.topic.removeprefix(prefix), tp.partition): end for tp, end in _ends(consumer, prefix)}
+    finally:
+        consumer.close()
+
+
+def _ends(consumer: Consumer, prefix: str) -> list[tuple[TopicPartition, int]]:
+    metadata = consumer.list_topics(timeout=60).topics
+    places = [
+        TopicPartition(prefix + t, p, OFFSET_BEGINNING) for t in TOPICS for p in metadata[prefix + t].partitions
+    ]
+    return [(place, consumer.get_watermark_offsets(place, 60)[1]) for place in places]
+
+
 def read_back(config: Mapping[str, str], prefix: str) -> list[Entry]:
     """Everything the topics hold, with its offsets, in offset order within each partition."""
     consumer = Consumer({**config, "group.id": prefix + "reader", "enable.auto.commit": False})
     try:
-        metadata = consumer.list_topics(timeout=60).topics
-        places = [
-            TopicPartition(prefix + t, p, OFFSET_BEGINNING) for t in TOPICS for p in metadata[prefix + t].partitions
-        ]
-        ends = {(tp.topic, tp.partition): consumer.get_watermark_offsets(tp, 60)[1] for tp in places}
-        consumer.assign(places)
+        known = _ends(consumer, prefix)
+        ends = {(place.topic, place.partition): end for place, end in known}
+        consumer.assign([place for place, _ in known])
         log: list[Entry] = []
         left = {place for place, end in ends.items() if end}
         while left:

@@ -32,12 +32,16 @@ class Proof:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small model, trained on other trips than the log's."""
+    return small_model(tmp_path_factory.mktemp("model"))
+
+
+def small_model(folder: Path) -> Path:
+    """Train one there; the stages that start from now on share its reference."""
     import pyarrow as pa  # noqa: PLC0415 - only for those who need it
 
     from models.train import train  # noqa: PLC0415
     from producer.canonical import SCHEMA  # noqa: PLC0415
 
-    folder = tmp_path_factory.mktemp("model")
     trips = pa.Table.from_pylist(logs.trips(3_000, 14, seed=1), schema=SCHEMA)
     train(trips, kind="tutorial", out=folder, source="made up")
     os.environ["DRIFTLINE_TEST_MODEL"] = str(folder)

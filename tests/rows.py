@@ -116,6 +116,7 @@ class Final:
     positions: list[Any]
     runs: list[Any]
     gaps: list[Any]
+    events: list[Any]
 
 
 _CLOCKS = {
@@ -126,6 +127,7 @@ _CLOCKS = {
     "partition_progress": ("epoch", "owner", "beat_at", "log_end", "caught_up_since"),
     "run": ("started_at", "finished_at"),
     "alarm": (),
+    "event": (),
 }
 
 
@@ -133,8 +135,8 @@ def final(connection: Connection) -> Final:
     """What stands in the database, to be compared with what another replay of the same log left."""
     accepted(connection)  # which looks for doubles
     tables = (_table(connection, name, clocks) for name, clocks in _CLOCKS.items())
-    windows, columns, letters, progress, places, runs, gaps = tables
-    return Final(windows, columns, _whole_rows(connection), letters, progress, places, runs, gaps)
+    windows, columns, letters, progress, places, runs, gaps, events = tables
+    return Final(windows, columns, _whole_rows(connection), letters, progress, places, runs, gaps, events)
 
 
 def assert_same(found: Final, expected: Final) -> None:

@@ -23,7 +23,7 @@ delivered = pytest.mark.parametrize("delivered", [True, False], ids=["written", 
 def test_of_a_flush(fleet: Fleet, database: str, same_rows: Callable[[], None], delivered: bool) -> None:
     limit_sleep(database)
     with closing(CommitCutter(database, at=8, delivered=delivered)) as wire:
-        consumer = fleet.consumer(database_url=wire.url)
+        consumer = fleet.consumer(database_url=wire.url(database))
         fleet.finish(consumer, fleet.monitor())
         assert wire.was_cut
         assert "database_down" in consumer.text
@@ -34,7 +34,7 @@ def test_of_a_flush(fleet: Fleet, database: str, same_rows: Callable[[], None], 
 def test_of_a_result(fleet: Fleet, database: str, same_rows: Callable[[], None], delivered: bool) -> None:
     limit_sleep(database)
     with closing(CommitCutter(database, at=40, delivered=delivered)) as wire:
-        monitor = fleet.monitor(database_url=wire.url)
+        monitor = fleet.monitor(database_url=wire.url(database))
         fleet.finish(fleet.consumer(), monitor)
         assert wire.was_cut
         assert "database_down" in monitor.text
