@@ -182,6 +182,7 @@ def health(plan: Plan, traffic: Traffic, at: int, span: tuple[int, int], *, lett
             "records": round(total * share) + letters // 2,
             "rows": round(total * share),
             "dead_letters": letters // 2,
+            "unscored": 0,
         }
         yield _sample(plan, "consumer", number, at, measures)
     busy = crc32(str(at).encode()) % 40
