@@ -647,6 +647,10 @@ def main() -> None:
         if (refused := exits.explained(error)) is None:
             raise
         _fail(refused)
+    except Exception as error:
+        if (lost := exits.of_database(error, os.environ)) is None:
+            raise
+        _fail(lost)
 
 
 def _fail(error: DriftlineError) -> NoReturn:

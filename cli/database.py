@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import psycopg
 
+from cli.restore import free
 from schemas import roles
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import migrate
@@ -35,4 +36,6 @@ def prepare(url: str, environ: Mapping[str, str] = {}) -> list[int]:
                 f"{where(url)} may not make tables and roles ({error.diag.message_primary})",
                 "set DATABASE_URL to a login that may: the owner of the database, with CREATEROLE",
             ) from None
+        except psycopg.errors.LockNotAvailable:
+            raise DatabaseUnreachable(f"the tables at {where(url)} are locked", free(connection)) from None
     return applied

@@ -6,11 +6,13 @@ import errno
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from io import TextIOWrapper
 from typing import NoReturn
 
 from rich.console import Console
 
+from schemas.connections import database_url
 from schemas.errors import DriftlineError
 
 PIPE_CLOSED = 128 + signal.SIGPIPE
@@ -59,6 +61,15 @@ def flush() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         leave_closed_pipe()
+
+
+def of_database(error: Exception, environ: Mapping[str, str]) -> DriftlineError | None:
+    """What Postgres refuses in the middle of a command, as the operator's to mend; None for any other error."""
+    if not type(error).__module__.startswith("psycopg"):
+        return None
+    from storage.retry import told  # noqa: PLC0415 - where it is needed: `--help` is to be quick
+
+    return told(error, database_url(environ))
 
 
 def explained(error: OSError) -> DriftlineError | None:

@@ -20,8 +20,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict
-
 import stack
 from cli.database import prepare
 from demo.children import die_with_parent
@@ -30,6 +28,7 @@ from grafana.live import UID as HOME
 from grafana.model import BOARD
 from schemas.connections import STATE
 from schemas.errors import DriftlineError, GrafanaMissing
+from storage.address import read
 
 FOLDER = STATE / "grafana"
 NOBODY = "http://127.0.0.1:9/"
@@ -155,7 +154,7 @@ def settings(folder: Path, port: int) -> dict[str, str]:
 
 def sources(database: str, password: str, environ: Mapping[str, str], board: str) -> dict[str, str]:
     """What the provisioning asks of the environment."""
-    parts = conninfo_to_dict(database)
+    parts = read(database)
     host, port = str(parts.get("host") or "localhost"), parts.get("port") or 5432
     if host.startswith("/") or "," in host:
         raise DriftlineError(f"Grafana reaches no Postgres at {host}", "name one host by TCP in DATABASE_URL")

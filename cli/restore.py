@@ -48,7 +48,7 @@ def restore(url: str, file: Path, *, replace: bool = False, say: Say = print) ->
         try:
             active = _look(connection, url, replace=replace)
         except psycopg.errors.LockNotAvailable:
-            raise DatabaseUnreachable(f"the tables at {where(url)} are locked", _free(connection)) from None
+            raise DatabaseUnreachable(f"the tables at {where(url)} are locked", free(connection)) from None
         say(f"restoring {file} into {where(url)}")
         if active:
             say(f"not stopped yet: {', '.join(active)}; a table that they use is waited for, 10 s at most")
@@ -71,11 +71,11 @@ def _finish(connection: Connection, url: str, active: list[str]) -> Restored:
     except psycopg.errors.LockNotAvailable:
         raise DatabaseUnreachable(
             f"all is restored, but tables and roles at {where(url)} could not be brought up to date",
-            f"{_free(connection)}, then run `driftline migrate`",
+            f"{free(connection)}, then run `driftline migrate`",
         ) from None
 
 
-def _free(connection: Connection) -> str:
+def free(connection: Connection) -> str:
     """What to do about those who keep tables of ours locked."""
     holders = connection.execute(_SQL["holders"]).fetchall()
     if not holders:
@@ -150,7 +150,7 @@ def _load(connection: Connection, tools: Programs, file: Path, url: str) -> None
             locked = "55P03" in why
             raise DatabaseUnreachable(
                 f"{file} could not be restored into {where(url)}, where all is as it was before ({why})",
-                _free(connection) if locked else "see that the file is whole and the disk has room",
+                free(connection) if locked else "see that the file is whole and the disk has room",
             )
 
 

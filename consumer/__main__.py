@@ -13,7 +13,7 @@ import pyarrow as pa
 import structlog
 
 from consumer.gauges import Gauges
-from consumer.retry import connect, persistently
+from consumer.retry import PATIENCE_S, connect, persistently
 from consumer.settings import Settings
 from consumer.source import Source
 from consumer.store import Store
@@ -52,6 +52,7 @@ def _session(settings: Settings, stop: threading.Event, model: Model | None, gau
     """One connection to Postgres and one membership in the consumer group, to their end."""
     with closing(connect(settings.database_url)) as connection:
         migrate(connection)
+        connection.patience = PATIENCE_S
         store = Store(connection, settings.instance)
         store.forget_health()
         source = Source(settings.kafka, settings.topic_prefix, [stream.topic for stream in settings.streams])

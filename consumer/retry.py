@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaException
 
-from consumer.store import Connection, Fenced
+from consumer.store import Fenced
 from storage import connect as postgres
 from storage import retry
 from storage.retry import Trouble
@@ -15,8 +15,11 @@ from storage.retry import Trouble
 _IDLE = "10s"
 """In a transaction that nobody goes on with: whoever takes the partition over waits for it."""
 
+PATIENCE_S = 60.0
+"""For an answer of Postgres, once the tables are there: what a consumer asks takes milliseconds."""
 
-def connect(url: str) -> Connection:
+
+def connect(url: str) -> postgres.Connection:
     """An autocommitting connection.
 
     Raises DatabaseUnreachable where trying again cannot help, psycopg.OperationalError where it may.

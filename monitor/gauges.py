@@ -17,6 +17,8 @@ class Gauges:
 
     def __init__(self) -> None:
         self.health = Health("monitor", LIMIT_S)
+        self.withheld = 0
+        """Windows that another session has kept from us for too long: it is not well meanwhile."""
         made = self.instruments = Instruments(self.health)
         self._windows = made.counter("windows_written", "Windows written, each time.", "stream", "size", "status")
         self._compute = made.histogram(
@@ -30,13 +32,20 @@ class Gauges:
 
     def wrote(self, window: Window, receipt: Receipt) -> None:
         """A window was committed."""
-        self.health.well()
+        self.looked()
         place = window.stream.topic, duration_text(window.size)
         self._windows.labels(*place, receipt.status).inc()
         if receipt.compute_ms is not None:
             self._compute.labels(*place).observe(receipt.compute_ms / 1_000)
         if receipt.latency is not None:
             self._latency.labels(*place).observe(receipt.latency / 1_000)
+
+    def looked(self) -> None:
+        """A round is done."""
+        if self.withheld:
+            self.health.trouble(f"windows_withheld: another session keeps {self.withheld} window(s) locked")
+        else:
+            self.health.well()
 
     def failed(self, window: Window) -> None:
         self._failures.labels(window.stream.topic).inc()

@@ -29,6 +29,9 @@ from storage.connect import Connection, connect, snapshots
 CHANNEL = "driftline_progress"
 """Notified by consumers in the transaction that moves something; the payload is the run."""
 
+PATIENCE_S = 300.0
+"""For an answer of Postgres: of a large run, some take seconds."""
+
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written of a window. compute_ms: wall time that its figures took."""
@@ -162,4 +165,6 @@ def opened(url: str) -> Iterator[Store]:
     """A store, closed at the end. Raises as `connect`."""
     name = "driftline-monitor"
     with connect(url, name) as reader, connect(url, name) as writer, connect(url, name) as listener:
+        for connection in (reader, writer, listener):
+            connection.patience = PATIENCE_S
         yield Store(reader, writer, listener)

@@ -26,7 +26,7 @@ from schemas.definition import Stream
 from schemas.durations import duration_text
 from schemas.errors import DriftlineError, UsageError
 from schemas.taxi import STREAMS
-from storage.retry import persistently
+from storage.retry import PASSES, persistently
 
 log = structlog.get_logger()
 
@@ -96,13 +96,11 @@ class Watch:
         return True
 
     def _judge(self, now: float) -> None:
-        """Say that this round is done, unless windows are withheld from us; and that, once a minute."""
+        """Say that this round is done; once a minute, that windows are withheld from us."""
         withheld = [window for plan in self._plans.values() for window in plan.withheld(now - WITHHELD_S)]
-        if not withheld:
-            self._gauges.health.well()
-            return
-        self._gauges.health.trouble(f"windows_withheld: another session has {len(withheld)} window(s) locked")
-        if now - self._complained >= WITHHELD_S:
+        self._gauges.withheld = len(withheld)
+        self._gauges.looked()
+        if withheld and now - self._complained >= WITHHELD_S:
             self._complained = now
             do = "end who holds rows of driftline.claim: pg_locks names them"
             log.warning("windows_withheld", **about(withheld[0]), count=len(withheld), do=do)
@@ -145,7 +143,7 @@ class Watch:
             outcome = self._worker.work(
                 plan.run, window, plan.closings, known.reason if known and hopeless else None
             )
-        except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege):
+        except (*PASSES, psycopg.errors.InsufficientPrivilege):
             raise
         except Exception as error:
             self._gauges.failed(window)

@@ -37,6 +37,7 @@ _REFUSALS = (
     "SSL was required",
     "certificate verify failed",
     "definition of service",
+    "DATABASE_URL ",  # our own: it cannot be read
     # Of pgbouncer, which gives them all one SQLSTATE.
     "SASL authentication failed",
     "no such database",

@@ -65,12 +65,8 @@ BEGIN
         -- Some ten thousand of these locks fill the memory that the locks of all sessions share.
         FOR lock IN SELECT p.oid::regprocedure FROM pg_proc p
                     WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^pg_(try_)?advisory_(xact_)?lock'
-        LOOP
-            EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', lock);
-            IF to_regrole('driftline') IS NOT NULL THEN
-                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO driftline', lock);
-            END IF;
-        END LOOP;
+                      AND has_function_privilege('public', p.oid, 'EXECUTE')
+        LOOP EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', lock); END LOOP;
     END IF;
 END $$;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

@@ -15,10 +15,10 @@ from schemas.errors import DatabaseUnreachable
 DEFAULTS: Mapping[str, Any] = {
     "connect_timeout": 5,
     # Without these a host that vanishes is missed only after the kernel's own 15 minutes to 2 hours.
-    "keepalives_idle": 10,
+    "keepalives_idle": 5,
     "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
 }
 """Of every connection. The URL's own parameters win."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel, Transaction
+from psycopg.abc import RV, PQGen
 
 from schemas.connections import CORRECT, refuses
 from schemas.errors import DatabaseUnreachable
@@ -17,6 +19,8 @@ from storage.refusal import explained
 
 _SESSION = """
     SELECT pg_backend_pid() = %(pid)s, set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false),
+           CASE WHEN pg_backend_pid() = %(pid)s
+                THEN set_config('default_transaction_isolation', 'read committed', false) END,
            CASE WHEN pg_backend_pid() = %(pid)s AND current_setting('idle_in_transaction_session_timeout') = '0'
                 THEN set_config('idle_in_transaction_session_timeout', %(idle)s, false) END"""
 """Settings of a new session, and whether it has a server process of its own: a pooler gives another number.
@@ -36,10 +40,25 @@ class Connection(psycopg.Connection[Any]):
     outlives its transaction then.
     idle: how long Postgres lets a transaction wait for us. Of one that is stopped, or cut off unnoticed, in the
     middle of it: till then it keeps rows locked, and others wait for it. An operator's own limit stands.
+    patience: seconds to wait for an answer, of a server that is frozen, or behind something that swallows what is
+    sent; None: for ever. The connection is closed then, and OperationalError raised.
     """
 
     pooled = False
     idle = "60s"
+    patience: float | None = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        if timeout is not None or self.patience is None:
+            return super().wait(gen, interval, timeout)
+        deadline = time.monotonic() + self.patience
+        try:
+            return super().wait(gen, interval, self.patience)
+        except psycopg.OperationalError:
+            if time.monotonic() < deadline:
+                raise
+            self.close()
+            raise psycopg.OperationalError(f"Postgres has not answered for {self.patience:g} s") from None
 
     @contextmanager
     def transaction(self, savepoint_name: str | None = None, force_rollback: bool = False) -> Iterator[Transaction]:

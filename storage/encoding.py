@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import json
-from functools import partial
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from psycopg.types.json import set_json_dumps
 from psycopg.types.string import StrDumper
 
 _UNCHECKED = "SQL_ASCII"
+"""Takes whatever bytes come: ours are UTF-8."""
 
 
 def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
@@ -19,19 +21,28 @@ def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) ->
     encoding = connection.info.parameter_status("server_encoding")
     if encoding in (None, "UTF8"):
         return
-    # Postgres does not take the escapes of JSON for what these encodings have no character for.
-    write_json = partial(json.dumps, ensure_ascii=False)
-    if encoding == _UNCHECKED:  # whatever bytes come: ours are UTF-8
-        set_json_dumps(write_json, connection)
-        return
-    holds = partial(_held, codec=_codec(encoding))
+    codec = "utf-8" if encoding == _UNCHECKED else _codec(encoding)
+    set_json_dumps(_Json(codec), connection)
+    connection.adapters.register_dumper(str, _dumper(codec))
 
+
+@dataclass(frozen=True)
+class _Json:
+    """Writes JSON without escapes, which Postgres refuses where its encoding has no such character."""
+
+    codec: str
+
+    def __call__(self, value: Any) -> str:
+        return _held(json.dumps(value, ensure_ascii=False), self.codec)
+
+
+@cache
+def _dumper(codec: str) -> type[StrDumper]:
     class Dumper(StrDumper):
         def dump(self, obj: str) -> Any:
-            return super().dump(holds(obj))
+            return super().dump(_held(obj, codec))
 
-    connection.adapters.register_dumper(str, Dumper)
-    set_json_dumps(lambda value: holds(write_json(value)), connection)
+    return Dumper
 
 
 def _held(text: str, codec: str) -> str:

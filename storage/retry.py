@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from psycopg import errors
 
-from schemas.errors import DatabaseUnreachable
+from schemas.errors import DatabaseUnreachable, DriftlineError
 from storage.address import where
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ def persistently(
     longest: seconds between two tries, which begin at 0.2 and double. trouble: is told what was lost. others: what
     else may pass. Raises DatabaseUnreachable without rights.
     """
-    delay = 0.1
+    delay, full = 0.1, ""
     while not stop.is_set():
         began = time.monotonic()
         try:
@@ -58,7 +58,12 @@ def persistently(
         except Exception as error:
             if (found := others(error) or lost(error, url)) is None:
                 raise
-            delay = 0.2 if time.monotonic() - began > longest else min(2 * delay, longest)
+            if time.monotonic() - began > longest:
+                delay, full = 0.1, ""
+            delay = min(2 * delay, longest)
+            if found.event == "database_full" or (full and found.event == "database_down"):
+                full = full or found.do  # a server that ran out of room may be down until there is some
+                found = Trouble("database_full", found.error, full)
             log.warning(found.event, error=found.error, do=found.do, retry_s=delay)
             trouble(f"{found.event}: {found.error}")
             stop.wait(delay)
@@ -79,6 +84,17 @@ def lost(error: Exception, url: str) -> Trouble | None:
     return Trouble(event, " ".join(str(error).split()), do)
 
 
+def told(error: Exception, url: str) -> DriftlineError | None:
+    """The same for a command that answers once; None for what is a mistake of the program."""
+    if isinstance(error, errors.UndefinedTable | errors.InvalidSchemaName | errors.UndefinedColumn):
+        return DatabaseUnreachable(f"the tables at {where(url)} are not up to date", "run `driftline migrate`")
+    try:
+        found = lost(error, url)
+    except DatabaseUnreachable as refused:
+        return refused
+    return DatabaseUnreachable(f"{found.event} ({found.error})", found.do) if found else None
+
+
 def _meaning(error: Exception, url: str) -> tuple[str, str]:
     """The event and what to do."""
     if isinstance(error, errors.DiskFull):
@@ -89,4 +105,4 @@ def _meaning(error: Exception, url: str) -> tuple[str, str]:
         return "database_read_only", "name the primary in DATABASE_URL, or a role that may write"
     if isinstance(error, errors.TooManyConnections):
         return "database_down", "end other clients of Postgres, or raise max_connections: it goes on then"
-    return "database_down", f"see that Postgres is up at {where(url)}: it goes on then"
+    return "database_down", f"see that Postgres is up at {where(url)}, and its disk not full: it goes on then"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from schemas.sql import migrate
+from storage.connect import connect
 
 
 def limit_sleep(database: str, seconds: int = 1) -> None:
@@ -27,19 +28,19 @@ def no_fsync(server: str) -> None:
 
 
 @contextmanager
-def fresh_database(server: str, template: str = "") -> Iterator[str]:
+def fresh_database(server: str, template: str = "", options: str = "") -> Iterator[str]:
     """URL of a new database with all tables; dropped afterwards, whoever is still connected.
 
-    template: URL of another one, which is copied: a quarter of the time.
+    template: URL of another one, which is copied: a quarter of the time. options: of CREATE DATABASE.
     """
     name = f"test_{uuid.uuid4().hex[:12]}"
     url = urlsplit(server)._replace(path=f"/{name}").geturl()
     like = f" TEMPLATE {urlsplit(template).path[1:]} STRATEGY FILE_COPY" if template else ""
     with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}{like}")
+        admin.execute(f"CREATE DATABASE {name}{like} {options}")
     try:
         if not template:
-            with psycopg.connect(url) as connection:
+            with connect(url) as connection:
                 migrate(connection)
         yield url
     finally:

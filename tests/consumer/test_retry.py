@@ -21,6 +21,11 @@ def test_a_session_begins_anew_until_it_ends_by_itself() -> None:
         KafkaException(KafkaError(KafkaError._TRANSPORT)),
         Fenced("trips/0"),
         psycopg.errors.DiskFull("no space left"),
+        psycopg.OperationalError("refused, since it cannot start without room"),
+        psycopg.errors.LockNotAvailable("locked"),
+        psycopg.errors.ReadOnlySqlTransaction("standby"),
+        psycopg.errors.IdleInTransactionSessionTimeout("slept"),
+        psycopg.InterfaceError("closed"),
     ]
 
     def session() -> None:
@@ -29,7 +34,10 @@ def test_a_session_begins_anew_until_it_ends_by_itself() -> None:
 
     with capture_logs() as logs:
         persistently(session, URL, threading.Event(), longest=0.01)
-    assert [entry["event"] for entry in logs] == ["database_down", "kafka_down", "fenced", "database_full"]
+    assert [entry["event"] for entry in logs] == [
+        *("database_down", "kafka_down", "fenced", "database_full", "database_full"),
+        *("database_locked", "database_read_only", "database_full", "database_full"),
+    ]
     assert logs[0]["error"] == "gone away"
     assert "free space" in logs[3]["do"]
 

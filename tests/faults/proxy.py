@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import select
 import socket
 import struct
@@ -13,6 +14,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: close with RST, as a host does that lost its state."""
+
+_SO_ATTACH_FILTER = 26
+_NOTHING = struct.pack("HBBI", 0x06, 0, 0, 0)
+"""A program of the kernel's packet filter: keep 0 bytes."""
 
 
 class Wire:
@@ -54,6 +59,14 @@ class Wire:
     def silence(self) -> None:
         """Pass nothing on and end nothing, as where packets are lost, until `mend`."""
         self._flows.clear()
+
+    def vanish(self) -> None:
+        """From now on it is as if the other host had lost its power: what clients send is not even acknowledged."""
+        code = ctypes.create_string_buffer(_NOTHING)
+        program = struct.pack("HL", 1, ctypes.addressof(code))
+        for each in (self._listener, *self._sockets):
+            if each.getsockname()[1] == self.port:
+                each.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
     def mend(self) -> None:
         """What was held back flows, new connections are served."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.figures import ColumnFigure, WindowFigures
+from monitor.gauges import Gauges
 from monitor.panes import Loaded
 from monitor.settings import Settings
 from monitor.watch import watch
@@ -219,14 +220,14 @@ def settings(url: str, **changes: Any) -> Settings:
 class Running:
     """A monitor in a thread. Leaving the block stops it and raises what it raised."""
 
-    def __init__(self, settings: Settings, engine: StubEngine) -> None:
+    def __init__(self, settings: Settings, engine: StubEngine, gauges: Gauges | None = None) -> None:
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(settings, engine), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(settings, engine, gauges), daemon=True)
 
-    def _run(self, settings: Settings, engine: StubEngine) -> None:
+    def _run(self, settings: Settings, engine: StubEngine, gauges: Gauges | None) -> None:
         try:
-            watch(settings, self._stop, engine)
+            watch(settings, self._stop, engine, gauges)
         except BaseException as error:
             self._error = error
 

@@ -10,11 +10,13 @@ import pytest
 from psycopg import Connection
 from structlog.testing import capture_logs
 
+from monitor.gauges import Gauges
 from monitor.readiness import END
 from monitor.watch import Watch
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
 from schemas.taxi import OUTCOMES, TRIPS
+from storage.connect import connect
 from tests.fleet import PATIENCE_S
 from tests.monitor.feed import (
     DAY,
@@ -229,6 +231,25 @@ def test_two_monitors_share_the_work_and_leave_the_same_rows(database: str, feed
     assert results(feed.connection, more="") == expected
     assert sum(len(engine.computed) for engine in engines) == len(alone.computed)
     assert all(engine.computed for engine in engines)
+
+
+def test_a_window_that_another_session_keeps_for_long_is_complained_of_and_not_well(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.watch.WITHHELD_S", 0.1)
+    monkeypatch.setattr("monitor.gauges.LIMIT_S", 0.2)
+    fill(feed, 2)
+    feed.finish()
+    gauges = Gauges()
+    with connect(feed.url) as other, capture_logs() as logs:
+        with other.transaction():
+            other.execute("SELECT slot FROM driftline.claim FOR UPDATE")
+            running = Running(settings(feed.url), StubEngine(), gauges)
+            running._thread.start()
+            until(lambda: any(entry["event"] == "windows_withheld" for entry in logs))
+            until(lambda: gauges.health.finding().reason.startswith("windows_withheld"))
+        running.join()
+    assert [status_of(feed.connection, T0 + n * HOUR) for n in range(2)] == [("final", 12, 0)] * 2
 
 
 def test_a_window_that_cannot_be_computed_holds_up_nobody_and_says_why(feed: Feed) -> None:

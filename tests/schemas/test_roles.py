@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +17,12 @@ import pytest
 
 from cli.database import prepare
 from schemas import roles
-from schemas.connections import Addresses
+from schemas.connections import ROOT, Addresses
 from schemas.errors import DatabaseUnreachable
-from schemas.sql import migrate
+from schemas.sql import migrate, migrations
+from storage.connect import connect
 from tests.databases import fresh_database
+from tests.monitor.feed import HOUR, T0, TRIPS, Feed, monitor
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +46,12 @@ WRITES = (
     "SELECT pg_read_file('/etc/passwd')",
     "SELECT lo_from_bytea(0, 'x')",
     "SET ROLE driftline",
+    "SELECT slot FROM driftline.claim FOR UPDATE",
+    "SELECT slot FROM driftline.claim FOR KEY SHARE",
+    "BEGIN; LOCK TABLE driftline.migration IN SHARE ROW EXCLUSIVE MODE",
+    "BEGIN; LOCK TABLE driftline.claim IN ROW SHARE MODE",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_try_advisory_xact_lock_shared(1, 2)",
 )
 RECORDS = (
     "SELECT payload FROM driftline.chunk",
@@ -119,6 +130,103 @@ def test_a_reader_reads_every_other_table_and_view_without_naming_the_schema(gra
 def test_a_reader_is_read_only_without_being_asked(granted: str) -> None:
     with psycopg.connect(login(granted, roles.READER)) as connection:
         assert connection.execute("SHOW transaction_read_only").fetchone() == ("on",)
+
+
+@pytest.mark.parametrize("role", [roles.READER, roles.BOARD])
+def test_a_reader_that_rests_is_sent_away(granted: str, role: str) -> None:
+    with psycopg.connect(login(granted, role)) as connection:
+        for limit in ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout"):
+            assert connection.execute(f"SHOW {limit}".encode()).fetchone() != ("0",)
+
+
+def test_whoever_reads_keeps_nobody_from_starting_nor_from_writing(granted: str) -> None:
+    """Open transactions over every table, and every advisory lock that there is a number for."""
+    with (
+        psycopg.connect(login(granted, roles.BOARD)) as reader,
+        psycopg.connect(granted) as other,
+        Feed(granted) as feed,
+    ):
+        for (name,) in other.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'driftline'::regnamespace AND relkind = 'r'"
+        ).fetchall():
+            reader.execute(f"SELECT * FROM driftline.{name} LIMIT 1".encode())
+        other.execute("SELECT pg_advisory_lock(%s)", (0x64726966746C696E,))
+        for stream in ("trips", "outcomes"):
+            window = f"r/{stream}/{HOUR}/{T0}"
+            other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 7595448453092895091))", (window,))
+        assert prepare(granted) == []
+        feed.flush(TRIPS, 0, [T0])
+        feed.finish()
+        monitor(granted)
+        assert feed.connection.execute("SELECT status FROM driftline.window_result").fetchall() == [("final",)]
+
+
+def test_who_may_only_read_finds_the_tables_up_to_date(granted: str) -> None:
+    with connect(login(granted, roles.READER)) as connection:
+        assert migrate(connection) == []
+
+
+def test_an_owner_of_the_schema_needs_no_right_on_the_database(
+    stack: Addresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = list(migrations())
+    with fresh_database(stack.database_url) as url, superuser(url) as connection:
+        connection.execute("DROP SCHEMA driftline CASCADE")
+        monkeypatch.setattr("schemas.sql.migrations", lambda: iter(every[:2]))
+        migrate(connection)
+        connection.execute("CREATE ROLE owner_only")
+        connection.execute("ALTER SCHEMA driftline OWNER TO owner_only")
+        for (name,) in connection.execute(
+            "SELECT c.oid::regclass FROM pg_class c"
+            " WHERE relnamespace = 'driftline'::regnamespace AND relkind IN ('r', 'v')"
+        ).fetchall():
+            connection.execute(f"ALTER TABLE {name} OWNER TO owner_only".encode())
+        connection.execute("SET ROLE owner_only")
+        assert migrate(connection) == []
+        monkeypatch.setattr("schemas.sql.migrations", lambda: iter(every))
+        assert migrate(connection) == [number for number, _, _ in every[2:]]
+        connection.rollback()
+
+
+def test_who_keeps_tables_locked_that_are_to_be_changed_is_named(
+    stack: Addresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = list(migrations())
+    with fresh_database(stack.database_url) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA driftline CASCADE")
+            monkeypatch.setattr("schemas.sql.migrations", lambda: iter(every[:1]))
+            migrate(connection)
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET lock_timeout = '100ms'".encode())
+        monkeypatch.setattr("schemas.sql.migrations", lambda: iter(every))
+        with psycopg.connect(url, application_name="a dashboard") as reader:
+            reader.execute("SELECT FROM driftline.window_result")
+            with pytest.raises(DatabaseUnreachable, match=r"are locked: stop a dashboard \(pid \d+\)"):
+                prepare(url)
+        assert prepare(url) == [number for number, _, _ in every[1:]]
+
+
+def test_a_command_that_postgres_refuses_ends_without_a_traceback(granted: str) -> None:
+    with psycopg.connect(granted, autocommit=True) as admin:
+        admin.execute("CREATE ROLE stranger LOGIN PASSWORD 'stranger0'")
+    try:
+        url = urlsplit(granted)
+        stranger = url._replace(netloc=f"stranger:stranger0@{url.hostname}:{url.port}").geturl()
+        for command in ("runs", "windows --run r", "migrate", "dummy"):
+            done = subprocess.run(
+                [sys.executable, str(ROOT / "driftline.py"), *command.split()],
+                env=os.environ | {"DATABASE_URL": stranger},
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
+                timeout=120,
+            )
+            assert done.returncode == 1, done.stderr
+            assert len(done.stderr.splitlines()) == 1, done.stderr
+            assert "stranger@" in done.stderr
+    finally:
+        with psycopg.connect(granted, autocommit=True) as admin:
+            admin.execute("DROP ROLE stranger")
 
 
 def test_databases_may_be_prepared_at_once_and_again(granted: str) -> None:
