@@ -23,7 +23,7 @@ from cli.invoked import pasteable, program
 from cli.stopping import leave, stopping
 from schemas import connections
 from schemas.durations import duration_ms, moment_ms, sizes_ms
-from schemas.errors import DriftlineError, UsageError
+from schemas.errors import DriftlineError, ModelUnusable, UsageError
 
 MODEL = connections.ROOT / "models" / "artifacts" / "default"
 """Where `train` writes and the others look, unless told otherwise."""
@@ -52,6 +52,7 @@ Scenario = Annotated[
     str | None, option("scenario", "TOML file, or the name of a shipped one: miles-to-km.", check=checks.scenario)
 ]
 Run = Annotated[str, option("run", "Name of the run.")]
+KnownRun = Annotated[str | None, option("run", "Name of the run [default: the only one there is].")]
 Files = Annotated[list[Path] | None, option("file", "TLC parquet file, green or yellow; may be repeated.")]
 Month = Annotated[str | None, option("month", "Month to download from TLC, such as 2022-02.", check=checks.month)]
 Synthetic = Annotated[bool, option("synthetic", "Synthetic trips, calibrated on real ones; no network.")]
@@ -79,10 +80,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 UntilDone = Annotated[str | None, option("until-done", "End once this run is replayed and all of it is final.")]
 
 STACK_FIELDS = ("name", "address", "trouble", "kept", "pid", "restarts", "log")
+CHECK_FIELDS = ("name", "state", "detail", "do")
 RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "windows")
-WINDOW_FIELDS = ("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift", "mae")
-COLUMN_FIELDS = ("stream", "column_name", "metric", "value", "threshold", "severity", "status", "reason")
+WINDOW_FIELDS = (
+    *("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift"),
+    *("worst_column", "worst_severity", "mae"),
+)
 """What a table shows; JSON has everything."""
+
+DRIFTED = 3
+"""Exit code of `windows --fail-on`: not 1, which a script must not take for drift when the database is away."""
 
 FIRST_STEPS = """\
 Driftline watches a stream of scored events drift. All of it in two minutes:
@@ -115,6 +122,13 @@ def begin(
         raise typer.Exit
     if context.invoked_subcommand is None:
         console.print(FIRST_STEPS.format(program=program()), markup=False, highlight=False, soft_wrap=True)
+
+
+class FailOn(StrEnum):
+    """Of `windows --fail-on`."""
+
+    drift = "drift"
+    dataset = "dataset"
 
 
 class ModelKind(StrEnum):
@@ -509,46 +523,73 @@ def runs(as_json: Json = False) -> None:
 
 @app.command()
 def windows(
-    run: Run,
+    run: KnownRun = None,
     size: Annotated[str | None, option("size", "Only this window size, such as 1h.", check=duration_ms)] = None,
+    newest: Annotated[int | None, option("newest", "Only so many of the newest of each size.", min=1)] = None,
+    fail_on: Annotated[
+        FailOn | None,
+        option(
+            "fail-on",
+            "Exit with 3 if a listed window has closed and any of its columns has drifted (drift), or it has as a "
+            "whole (dataset).",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """The windows of a run, newest first."""
+    """The windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
+    from cli.windows import drifted, latest
     from monitor import read
 
     with _database() as connection:
-        read.known(connection, run)
-        found = read.windows(connection, run, None if size is None else duration_ms(size) // 1_000)
-        sizes = read.sizes(connection, run) if size and not found else []
-    empty = f"no windows of {size}: run {run} has {', '.join(sizes)}" if sizes else f"no windows of run {run} yet"
-    listing.show(console, found, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
+        name = read.known(connection, run).run_id
+        found = read.windows(connection, name, None if size is None else duration_ms(size) // 1_000)
+        sizes = read.sizes(connection, name) if size and not found else []
+    empty = f"no windows of {size}: run {name} has {', '.join(sizes)}" if sizes else f"no windows of run {name} yet"
+    listed = latest(found, newest, closed=fail_on is not None)
+    listing.show(console, listed, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
+    if fail_on is not None and drifted(listed, dataset=fail_on is FailOn.dataset):
+        raise typer.Exit(DRIFTED)
 
 
 @app.command()
-def columns(run: Run, size: Size, window: WindowStart, as_json: Json = False) -> None:
-    """Every figure of every column of one window."""
+def columns(
+    size: Size,
+    window: WindowStart,
+    run: KnownRun = None,
+    drifted: Annotated[bool, option("drifted", "Only the columns that have drifted.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The columns of one window, worst first; in brackets the reference. JSON has every figure."""
+    from cli import columns as figures
     from monitor import read
 
     with _database() as connection:
-        read.known(connection, run)
-        found = read.existing(connection, run, duration_ms(size) // 1_000, moment_ms(window))
-    listing.show(console, found, as_json=as_json, fields=COLUMN_FIELDS)
+        known = read.known(connection, run)
+        found = read.existing(connection, known.run_id, duration_ms(size) // 1_000, moment_ms(window))
+    if drifted:
+        found = figures.drifted(found)
+    try:
+        found = figures.with_reference(found, known.model, MODEL.parent)
+    except ModelUnusable as error:
+        say(f"without the reference's figures: {error.what}")
+    rows = found if as_json else figures.lines(found)
+    listing.show(console, rows, as_json=as_json, empty="no column has drifted")
 
 
 @app.command()
 def recompute(
-    run: Run,
     size: Size,
     window: WindowStart,
+    run: KnownRun = None,
     model: RunModel = None,
     topic_prefix: Prefix = "",
     as_json: Json = False,
 ) -> None:
     """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
-    length, start, scorer = _window(run, size, window, model)
+    name, length, start, scorer = _window(run, size, window, model)
     from monitor.recompute import recompute as compare
 
-    found = compare(_monitor_settings(scorer, topic_prefix), run, length, start)
+    found = compare(_monitor_settings(scorer, topic_prefix), name, length, start)
     listing.show(console, found, as_json=as_json, empty="the log says the same")
     if found:
         raise typer.Exit(1)
@@ -556,9 +597,9 @@ def recompute(
 
 @app.command()
 def report(
-    run: Run,
     size: Size,
     window: WindowStart,
+    run: KnownRun = None,
     model: RunModel = None,
     out: Annotated[
         Path | None, option("out", "HTML file [default: below .driftline/reports].", check=checks.output_file)
@@ -566,20 +607,20 @@ def report(
     back: Annotated[str | None, option("back", "Address of the window's page, to be linked.", hidden=True)] = None,
 ) -> None:
     """The full Evidently report of one window, as HTML."""
-    length, start, scorer = _window(run, size, window, model)
+    name, length, start, scorer = _window(run, size, window, model)
     say("Evidently makes the report, which may take a minute")
     from monitor.report import report as write
     from monitor.settings import Settings
 
     settings = Settings(database_url=connections.database_url(os.environ), model=scorer)
-    made = write(settings, run, length, start, out, back=back)
+    made = write(settings, name, length, start, out, back=back)
     console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
         say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")
 
 
-def _window(run: str, size: str, window: str, named: Path | None) -> tuple[int, int, Path]:
-    """Length and start of a window that a monitor has written, ms; folder of the model that scored its run.
+def _window(run: str | None, size: str, window: str, named: Path | None) -> tuple[str, int, int, Path]:
+    """Run, length and start of a window that a monitor has written, ms; folder of the model that scored its run.
 
     named: of the model, else it is the artifact that the run remembers. Comes before anything heavy is imported.
     """
@@ -588,9 +629,9 @@ def _window(run: str, size: str, window: str, named: Path | None) -> tuple[int, 
 
     length, start = duration_ms(size), moment_ms(window)
     with _database() as connection:
-        scored_by = read.known(connection, run).model
-        read.existing(connection, run, length // 1_000, start)
-    return length, start, named or with_hash(scored_by, MODEL.parent)
+        known = read.known(connection, run)
+        read.existing(connection, known.run_id, length // 1_000, start)
+    return known.run_id, length, start, named or with_hash(known.model, MODEL.parent)
 
 
 @app.command()
@@ -609,11 +650,11 @@ def grafana(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Check Java, Kafka, Postgres, model and topics: what is wrong, what to do. Exit code 1 when something is."""
+    """Check Java, Kafka, Postgres, model, topics, and say what to do. Exit code 1 where a stage would fail now."""
     from cli.doctor import findings
 
     found = list(findings(os.environ, MODEL))
-    listing.show(console, found, as_json=as_json)
+    listing.show(console, found, as_json=as_json, fields=CHECK_FIELDS)
     if not all(check.ok for check in found):
         raise typer.Exit(1)
 
@@ -625,7 +666,7 @@ def _database() -> Any:
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 something failed (one line says what to do), 2 wrong usage, 130 interrupted."""
+    """Exit codes: 0 done, 1 failed (one line says what to do), 2 wrong usage, 3 drift, 130 interrupted."""
     interrupts.raise_on_interrupt()
     try:
         logging()

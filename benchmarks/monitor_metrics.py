@@ -26,11 +26,11 @@ import pyarrow as pa
 from scipy.special import rel_entr
 
 from monitor.category import CategoryReference
+from monitor.columns import monitored
 from monitor.drift import Config, Reference, trip_figures
 from monitor.figures import DRIFT, QUANTILES
 from monitor.metrics import definition
 from monitor.number import NumberReference
-from monitor.reference import monitored
 from schemas.chunk import PREDICTION
 from schemas.taxi import OUTCOMES, TRIPS
 

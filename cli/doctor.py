@@ -1,4 +1,4 @@
-"""`driftline doctor`: everything that a run needs, looked at one by one. What is only not there yet, is well."""
+"""`driftline doctor`: everything that a stage needs, looked at one by one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _model(folder: Path) -> Check:
     if not folder.exists():
         others = sorted(path.parent.name for path in folder.parent.glob("*/card.json"))
         beside = f"; beside it: {', '.join(others)}" if others else ""
-        return Check("model", True, f"no {folder.name} model yet{beside}", "`driftline train` makes it")
+        return Check("model", False, f"no {folder.name} model yet{beside}", "`driftline train` makes it")
     try:
         found = artifact.load(folder)
     except ModelUnusable as error:
@@ -50,4 +50,4 @@ def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
         if name in topics:
             yield Check(f"topic {name}", True, f"{len(topics[name].partitions)} partitions")
         else:
-            yield Check(f"topic {name}", True, "not there yet", "`driftline produce` makes it")
+            yield Check(f"topic {name}", True, "not there yet", "`driftline produce` makes it", warning=True)

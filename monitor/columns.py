@@ -15,6 +15,9 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from schemas.chunk import PREDICTION
+from schemas.definition import Stream
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -25,6 +28,14 @@ class Column(NamedTuple):
     name: str
     numeric: bool
     label_range: tuple[float, float] | None = None
+
+
+def monitored(stream: Stream) -> tuple[Column, ...]:
+    """A stream's numbers, its categories, and the prediction that was made from them."""
+    numbers = [Column(n, True, stream.label_range if n == stream.label else None) for n in stream.numbers]
+    categories = [Column(n, False) for n in stream.categories]
+    prediction = [Column(PREDICTION, True)] if stream.label is None else []
+    return (*numbers, *categories, *prediction)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from monitor.columns import Column
+from monitor.columns import Column, monitored
 from monitor.figures import (
     CATEGORY_METRICS,
     DRIFT,
@@ -27,7 +27,7 @@ from monitor.figures import (
     totals,
 )
 from monitor.metrics import ArrowDataset, Measured
-from monitor.reference import Method, Reference, monitored
+from monitor.reference import Method, Reference
 from monitor.sampling import sample
 from schemas.chunk import PREDICTION
 

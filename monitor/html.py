@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.category import CategoryReference
-from monitor.columns import Prepared, label
+from monitor.columns import Prepared, label, monitored
 from monitor.drift import sample
 from monitor.figures import Config
 from monitor.metrics import definition  # first: it keeps the warnings of Evidently's import inside
 from monitor.number import NumberReference
 from monitor.page import Heading, page
-from monitor.reference import Reference, monitored
+from monitor.reference import Reference
 from schemas.chunk import PREDICTION
 from schemas.errors import UsageError
 

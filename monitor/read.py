@@ -20,6 +20,9 @@ SQL = queries(Path(__file__).with_name("read.sql"))
 
 Row = TypeVar("Row")
 
+NAMED = 5
+"""Runs that a message names."""
+
 
 class RunRow(msgspec.Struct, frozen=True):
     """A run, with its records added up over streams and partitions. watermark: of the trips, event time."""
@@ -41,7 +44,10 @@ class RunRow(msgspec.Struct, frozen=True):
 
 
 class WindowRow(msgspec.Struct, frozen=True):
-    """A window's result; late, dead: what came too late for it, or was refused, as of now."""
+    """A window's result; late, dead: what came too late for it, or was refused, as of now.
+
+    worst_column: the one of the largest severity, which is worst_severity; None where none was tested.
+    """
 
     stream: str
     size_s: int
@@ -68,6 +74,8 @@ class WindowRow(msgspec.Struct, frozen=True):
     offsets: dict[str, tuple[int, int]]
     closed_at: datetime | None
     written_at: datetime
+    worst_column: str | None
+    worst_severity: float | None
 
     @property
     def size(self) -> str:
@@ -75,7 +83,7 @@ class WindowRow(msgspec.Struct, frozen=True):
 
 
 class ColumnRow(msgspec.Struct, frozen=True):
-    """One figure of one column. severity: direction-free, 1 and above is drift."""
+    """One figure of one column. severity: direction-free, 1 and above is drift. reference: the figure there."""
 
     stream: str
     column_name: str
@@ -86,18 +94,31 @@ class ColumnRow(msgspec.Struct, frozen=True):
     severity: float | None
     status: str
     reason: str | None
+    reference: float | None = None
 
 
 def runs(connection: Connection) -> list[RunRow]:
     return _rows(connection, "runs", RunRow, {})
 
 
-def known(connection: Connection, run: str) -> RunRow:
-    """Raises UsageError for a run that nobody has met."""
-    for row in runs(connection):
+def known(connection: Connection, run: str | None) -> RunRow:
+    """A run by its name, without one the only run there is. Raises UsageError, which names some, otherwise."""
+    found = runs(connection)
+    if run is None and len(found) == 1:
+        return found[0]
+    for row in found:
         if row.run_id == run:
             return row
-    raise UsageError(f"there is no run {run}", "`driftline runs` lists them")
+    if not found:
+        raise UsageError(
+            "there are no runs yet" if run is None else f"there is no run {run}, nor any other",
+            "`driftline demo` makes one, or `driftline produce` with a consumer; `driftline runs` lists them",
+        )
+    names = ", ".join(row.run_id for row in found[:NAMED])
+    raise UsageError(
+        f"there are {len(found)} runs" if run is None else f"there is no run {run}",
+        f"name one by --run; the newest: {names}; `driftline runs` lists them",
+    )
 
 
 def windows(

@@ -17,8 +17,15 @@ ORDER BY r.started_at DESC, r.run_id;
 -- Late and dead are counted only for what is listed.
 SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o.rows, o.sampled, o.late, o.dead,
        o.columns_tested, o.columns_drifted, o.share_drifted, o.dataset_drift, o.prediction_drift, o.share_missing,
-       o.mae, o.rmse, o.bias, o.r2, o.target_drift, o.label_coverage, o.offsets, o.closed_at, o.written_at
+       o.mae, o.rmse, o.bias, o.r2, o.target_drift, o.label_coverage, o.offsets, o.closed_at, o.written_at,
+       c.column_name AS worst_column, c.severity AS worst_severity
 FROM driftline.window_overview o
+LEFT JOIN LATERAL (
+    SELECT m.column_name, m.severity FROM driftline.column_metric m
+    WHERE (m.run_id, m.stream, m.size_s, m.window_start) = (o.run_id, o.stream, o.size_s, o.window_start)
+      AND m.segment = '' AND m.metric = 'drift' AND m.severity IS NOT NULL
+    ORDER BY m.severity DESC, m.column_name LIMIT 1
+) c ON true
 WHERE o.run_id = %(run_id)s AND o.segment = ''
   AND (%(size_s)s::int IS NULL OR o.size_s = %(size_s)s)
   AND (%(stream)s::text IS NULL OR o.stream = %(stream)s)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from monitor.calibrate import Calibration, calibrate
 from monitor.category import CategoryReference
-from monitor.columns import Column, Ints, Prepared
+from monitor.columns import Column, Ints, Prepared, monitored
 from monitor.figures import Config
 from monitor.metrics import ArrowDataset, PredictionError, report
 from monitor.number import NumberReference
@@ -82,14 +82,6 @@ class Reference:
         low, high = self.outcomes.label_range or (float("-inf"), float("inf"))
         error = PredictionError(target=self.outcomes.label, prediction=PREDICTION, low=low, high=high)
         return report({c.name: self.methods[c.name].name for c in monitored(self.outcomes)}, error)
-
-
-def monitored(stream: Stream) -> tuple[Column, ...]:
-    """A stream's numbers, its categories, and the prediction that was made from them."""
-    numbers = [Column(n, True, stream.label_range if n == stream.label else None) for n in stream.numbers]
-    categories = [Column(n, False) for n in stream.categories]
-    prediction = [Column(PREDICTION, True)] if stream.label is None else []
-    return (*numbers, *categories, *prediction)
 
 
 def _method(column: Column, config: Config) -> Method:

@@ -20,12 +20,21 @@ ROOM = 2 * 10**9
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One finding. `do` is empty where nothing has to be done."""
+    """One finding. ok: a stage that is started now finds what it needs. warning: it does, but look at it.
+
+    `do` is empty where nothing has to be done.
+    """
 
     name: str
     ok: bool
     detail: str
     do: str = ""
+    warning: bool = False
+
+    @property
+    def state(self) -> str:
+        """ok, warning or failed."""
+        return "failed" if not self.ok else "warning" if self.warning else "ok"
 
 
 def checks(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> Iterator[Check]:
@@ -39,7 +48,7 @@ def checks(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> Iter
     for server in status(state, environ):
         where = "yours" if server.yours else "embedded"
         if server.trouble == "not running":
-            yield Check(server.name, True, "not running", "`driftline stack up` starts it")
+            yield Check(server.name, False, "not running", "`driftline stack up` starts it")
         elif server.name == "postgres" and refuses(server.trouble):
             yield Check(server.name, False, f"{where}, refuses ({server.trouble})", CORRECT)
         elif server.trouble:
@@ -47,7 +56,11 @@ def checks(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> Iter
             yield Check(server.name, False, f"{where}, does not answer ({server.trouble})", do)
         else:
             yield Check(
-                server.name, True, f"{where}, answers" + f" (restarts: {server.restarts})" * bool(server.restarts)
+                server.name,
+                True,
+                f"{where}, answers" + f" (restarts: {server.restarts})" * bool(server.restarts),
+                f"see {server.log}" if server.restarts else "",
+                warning=bool(server.restarts),
             )
 
 

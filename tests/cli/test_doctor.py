@@ -1,4 +1,4 @@
-"""What is only not there yet is well; what is broken is not."""
+"""What a stage would miss is a failure, what is broken as well as what is not there yet."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def _no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cli.doctor.checks", lambda **_: iter(()))
 
 
-def test_no_model_is_no_failure_before_one_is_trained(tmp_path: Path) -> None:
+def test_no_model_is_a_failure_until_one_is_trained(tmp_path: Path) -> None:
     found = of_model(tmp_path / "default")
-    assert found.ok
+    assert (found.ok, found.state) == (False, "failed")
     assert "no default model yet" in found.detail
     assert "driftline train" in found.do
 

@@ -13,8 +13,8 @@ from dummy.figures import CONFIG, written
 from dummy.plan import DAY, HOUR, Plan, Traffic, windows
 from dummy.surroundings import alarms, health, letters
 from monitor.closings import Meter as MonitorMeter
+from monitor.columns import monitored
 from monitor.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS
-from monitor.reference import monitored
 from schemas.durations import moment
 from schemas.errors import UsageError
 from schemas.taxi import OUTCOMES, TRIPS

@@ -8,10 +8,9 @@ import pyarrow as pa
 import pytest
 
 from monitor.category import CategoryReference
-from monitor.columns import Column, by_label, categories, label, numbers
+from monitor.columns import Column, by_label, categories, label, monitored, numbers
 from monitor.drift import Config, Reference
 from monitor.number import NumberReference
-from monitor.reference import monitored
 from schemas.chunk import PREDICTION
 from schemas.taxi import OUTCOMES, TRIPS
 from tests.monitor.windows import LABEL, MONITORED, base, put

@@ -1,0 +1,82 @@
+"""`driftline columns`: the figures of a window's columns, the worst first, beside those of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from cli.artifacts import with_hash
+from models.artifact import load
+from monitor.figures import DRIFT, MISSING, NEW, OUTSIDE
+from monitor.read import ColumnRow
+from monitor.reference_figures import reference_figures
+
+MEDIAN = "q50"
+Figures = Mapping[tuple[str, str], float]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One column for people. In brackets: the reference."""
+
+    column: str
+    severity: float | None
+    score: float | None
+    threshold: float | None
+    missing: str
+    new: str
+    out_of_range: str
+    median: str
+    mae: str
+    remark: str
+
+
+def with_reference(rows: Sequence[ColumnRow], model: str | None, folder: Path) -> list[ColumnRow]:
+    """The figures with those of the reference beside them. Raises ModelUnusable where the run's model is not here.
+
+    model: hash of the one that scored the run, which is looked for below the folder.
+    """
+    known = reference_figures(load(with_hash(model, folder)).reference())
+    return [msgspec.structs.replace(r, reference=known.get((r.column_name, r.metric))) for r in rows]
+
+
+def drifted(rows: Sequence[ColumnRow]) -> list[ColumnRow]:
+    """All figures of those columns that have drifted."""
+    which = {(r.stream, r.column_name) for r in rows if r.metric == DRIFT and (r.severity or 0) >= 1}
+    return [r for r in rows if (r.stream, r.column_name) in which]
+
+
+def lines(rows: Sequence[ColumnRow]) -> list[Line]:
+    """One line for each column: the worst first, those that could not be tested last."""
+    by_column: dict[tuple[str, str], dict[str, ColumnRow]] = {}
+    for row in rows:
+        by_column.setdefault((row.stream, row.column_name), {})[row.metric] = row
+    found = [_line(name, figures) for (_, name), figures in by_column.items()]
+    return sorted(found, key=lambda line: (line.severity is None, -(line.severity or 0), line.column))
+
+
+def _line(name: str, figures: Mapping[str, ColumnRow]) -> Line:
+    drift = figures.get(DRIFT)
+    severity, score, threshold = (drift.severity, drift.value, drift.threshold) if drift else (None, None, None)
+    reasons = dict.fromkeys(f"{row.status}: {row.reason}" for row in figures.values() if row.reason)
+    return Line(
+        column=name,
+        severity=severity,
+        score=score,
+        threshold=threshold,
+        missing=_beside(figures.get(MISSING), percent=True),
+        new=_beside(figures.get(NEW), percent=True),
+        out_of_range=_beside(figures.get(OUTSIDE), percent=True),
+        median=_beside(figures.get(MEDIAN)),
+        mae=_beside(figures.get("mae")),
+        remark="; ".join(reasons),
+    )
+
+
+def _beside(row: ColumnRow | None, *, percent: bool = False) -> str:
+    """`8.8 % (10.5 %)`: the window, and in brackets the reference where it is known."""
+    if row is None or row.value is None:
+        return ""
+    text = (lambda value: f"{value:.1%}".replace("%", " %")) if percent else "{:.4g}".format
+    return text(row.value) + (f" ({text(row.reference)})" if row.reference is not None else "")

@@ -1,0 +1,25 @@
+"""`driftline windows`: which are listed, and whether any has drifted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from monitor.read import WindowRow
+
+
+def latest(rows: Sequence[WindowRow], newest: int | None, *, closed: bool = False) -> list[WindowRow]:
+    """Only so many of the newest windows of each size; None: all. closed: leave out what is still filling."""
+    starts: dict[int, set[datetime]] = defaultdict(set)
+    kept = [row for row in rows if not (closed and row.status == "open")]
+    for row in kept:
+        starts[row.size_s].add(row.window_start)
+    first = {size: sorted(found)[-newest:][0] if newest else min(found) for size, found in starts.items()}
+    return [row for row in kept if row.window_start >= first[row.size_s]]
+
+
+def drifted(rows: Sequence[WindowRow], *, dataset: bool) -> bool:
+    """Whether any column of a window that has closed has drifted; dataset: the window as a whole."""
+    closed = (row for row in rows if row.status != "open")
+    return any(row.dataset_drift if dataset else row.columns_drifted for row in closed)

@@ -1,0 +1,194 @@
+"""What `columns` and `windows` show of a window, and by which exit code a script learns of drift."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow.compute as pc
+import pytest
+import structlog
+from psycopg.rows import dict_row
+from rich.console import Console
+
+import driftline
+from cli.columns import drifted as drifted_columns
+from cli.columns import lines, with_reference
+from cli.windows import drifted, latest
+from dummy.plan import Plan
+from dummy.store import replace
+from models.train import train
+from monitor.read import ColumnRow, WindowRow
+from schemas.connections import ROOT, Addresses
+from schemas.errors import ModelUnusable
+from tests.databases import fresh_database
+from tests.models.conftest import made_up
+
+T0 = datetime(2022, 2, 1, tzinfo=UTC)
+
+
+def figure(column: str, metric: str = "drift", *, severity: float | None = None, **more: Any) -> ColumnRow:
+    known = {"stream": "trips", "method": None, "value": None, "threshold": None, "status": "ok", "reason": None}
+    return ColumnRow(**known | {"column_name": column, "metric": metric, "severity": severity} | more)
+
+
+ROWS = [
+    figure("calm", severity=0.4, value=0.02, threshold=0.05),
+    figure("calm", "missing_share", value=0.088, reference=0.105),
+    figure("few", status="insufficient", reason="29 values, of 30 that are needed"),
+    figure("far", severity=2.5, value=0.5, threshold=0.2),
+    figure("far", "q50", value=3.21987, reference=2.0),
+    figure("duration", severity=1.0, stream="outcomes"),
+]
+
+
+def test_columns_are_listed_worst_first_and_those_without_a_score_last() -> None:
+    assert [line.column for line in lines(ROWS)] == ["far", "duration", "calm", "few"]
+
+
+def test_the_references_figure_stands_beside_that_of_the_window() -> None:
+    by_name = {line.column: line for line in lines(ROWS)}
+    assert by_name["calm"].missing == "8.8 % (10.5 %)"
+    assert by_name["far"].median == "3.22 (2)"
+    assert by_name["few"].remark == "insufficient: 29 values, of 30 that are needed"
+
+
+def test_the_drifted_columns_are_those_at_their_threshold_and_beyond_with_all_their_figures() -> None:
+    assert [(r.column_name, r.metric) for r in drifted_columns(ROWS)] == [
+        ("far", "drift"),
+        ("far", "q50"),
+        ("duration", "drift"),
+    ]
+
+
+def test_the_reference_is_that_of_the_model_which_scored_the_run(tmp_path: Path) -> None:
+    model = train(made_up(2_000), out=tmp_path / "one", source="made up")
+    reference = model.reference()["trip_distance"]
+    rows = [figure("trip_distance", "missing_share"), figure("trip_distance", "q50"), figure("trip_distance")]
+    missing, median, drift = with_reference(rows, model.hash, tmp_path)
+    assert missing.reference == reference.null_count / len(reference)
+    assert median.reference == pytest.approx(pc.quantile(reference, 0.5)[0].as_py())
+    assert drift.reference is None
+    with pytest.raises(ModelUnusable):
+        with_reference(rows, "0" * 64, tmp_path)
+
+
+def window(
+    hour: int, *, size_s: int = 3600, stream: str = "trips", status: str = "final", **more: Any
+) -> WindowRow:
+    fields = dict.fromkeys(WindowRow.__struct_fields__) | {"window_start": T0 + timedelta(hours=hour)}
+    return WindowRow(**fields | {"size_s": size_s, "stream": stream, "status": status} | more)
+
+
+def test_the_newest_windows_are_counted_for_each_size_with_their_outcomes() -> None:
+    rows = [window(2, status="open"), window(1), window(1, stream="outcomes"), window(0), window(0, size_s=86_400)]
+    assert latest(rows, None) == rows
+    assert latest(rows, 1) == [rows[0], rows[4]]
+    assert latest(rows, 1, closed=True) == rows[1:3] + rows[4:]
+    assert latest([], 1) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "dataset"),
+    [
+        (window(0, columns_drifted=0, dataset_drift=False), False, False),
+        (window(0, columns_drifted=2, dataset_drift=False), True, False),
+        (window(0, columns_drifted=9, dataset_drift=True), True, True),
+        (window(0, status="insufficient"), False, False),
+        (window(0, status="open", columns_drifted=9, dataset_drift=True), False, False),
+    ],
+    ids=["calm", "a column", "as a whole", "too few rows", "still filling"],
+)
+def test_drift_is_that_of_windows_which_have_closed(row: WindowRow, column: bool, dataset: bool) -> None:
+    assert (drifted([row], dataset=False), drifted([row], dataset=True)) == (column, dataset)
+
+
+Call = Callable[[str], tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def figures(stack: Addresses, template: str) -> Iterator[str]:
+    """URL of a database with one run; nobody writes to it."""
+    with fresh_database(stack.database_url, template) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            replace(connection, Plan("dummy", 1_789_000_000_000, days=30))
+        yield url
+
+
+@pytest.fixture
+def call(figures: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    """Exit code, stdout and stderr of a call."""
+    monkeypatch.setenv("DATABASE_URL", figures)
+    monkeypatch.setattr(driftline, "ENVIRONMENT", {})
+    monkeypatch.setattr(driftline, "console", Console(width=160))
+
+    def run(words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["driftline", *words.split()])
+        with pytest.raises(SystemExit) as ended:
+            driftline.main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capsys.readouterr()
+
+    yield run
+    structlog.reset_defaults()
+
+
+@pytest.mark.integration
+def test_every_command_takes_the_only_run_there_is(call: Call) -> None:
+    code, named, _ = call("windows --run dummy --size 1d --json")
+    assert (code, call("windows --size 1d --json")[1]) == (0, named)
+    start = json.loads(named)[0]["window_start"][:10]
+    code, text, said = call(f"columns --size 1d --window {start}")
+    assert code == 0
+    assert "made this run up" in said
+    assert text.startswith("column ")
+    for verb in ("report", "recompute"):
+        assert "made this run up" in call(f"{verb} --size 1d --window {start}")[2]
+
+
+@pytest.mark.integration
+def test_a_run_that_does_not_exist_lists_those_that_do(call: Call) -> None:
+    code, _, said = call("windows --run februray")
+    assert code == 2
+    assert "there is no run februray" in said
+    assert "the newest: dummy" in said
+
+
+@pytest.mark.integration
+def test_a_windows_worst_column_is_the_one_of_the_largest_severity(call: Call) -> None:
+    rows = json.loads(call("windows --size 1d --json")[1])
+    tested = next(row for row in rows if row["stream"] == "trips" and row["columns_tested"])
+    figures = json.loads(call(f"columns --size 1d --window {tested['window_start'][:10]} --json")[1])
+    drift = {f["column_name"]: f["severity"] for f in figures if f["stream"] == "trips" and f["metric"] == "drift"}
+    assert tested["worst_severity"] == max(value for value in drift.values() if value is not None)
+    assert drift[tested["worst_column"]] == tested["worst_severity"]
+
+
+@pytest.mark.integration
+def test_a_script_learns_of_drift_by_exit_code_3(call: Call) -> None:
+    assert call("windows --size 1d")[0] == 0
+    assert call("windows --size 1d --fail-on drift")[0] == 3
+    rows = json.loads(call("windows --size 1d --newest 1 --fail-on drift --json")[1])
+    assert len({row["window_start"] for row in rows}) == 1
+    assert all(row["status"] != "open" for row in rows)
+    expected = 3 if any(row["columns_drifted"] for row in rows) else 0
+    assert call("windows --size 1d --newest 1 --fail-on drift")[0] == expected
+    assert call("windows --size 7h --fail-on dataset")[0] == 0
+
+
+@pytest.mark.integration
+def test_the_readmes_sql_gives_the_share_of_all_columns_beside_the_error(figures: str) -> None:
+    (block,) = re.findall(r"^```sql\n(.+?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    first, second = block.replace("'february'", "'dummy'").strip().rstrip(";").split(";")
+    with psycopg.connect(figures, row_factory=dict_row) as connection:
+        rows = connection.execute(first.encode()).fetchall()
+        connection.execute(second.encode())
+    shares = {row["share_drifted"] for row in rows if row["share_drifted"] is not None}
+    assert any(0 < share < 1 for share in shares)
+    assert any(row["mae"] for row in rows)
