@@ -48,6 +48,8 @@ ALIVE_S = 10.0
 POLL_S = 1.0
 """Between two looks for what was written, where nothing is heard of it."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0
+SKEW_S = 10.0
+"""How far the clock of Postgres may be ahead of ours."""
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -58,6 +60,11 @@ class Note(msgspec.Struct, frozen=True):
     size_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_SIZE // 1_000)]
     start: Time
     status: str
+
+
+def steady() -> float:
+    """Seconds of a clock that nobody sets, and that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def event(name: str, data: Any) -> bytes:
@@ -82,7 +89,7 @@ class Feed:
         self._away = False
         self._other_sizes: set[int] = set()
         self._news, self._work = asyncio.Event(), asyncio.Event()
-        self._began = time.time()
+        self._began = steady()
         self._measured: set[int] = set()
 
     def note(self, note: Note) -> None:
@@ -100,7 +107,7 @@ class Feed:
         self._moved = True
 
     def missed(self, since: float) -> None:
-        """Nobody listened from then on, by the wall clock: look for what was written."""
+        """Nobody listened from then on, by `steady`: look for what was written."""
         self._unsure = min(self._unsure, since)
         self._work.set()
 
@@ -125,7 +132,7 @@ class Feed:
         if not self.run:
             return b""
         async with self._database.snapshot() as reader:
-            starts = await self._written(reader, time.time())
+            starts = await self._written(reader, steady())
             return await self._windows(reader, starts) if starts else b""
 
     async def work(self) -> None:
@@ -171,8 +178,8 @@ class Feed:
             self._wake()
 
     async def _written(self, reader: Reader, since: float) -> set[int]:
-        """Windows from a moment of the wall clock on, and of a few seconds before."""
-        where = {"run": self.run, "size_s": self.size_s, "seconds": time.time() - since + OVERLAP_S}
+        """Windows from a moment of `steady` on, and of a few seconds before."""
+        where = {"run": self.run, "size_s": self.size_s, "seconds": steady() - since + OVERLAP_S}
         return {start for (start,) in await reader.rows("written_since", **where)}
 
     async def _windows(self, reader: Reader, starts: Iterable[int], *, live: bool = False) -> bytes:
@@ -184,11 +191,15 @@ class Feed:
         return event("windows", {"columns": columns, "windows": windows, "now": round(now * 1_000), **told})
 
     def _measure(self, rows: Iterable[Row], now: float) -> None:
-        """How old the closing of a window is, the first time that its row goes out."""
+        """How old the closing of a window is, the first time that its row goes out.
+
+        Not of what closed before this feed began, nor where the wall clock was set in between.
+        """
         for row in rows:
-            if row.closed and row.start not in self._measured and row.wall >= self._began * 1_000:
+            age = now - row.wall / 1_000
+            if row.closed and row.start not in self._measured and -SKEW_S < age <= steady() - self._began:
                 self._measured.add(row.start)
-                self._metrics.visible.observe(max(0.0, now - row.wall / 1_000))
+                self._metrics.visible.observe(max(0.0, age))
 
     def _tell_away(self, problem: Problem) -> None:
         """As long as it is so: a page that hears nothing thinks that it is the board that went away."""
@@ -212,7 +223,7 @@ class Hub:
         self._looking: asyncio.Task[None] | None = None
         self._unseen = False
         self.listening = False
-        self._sure = time.time()
+        self._sure = steady()
         """When it was last known that no note of Postgres is missed."""
         self.closing = asyncio.Event()
 
@@ -284,7 +295,7 @@ class Hub:
         for feed, _ in self._feeds.values():
             feed.missed(self._sure)
         while True:
-            self._sure = time.time()
+            self._sure = steady()
             async for note in connection.notifies(timeout=ALIVE_S):
                 self._pass_on(note.channel, note.payload)
             await connection.execute("SELECT 1")

@@ -15,7 +15,7 @@ SELECT count(*)::int FROM driftline.run;
 
 -- name: active
 -- Stages that have just said how they are.
-SELECT stage, instance FROM driftline.health WHERE at > now() - interval '10 seconds' ORDER BY 1, 2;
+SELECT stage, instance FROM driftline.health WHERE at BETWEEN now() - interval '10 seconds' AND now() + interval '10 seconds' ORDER BY 1, 2;
 
 -- name: patience
 -- Whoever works with the tables is waited for so long.

@@ -118,10 +118,10 @@ SELECT coalesce((SELECT finished_at IS NOT NULL FROM driftline.run WHERE run_id 
 SELECT pg_notify('driftline_progress', %(run_id)s);
 
 -- name: beat
--- Only what is still ours. caught_up_since begins anew with every flush.
+-- Only what is still ours. caught_up_since begins anew with every flush, and where the clock was set back.
 UPDATE driftline.partition_progress p
 SET beat_at = clock_timestamp(), log_end = greatest(b.log_end, p.next_offset),
-    caught_up_since = CASE WHEN b.caught_up THEN coalesce(p.caught_up_since, clock_timestamp()) END
+    caught_up_since = CASE WHEN b.caught_up THEN least(p.caught_up_since, clock_timestamp()) END
 FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(epochs)s::bigint[], %(log_ends)s::bigint[],
             %(caught_up)s::bool[]) AS b (topic, partition, epoch, log_end, caught_up)
 WHERE p.topic = b.topic AND p.partition = b.partition AND p.epoch = b.epoch;

@@ -68,7 +68,7 @@ FROM driftline.timed_letter WHERE run_id IN ('${run}', '') AND $__timeFilter(wal
 GROUP BY 1, 2 ORDER BY 1;
 
 -- name: stages
-SELECT stage, instance, run_id AS run, extract(epoch FROM now() - at)::float8 AS silent,
+SELECT stage, instance, run_id AS run, greatest(0, extract(epoch FROM now() - at))::float8 AS silent,
        (measures ->> 'lag')::float8 AS lag, (measures ->> 'rows_per_s')::float8 AS "rows/s",
        (measures ->> 'windows_per_s')::float8 AS "windows/s", (measures ->> 'pending')::float8 AS pending
 FROM driftline.health WHERE at > now() - interval '1 day'

@@ -60,7 +60,7 @@ WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 
 ORDER BY event_time DESC LIMIT 1;
 
 -- name: age
-SELECT extract(epoch FROM now() - max(written_at))::float8 AS age
+SELECT greatest(0, extract(epoch FROM now() - max(written_at)))::float8 AS age
 FROM driftline.window_result WHERE run_id = '${run}';
 
 -- name: latency

@@ -10,6 +10,9 @@ from monitor.readiness import NEVER, Marks
 
 KEPT = 4_096
 
+STEP_MS = 10_000
+"""A wall clock that gains or loses more than this on the monotonic one was set: no answer takes so long."""
+
 
 class Closings:
     """The moments at which the strict watermarks of one run's streams were seen to move."""
@@ -17,6 +20,19 @@ class Closings:
     def __init__(self) -> None:
         self._marks: dict[str, list[int]] = defaultdict(list)
         self._moments: dict[str, list[int]] = defaultdict(list)
+        self._offset: float | None = None
+        self._stepped_at = NEVER
+
+    def ticked(self, now: int, clock: float) -> None:
+        """now: the wall clock of Postgres, ms; clock: monotonic seconds at about the same moment."""
+        offset = now - 1_000 * clock
+        if self._offset is not None and abs(offset - self._offset) > STEP_MS:
+            self._stepped_at = now
+        self._offset = offset
+
+    def is_timed(self, closed_at: int) -> bool:
+        """Whether the wall clock has not been set since then: it can tell how long that is ago."""
+        return closed_at >= self._stepped_at
 
     def saw(self, marks: Mapping[str, Marks], moved_at: Mapping[str, int]) -> None:
         """moved_at: wall time, ms, of the last flush that moved any partition of the stream."""

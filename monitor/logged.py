@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from monitor.panes import Gathered, Loaded
 from monitor.snapshot import Window
 from schemas.chunk import OFFSET, PREDICTION, layout
 from schemas.definition import Stream
-from schemas.records import LIVE, Heartbeat, bare_decoder, decoder
+from schemas.records import LIVE, Heartbeat, decoder, patient_decoder
 
 BATCH = 5_000
 """Rows that are made columns, and scored, at a time."""
@@ -64,11 +65,11 @@ def _accepted(
 
 def _decoded(stream: Stream, value: bytes | None) -> Any:
     """A record or heartbeat; None for what is neither, which is a dead letter."""
-    for decode in (decoder(stream).decode, bare_decoder(stream).decode):
-        try:
-            return decode(value or b"")
-        except Exception:  # whatever a hostile record can raise
-            continue
+    try:
+        return decoder(stream).decode(value or b"")
+    except Exception:  # whatever a hostile record can raise
+        with suppress(Exception):
+            return patient_decoder(stream)(value or b"")
     return None
 
 

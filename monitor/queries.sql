@@ -117,7 +117,9 @@ VALUES (
     %(columns_tested)s, %(columns_drifted)s, %(share_drifted)s, %(dataset_drift)s, %(prediction_drift)s,
     %(share_missing)s, %(mae)s, %(rmse)s, %(bias)s, %(r2)s, %(target_drift)s, %(label_coverage)s,
     %(offsets)s, %(joined_rows)s, %(joined_offsets)s, %(compute_ms)s, %(closed_at)s,
-    (extract(epoch FROM clock_timestamp() - %(closed_at)s::timestamptz) * 1000)::float8, clock_timestamp())
+    CASE WHEN %(timed)s::bool AND clock_timestamp() >= %(closed_at)s::timestamptz
+         THEN (extract(epoch FROM clock_timestamp() - %(closed_at)s::timestamptz) * 1000)::float8 END,
+    clock_timestamp())
 ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     status = excluded.status, rows = excluded.rows, sampled = excluded.sampled,
     columns_tested = excluded.columns_tested, columns_drifted = excluded.columns_drifted,
@@ -127,7 +129,8 @@ ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     target_drift = excluded.target_drift, label_coverage = excluded.label_coverage,
     offsets = excluded.offsets, joined_rows = excluded.joined_rows, joined_offsets = excluded.joined_offsets,
     compute_ms = excluded.compute_ms, written_at = excluded.written_at,
-    closed_at = coalesce(w.closed_at, excluded.closed_at), latency_ms = coalesce(w.latency_ms, excluded.latency_ms),
+    closed_at = coalesce(w.closed_at, excluded.closed_at),
+    latency_ms = CASE WHEN w.closed_at IS NULL THEN excluded.latency_ms ELSE w.latency_ms END,
     revision = w.revision + (
         w.status <> 'open' AND (w.rows, w.joined_rows) <> (excluded.rows, excluded.joined_rows))::int
 WHERE w.rows <= excluded.rows AND w.joined_rows <= excluded.joined_rows

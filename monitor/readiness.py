@@ -70,7 +70,7 @@ def is_idle(partition: Partition, now: int, patience: Patience) -> bool:
     """Its consumer lives, has read all there is, and nothing came for a while. A dead one is not idle: unknown."""
     return (
         partition.beat_at is not None
-        and now - partition.beat_at < patience.alive
+        and abs(now - partition.beat_at) < patience.alive  # ahead of now: from before the clock was set back
         and partition.next_offset >= partition.log_end
         and partition.caught_up_since is not None
         and now - partition.caught_up_since > patience.idle

@@ -149,7 +149,10 @@ class Snapshot:
         for _, topic, *state in rows:
             known[topic].append(Partition(**dict(zip(Partition.__struct_fields__, state, strict=True))))
         own = {topic: marks(parts, run.lateness[topic], now, patience) for topic, parts in known.items()}
-        moved_at = {topic: max((p.moved_at or now for p in parts), default=now) for topic, parts in known.items()}
+        # What lies ahead of now was written before the clock was set back.
+        moved_at = {
+            topic: max((min(p.moved_at or now, now) for p in parts), default=now) for topic, parts in known.items()
+        }
         for stream in STREAMS:
             if (other := joined_with(stream)) is not None:
                 own[stream.topic] = both(own[stream.topic], own.get(other.topic, NOTHING))

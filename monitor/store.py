@@ -34,7 +34,10 @@ PATIENCE_S = 300.0
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be written of a window. compute_ms: wall time that its figures took."""
+    """What is to be written of a window.
+
+    compute_ms: wall time that its figures took. timed: the wall clock was not set since `closed_at`.
+    """
 
     status: Status
     of: Rows
@@ -43,10 +46,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     joined_offsets: Ranges = {}
     compute_ms: float | None = None
     closed_at: int | None = None
+    timed: bool = True
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What was written. latency: ms from the flush that closed the window to its first row; None: open.
+    """What was written. latency: ms from the flush that closed the window to its first row; None: open, or unknown.
 
     compute_ms: as in the Result.
     """
@@ -71,7 +75,7 @@ class Claim:
         params |= {"window_end": moment(self._window.end), "status": result.status, "rank": RANK[result.status]}
         params |= {"rows": result.of.rows, "joined_rows": result.of.joined, "closed_at": closed_at}
         params |= {"offsets": Jsonb(result.offsets), "joined_offsets": Jsonb(result.joined_offsets)}
-        params["compute_ms"] = result.compute_ms
+        params |= {"compute_ms": result.compute_ms, "timed": result.timed}
         row = self._connection.execute(SQL["publish"], params).fetchone()
         if row is None:
             return None

@@ -29,12 +29,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A window as one snapshot shows it.
 
     holds: rows by the index of panes. first: never seen closed before. closed_at: wall time, ms; None while open.
+    timed: the wall clock can tell how long ago that is.
     """
 
     closing: Closing
     holds: Rows
     first: bool
     closed_at: int | None
+    timed: bool
     rows: Loaded
     joined: Loaded | None
 
@@ -83,18 +85,21 @@ class Worker:
         self, snapshot: Snapshot, run: Run, window: Window, closings: Closings, failure: str | None
     ) -> Task | None:
         progress = snapshot.progress(run, self._patience)
+        closings.ticked(progress.now, time.monotonic())
         closings.saw(progress.marks, progress.moved_at)
         closing = progress.marks[window.stream.topic].closing(window.end)
         scan = snapshot.scan(run.run_id, window.stream, window.size, window.start, window.end)
         if window.start not in scan.holds or not scan.wanting(closing, window.start):
             return None
         written, closed = scan.written.get(window.start), closing != "open"
+        closed_at = closings.closed_at(window.stream.topic, window.end, progress.now) if closed else None
         rows, joined = self._loaded(snapshot, window) if failure is None else _unread(snapshot, window)
         return Task(
             closing=closing,
             holds=scan.holds[window.start],
             first=closed and (written is None or written.status == "open"),
-            closed_at=closings.closed_at(window.stream.topic, window.end, progress.now) if closed else None,
+            closed_at=closed_at,
+            timed=closed_at is not None and closings.is_timed(closed_at),
             rows=rows,
             joined=joined,
         )
@@ -123,6 +128,7 @@ class Worker:
             joined_offsets=task.joined.offsets if task.joined else {},
             compute_ms=(time.perf_counter() - began) * 1_000,
             closed_at=task.closed_at,
+            timed=task.timed,
         )
 
 

@@ -7,6 +7,9 @@ ALTER TABLE driftline.run_progress
     ADD COLUMN agreed int NOT NULL DEFAULT 0;
 COMMENT ON COLUMN driftline.run_progress.candidate_ms IS 'The largest event time of a row of data records that are too far ahead of M but agree with one another (while M is unset: of the record that waits for a second one); NULL without such a row. `agreed` counts them. When they are enough, M moves to it.';
 
+-- Clocks that were set while a window waited: no latency is less than nothing.
+UPDATE driftline.window_result SET latency_ms = NULL WHERE latency_ms < 0;
+
 
 -- The identity and the partitions of topics.
 

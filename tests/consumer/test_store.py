@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -137,6 +138,15 @@ def test_caught_up_counts_from_the_first_beat_that_says_so_until_something_comes
     assert beats(database)[2] > first[2]
     store.claim(PLACE)
     assert beats(database)[2] is None
+
+
+def test_caught_up_counts_anew_where_the_clock_was_set_back(store: Store, database: str) -> None:
+    claim = store.claim(PLACE)
+    store.beat([Beat(PLACE, claim.epoch, 0, True)])
+    ahead = "UPDATE driftline.partition_progress SET caught_up_since = now() + interval '2 days' RETURNING now()"
+    ((now,),) = query(database, ahead)
+    store.beat([Beat(PLACE, claim.epoch, 0, True)])
+    assert now <= beats(database)[2] <= now + timedelta(hours=1)
 
 
 def test_a_run_keeps_the_terms_it_was_begun_with(store: Store, other: Store) -> None:

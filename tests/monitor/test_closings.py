@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import pytest
+
 from monitor.closings import KEPT, Closings, Meter
 from monitor.readiness import Marks
+
+DAY = 86_400_000
+T0 = 1_800_000_000_000
 
 
 def seen(*marks: tuple[int, int]) -> Closings:
@@ -36,6 +41,25 @@ def test_old_moments_are_forgotten_before_new_ones() -> None:
     closings = seen(*((n, 1_000 * n) for n in range(1, 2 * KEPT)))
     assert closings.closed_at("trips", 2 * KEPT - 1, 0) == 1_000 * (2 * KEPT - 1)
     assert closings.closed_at("trips", 1, 0) > 1_000
+
+
+@pytest.mark.parametrize("step", [-2 * DAY, -20_000, 20_000, 2 * DAY])
+def test_how_long_ago_a_window_closed_is_unknown_once_the_clock_was_set(step: int) -> None:
+    closings = Closings()
+    for second in range(3):
+        closings.ticked(T0 + 1_000 * second, 50.0 + second)
+    assert closings.is_timed(T0 - 10 * DAY)
+    closings.ticked(T0 + step + 3_000, 53.0)
+    closings.ticked(T0 + step + 4_000, 54.0)
+    before, after = T0 + min(0, step) + 2_000, T0 + step + 3_500
+    assert (closings.is_timed(before), closings.is_timed(after)) == (False, True)
+
+
+def test_slow_answers_and_clocks_that_drift_are_no_steps() -> None:
+    closings = Closings()
+    for second, late in enumerate((0, 3_000, 0, 5_000, 5_500, 6_000)):
+        closings.ticked(T0 + 1_000 * second - late, float(second))
+    assert closings.is_timed(T0 - DAY)
 
 
 def test_health_counts_windows_since_it_was_last_asked() -> None:

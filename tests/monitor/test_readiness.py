@@ -59,6 +59,11 @@ def test_idleness_begins_just_beyond_the_timeout() -> None:
     assert is_idle(at_timeout, NOW + 1, PATIENCE)
 
 
+def test_a_dead_consumer_does_not_live_on_because_the_clock_was_set_back() -> None:
+    dead = Partition(next_offset=5, log_end=5, beat_at=NOW + 200_000, caught_up_since=NOW - 30_001)
+    assert not is_idle(dead, NOW, PATIENCE)
+
+
 def test_a_partition_with_more_to_read_is_not_idle() -> None:
     behind = Partition(next_offset=4, log_end=5, beat_at=NOW, caught_up_since=NOW - 99_000)
     assert not is_idle(behind, NOW, PATIENCE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from monitor.figures import ColumnFigure, WindowFigures
-from monitor.readiness import Rows, Status
+from monitor.readiness import Patience, Rows, Status
 from monitor.snapshot import Window
 from monitor.store import Receipt, Result, Store, opened
 from schemas.durations import moment
@@ -107,6 +108,32 @@ def test_the_latency_is_from_closing_to_writing(store: Store) -> None:
     assert receipt.latency is not None
     assert receipt.latency > 1_000 * HOUR  # it closed in 2022
     assert publish(store, result("open", 1)) is None
+
+
+def test_what_moved_before_the_clock_was_set_back_moved_now(feed: Feed, store: Store) -> None:
+    feed.flush(TRIPS, 0, [T0])
+    feed.connection.execute("UPDATE driftline.run_progress SET moved_at = now() + interval '2 days'")
+    with store.snapshot() as snapshot:
+        run = snapshot.run("r")
+        assert run is not None
+        progress = snapshot.progress(run, Patience(10_000, 10_000))
+    assert progress.moved_at["trips"] <= progress.now
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [{"closed_at": T0 + 70 * 365 * 24 * HOUR}, {"timed": False}],
+    ids=["set back", "set by an unknown time"],
+)
+def test_a_latency_is_never_measured_across_a_clock_that_was_set(
+    feed: Feed, store: Store, unknown: dict[str, Any]
+) -> None:
+    first = publish(store, result("provisional", 1, **unknown))
+    again = publish(store, result("final", 2))
+    assert first is not None
+    assert again is not None
+    assert (first.latency, again.latency) == (None, None)
+    assert feed.connection.execute("SELECT latency_ms FROM driftline.window_result").fetchone() == (None,)
 
 
 def test_the_latency_of_the_first_closing_stays(feed: Feed, store: Store) -> None:
