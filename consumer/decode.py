@@ -11,8 +11,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from consumer import formats
 from schemas import records
 from schemas.definition import Stream
+from schemas.durations import misread_unit
 
 Ints = npt.NDArray[np.int64]
 Decode = Callable[[Any], Any]
@@ -60,6 +62,7 @@ class Decoder:
         self._data = records.record_type(stream, any_run=True)
         self._tagged: Decode = records.decoder(stream, any_run=True).decode
         self._bare: Decode = records.bare_decoder(stream, any_run=True).decode
+        self._patient: Decode = records.patient_decoder(stream, any_run=True)
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Take a batch apart. Never raises, whatever the records hold."""
@@ -85,13 +88,17 @@ class Decoder:
             try:
                 found.extend(map(decode, left))  # what came before a failure stays in the list
             except Exception as error:  # whatever a hostile record can raise: it must never stop its neighbours
-                other = self._bare if decode is self._tagged else self._tagged
-                try:
-                    found.append(other(values[len(found)]))
-                    decode = other
-                except Exception as again:
-                    found.append(self._rejected(len(found), values[len(found)], _told_best(error, again)))
+                found.append(self._one(len(found), values[len(found)]))
+                if "kind`" in str(error):
+                    decode = self._bare if decode is self._tagged else self._tagged
         return found
+
+    def _one(self, place: int, value: bytes | None) -> Any:
+        """A record that failed with one of the decoders: what it is depends on nothing but itself."""
+        try:
+            return self._patient(value or b"")
+        except Exception as error:  # as in `_each`
+            return self._rejected(place, value, error)
 
     def _sorted(self, found: Iterable[tuple[int, Any]]) -> Decoded:
         data, places, beats, rejected = [], [], [], []
@@ -121,19 +128,18 @@ class Decoder:
         )
 
     def _rejected(self, place: int, value: bytes | None, error: Exception) -> Rejected:
-        if not value:
-            return Rejected(place, UNDECODABLE, "there is no value" if value is None else "the value is empty")
-        detail = printable(str(error))
         try:
-            record = json.loads(value.decode(), parse_constant=_refuse)
+            record = json.loads((value or b"").decode("utf-8-sig"), parse_constant=_refuse)
         except (ValueError, RecursionError):
-            return Rejected(place, UNDECODABLE, detail)
+            return Rejected(place, UNDECODABLE, printable(formats.of_no_json(value) or str(error)))
+        detail = printable(formats.of_json(record) or str(error))
         if not isinstance(record, dict):
             return Rejected(place, INVALID, detail)
         run_id, time = record.get("run_id"), record.get(self._stream.time, record.get("at"))
-        known = type(time) is int and 0 <= time <= LAST_MOMENT
         named = run_id if isinstance(run_id, str) and records.is_run_id(run_id) else ""
-        return Rejected(place, INVALID, detail, named, time if known else None)
+        if detail.endswith((f"`$.{self._stream.time}`", "`$.at`")):
+            detail += _unit(time)
+        return Rejected(place, INVALID, detail, named, _event_time(time))
 
 
 def printable(text: str, longest: int = 500) -> str:
@@ -152,9 +158,19 @@ def _misnamed(place: int, record: Any, stream: Stream) -> Rejected:
     return Rejected(place, INVALID, detail, "", getattr(record, stream.time))
 
 
-def _told_best(error: Exception, again: Exception) -> Exception:
-    """The complaint that helps: not that `kind` is missing, since it may be."""
-    return again if "missing required field `kind`" in str(error) else error
+def _event_time(time: Any) -> int | None:
+    """Of an invalid record, where it has one that can be repeated."""
+    if isinstance(time, bool) or not isinstance(time, int | float):
+        return None
+    return int(time) if 0 <= time <= LAST_MOMENT else None
+
+
+def _unit(time: Any) -> str:
+    """What to do about an event time that is invalid."""
+    if isinstance(time, str):
+        return ": send milliseconds since the epoch, as a number"
+    advice = misread_unit(time) if isinstance(time, int | float) else None
+    return f": it {advice}" if advice else ""
 
 
 def _refuse(constant: str) -> None:

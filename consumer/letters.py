@@ -34,11 +34,11 @@ def mistimed(message: Message, run_id: str, reason: str, time: int, reach: int |
 
     time, reach: its event time and M before it, ms; reach is None while M is unset.
     """
-    written = written_at(message)
-    seen = f" when {_iso(reach)} had been seen" if reach is not None else ""
-    if reason == "future" and written is not None and (reach is None or written < time):
-        seen += f", in a record written at {_iso(written)}"
-    return _letter(message, run_id, reason, f"event time {_iso(time)}{seen}{_unit(time, reach)}", time)
+    if reach is not None:
+        why = f"when {_iso(reach)} had been seen"
+    else:  # judged by its Kafka timestamp, which is what it has then
+        why = f"in a record written at {_iso(written_at(message) or 0)}"
+    return _letter(message, run_id, reason, f"event time {_iso(time)} {why}{_unit(time, reach)}", time)
 
 
 def written_at(message: Message) -> int | None:

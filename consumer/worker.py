@@ -23,6 +23,7 @@ from consumer.source import Source, unreadable
 from consumer.store import Beat, Store, Terms
 from consumer.windows import Rules
 from schemas.definition import Stream
+from schemas.durations import misread_unit, moment
 from schemas.errors import RunConflict
 from schemas.failpoint import reach
 
@@ -94,6 +95,7 @@ class Worker:
         self._next_beat = now
         self._next_report = now + settings.report_ms / 1_000
         self._told_waiting = self.done = False
+        self._misread: set[str] = set()
 
     def step(self, now: float) -> None:
         """Read for up to a tenth of a second, flush what is due, give signs of life. now: monotonic seconds.
@@ -250,11 +252,13 @@ class Worker:
             missing = sum(loss.last - loss.first + 1 for loss in work.losses)
             log.warning("gap", place=place, gaps=len(work.losses), missing=missing, first_seq=work.losses[0].first)
         if work.dead:
-            log.warning("dead_letters", place=place, count=len(work.dead), reasons=_reasons(work))
+            reasons, first = _reasons(work), work.dead[0].detail
+            log.warning("dead_letters", place=place, count=len(work.dead), reasons=reasons, first=first)
         for unscored in work.unscored:
             event = "run_of_another_model" if unscored.foreign else "model_fails"
             log.error(event, run=unscored.run_id, place=place, records=unscored.count, why=unscored.why)
         self._judge_model(work)
+        self._check_unit(work)
         for run_id in work.finished:
             log.info("finished", run=run_id, place=place)
             self._next_beat = 0.0
@@ -265,6 +269,16 @@ class Worker:
             self._failed = 0
         else:
             self._failed += sum(each.count for each in work.unscored if not each.foreign)
+
+    def _check_unit(self, work: Flush) -> None:
+        """Say once of each run that its event times are in 1970: the windows are right, and not what was meant."""
+        for run in work.runs:
+            if run.state.max_time is None or run.run_id in self._misread:
+                continue
+            if advice := misread_unit(run.state.max_time):
+                self._misread.add(run.run_id)
+                at = moment(run.state.max_time).isoformat(timespec="seconds")
+                log.warning("event_times_in_another_unit", run=run.run_id, newest=at, do=advice)
 
     def _beat(self, now: float) -> None:
         """Say that we live, how far the log goes, and where nothing is left to read; report."""

@@ -50,7 +50,7 @@ def moment_ms(text: str) -> int:
     return round(moment.timestamp() * 1_000)
 
 
-def misread_unit(ms: int) -> str | None:
+def misread_unit(ms: float) -> str | None:
     """What to do about an event time that is plausible only in another unit, between 1973 and 2286; None otherwise.
 
     As milliseconds, seconds of these years are in January to April 1970, and microseconds beyond the year 4000.

@@ -9,6 +9,7 @@ numbers whenever heartbeats happened to be sent.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from inspect import cleandoc
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ LIVE = "live"
 """The run of records that name none: somebody else's producer. Without `seq` there is no duplicate check."""
 
 HEARTBEAT = "heartbeat"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_TIME = 4_102_444_800_000
 """2100-01-01: an event time beyond is invalid."""
 
@@ -79,11 +81,12 @@ _INT32 = (-(2**31), 2**31 - 1)
 
 
 def _type_of(field: Field) -> Any:
+    if field.role == "carried":
+        return Annotated[Any, Meta(description=f"A {field.type} that rides along: it is neither checked nor kept.")]
     bounds: dict[str, Any] = {k: v for k, v in (("ge", field.low), ("le", field.high)) if v is not None}
     if field.type == "int":
         # A kept integer lands in an int32 column of a chunk: without bounds of its own it has the column's.
-        widest = {} if field.role == "carried" else dict(zip(("ge", "le"), _INT32, strict=True))
-        whole: dict[str, Any] = widest | {k: int(v) for k, v in bounds.items()}
+        whole: dict[str, Any] = {"ge": _INT32[0], "le": _INT32[1]} | {k: int(v) for k, v in bounds.items()}
         kind: Any = Annotated[int, Meta(**whole)]
     elif field.type == "float":
         kind = Annotated[float, Meta(**bounds)]
@@ -98,7 +101,7 @@ def _type_of(field: Field) -> Any:
 def record_type(stream: Stream, *, every_field: bool = False, any_run: bool = False) -> Any:
     """The msgspec Struct of one data record of a stream, built from its definition.
 
-    every_field: also those that are merely carried; for the exported JSON Schema.
+    every_field: also those that are merely carried, which may hold anything; for the exported JSON Schema.
     any_run: leave the pattern of `run_id` unchecked. It costs more than half as much as all the rest of a record
         (0.45 of 1.25 µs): who reads millions checks `is_run_id` once per run.
     `run_id` and `seq` may be missing (None): the record is then of the run `live`.
@@ -110,7 +113,7 @@ def record_type(stream: Stream, *, every_field: bool = False, any_run: bool = Fa
         ("seq", Seq | None, None),
         (stream.id, Annotated[str, Meta(min_length=1, max_length=128)]),
         (stream.time, Time),
-        *((f.name, _type_of(f)) if f.required else (f.name, _type_of(f), None) for f in fields),
+        *((f.name, _type_of(f), *(() if f.required and f.role != "carried" else (None,))) for f in fields),
     ]
     return msgspec.defstruct(
         stream.kind.capitalize(), layout, tag_field="kind", tag=stream.kind, frozen=True, gc=False, kw_only=True
@@ -138,6 +141,57 @@ def bare_decoder(stream: Stream, *, any_run: bool = False) -> msgspec.json.Decod
     return msgspec.json.Decoder(record_type(stream, any_run=any_run))
 
 
+@cache
+def patient_decoder(stream: Stream, *, any_run: bool = False) -> Callable[[bytes], Any]:
+    """Decodes any valid record, for those that fail with `decoder`: with or without `kind`, and as others spell it.
+
+    Accepts integers as `1.0` or `1e0`, as pandas writes a column of integers with gaps and as JSON Schema allows,
+    and a byte order mark before the record. That is several times slower, so it comes last. Raises as `decoder`.
+    """
+    tagged, bare = decoder(stream, any_run=any_run).decode, bare_decoder(stream, any_run=any_run).decode
+    data = record_type(stream, any_run=any_run)
+    either = data | Heartbeat
+    integers = ("seq", stream.time, *(field.name for field in stream.kept if field.type == "int"))
+
+    def decode(value: bytes) -> Any:
+        complaint = _complaint(tagged, value)
+        if isinstance(complaint, Exception) and "missing required field `kind`" in str(complaint):
+            complaint = _complaint(bare, value)
+        if not isinstance(complaint, Exception):
+            return complaint
+        if value.startswith(BYTE_ORDER_MARK) or "got `float`" in str(complaint):
+            return spelled_otherwise(value)
+        raise complaint
+
+    def spelled_otherwise(value: bytes) -> Any:
+        found = msgspec.json.decode(value.removeprefix(BYTE_ORDER_MARK))
+        if not isinstance(found, dict):
+            return msgspec.convert(found, either)
+        if found.get("kind") == HEARTBEAT:
+            return msgspec.convert(_whole(found), either)
+        found |= {name: _whole(found[name]) for name in integers if name in found}
+        return msgspec.convert(found, either if "kind" in found else data)
+
+    return decode
+
+
+def _complaint(decode: Callable[[bytes], Any], value: bytes) -> Any:
+    """The record, or what is wrong with it."""
+    try:
+        return decode(value)
+    except Exception as error:  # whatever a hostile record can raise
+        return error
+
+
+def _whole(value: Any) -> Any:
+    """The value with integral floats as integers, however deep."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(inner) for name, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list) else value
+
+
 def encode(record: dict[str, Any]) -> bytes:
     """One record as JSON bytes; NaN becomes null. `kind` first: it makes a record tell itself at a glance."""
     return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -148,8 +202,9 @@ def encode_heartbeat(beat: Heartbeat) -> bytes:
 
 
 def json_schema(stream: Stream) -> dict[str, Any]:
-    """JSON Schema of what a topic may hold, for producers in other languages."""
+    """JSON Schema of what a topic may hold, for producers in other languages: what is valid by it is decoded."""
     schema = msgspec.json.schema(record_type(stream, every_field=True) | Heartbeat)
+    schema["$defs"][stream.kind.capitalize()]["required"].remove("kind")  # may be missing, see `bare_decoder`
     for definition in schema["$defs"].values():
         if text := definition.get("description"):
             definition["description"] = cleandoc(text)  # Python 3.13 does it by itself

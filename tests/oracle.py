@@ -179,7 +179,7 @@ _PYTHON = {"int": (int,), "float": (int, float), "str": (str,)}
 def decoded(value: bytes | None, stream: Stream) -> tuple[str | None, Record | None]:
     """(None, record), or why not: ("undecodable", None) what is no JSON, ("invalid", record) what does not fit."""
     try:
-        record = json.loads((value or b"").decode(), parse_constant=_refuse)
+        record = json.loads((value or b"").decode("utf-8-sig"), parse_constant=_refuse)
     except (ValueError, RecursionError):
         return "undecodable", None
     if not isinstance(record, dict):
@@ -207,6 +207,8 @@ def fits(value: Any, field: Field) -> bool:
     """A value of the field's type within its bounds; null where it may be."""
     if value is None:
         return not field.required
+    if field.type == "int" and isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, _PYTHON[field.type]):
         return False
     size = len(value) if isinstance(value, str) else value

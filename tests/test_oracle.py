@@ -118,6 +118,18 @@ def test_records_of_no_run_are_live_and_never_duplicates() -> None:
     assert {key: len(rows) for key, rows in result.rows.items()} == {("live", "t", 0): 4}
 
 
+def test_integral_floats_are_integers_and_a_byte_order_mark_is_none_of_the_record() -> None:
+    values = [thing(1, 0).replace(b'"at_ms": 1', b'"at_ms": 1e0'), b"\xef\xbb\xbf" + thing(1, 1), beat(1, 1)]
+    values += [thing(1, 2).replace(b'"seq": 2', b'"seq": 2.0'), thing(1, 2)]
+    assert reasons(values) == {}
+    assert reading(values).states["r", "t", 0].tally == {
+        "accepted": 3,
+        "heartbeats": 1,
+        "duplicates": 1,
+        "missing": 0,
+    }
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -129,6 +141,7 @@ def test_records_of_no_run_are_live_and_never_duplicates() -> None:
         (b'{"id": "\xff"}', "undecodable"),
         (thing(1, 0, x=float("nan")), "undecodable"),
         (b"[]", "invalid"),
+        (thing(1, 0).replace(b'"at_ms": 1', b'"at_ms": 1.5'), "invalid"),
         (thing(1, 0, x=True), "invalid"),
         (thing(1, 0, x="1"), "invalid"),
         (thing(1, 0, x=None), "invalid"),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.decode import INVALID, UNDECODABLE, Decoder, printable
-from schemas.records import Heartbeat, encode_heartbeat
+from schemas.records import Heartbeat, Manifest, encode_heartbeat
 from schemas.taxi import OUTCOMES, TRIPS
 from tests import oracle
 
@@ -43,7 +43,13 @@ POISON: dict[str, tuple[bytes | None, str]] = {
     "not UTF-8": (b"\xff\xfe\x00", UNDECODABLE),
     "not UTF-8 inside": (trip().replace(b"t-1", b"t-\xff"), UNDECODABLE),
     "UTF-16": (trip().decode().encode("utf-16"), UNDECODABLE),
-    "byte order mark": (b"\xef\xbb\xbf" + trip(), UNDECODABLE),
+    "byte order mark before what is no JSON": (b"\xef\xbb\xbf{", UNDECODABLE),
+    "byte order mark before another shape": (b"\xef\xbb\xbf" + trip(trip_id=5), INVALID),
+    "two byte order marks": (2 * b"\xef\xbb\xbf" + trip(), UNDECODABLE),
+    "half a passenger": (trip(passenger_count=1.5), INVALID),
+    "integral but too large": (trip(passenger_count=256.0), INVALID),
+    "integral in a text": (trip(trip_id=1.0), INVALID),
+    "an integer in quotes": (trip(passenger_count="1"), INVALID),
     "NaN": (trip(trip_distance=float("nan")), UNDECODABLE),
     "infinite": (trip(trip_distance=float("inf")), UNDECODABLE),
     "deep": (b"[" * 200_000 + b"]" * 200_000, UNDECODABLE),
@@ -82,6 +88,72 @@ def test_poison_is_rejected_and_its_neighbours_go_through(name: str) -> None:
     assert [place for place, _ in decoded.beats] == [2]
 
 
+INTEGERS = (
+    "seq",
+    "pickup_at",
+    "VendorID",
+    "RatecodeID",
+    "PULocationID",
+    "passenger_count",
+    "payment_type",
+    "trip_type",
+)
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+@pytest.mark.parametrize("spelling", ["{}.0", "{}e0", "{}.000E0", "{}0e-1"])
+def test_integral_floats_are_integers_in_every_field(name: str, spelling: str) -> None:
+    number = 1_643_673_600_000 if name == "pickup_at" else 3
+    value = trip(**{name: "@"}).replace(b'"@"', spelling.format(number).encode())
+    decoded = Decoder(TRIPS).decode([value, trip(**{name: number})])
+    assert decoded.rejected == ()
+    assert [type(found) for found in decoded.columns[name]] == [int, int]
+    assert set(decoded.columns[name]) == {number}
+
+
+def test_a_record_as_pandas_writes_it_is_a_record() -> None:
+    """TLC's own file by `to_json`: integers are floats, since there are rows without them."""
+    codes = {"VendorID": 2, "RatecodeID": 1.0, "passenger_count": 1.0, "payment_type": 1.0, "trip_type": None}
+    decoded = Decoder(TRIPS).decode([json.dumps(FOREIGN | codes).encode()] * 3)
+    assert decoded.rejected == ()
+    assert {name: decoded.columns[name] for name in codes} == {name: (value,) * 3 for name, value in codes.items()}
+
+
+def test_heartbeats_and_manifests_may_be_spelled_with_floats_too() -> None:
+    manifest = {"source": "s", "period": [0.0, 1e3], "speed": 2.0, "trips": 7.0, "partitions": 4.0}
+    record = {"kind": "heartbeat", "run_id": "r", "seq": -1.0, "at": 5.0, "manifest": manifest}
+    ((_, found),) = Decoder(TRIPS).decode([json.dumps(record).encode()]).beats
+    expected = Manifest(source="s", period=(0, 1_000), speed=2.0, trips=7, partitions=4)
+    assert found == Heartbeat(run_id="r", seq=-1, at=5, manifest=expected)
+
+
+@pytest.mark.parametrize("value", [trip(), json.dumps(FOREIGN).encode(), BEAT, trip(passenger_count=1.0)])
+def test_a_byte_order_mark_is_no_part_of_the_record(value: bytes) -> None:
+    plain, marked = Decoder(TRIPS).decode([value]), Decoder(TRIPS).decode([b"\xef\xbb\xbf" + value])
+    assert marked.rejected == ()
+    assert (plain.columns, plain.beats) == (marked.columns, marked.beats)
+
+
+@pytest.mark.parametrize(
+    ("time", "advice"),
+    [
+        (1_643_673_600_000_000, "looks like microseconds: send milliseconds"),
+        (1_643_673_600_000_000_000, "looks like nanoseconds: send milliseconds"),
+        (1_643_673_600.25, "looks like seconds: send milliseconds"),
+        ("2022-02-01T00:00:00Z", "send milliseconds since the epoch, as a number"),
+    ],
+)
+def test_a_time_in_another_unit_is_told_which_one_is_wanted(time: Any, advice: str) -> None:
+    (rejected,) = Decoder(TRIPS).decode([trip(pickup_at=time)]).rejected
+    assert (rejected.reason, rejected.run_id) == (INVALID, "r")
+    assert rejected.detail.endswith(advice)
+
+
+def test_no_unit_is_guessed_where_another_field_is_wrong() -> None:
+    (rejected,) = Decoder(TRIPS).decode([trip(pickup_at=1_643_673_600, trip_distance="far")]).rejected
+    assert "milliseconds" not in rejected.detail
+
+
 def test_what_can_be_told_about_a_rejected_record_is_kept() -> None:
     (rejected,) = Decoder(TRIPS).decode([trip(trip_distance="far")]).rejected
     assert (rejected.run_id, rejected.time) == ("r", TRIP["pickup_at"])
@@ -117,6 +189,7 @@ values = st.one_of(
     st.none(),
     st.just(BEAT),
     st.just(json.dumps(FOREIGN).encode()),
+    st.sampled_from([trip(pickup_at=1e12), trip(seq=1.0, passenger_count=1.5), b"\xef\xbb\xbf" + trip()]),
     st.sampled_from([value for value, _ in POISON.values() if value is not None and len(value) < 10_000]),
     st.builds(
         lambda cut, byte: trip()[:cut] + byte + trip()[cut + 1 :], st.integers(0, 230), st.binary(max_size=1)

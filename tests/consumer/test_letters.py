@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consumer.decode import Rejected
-from consumer.letters import mistimed, rejected
+from consumer.letters import mistimed, rejected, written_at
 from tests.consumer.fakes import START, Fake
 
 
@@ -59,3 +59,27 @@ def test_header_names_are_made_printable() -> None:
 def test_headers_that_the_client_cannot_hand_over_are_said_to_be_so() -> None:
     error = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
     assert "0xff" in headers(error)[0]["unreadable"]
+
+
+def detail(reason: str, time: int, reach: int | None, written_at: int | None = None) -> str:
+    return mistimed(Fake(0, b"", written_at=written_at), "r", reason, time, reach).detail
+
+
+def test_a_letter_of_the_future_says_what_it_was_judged_by() -> None:
+    far, start = "2053-10-10T01:46:40.000", "2022-02-01T00:00:00.000"
+    assert detail("future", START + 10**12, START) == f"event time {far} when {start} had been seen"
+    assert detail("future", START + 10**12, None, START) == f"event time {far} in a record written at {start}"
+
+
+def test_times_in_another_unit_are_named_whichever_came_first() -> None:
+    assert detail("late", START // 1_000, START).endswith("; it looks like seconds: send milliseconds")
+    assert detail("future", START, START // 1_000).endswith(
+        "; what had been seen looks like seconds: send milliseconds"
+    )
+    assert "looks like" not in detail("late", START - 10**9, START)
+
+
+@pytest.mark.parametrize("absent", [None, 0, -1])
+def test_a_kafka_timestamp_may_be_absent(absent: int | None) -> None:
+    assert written_at(Fake(0, b"", written_at=absent)) is None
+    assert written_at(Fake(0, b"", written_at=START)) == START

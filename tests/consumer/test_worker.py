@@ -169,6 +169,30 @@ def test_a_flush_is_due_by_what_is_kept(log: Log, books: Books, limit: dict[str,
     assert spans(books) == [(0, 3)]
 
 
+def test_a_run_that_counts_seconds_is_told_so_once(log: Log, books: Books) -> None:
+    made = worker(log, books, flush_rows=2)
+    seconds = [trip(START // 1_000 + n, n, "seconds") for n in range(4)]
+    milliseconds = [trip(START, n, "milliseconds") for n in range(2)]
+    with capture_logs() as said:
+        for first, values in ((0, seconds[:2]), (2, seconds[2:]), (4, milliseconds)):
+            log.next = [(PLACE, messages(values, first))]
+            made.step(1.0)
+    warnings = [line for line in said if line["event"] == "event_times_in_another_unit"]
+    assert [(w["run"], w["do"], w["newest"][:4]) for w in warnings] == [
+        ("seconds", "looks like seconds: send milliseconds", "1970")
+    ]
+
+
+def test_the_log_says_what_is_wrong_with_a_dead_letter(log: Log, books: Books) -> None:
+    made = worker(log, books, flush_rows=2)
+    log.next = [(PLACE, messages([b"\x1f\x8b\x08", trip(START * 1_000)]))]
+    with capture_logs() as said:
+        made.step(1.0)
+    (warning,) = [line for line in said if line["event"] == "dead_letters"]
+    assert warning["reasons"] == {"invalid": 1, "undecodable": 1}
+    assert warning["first"].startswith("looks like gzip: ")
+
+
 def test_the_end_of_a_run_is_flushed_at_once(log: Log, books: Books) -> None:
     made = worker(log, books)
     log.next = [(PLACE, [*trips(0, 2), *messages([beat(START, 1, final=True)], 2)])]

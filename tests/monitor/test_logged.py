@@ -17,7 +17,7 @@ from tests.monitor.feed import HOUR, T0, StubModel
 RECORD = logs.trip_of(logs.trips(1, 0.001)[0])
 
 
-def trip(seq: int | None, at: int = T0, run: str | None = "r", **changes: Any) -> bytes:
+def trip(seq: int | None, at: float = T0, run: str | None = "r", **changes: Any) -> bytes:
     head = {"kind": "trip", "run_id": run, "seq": seq}
     return json.dumps(head | RECORD | {"pickup_at": at} | changes).encode()
 
@@ -40,6 +40,11 @@ def test_rows_have_the_layout_of_chunks_with_their_predictions() -> None:
     assert found.table.schema == layout(TRIPS)
     assert found.table[PREDICTION].to_pylist() == [1.0 + T0 % 977 - 1, 2.0 + T0 % 977 + 2]
     assert found.offsets == {"0": (0, 1)}
+
+
+def test_what_the_consumer_takes_at_a_second_try_is_read_again_likewise() -> None:
+    others = [trip(1, passenger_count=2.0), trip(2, at=float(T0)), b"\xef\xbb\xbf" + trip(3)]
+    assert offsets(trip(0), *others, trip(4, passenger_count=1.5), trip(2)) == [0, 1, 2, 3]
 
 
 def test_a_record_that_came_twice_counts_once() -> None:

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from consumer.decode import Decoder
 from producer import encode
+from schemas.definition import Stream
 from schemas.json.__main__ import HERE, schemas
 from schemas.records import Heartbeat, encode_heartbeat
 from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from tests import logs
 from tests.producer.trips import START, table
 
 
@@ -26,6 +33,92 @@ def test_what_the_producer_sends_is_what_the_schema_names() -> None:
     (value,) = encode.records(TRIPS, table([(START, START)]), "run-1", [0])
     assert set(json.loads(value)) == set(definition["properties"])
     assert set(definition["required"]) <= set(json.loads(value))
+
+
+DATA = {
+    "trips": logs.trip_of(logs.trips(1, 1)[0]) | {"kind": "trip", "run_id": "r", "seq": 0},
+    "outcomes": logs.outcome_of(logs.trips(1, 1)[0]) | {"kind": "outcome", "run_id": "r", "seq": 0},
+}
+INJECTED = {"starts_at": 1, "ends_at": 2, "label": "x", "columns": ["a"]}
+MANIFEST = {"source": "s", "period": [0, 1], "speed": 2.5, "trips": 3, "partitions": 4, "injected": [INJECTED]}
+BEAT = {"kind": "heartbeat", "run_id": "r", "seq": -1, "at": START, "final": False, "manifest": MANIFEST}
+WHOLE = [
+    "0",
+    "-0",
+    "1",
+    "1.0",
+    "1e0",
+    "1.0E3",
+    "10E-1",
+    "-0.0",
+    "74.0",
+    "1e2",
+    "9007199254740992.0",
+    "1643674821000.0",
+]
+OTHER = [
+    "1.5",
+    "-1",
+    "-1.0",
+    "255.0",
+    "256.0",
+    "1e22",
+    "9007199254740994",
+    "4102444800000.0",
+    "4102444800001.0",
+    "-1e9",
+]
+REST = [
+    "null",
+    "true",
+    "false",
+    '""',
+    '"1"',
+    '"N"',
+    '"r"',
+    '"a b"',
+    '"\\u00e9"',
+    "[]",
+    "[1.0, 2.0]",
+    "[0, 1, 2]",
+    "{}",
+]
+LONG = [
+    f'"{"x" * 128}"',
+    f'"{"x" * 129}"',
+    f'"{"é" * 128}"',
+    '"\\ud83d\\ude00"',
+    json.dumps(MANIFEST),
+    '"trip"',
+    '"heartbeat"',
+]
+
+
+def spellings(record: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[str]:
+    """The record with each of its values, at any depth, spelled or set otherwise, or missing."""
+    for key, value in record.items() if isinstance(record, dict) else enumerate(record):
+        for text in (*WHOLE, *OTHER, *REST, *LONG):
+            changed = copy.copy(record)
+            changed[key] = "@"
+            yield json.dumps(changed).replace('"@"', text)
+        if isinstance(value, dict | list):
+            for inner in spellings(value):
+                changed = copy.copy(record)
+                changed[key] = "@"
+                yield json.dumps(changed).replace('"@"', inner)
+        if isinstance(record, dict):
+            yield json.dumps({k: v for k, v in record.items() if k != key})
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.topic)
+def test_what_the_schema_calls_valid_is_decoded_and_nothing_else(stream: Stream) -> None:
+    schema = json.loads((HERE / f"{stream.topic}.schema.json").read_text(encoding="utf-8"))
+    validator = Draft202012Validator(schema)
+    values = [*spellings(DATA[stream.topic]), *spellings(BEAT)]
+    rejected = {r.place: r.detail for r in Decoder(stream).decode([value.encode() for value in values]).rejected}
+    valid = [validator.is_valid(json.loads(value)) for value in values]
+    assert [(v, rejected.get(i)) for i, v in enumerate(values) if valid[i] is (i in rejected)] == []
+    assert 250 < sum(valid) < len(values) - 250
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.topic)
