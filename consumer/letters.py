@@ -34,10 +34,8 @@ def mistimed(message: Message, run_id: str, reason: str, time: int, reach: int |
 
     time, reach: its event time and M before it, ms; reach is None while M is unset.
     """
-    if reach is not None:
-        why = f"when {_iso(reach)} had been seen"
-    else:  # judged by its Kafka timestamp, which is what it has then
-        why = f"in a record written at {_iso(written_at(message) or 0)}"
+    # Not how far: the same log, written again, must leave the same letters.
+    why = "is far beyond the record's Kafka timestamp" if reach is None else f"when {_iso(reach)} had been seen"
     return _letter(message, run_id, reason, f"event time {_iso(time)} {why}{_unit(time, reach)}", time)
 
 

@@ -170,7 +170,7 @@ class _Clock:
         agrees = self._agrees(time)
         largest, self.agreed = (self.candidate, self.agreed + 1) if agrees else (None, 1)
         if largest is not None and self.agreed >= self._enough():
-            self.reach = max(self.reach, largest)
+            self.reach = largest  # which is beyond it
             self.forget()
         else:
             self.candidate = time if largest is None else max(largest, time)
@@ -202,7 +202,7 @@ def _run_clock(state: State, rules: Rules, stretch: Stretch, still: Flags) -> _R
     clock = _Clock(rules, UNSET if state.max_time is None else state.max_time, state.candidate, state.agreed)
     moving = np.where(still, UNSET, stretch.times)
     before = _largest_before(clock.reach, moving)
-    if state.max_time is None or (moving > before + rules.max_ahead).any():
+    if (moving > before + rules.max_ahead).any():
         return _one_by_one(clock, stretch, still)
     if not (still | stretch.beats).all():
         clock.forget()

@@ -206,6 +206,11 @@ def accidents() -> Iterator[Any]:
         yield moved(26 * HOUR)  # future
         yield moved(70 * 365 * DAY)  # 2092
         yield moved(-20 * 365 * DAY)  # 2002
+        yield lambda sent: [
+            changed(sent, pickup_at=START + 70 * 365 * DAY)
+        ]  # the first of `live`, by a wrong clock
+        yield lambda sent: [changed(sent, pickup_at=float(START)), changed(sent, pickup_at=START + 1.0)]
+        yield lambda sent: raw(b"\xef\xbb\xbf" + (changed(sent).value or b""))(sent)
         yield raw(None)
         yield raw(b"")
         yield raw(b"{")

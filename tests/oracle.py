@@ -156,7 +156,7 @@ def gathered(at: int, state: State, rules: Rules) -> None:
     state.agreeing.append(at)
     if len(state.agreeing) == (2 if state.M is None else rules.agreeing):
         *before, _ = state.agreeing
-        state.M, state.agreeing = max(before + ([] if state.M is None else [state.M])), []
+        state.M, state.agreeing = max(before), []
 
 
 def windows(reading: Reading, size: int) -> Counter[tuple[str, str, int]]:

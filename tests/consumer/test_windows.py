@@ -154,6 +154,13 @@ def test_a_row_of_records_ahead_ends_with_one_that_does_not_agree(between: list[
     assert (judged.state.candidate, judged.state.agreed) == (1_000, 3)
 
 
+def test_a_row_of_records_ahead_ends_with_a_stretch_that_is_not() -> None:
+    before = State(max_time=100, candidate=1_000, agreed=3)
+    assert windows.judge(before, RULES, stretch(trips(101, 102))).state == State(max_time=102)
+    waiting = windows.judge(before, RULES, stretch([beat(150)])).state
+    assert waiting == State(max_time=150, candidate=1_000, agreed=3)
+
+
 def test_records_beyond_their_kafka_timestamp_never_move_the_clock_nor_end_a_row() -> None:
     wrong = [trip(9_000, None, written_at=500)] * 20
     judged = windows.judge(
