@@ -15,7 +15,7 @@ import structlog
 from consumer.gauges import Gauges
 from consumer.retry import PATIENCE_S, connect, persistently
 from consumer.settings import Settings
-from consumer.source import Source
+from consumer.source import Source, deleted
 from consumer.store import Store
 from consumer.worker import Model, Worker
 from models.artifact import load
@@ -69,14 +69,22 @@ def _session(settings: Settings, stop: threading.Event, model: Model | None, gau
 
 
 def _wait_for_topics(source: Source, store: Store, health: Health, stop: threading.Event) -> None:
-    """Until one of ours exists; the others are found when they are made. Whoever waits is well."""
-    waited = 0
+    """Until one of ours exists; the others are found when they are made. Whoever waits is well, unless for topics
+    that were read before and are gone.
+    """
+    gone, waited = sorted(store.topics() & {*source.topics}), 0
     while not stop.is_set() and not source.partitions():
         if waited % 50 == 0:
-            log.info("waiting_for_topics", do="start `driftline produce`")
+            if gone:
+                log.error("topic_deleted", **deleted(gone))
+            else:
+                log.info("waiting_for_topics", do="start `driftline produce`")
         waited += 1
         store.beat([])
-        health.well()
+        if gone:
+            health.trouble(f"topic_deleted: {', '.join(gone)}")
+        else:
+            health.well()
         stop.wait(0.2)
 
 

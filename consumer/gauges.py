@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import nan
 from typing import Any
 
-from consumer.ledger import Flush, Partition, Tally
+from consumer.ledger import Flush, Partition
 from telemetry.health import Health
 from telemetry.instruments import RECORDS, Instruments
 
@@ -39,8 +39,8 @@ class Gauges:
     def flushed(self, flush: Flush, seconds: float) -> None:
         """Add a flush that was committed, within this time."""
         topic, rows = flush.claim.partition.topic, sum(chunk.rows for chunk in flush.chunks)
-        gained = gain(flush)
-        self._records.labels(topic).inc(flush.next_offset - flush.claim.next_offset)
+        gained = flush.gained
+        self._records.labels(topic).inc(gained.records)
         self._rows.labels(topic).inc(rows)
         self._duplicates.labels(topic).inc(gained.duplicates)
         self._missing.labels(topic).inc(gained.missing)
@@ -63,12 +63,3 @@ class Gauges:
             self._lag.remove(*gone)
             self._pending.remove(*gone)
         self._shown = set(lags)
-
-
-def gain(flush: Flush) -> Tally:
-    """What a flush adds to the tallies of all its runs."""
-    gained = Tally()
-    for run in flush.runs:
-        before = flush.claim.runs.get(run.run_id)
-        gained += run.tally - before.tally if before else run.tally
-    return gained

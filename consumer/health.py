@@ -33,7 +33,7 @@ class Meter:
 
     def count(self, flush: Flush, rules: Mapping[str, Rules]) -> None:
         """Add a flush that was committed, of runs with these rules."""
-        self.records += flush.next_offset - flush.claim.next_offset
+        self.records += flush.gained.records
         self.rows += sum(chunk.rows for chunk in flush.chunks)
         self.dead += len(flush.dead)
         self.unscored += sum(each.count for each in flush.unscored)

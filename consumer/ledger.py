@@ -33,6 +33,11 @@ class Tally:
     heartbeats: int = 0
     missing: int = 0
 
+    @property
+    def records(self) -> int:
+        """Those that were read. Offsets between them may hold none."""
+        return self.accepted + self.duplicates + self.late + self.future + self.invalid + self.heartbeats
+
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
@@ -52,12 +57,16 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class Claim:
-    """A partition as its owner took it over, or left it at its last flush."""
+    """A partition as its owner took it over, or left it at its last flush.
+
+    topic_id: Kafka's, of the topic that the offsets are of; None: unknown.
+    """
 
     partition: Partition
     epoch: int
     next_offset: int
     runs: Mapping[str, RunProgress]
+    topic_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,21 @@ class Flush:
         before = {run_id: run.state for run_id, run in self.claim.runs.items()}
         changed = {run.run_id for run in self.runs if before.get(run.run_id, State()) != run.state}
         return tuple(sorted(changed | {chunk.run_id for chunk in self.chunks}))
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """The runs of which these are the first records in the partition."""
+        before = {run_id for run_id, run in self.claim.runs.items() if run.state.max_time is not None}
+        return tuple(r.run_id for r in self.runs if r.state.max_time is not None and r.run_id not in before)
+
+    @property
+    def gained(self) -> Tally:
+        """What it adds to the tallies of all its runs."""
+        gained = Tally()
+        for run in self.runs:
+            before = self.claim.runs.get(run.run_id)
+            gained += run.tally - before.tally if before else run.tally
+        return gained
 
     def committed(self) -> Claim:
         """The claim after this flush."""

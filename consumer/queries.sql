@@ -2,16 +2,21 @@
 SELECT topic, partition FROM driftline.partition_progress;
 
 -- name: seed_partition
--- From the start of the log; a partition that nobody has read yet blocks the watermark by being here.
-INSERT INTO driftline.partition_progress (topic, partition, next_offset, log_end)
-VALUES (%(topic)s, %(partition)s, %(first)s, %(end)s) ON CONFLICT DO NOTHING;
+-- From the start of the log; a partition that nobody has read yet blocks the watermark by being here. Added to a topic
+-- that was begun before, it belongs to that one.
+INSERT INTO driftline.partition_progress (topic, partition, next_offset, log_end, topic_id)
+VALUES (%(topic)s, %(partition)s, %(first)s, %(end)s,
+        coalesce((SELECT max(topic_id) FROM driftline.partition_progress WHERE topic = %(topic)s), %(topic_id)s))
+ON CONFLICT DO NOTHING;
 
 -- name: claim_partition
--- Takes it from whoever had it: the epoch fences them.
+-- Takes it from whoever had it: the epoch fences them. What was begun before topics had ids gets that of today.
 UPDATE driftline.partition_progress
-SET epoch = epoch + 1, owner = %(owner)s, beat_at = clock_timestamp(), caught_up_since = NULL
+SET epoch = epoch + 1, owner = %(owner)s, beat_at = clock_timestamp(), caught_up_since = NULL,
+    topic_id = coalesce(topic_id, (SELECT max(topic_id) FROM driftline.partition_progress WHERE topic = %(topic)s),
+                        %(topic_id)s)
 WHERE topic = %(topic)s AND partition = %(partition)s
-RETURNING epoch, next_offset;
+RETURNING epoch, next_offset, topic_id;
 
 -- name: runs_of_partition
 SELECT run_id, first_offset, max_event_time_ms, last_seq, finished, candidate_ms, agreed,
@@ -102,14 +107,17 @@ ON CONFLICT (alarm_id) DO UPDATE SET started_at = least(a.started_at, excluded.s
 SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;
 
 -- name: finish_run
--- Once every partition of every topic has seen the final heartbeat.
+-- Once every partition of every topic that the run waits for has seen the final heartbeat.
 UPDATE driftline.run SET finished_at = clock_timestamp()
 WHERE run_id = %(run_id)s AND finished_at IS NULL
-  AND (SELECT count(DISTINCT p.topic) = cardinality(%(topics)s::text[]) AND bool_and(coalesce(r.finished, false))
-       FROM driftline.partition_progress p
-       LEFT JOIN driftline.run_progress r
-              ON r.run_id = %(run_id)s AND r.topic = p.topic AND r.partition = p.partition
-       WHERE p.topic = ANY(%(topics)s));
+  AND (SELECT count(DISTINCT p.topic) = cardinality(%(topics)s::text[]) AND bool_and(p.finished)
+       FROM driftline.run_partition p WHERE p.run_id = %(run_id)s AND p.topic = ANY(%(topics)s));
+
+-- name: reopen_run
+-- Over, and now a record of it in a partition that was added later, which no window waited for.
+WITH reopened AS (
+    UPDATE driftline.run SET finished_at = NULL WHERE run_id = %(run_id)s AND finished_at IS NOT NULL RETURNING run_id)
+DELETE FROM driftline.frontier f USING reopened r WHERE f.run_id = r.run_id;
 
 -- name: is_finished
 SELECT coalesce((SELECT finished_at IS NOT NULL FROM driftline.run WHERE run_id = %(run_id)s), false);

@@ -5,18 +5,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.ledger import Partition
 from schemas.connections import refused_setting
 from schemas.errors import BrokerUnreachable, LogUnreadable
-from schemas.topics import GROUP
+from schemas.topics import GROUP, topic_id
 
 log = structlog.get_logger()
 
@@ -34,7 +42,8 @@ _FIXED = {
     "partition.assignment.strategy": "range",  # eager: a rebalance takes everything and gives anew
     "enable.auto.commit": False,  # the position is in Postgres
     "auto.offset.reset": "error",  # never skip or repeat what the position does not say
-    "enable.partition.eof": False,
+    "isolation.level": "read_committed",  # what was aborted is no record, for nobody
+    "enable.partition.eof": True,  # says where the log ends for us: commit and abort markers have offsets, too
 }
 _HOPELESS = {
     KafkaError._AUTHENTICATION,
@@ -52,16 +61,21 @@ _DROPPED = 1_000
 class Source:
     """A member of the consumer group. Methods raise KafkaException where Kafka does not answer in time.
 
+    topics: that are read, without prefix.
     generation: changes with every assignment; what was read before belongs to nobody here.
     assigned: the partitions of this generation.
+    reached: where reading last came to the end of a partition, since `start_at`. Offsets before were handed out, or
+        hold nothing to be read.
     """
 
     def __init__(self, config: Mapping[str, str], prefix: str, topics: Sequence[str]) -> None:
         """Raises UsageError for a setting that librdkafka does not know."""
         self._prefix = prefix
+        self.topics = tuple(topics)
         self._topics = {prefix + topic: topic for topic in topics}
         self.generation = 0
         self.assigned: tuple[Partition, ...] = ()
+        self.reached: dict[Partition, int] = {}
         self._trouble: KafkaError | None = None
         self._said, self._said_at = 0, 0.0
         watched = {**config, "error_cb": self._on_error}
@@ -89,6 +103,7 @@ class Source:
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         """Read the partitions of this generation from these offsets on."""
+        self.reached = {}
         self._consumer.assign([self._place(p, offset) for p, offset in positions.items()])
 
     def read(self, most: int, seconds: float) -> list[tuple[Partition, list[Message]]]:
@@ -107,18 +122,46 @@ class Source:
         return self._offsets(partitions, OffsetSpec.earliest(), _TIMEOUT_S)
 
     def ends(self, partitions: Iterable[Partition], seconds: float = _TIMEOUT_S) -> dict[Partition, int]:
-        """The first offset that the log of each does not hold yet, as the broker says now."""
+        """Where reading ends in the log of each, as the broker says now.
+
+        That is the last stable offset: the end of the log, or the first record of a transaction that is still open.
+        """
         return self._offsets(partitions, OffsetSpec.latest(), seconds)
 
     def _offsets(self, partitions: Iterable[Partition], spec: OffsetSpec, seconds: float) -> dict[Partition, int]:
         places = {p: self._place(p) for p in partitions}
         if not places:
             return {}
-        answers = self._admin.list_offsets(dict.fromkeys(places.values(), spec), request_timeout=seconds)
+        asked = dict.fromkeys(places.values(), spec)
+        committed = IsolationLevel.READ_COMMITTED
+        answers = self._admin.list_offsets(asked, isolation_level=committed, request_timeout=seconds)
         try:
             return {p: int(answers[place].result(seconds + 1).offset) for p, place in places.items()}
         except TimeoutError:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None
+
+    def ids(self, topics: Iterable[str], seconds: float = _TIMEOUT_S) -> Callable[[], dict[str, str | None]]:
+        """Ask which topics there are now, and go on; what is returned waits for the answer.
+
+        The answer has the id of each topic that exists, None where the broker gives none. Whatever was read before
+        this call is of a topic with that id, or of one that is gone: an id is never used again.
+        """
+        names = {self._prefix + topic: topic for topic in topics}
+        asked = self._admin.describe_topics(TopicCollection([*names]), request_timeout=seconds) if names else {}
+
+        def answer() -> dict[str, str | None]:
+            found: dict[str, str | None] = {}
+            for name, future in asked.items():
+                try:
+                    found[names[name]] = topic_id(future.result(seconds + 1))
+                except TimeoutError:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
+            return found
+
+        return answer
 
     def log_end(self, partition: Partition) -> int:
         """The end of the log at the last fetch; -1 before the first."""
@@ -179,6 +222,9 @@ class Source:
         error = message.error()
         if error is None:
             return False
+        if error.code() == KafkaError._PARTITION_EOF:
+            self.reached[Partition(self._topics[message.topic()], message.partition())] = message.offset()
+            return True
         place = f"{message.topic()}/{message.partition()}"
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise unreadable(place, error.str())
@@ -196,13 +242,33 @@ class Source:
         return TopicPartition(self._prefix + partition.topic, partition.number, offset)
 
 
+_ANEW = "replay a new --run on a fresh --topic-prefix with a fresh database"
+
+
 def unreadable(place: object, why: str) -> LogUnreadable:
     """The error that stops a consumer loudly: going on would skip records, or read others in their place."""
     return LogUnreadable(
         f"{place} does not hold what is to be read next ({why})",
-        "retention took records, the topic was made anew, or this database was begun on another --topic-prefix: "
-        "replay a new --run on a fresh --topic-prefix with a fresh database",
+        "retention took records, the topic was recreated, or this database was begun on another --topic-prefix: "
+        + _ANEW,
     )
+
+
+def recreated(topic: str, was: str, now: str) -> LogUnreadable:
+    """The same for a topic that has the name, but not the records, of the one that was read so far."""
+    return LogUnreadable(
+        f"topic {topic} was deleted and recreated (its id was {was} and is {now})",
+        f"the positions in this database are of the topic before: {_ANEW}",
+    )
+
+
+def deleted(topics: Sequence[str]) -> dict[str, str]:
+    """What the log says of topics that are gone."""
+    return {
+        "topics": ", ".join(topics),
+        "what": "deleted, with what was not read of them: their windows stay open",
+        "do": _ANEW,
+    }
 
 
 def _split(messages: list[Message]) -> Iterator[tuple[tuple[str, int], list[Message]]]:

@@ -67,20 +67,29 @@ class Store:
         known = {Partition(*row) for row in self._run("known_partitions")}
         return [p for p in partitions if p not in known]
 
-    def seed(self, partition: Partition, first: int, end: int) -> None:
-        """Give a partition its row, unless another consumer just did. first, end: of the log, end exclusive."""
-        self._do("seed_partition", topic=partition.topic, partition=partition.number, first=first, end=end)
+    def topics(self) -> set[str]:
+        """Those in which anybody has a position."""
+        return {topic for topic, _ in self._run("known_partitions")}
 
-    def claim(self, partition: Partition) -> Claim:
-        """Take a seeded partition over, from where its last owner left it; a flush of theirs fails from now on."""
+    def seed(self, partition: Partition, first: int, end: int, topic_id: str | None = None) -> None:
+        """Give a partition its row, unless another consumer just did. first, end: of the log, end exclusive."""
         place = {"topic": partition.topic, "partition": partition.number}
-        ((epoch, next_offset),) = self._run("claim_partition", owner=self._instance, **place)
+        self._do("seed_partition", **place, first=first, end=end, topic_id=topic_id)
+
+    def claim(self, partition: Partition, topic_id: str | None = None) -> Claim:
+        """Take a seeded partition over, from where its last owner left it; a flush of theirs fails from now on.
+
+        topic_id: kept with the position, unless one is there already: the claim says which.
+        """
+        place = {"topic": partition.topic, "partition": partition.number}
+        values = place | {"owner": self._instance, "topic_id": topic_id}
+        ((epoch, next_offset, begun_in),) = self._run("claim_partition", **values)
         runs = (
             RunProgress(run_id, first, State(*state), Tally(*counts))
             for run_id, first, *values in self._run("runs_of_partition", **place)
             for state, counts in [(values[:_STATE], values[_STATE:])]
         )
-        return Claim(partition, epoch, next_offset, {run.run_id: run for run in runs})
+        return Claim(partition, epoch, next_offset, {run.run_id: run for run in runs}, begun_in)
 
     def terms(self, run_id: str, ours: Terms) -> Terms:
         """Those that the run was begun with; ours if nobody has met it yet."""
@@ -96,7 +105,8 @@ class Store:
         2. event-time state and tallies of each run
         3. chunks, each with the index of its panes
         4. dead letters
-        5. run by run, ascending: manifest with its injected drift; the end, if this was its last partition
+        5. run by run, ascending: manifest with its injected drift; a run that was over, and is not: a partition was
+           added to the topic; the end, if this was its last partition
         6. gaps: an event and an alarm each; an alarm for each run whose records the model did not score
         7. wake the monitors
         """
@@ -139,7 +149,7 @@ class Store:
         self._do("forget_health")
 
     def is_finished(self, run_id: str) -> bool:
-        """Whether every partition of every topic, whoever reads it, has seen the run's final heartbeat."""
+        """Whether every partition that the run waits for, whoever reads it, has seen its final heartbeat."""
         ((finished,),) = self._run("is_finished", run_id=run_id)
         return bool(finished)
 
@@ -170,9 +180,12 @@ class Store:
 
     def _write_milestones(self, flush: Flush, topics: Sequence[str]) -> None:
         manifests = dict(flush.manifests)
-        for run_id in sorted({*manifests, *flush.finished}):
+        for run_id in sorted({*manifests, *flush.begun, *flush.finished}):
             if run_id in manifests:
                 self._write_manifest(run_id, manifests[run_id])
+            if run_id in flush.begun:
+                self._do("lock_run", run_id=run_id)
+                self._do("reopen_run", run_id=run_id)
             if run_id in flush.finished:
                 self._do("lock_run", run_id=run_id)
                 self._do("finish_run", run_id=run_id, topics=list(topics))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -19,7 +19,7 @@ from consumer.health import Meter
 from consumer.ledger import Claim, Flush, Partition
 from consumer.scoring import Score, Unscorable, predict_each
 from consumer.settings import Settings
-from consumer.source import Source, unreadable
+from consumer.source import Source, deleted, recreated, unreadable
 from consumer.store import Beat, Store, Terms
 from consumer.windows import Rules
 from schemas.definition import Stream
@@ -55,6 +55,16 @@ class _Held:
     pending: Pending
     since: float = 0.0
     confirmed: bool = False
+
+    @property
+    def moved(self) -> bool:
+        """Whether there is anything to commit: records, or a place that was passed without any."""
+        return self.pending.expected > self.pending.claim.next_offset
+
+    def touched(self, now: float) -> None:
+        """Something is about to be added."""
+        if not self.moved:
+            self.since = now
 
 
 class Worker:
@@ -94,6 +104,8 @@ class Worker:
         self._failed = 0
         self._next_beat = now
         self._next_report = now + settings.report_ms / 1_000
+        self._topics: set[str] = set()  # in which there are positions
+        self._said_missing: list[str] = []
         self._told_waiting = self.done = False
         self._misread: set[str] = set()
 
@@ -110,6 +122,8 @@ class Worker:
         for partition, messages in read:
             self._heard = True
             self._keep(partition, messages, now)
+        for partition, offset in list(self._source.reached.items()):
+            self._pass(partition, offset, now)
         for held in self._held.values():
             if self._is_due(held, now):
                 self._flush(held)
@@ -120,7 +134,8 @@ class Worker:
         """Flush what was read. Raises as `step`."""
         if self._source.generation == self._generation:
             for held in self._held.values():
-                self._flush(held)
+                if not self._flush(held):
+                    return
 
     def _take_over(self) -> None:
         """Drop what is not flushed, claim what is assigned, and start where each claim says."""
@@ -128,10 +143,13 @@ class Worker:
         if not assigned:
             self._held, self._generation = {}, generation
             return
-        self._seed()
-        claims = [self._store.claim(partition) for partition in assigned]
+        self._topics = self._store.topics() & {*self._streams} | {partition.topic for partition in assigned}
+        ids = self._source.ids(self._streams)()
+        self._seed(ids)
+        claims = [self._store.claim(partition, ids.get(partition.topic)) for partition in assigned]
         starts, ends = self._source.starts(assigned), self._source.ends(assigned)
         for claim in claims:
+            _check_topic(claim, ids)
             first, end = starts[claim.partition], ends[claim.partition]
             if not first <= claim.next_offset <= end:
                 raise unreadable(claim.partition, f"offset {claim.next_offset} of a log from {first} to {end}")
@@ -140,12 +158,15 @@ class Worker:
         self._source.start_at({claim.partition: claim.next_offset for claim in claims})
         log.info("assigned", partitions=[str(partition) for partition in assigned])
 
-    def _seed(self) -> None:
-        """Give every partition of the topics its row: one that nobody has read yet holds the watermark back."""
+    def _seed(self, ids: Mapping[str, str | None]) -> None:
+        """Give every partition of the topics its row: one that nobody has read yet holds the watermark back.
+
+        ids: of the topics, asked before the offsets that are written down with them.
+        """
         new = self._store.unseeded(self._source.partitions())
         starts, ends = self._source.starts(new), self._source.ends(new)
         for partition in new:
-            self._store.seed(partition, starts[partition], ends[partition])
+            self._store.seed(partition, starts[partition], ends[partition], ids.get(partition.topic))
 
     def _keep(self, partition: Partition, messages: Sequence[Message], now: float) -> None:
         """Take in consecutive messages of a partition, if they are those that come next."""
@@ -156,12 +177,22 @@ class Worker:
             messages = [m for m in messages if m.offset() >= held.pending.expected]
         if not messages or not self._is_confirmed(held, messages[0].offset()):
             return
-        if not held.pending.records:
-            held.since = now
+        held.touched(now)
         batch = take_apart(self._decoders[partition.topic], messages)
         stream = self._streams[partition.topic]
         rules = {run_id: self._rules(run_id, stream) for run_id in batch.runs}
         held.pending.add(batch, rules, self._foreign(batch.runs, stream))
+
+    def _pass(self, partition: Partition, end: int, now: float) -> None:
+        """Move over what is no record, up to where reading came to the end of a log: markers of transactions, what
+        they aborted, what compaction took. Otherwise nobody could tell that all is read.
+        """
+        held = self._held.get(partition)
+        if held is None or end < held.pending.expected or not self._is_confirmed(held, end):
+            return
+        if end > held.pending.expected:
+            held.touched(now)
+            held.pending.expected = end
 
     def _is_confirmed(self, held: _Held, offset: int) -> bool:
         """Whether reading may go on at this offset: a jump is believed when it comes a second time.
@@ -181,24 +212,29 @@ class Worker:
 
     def _is_due(self, held: _Held, now: float) -> bool:
         pending = held.pending
-        return pending.records > 0 and (
+        return held.moved and (
             now - held.since >= self._settings.flush_ms / 1_000
             or pending.records >= self._settings.flush_rows
             or pending.size >= self._settings.flush_bytes
             or pending.ends_a_run
         )
 
-    def _flush(self, held: _Held) -> None:
-        """Score what is pending and commit it."""
-        if not held.pending.records:
-            return
+    def _flush(self, held: _Held) -> bool:
+        """Score what is pending and commit it. False where Kafka does not say that it is of the topic that the
+        position is of: it is tried again then.
+        """
+        if not held.moved:
+            return True
         reach("consumer.before_flush")
         began = time.perf_counter()
+        topics = self._source.ids([held.pending.claim.partition.topic], 1.0)  # answered while we score
         try:
             work = held.pending.seal(self._score)
         except Unscorable as error:
             self._read_again(held, error)
-            return
+            return True
+        if not self._is_same_topic(work.claim, topics):
+            return False
         self._store.commit(work, [*self._streams])
         reach("consumer.after_commit")
         partition, claim = work.claim.partition, work.committed()
@@ -209,6 +245,20 @@ class Worker:
         self._source.acknowledge({partition: claim.next_offset})
         self._gauges.flushed(work, time.perf_counter() - began)
         self._tell(work)
+        return True
+
+    def _is_same_topic(self, claim: Claim, answer: Callable[[], Mapping[str, str | None]]) -> bool:
+        """Whether what was read before the question may follow the claim; raises LogUnreadable where it must not.
+
+        librdkafka goes on at its offset in a recreated topic, without an error. A topic that is gone has no
+        successor yet, so that what was read is still of the one before.
+        """
+        try:
+            _check_topic(claim, answer())
+        except KafkaException as error:
+            self._source.complain(error.args[0])
+            return False
+        return True
 
     def _read_again(self, held: _Held, error: Unscorable) -> None:
         """Go back to the last flush: this time batches are scored as they come, so that bad records can be kept."""
@@ -283,6 +333,7 @@ class Worker:
     def _beat(self, now: float) -> None:
         """Say that we live, how far the log goes, and where nothing is left to read; report."""
         self._next_beat = now + self._settings.beat_ms / 1_000
+        missing = self._missing_topics()
         beats = self._signs_of_life()
         self._store.beat(beats)
         if run_id := self._settings.until_done:
@@ -296,7 +347,9 @@ class Worker:
             {b.partition: b.log_end - c.next_offset for b, c in zip(beats, claims, strict=True)},
             {partition: held.pending.records for partition, held in self._held.items()},
         )
-        if self._failed >= HOPELESS:
+        if missing:
+            self._gauges.health.trouble(f"topic_deleted: {', '.join(missing)}")
+        elif self._failed >= HOPELESS:
             self._gauges.health.trouble(f"model_fails: on the last {self._failed:,} records, on every one")
         elif self._heard or not claims:
             self._gauges.health.well()
@@ -308,6 +361,21 @@ class Worker:
             log.info("consuming", run=self._meter.run_id, **measures)
             gc.collect()  # it is off, see `consumer.__main__`
 
+    def _missing_topics(self) -> list[str]:
+        """Topics that were there and are not any more. Raises LogUnreadable where another one has their name."""
+        try:
+            ids = self._source.ids(self._topics, 1.0)()
+        except KafkaException as error:
+            self._source.complain(error.args[0])
+            return []
+        for held in self._held.values():
+            _check_topic(held.pending.claim, ids)
+        missing = sorted(self._topics - ids.keys())
+        if missing and missing != self._said_missing:
+            log.error("topic_deleted", **deleted(missing))
+        self._said_missing = missing
+        return missing
+
     def _say_waiting(self, run_id: str) -> None:
         """Say once that nobody has met the run yet that we are to end with: it may have another name."""
         if self._told_waiting:
@@ -317,11 +385,15 @@ class Worker:
             log.info("waiting_for_run", run=run_id, do="start `driftline produce`, or look at `driftline runs`")
 
     def _signs_of_life(self) -> list[Beat]:
-        """For each partition of ours; caught up by the broker's own word only: what the client knows may be old."""
+        """For each partition of ours; caught up are those that were read to their end and committed.
+
+        By the broker's own word only: what the client knows of the end may be old.
+        """
         known = {p: max(self._source.log_end(p), h.pending.expected) for p, h in self._held.items()}
         claims = {p: h.pending.claim for p, h in self._held.items()}
         try:
-            asked = self._source.ends([p for p, end in known.items() if end == claims[p].next_offset], 1.0)
+            at_end = [p for p, end in self._source.reached.items() if p in claims and end == claims[p].next_offset]
+            asked = self._source.ends(at_end, 1.0)
         except KafkaException as error:
             self._source.complain(error.args[0])
             asked = {}
@@ -332,6 +404,13 @@ class Worker:
 
 def _short(model: str | None) -> str:
     return "none" if model is None else model[:12]
+
+
+def _check_topic(claim: Claim, ids: Mapping[str, str | None]) -> None:
+    """Raises LogUnreadable unless the claim's offsets are of the topic that is there now. ids: of what exists."""
+    now = ids.get(claim.partition.topic)
+    if now is not None and claim.topic_id is not None and now != claim.topic_id:
+        raise recreated(claim.partition.topic, claim.topic_id, now)
 
 
 def _reasons(work: Flush) -> dict[str, int]:

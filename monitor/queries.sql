@@ -27,14 +27,13 @@ UPDATE driftline.frontier SET next_start_ms = %(next_start_ms)s
 WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND next_start_ms > %(next_start_ms)s;
 
 -- name: progress
--- Every partition of the topics, met by the run or not; and the time by the database, by which consumers stamp too.
-SELECT (extract(epoch FROM statement_timestamp()) * 1000)::bigint, p.topic, p.next_offset, p.log_end, r.max_event_time_ms, coalesce(r.finished, false),
+-- Every partition that the run waits for, met by it or not; and the time by the database, by which consumers stamp too.
+SELECT (extract(epoch FROM statement_timestamp()) * 1000)::bigint, p.topic, p.next_offset, p.log_end, p.max_event_time_ms, p.finished,
        (extract(epoch FROM p.beat_at) * 1000)::bigint,
        (extract(epoch FROM p.caught_up_since) * 1000)::bigint,
-       (extract(epoch FROM r.moved_at) * 1000)::bigint
-FROM driftline.partition_progress p
-LEFT JOIN driftline.run_progress r ON r.run_id = %(run_id)s AND r.topic = p.topic AND r.partition = p.partition
-WHERE p.topic = ANY(%(streams)s);
+       (extract(epoch FROM p.moved_at) * 1000)::bigint
+FROM driftline.run_partition p
+WHERE p.run_id = %(run_id)s AND p.topic = ANY(%(streams)s);
 
 -- name: first_pane
 SELECT min(pane_start) FROM driftline.pane

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from zlib import crc32
 
 PARTITIONS = 4
@@ -9,6 +10,19 @@ PARTITIONS = 4
 
 GROUP = "driftline"
 """The consumer group. Its committed offsets are for lag tools only: the position is in Postgres."""
+
+
+_NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+"""Of brokers before 2.8, and of some that only resemble Kafka: all zeros, in base64."""
+
+
+def topic_id(description: Any) -> str | None:
+    """What tells a topic from another one of the same name (KIP-516); None where the broker does not give it.
+
+    description: confluent_kafka's TopicDescription.
+    """
+    text = str(description.topic_id or _NO_ID)
+    return None if text == _NO_ID else text
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -16,6 +16,7 @@ from confluent_kafka import (
     OFFSET_BEGINNING,
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
+    KafkaError,
     KafkaException,
     Producer,
     TopicPartition,
@@ -132,7 +133,8 @@ def outcome_of(record: Mapping[str, Any]) -> dict[str, Any]:
 def calm(writer: Writer, records: list[dict[str, Any]], *, mark_every: int = HOUR) -> None:
     """A whole run without accidents: start, trips and outcomes by their clocks, marks between them, final."""
     start = START // mark_every * mark_every
-    writer.beat(start, manifest={"source": "test", "period": [start, start + 7 * DAY]})
+    manifest = {"source": "test", "period": [start, start + 7 * DAY], "partitions": writer.partitions}
+    writer.beat(start, manifest=manifest)
     events = [(r["pickup_at"], "trips", trip_of(r)) for r in records]
     events += [(max(r["pickup_at"], r["dropoff_at"]), "outcomes", outcome_of(r)) for r in records]
     mark = start + mark_every
@@ -255,10 +257,14 @@ def create(config: Mapping[str, str], prefix: str, partitions: int = PARTITIONS)
                 raise
 
 
-def delete(config: Mapping[str, str], prefix: str) -> None:
+def delete(config: Mapping[str, str], prefix: str, topics: tuple[str, ...] = TOPICS) -> None:
+    """Until they are gone, so that others may have their names."""
     admin = AdminClient(dict(config))
-    for future in admin.delete_topics([prefix + topic for topic in TOPICS]).values():
+    names = {prefix + topic for topic in topics}
+    for future in admin.delete_topics([*names]).values():
         future.result(60)
+    while names & admin.list_topics(timeout=60).topics.keys():
+        pass
 
 
 def ends(config: Mapping[str, str], prefix: str) -> dict[tuple[str, int], int]:
@@ -280,23 +286,24 @@ def _ends(consumer: Consumer, prefix: str) -> list[tuple[TopicPartition, int]]:
 
 def read_back(config: Mapping[str, str], prefix: str) -> list[Entry]:
     """Everything the topics hold, with its offsets, in offset order within each partition."""
-    consumer = Consumer({**config, "group.id": prefix + "reader", "enable.auto.commit": False})
+    own = {"group.id": prefix + "reader", "enable.auto.commit": False, "enable.partition.eof": True}
+    consumer = Consumer({**config, **own})
     try:
-        known = _ends(consumer, prefix)
-        ends = {(place.topic, place.partition): end for place, end in known}
-        consumer.assign([place for place, _ in known])
+        places = [place for place, _ in _ends(consumer, prefix)]
+        consumer.assign(places)
         log: list[Entry] = []
-        left = {place for place, end in ends.items() if end}
+        left = {(place.topic, place.partition) for place in places}
         while left:
             for message in consumer.consume(1_000, 0.2):
-                if error := message.error():
-                    raise KafkaException(error)
                 topic, partition, offset = str(message.topic()), int(message.partition()), int(message.offset())
-                kind, written_at = message.timestamp()
-                stamp = written_at if kind != TIMESTAMP_NOT_AVAILABLE and written_at > 0 else None
-                log.append(Entry(topic.removeprefix(prefix), partition, offset, message.value(), stamp))
-                if offset + 1 >= ends[topic, partition]:
+                if (error := message.error()) is None:
+                    kind, written_at = message.timestamp()
+                    stamp = written_at if kind != TIMESTAMP_NOT_AVAILABLE and written_at > 0 else None
+                    log.append(Entry(topic.removeprefix(prefix), partition, offset, message.value(), stamp))
+                elif error.code() == KafkaError._PARTITION_EOF:
                     left.discard((topic, partition))
+                else:
+                    raise KafkaException(error)
         return log
     finally:
         consumer.close()

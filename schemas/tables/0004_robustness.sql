@@ -13,6 +13,21 @@ UPDATE driftline.window_result SET latency_ms = NULL WHERE latency_ms < 0;
 
 -- The identity and the partitions of topics.
 
+ALTER TABLE driftline.partition_progress ADD COLUMN topic_id text;
+COMMENT ON COLUMN driftline.partition_progress.topic_id IS 'Kafka''s id (KIP-516) of the topic that next_offset counts in: a topic that is deleted and recreated has another. NULL: not known yet, or a broker that gives none; whoever claims the partition next writes it down.';
+
+-- numeric: a manifest is a record, and may say any number.
+CREATE VIEW driftline.run_partition AS
+SELECT n.run_id, p.topic, p.partition, p.next_offset, p.log_end, p.beat_at, p.caught_up_since,
+       r.max_event_time_ms, coalesce(r.finished, false) AS finished, r.moved_at
+FROM driftline.run n
+CROSS JOIN driftline.partition_progress p
+LEFT JOIN driftline.run_progress r ON r.run_id = n.run_id AND r.topic = p.topic AND r.partition = p.partition
+WHERE r.max_event_time_ms IS NOT NULL
+   OR (n.finished_at IS NULL
+       AND (jsonb_typeof(n.manifest -> 'partitions') IS DISTINCT FROM 'number'
+            OR p.partition < (n.manifest ->> 'partitions')::numeric));
+COMMENT ON VIEW driftline.run_partition IS 'The partitions that a run waits for: those that its manifest counts, and any that was added later in which a record of it came; all, for a run without a manifest. The run is over when all of them have seen its end.';
 
 
 -- Models and the runs that they scored.

@@ -36,6 +36,16 @@ class Log:
     acknowledged: list[Mapping[Partition, int]] = field(default_factory=list)
     down: bool = False
     rebalance: tuple[Partition, ...] | None = None
+    reached: dict[Partition, int] = field(default_factory=dict)
+    topics: dict[str, str | None] = field(default_factory=lambda: {"trips": "first", "outcomes": "first"})
+
+    def ids(self, topics: Iterable[str], seconds: float = 5) -> Any:
+        def answer() -> dict[str, str | None]:
+            if self.down:
+                raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+            return {topic: self.topics[topic] for topic in topics if topic in self.topics}
+
+        return answer
 
     def read(self, most: int, seconds: float) -> list[tuple[Partition, list[Fake]]]:
         if self.rebalance is not None:
@@ -59,6 +69,7 @@ class Log:
 
     def start_at(self, positions: Mapping[Partition, int]) -> None:
         self.started.append(positions)
+        self.reached = {}
 
     def acknowledge(self, positions: Mapping[Partition, int]) -> None:
         self.acknowledged.append(positions)
@@ -72,6 +83,7 @@ class Books:
     """consumer.store.Store: remembers what it was told."""
 
     at: int = 0
+    topic_id: str | None = None
     epoch: int = 0
     seeded: list[Partition] = field(default_factory=list)
     flushes: list[Flush] = field(default_factory=list)
@@ -83,12 +95,15 @@ class Books:
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         return [p for p in partitions if p not in self.seeded]
 
-    def seed(self, partition: Partition, first: int, end: int) -> None:
+    def topics(self) -> set[str]:
+        return {partition.topic for partition in self.seeded}
+
+    def seed(self, partition: Partition, first: int, end: int, topic_id: str | None) -> None:
         self.seeded.append(partition)
 
-    def claim(self, partition: Partition) -> Claim:
+    def claim(self, partition: Partition, topic_id: str | None) -> Claim:
         self.epoch += 1
-        return Claim(partition, self.epoch, self.at, {})
+        return Claim(partition, self.epoch, self.at, {}, self.topic_id or topic_id)
 
     def terms(self, run_id: str, ours: Terms) -> Terms:
         return replace(ours, model=self.scored_by.get(run_id, ours.model))
@@ -276,7 +291,7 @@ def test_a_claim_beyond_the_end_of_the_log_stops_loudly(log: Log, books: Books, 
 
 def test_only_the_brokers_own_word_counts_for_being_caught_up(log: Log, books: Books) -> None:
     made = worker(log, books)
-    log.cached, log.end = {PLACE: 0}, {PLACE: 4}
+    log.reached, log.end = {PLACE: 0}, {PLACE: 4}
     made.step(2.0)
     log.end = {PLACE: 0}
     made.step(4.0)
@@ -287,7 +302,7 @@ def test_only_the_brokers_own_word_counts_for_being_caught_up(log: Log, books: B
 
 def test_what_is_read_but_not_flushed_is_not_caught_up(log: Log, books: Books) -> None:
     made = worker(log, books, flush_ms=60_000)
-    log.end = {PLACE: 3}
+    log.reached, log.end = {PLACE: 3}, {PLACE: 3}
     log.next = [(PLACE, trips(0, 3))]
     made.step(2.0)
     assert books.beats[-1] == [Beat(PLACE, 1, 3, False)]
@@ -318,8 +333,8 @@ def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) 
     clock, gauges = [0.0], Gauges()
     gauges.health = Health("consumer", 15.0, lambda: clock[0])
     made = Worker(Settings(database_url="", kafka={}), log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
-    log.end = {PLACE: 0}
     made.step(0.0)
+    log.reached, log.end = {PLACE: 0}, {PLACE: 0}
     for at, down, well in [(2.0, False, True), (20.0, True, False), (40.0, False, True)]:
         clock[0], log.down = at, down
         made.step(at)
@@ -369,3 +384,111 @@ def test_a_model_that_fails_on_every_record_is_said_and_makes_the_consumer_unwel
             assert gauges.health.finding().well == well, n
             assert "model_fails" in gauges.health.finding().reason or well
     assert [entry["records"] for entry in logs if entry["event"] == "model_fails"] == [100]
+
+
+def test_where_a_log_ends_without_a_record_the_position_moves_there(log: Log, books: Books) -> None:
+    """Markers of transactions, what they aborted, and what compaction took have offsets, and nothing to be read."""
+    made = worker(log, books)
+    log.next, log.reached, log.end = [(PLACE, trips(0, 3))], {PLACE: 5}, {PLACE: 5}
+    made.step(5.0)
+    made.step(6.0)
+    assert spans(books) == [(0, 5)]
+    assert books.flushes[0].gained.records == 3
+    assert books.beats[-1] == [Beat(PLACE, 1, 5, True)]
+    log.reached, log.end = {PLACE: 6}, {PLACE: 6}  # one more marker, alone
+    made.step(9.0)
+    assert not books.beats[-1][0].caught_up
+    made.step(10.0)
+    assert spans(books)[1:] == [(5, 6)]
+    assert books.beats[-1] == [Beat(PLACE, 1, 6, True)]
+
+
+def test_an_end_right_after_the_claim_is_believed_only_the_second_time(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.reached = {PLACE: 40}
+    made.step(1.0)
+    assert log.started == [{PLACE: 0}, {PLACE: 0}]
+    log.next, log.reached = [(PLACE, trips(0, 2))], {PLACE: 2}  # the end was that of an earlier assignment
+    made.step(1.1)
+    made.drain()
+    assert spans(books) == [(0, 2)]
+
+
+def test_an_end_that_was_passed_moves_nothing(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next, log.reached = [(PLACE, trips(0, 5)), (PLACE, trips(5, 1))], {PLACE: 5, OTHER: 9}
+    made.step(1.0)
+    made.drain()
+    assert spans(books) == [(0, 6)]
+
+
+def test_a_topic_with_another_id_stops_who_takes_over(log: Log, books: Books) -> None:
+    books.topic_id = "before"
+    with pytest.raises(LogUnreadable, match=r"trips was deleted and recreated .*before.*first.*fresh database"):
+        worker(log, books)
+    assert log.started == []
+
+
+def test_what_was_read_of_a_recreated_topic_is_never_committed(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    log.topics["trips"] = "second"
+    with pytest.raises(LogUnreadable):
+        made.drain()
+    assert books.flushes == []
+
+
+def test_a_recreated_topic_is_noticed_where_nothing_comes(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.topics["trips"] = "second"
+    with pytest.raises(LogUnreadable):
+        made.step(2.0)
+
+
+@pytest.mark.parametrize(("begun_in", "now"), [(None, "first"), ("first", None), (None, None)])
+def test_a_broker_or_a_database_without_ids_stops_nobody(
+    log: Log, books: Books, begun_in: str | None, now: str | None
+) -> None:
+    log.topics, books.topic_id = {"trips": now}, begun_in
+    made = worker(log, books)
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    made.drain()
+    assert spans(books) == [(0, 3)]
+
+
+def test_what_was_read_waits_for_a_kafka_that_does_not_say_which_topic_it_is(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next, log.down = [(PLACE, trips(0, 3))], True
+    made.step(5.0)
+    made.step(7.0)
+    assert (books.flushes, len(books.beats)) == ([], 2)
+    log.down = False
+    made.step(8.0)
+    assert spans(books) == [(0, 3)]
+
+
+@pytest.mark.parametrize("gone", ["trips", "outcomes"])
+def test_a_deleted_topic_is_not_well_and_says_what_to_do(log: Log, books: Books, gone: str) -> None:
+    books.seeded = [Partition("outcomes", 0)]
+    made, gauges = worker(log, books), Gauges()
+    made._gauges = gauges
+    del log.topics[gone]
+    log.rebalance = () if gone == "trips" else None  # what is gone is assigned to nobody
+    with capture_logs() as logs:
+        for now in (2.0, 4.0, 6.0):
+            made.step(now)
+    said = [entry for entry in logs if entry["event"] == "topic_deleted"]
+    assert [entry["topics"] for entry in said] == [gone]
+    assert "fresh --topic-prefix" in said[0]["do"]
+    assert gauges.health.finding().reason == f"topic_deleted: {gone}"
+
+
+def test_what_was_read_before_its_topic_was_deleted_is_committed(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    log.topics = {}
+    made.drain()
+    assert spans(books) == [(0, 3)]
