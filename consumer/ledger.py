@@ -54,6 +54,11 @@ class RunProgress:
     state: State = field(default_factory=State)
     tally: Tally = field(default_factory=Tally)
 
+    @property
+    def counts(self) -> bool:
+        """Whether anything came that windows hold, or close by."""
+        return self.state.max_time is not None or self.tally.accepted > 0
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -143,9 +148,9 @@ class Flush:
 
     @property
     def begun(self) -> tuple[str, ...]:
-        """The runs of which these are the first records in the partition."""
-        before = {run_id for run_id, run in self.claim.runs.items() if run.state.max_time is not None}
-        return tuple(r.run_id for r in self.runs if r.state.max_time is not None and r.run_id not in before)
+        """The runs of which these are the first records in the partition that count."""
+        before = {run_id for run_id, run in self.claim.runs.items() if run.counts}
+        return tuple(run.run_id for run in self.runs if run.counts and run.run_id not in before)
 
     @property
     def gained(self) -> Tally:

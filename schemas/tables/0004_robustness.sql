@@ -23,7 +23,7 @@ SELECT n.run_id, p.topic, p.partition, p.next_offset, p.log_end, p.beat_at, p.ca
 FROM driftline.run n
 CROSS JOIN driftline.partition_progress p
 LEFT JOIN driftline.run_progress r ON r.run_id = n.run_id AND r.topic = p.topic AND r.partition = p.partition
-WHERE r.max_event_time_ms IS NOT NULL
+WHERE r.max_event_time_ms IS NOT NULL OR r.accepted > 0
    OR (n.finished_at IS NULL
        AND (jsonb_typeof(n.manifest -> 'partitions') IS DISTINCT FROM 'number'
             OR p.partition < (n.manifest ->> 'partitions')::numeric));
