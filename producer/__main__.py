@@ -65,8 +65,7 @@ def _run(
     tables = _opened(_tables(settings.source, bend))
     try:
         with Log(settings.kafka, stop, gauges) as kafka:
-            plan = _plan(settings, bend, kafka)
-            sent = _sent(settings, plan, kafka)
+            plan, sent = _begun(settings, _plan(settings, bend, kafka), kafka)
             pace = Pace(settings.speed, min((p.mark for p in sent.values()), default=plan.start), time.monotonic())
             transmission = Transmission(
                 kafka,
@@ -117,8 +116,11 @@ def _plan(settings: Settings, bend: scenario.Scenario | None, kafka: Log) -> Pla
     return Plan(settings.run_id, manifest, partitions)
 
 
-def _sent(settings: Settings, plan: Plan, kafka: Log) -> Mapping[Lane, Position]:
+def _begun(settings: Settings, plan: Plan, kafka: Log) -> tuple[Plan, Mapping[Lane, Position]]:
+    """The plan in the partitions that the run was begun with, though topics may have more, and how far it is."""
     found = resume.find(kafka, settings.kafka, plan, settings.topic_prefix, settings.patience_s)
+    if settings.partitions is None and found.manifest is not None:
+        plan = plan.within(found.manifest.partitions or plan.partitions)
     if found.positions:
         resume.agree(found.manifest, plan.manifest)
     known = {"trips": plan.manifest.trips, "scenario": plan.manifest.scenario}
@@ -130,7 +132,7 @@ def _sent(settings: Settings, plan: Plan, kafka: Log) -> Mapping[Lane, Position]
         partitions=plan.partitions,
         **{name: value for name, value in known.items() if value is not None},
     )
-    return found.positions
+    return plan, {lane: found.positions[lane] for lane in plan.lanes if lane in found.positions}
 
 
 def _tables(source: Source, bend: scenario.Scenario | None) -> Iterator[pa.Table]:

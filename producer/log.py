@@ -13,14 +13,15 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from producer.gauges import Gauges
+from producer.topics import LONGEST, TopicSettings, findings, longest
 from schemas import failpoint
 from schemas.connections import refused_setting
 from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
-from schemas.topics import PARTITIONS
+from schemas.topics import PARTITIONS, topic_id
 
 log = structlog.get_logger()
 
@@ -62,6 +63,12 @@ _CLOSING_S = 5.0
 _OVERHEAD = 1_000
 """Bytes of a Kafka record beside its value; a generous guess."""
 
+_MENDS = {
+    "Message size too large": "raise max.message.bytes of the topic",
+    "failed to validate record": "set cleanup.policy=delete on the topic: heartbeats have no key",
+}
+"""What helps where a record was refused for good, by what librdkafka says of it."""
+
 
 class Stopped(Exception):
     """The operator wants us to end: what is not in the log yet is sent by the next producer of the run."""
@@ -78,9 +85,11 @@ class Log:
         self._longest = int(config.get("message.max.bytes", 1_000_000)) - _OVERHEAD
         self._failure: DriftlineError | None = None
         self._lost_at: int | None = None
+        self._ids: dict[str, str | None] = {}
         ours = {"error_cb": self._on_error, "on_delivery": self._on_failed_delivery}
+        self._config: dict[str, Any] = {**_TUNING, **config, **_GUARANTEES, **ours}
         try:
-            self._producer = Producer({**_TUNING, **config, **_GUARANTEES, **ours})
+            self._producer = Producer(self._config)
             self._admin = AdminClient({"log_level": 2, **config, "error_cb": self._on_error})
         except KafkaException as error:
             raise refused_setting(error.args[0].str(), config) from error
@@ -92,8 +101,9 @@ class Log:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let what is queued arrive, for a while; a failed log drops it, since it cannot be trusted to arrive."""
-        if self._failure is None:
-            self._producer.flush(_CLOSING_S)
+        deadline = time.monotonic() + _CLOSING_S
+        while self._failure is None and len(self._producer) and time.monotonic() < deadline:
+            self._serve(0.1)
         if left := len(self._producer):
             log.warning("records_unsent", records=left, sent_by="the next producer of this run")
             # Nobody asks librdkafka afterwards: a gap behind what is under way is a fatal error to it, which it
@@ -106,27 +116,48 @@ class Log:
         return self._lost_at is not None and len(self._producer) > 0
 
     def topics(self, names: Sequence[str], partitions: int | None, patience_s: float) -> int:
-        """Make the topics that are missing; how many partitions each has.
+        """Make the topics that are missing; how many partitions may be written to in each.
 
-        Raises BrokerUnreachable when Kafka does not answer in time or refuses us, UsageError when a topic has
-        another number of partitions than wanted, or they differ.
+        Raises BrokerUnreachable when Kafka does not answer in time or refuses us, UsageError when a topic has fewer
+        partitions than wanted, LogUnwritable when its settings are such that it would refuse records.
         """
         there = self.answer(lambda: self._partitions(names), patience_s)
-        wanted = partitions or next(iter(there.values()), PARTITIONS)
+        wanted = partitions or min(there.values(), default=PARTITIONS)
         for name, count in there.items():
-            if count != wanted:
+            if count < wanted:
                 raise UsageError(
                     f"topic {name} has {count} partitions, not {wanted}",
                     f"give --partitions {count}, or another --topic-prefix",
                 )
         if missing := [name for name in names if name not in there]:
             self._create(missing, wanted, patience_s)
+        self._ids = self.answer(lambda: self._current(names), patience_s)
+        self._heed(self.answer(lambda: self._settings(names), patience_s))
         return wanted
+
+    def check_topics(self) -> None:
+        """Raises LogUnwritable where a topic is not the one any more that the run was sent to.
+
+        librdkafka goes on in a topic that has been recreated, though what it was sent before is gone.
+        """
+        try:
+            found = self._current([*self._ids])
+        except KafkaException:
+            return  # it is seen soon enough when Kafka is back
+        for name, now in found.items():
+            if now is not None and self._ids[name] is not None and now != self._ids[name]:
+                raise LogUnwritable(
+                    f"topic {name} was deleted and recreated while the run was sent to it",
+                    "start the run again: all of it is sent, to topics whose consumers have a fresh database",
+                )
 
     def send(self, topic: str, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
         """Queue records in order, waiting while the queue is full. Raises DriftlineError, Stopped."""
-        if (longest := max(map(len, values))) > self._longest:  # found too late, what follows would be in the log
-            raise LogUnwritable(f"{topic}/{partition}: a record of {longest} bytes", "see what the source holds")
+        if (size := max(map(len, values))) > self._longest:  # found too late, what follows would be in the log
+            raise LogUnwritable(
+                f"{topic}/{partition}: a record of {size} bytes, where {self._longest} fit",
+                "raise max.message.bytes of the topic and KAFKA_MESSAGE_MAX_BYTES, or see what the source holds",
+            )
         messages = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
         middle = len(messages) // 2
         self._queue(topic, partition, messages[:middle])
@@ -140,8 +171,22 @@ class Log:
 
     def poll(self) -> None:
         """Look after the connection. Raises LogUnwritable or BrokerUnreachable when there is no going on."""
-        self._producer.poll(0)
+        self._serve(0)
         self._check()
+
+    def _serve(self, seconds: float) -> None:
+        """Let librdkafka call back, for so long.
+
+        What is fatal to it does not come to `error_cb`: the binding raises it, and a callback of the same turn then
+        fails with a SystemError on top of it.
+        """
+        try:
+            self._producer.poll(seconds)
+        except (KafkaException, SystemError) as error:
+            cause = error.__cause__ if isinstance(error, SystemError) else error
+            if not isinstance(cause, KafkaException):
+                raise
+            self._on_error(cause.args[0])
 
     def answer(self, ask: Callable[[], T], patience_s: float) -> T:
         """What Kafka answers, asked again until it does. Raises BrokerUnreachable, Stopped."""
@@ -151,8 +196,7 @@ class Log:
                 return ask()
             except KafkaException as error:
                 self._refuse(error.args[0])
-                self._producer.poll(0)
-                self._check()
+                self.poll()
                 if time.monotonic() > deadline:
                     raise self._unreachable("did not answer") from error
                 log.warning("waiting_for_kafka", at=self._where, error=error.args[0].str())
@@ -164,6 +208,43 @@ class Log:
     def _partitions(self, names: Sequence[str]) -> dict[str, int]:
         known = self._producer.list_topics(timeout=_ANSWER_S).topics
         return {name: len(known[name].partitions) for name in names if name in known and not known[name].error}
+
+    def _current(self, names: Sequence[str]) -> dict[str, str | None]:
+        """The id of each topic that is there; None where the broker gives none."""
+        asked = self._admin.describe_topics(TopicCollection([*names]), request_timeout=_ANSWER_S)
+        found: dict[str, str | None] = {}
+        for name, future in asked.items():
+            try:
+                found[name] = topic_id(future.result())
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+        return found
+
+    def _settings(self, names: Sequence[str]) -> dict[str, TopicSettings]:
+        """Of each topic; none where we have no right to see them."""
+        asked = self._admin.describe_configs(
+            [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=_ANSWER_S
+        )
+        found: dict[str, TopicSettings] = {}
+        for resource, future in asked.items():
+            try:
+                found[resource.name] = {name: entry.value for name, entry in future.result().items()}
+            except KafkaException as error:
+                if error.args[0].code() not in _REFUSED:
+                    raise
+        return found
+
+    def _heed(self, settings: Mapping[str, TopicSettings]) -> None:
+        for name, given in settings.items():
+            for finding in findings(given):
+                if finding.serious:
+                    raise LogUnwritable(f"topic {name}: {finding.what}", finding.do)
+                log.warning("topic_setting", topic=name, what=finding.what, do=finding.do)
+        limit = min(map(longest, settings.values()), default=LONGEST)
+        self._longest = min(self._longest, limit - _OVERHEAD)
+        if limit < int(self._config["batch.size"]):
+            self._producer = Producer({**self._config, "batch.size": limit})
 
     def _create(self, names: Sequence[str], partitions: int, patience_s: float) -> None:
         settings = {"message.timestamp.type": "CreateTime"}
@@ -204,7 +285,7 @@ class Log:
 
     def wait(self, seconds: float) -> None:
         """As `poll`, for so long. Raises Stopped too."""
-        self._producer.poll(seconds)
+        self._serve(seconds)
         self._check()
         if self._stop.is_set():
             raise Stopped
@@ -232,7 +313,8 @@ class Log:
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
-            self._failure = self._failure or LogUnwritable(f"Kafka at {self._where}: {error.str()}", "run it again")
+            mend = next((do for said, do in _MENDS.items() if said in error.str()), "run it again")
+            self._failure = self._failure or LogUnwritable(f"Kafka at {self._where}: {error.str()}", mend)
         elif error.code() in _REFUSED:
             self._failure = self._failure or self._unreachable(f"refused: {error.str()}")
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and self._lost_at is None:

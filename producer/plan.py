@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from producer.canonical import DROPOFF
@@ -52,6 +53,11 @@ class Plan:
     partitions: int
     mark_ms: int = MARK_MS
     chunk: int = CHUNK
+
+    def within(self, partitions: int) -> Plan:
+        """The same in the first partitions of its topics only."""
+        count = min(partitions, self.partitions)
+        return replace(self, partitions=count, manifest=msgspec.structs.replace(self.manifest, partitions=count))
 
     @property
     def start(self) -> int:

@@ -27,7 +27,7 @@ _READING = {
     "enable.auto.commit": False,
     "auto.offset.reset": "error",
     "enable.partition.eof": True,
-    "isolation.level": "read_uncommitted",
+    "isolation.level": "read_committed",  # as consumers read; what is sent twice, they drop
     "fetch.queue.backoff.ms": 10,
     "fetch.wait.max.ms": 10,  # at its default of 500 each step back waits for the fetch before it
     "queued.max.messages.kbytes": 16_384,

@@ -98,6 +98,7 @@ class Transmission:
     def arrive(self) -> None:
         """Wait until all that was sent is in the log. Raises as `send` does."""
         self._kafka.flush()
+        self._kafka.check_topics()
         self._report()
 
     def _due(self, stretches: Sequence[Stretch], rest: Mapping[Lane, int]) -> float:
@@ -144,6 +145,7 @@ class Transmission:
         """A heartbeat to every lane that moves nothing: its `at` is the lane's last mark."""
         if self._kafka.lost:
             return  # they would only pile up
+        self._kafka.check_topics()
         for lane, position in self._stand.items():
             if not position.finished:  # nothing may follow the final heartbeat
                 value = self._plan.heartbeat(position.seq, position.mark)

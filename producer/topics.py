@@ -1,0 +1,58 @@
+"""What the settings of a topic mean for a run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+TopicSettings = Mapping[str, str | None]
+"""Of one topic, by Kafka's names: as far as Kafka says them."""
+
+SHORT_MS = 3_600_000
+"""Retention below this may take records before a consumer that was away has read them."""
+
+LONGEST = 1_048_588
+"""Kafka's own default of `max.message.bytes`."""
+
+SMALLEST = 2_000
+"""Our longest records, manifests of long scenarios aside, and what Kafka adds to them."""
+
+
+class Finding(NamedTuple):
+    """serious: no run can be written to such a topic. do: what mends it."""
+
+    serious: bool
+    what: str
+    do: str
+
+
+def longest(settings: TopicSettings) -> int:
+    """Bytes that a batch of records may have."""
+    return int(settings.get("max.message.bytes") or LONGEST)
+
+
+def findings(settings: TopicSettings) -> Iterator[Finding]:
+    """What will keep records from arriving, or from being read."""
+    if "compact" in (settings.get("cleanup.policy") or ""):
+        yield Finding(
+            True,
+            f"cleanup.policy is {settings['cleanup.policy']}: Kafka refuses heartbeats there, which have no key",
+            _set("cleanup.policy=delete"),
+        )
+    if longest(settings) < SMALLEST:
+        yield Finding(
+            True, f"max.message.bytes is {longest(settings)}: no record fits", _set(f"max.message.bytes={LONGEST}")
+        )
+    kept = int(settings.get("retention.ms") or -1)
+    if 0 <= kept < SHORT_MS:
+        yield Finding(
+            False,
+            f"retention.ms is {kept}: records may be gone before a consumer has read them",
+            _set("retention.ms=604800000"),
+        )
+
+
+def _set(setting: str) -> str:
+    return (
+        f"set {setting} on it (`kafka-configs.sh --alter --topic … --add-config …`), or use another --topic-prefix"
+    )
