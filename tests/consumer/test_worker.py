@@ -379,7 +379,7 @@ def test_a_model_that_fails_on_every_record_is_said_and_makes_the_consumer_unwel
                 clock[0], log.next = at, [(PLACE, trips(100 * (n - 1), 100))]
                 made.step(at)
                 made.drain()
-            clock[0] = 40.0 * n + 20
+            clock[0], log.reached = 40.0 * n + 20, {PLACE: 100 * n}
             made.step(clock[0])
             assert gauges.health.finding().well == well, n
             assert "model_fails" in gauges.health.finding().reason or well
