@@ -24,6 +24,7 @@ from cli.stopping import leave, stopping
 from schemas import connections
 from schemas.durations import duration_ms, moment_ms, sizes_ms
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
+from schemas.text import printable_event
 
 MODEL = connections.ROOT / "models" / "artifacts" / "default"
 """Where `train` writes and the others look, unless told otherwise."""
@@ -155,6 +156,7 @@ def logging() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=True),
             structlog.processors.format_exc_info,
+            printable_event,
             structlog.dev.ConsoleRenderer()
             if people
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),

@@ -11,9 +11,11 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
+from rich.text import Text
 
 from cli.exits import emit
 from cli.invoked import pasteable
+from schemas.text import printable, printable_json
 
 NAMES = ("pid",)
 """Numbers that are pasted, not read."""
@@ -29,7 +31,7 @@ def show(
     fields: those that a table shows; without, all that are not empty throughout.
     """
     if as_json:
-        emit(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        emit(printable_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()))
         return
     if not rows:
         console.print(pasteable(empty), markup=False, highlight=False)
@@ -44,14 +46,15 @@ def show(
         )
     for row in rows:
         values = ((field, getattr(row, field)) for field in shown)
-        table.add_row(*(str(value) if field in NAMES and value else cell(value) for field, value in values))
+        cells = (str(value) if field in NAMES and value else cell(value) for field, value in values)
+        table.add_row(*map(Text, cells))  # which, unlike a string, holds no markup
     console.print(table)
 
 
 def cell(value: Any) -> str:
     """A value as a table shows it; nothing for None."""
     text = _exactly.get(type(value))
-    return text(value) if text else msgspec.json.encode(value).decode()
+    return text(value) if text else printable(msgspec.json.encode(value).decode())
 
 
 _exactly: dict[type, Callable[[Any], str]] = {
@@ -60,7 +63,7 @@ _exactly: dict[type, Callable[[Any], str]] = {
     int: "{:,}".format,
     float: f"{{:.{WIDE}g}}".format,
     datetime: lambda value: f"{value:%Y-%m-%dT%H:%M:%S}".removesuffix(":00"),
-    str: pasteable,
+    str: lambda value: pasteable(printable(value)),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from consumer import formats
 from schemas import records
 from schemas.definition import Stream
 from schemas.durations import misread_unit
+from schemas.text import printable
 
 Ints = npt.NDArray[np.int64]
 Decode = Callable[[Any], Any]
@@ -98,7 +99,7 @@ class Decoder:
         try:
             return self._patient(value or b"")
         except Exception as error:  # as in `_each`
-            return self._rejected(place, value, error)
+            return self._without_manifest(value, error) or self._rejected(place, value, error)
 
     def _sorted(self, found: Iterable[tuple[int, Any]]) -> Decoded:
         data, places, beats, rejected = [], [], [], []
@@ -127,6 +128,20 @@ class Decoder:
             for place, r in enumerate(found)
         )
 
+    def _without_manifest(self, value: bytes | None, why: Exception) -> records.Heartbeat | None:
+        """A heartbeat of which only the manifest is wrong: it moves the clock all the same, and says why."""
+        if not value or b'"manifest"' not in value:
+            return None
+        try:
+            record = json.loads(value.decode("utf-8-sig"), parse_constant=_refuse)
+            beat = self._patient(json.dumps({**record, "manifest": None}).encode())
+        except Exception:  # there is more wrong with it
+            return None
+        if type(beat) is not records.Heartbeat:
+            return None
+        manifest = records.Manifest(source=printable(f"manifest refused: {why}"), period=(beat.at, beat.at))
+        return msgspec.structs.replace(beat, manifest=manifest)
+
     def _rejected(self, place: int, value: bytes | None, error: Exception) -> Rejected:
         try:
             record = json.loads((value or b"").decode("utf-8-sig"), parse_constant=_refuse)
@@ -140,17 +155,6 @@ class Decoder:
         if detail.endswith((f"`$.{self._stream.time}`", "`$.at`")):
             detail += _unit(time)
         return Rejected(place, INVALID, detail, named, _event_time(time))
-
-
-def printable(text: str, longest: int = 500) -> str:
-    """Text that Postgres and a terminal can take: no NUL, no control characters, no half surrogates; cut."""
-    shown = text if text.isprintable() else "".join(_escaped(text[: longest + 1]))
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
-
-
-def _escaped(text: str) -> Iterator[str]:
-    for char in text:
-        yield char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
 def _misnamed(place: int, record: Any, stream: Stream) -> Rejected:

@@ -6,9 +6,10 @@ import json
 from base64 import b64encode
 from typing import Any, Protocol
 
-from consumer.decode import LAST_MOMENT, Rejected, printable
+from consumer.decode import LAST_MOMENT, Rejected
 from consumer.ledger import DeadLetter
 from schemas.durations import misread_unit, moment
+from schemas.text import printable
 
 _NO_TIMESTAMP = 0
 """confluent_kafka.TIMESTAMP_NOT_AVAILABLE."""

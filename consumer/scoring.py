@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from consumer.decode import printable
 from schemas.definition import Stream
 from schemas.errors import ModelUnusable
+from schemas.text import printable
 
 Floats = npt.NDArray[np.float64]
 Score = Callable[[Mapping[str, npt.NDArray[Any]]], Floats]

@@ -11,13 +11,13 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
-from consumer.decode import printable
 from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally, Unscored
 from consumer.windows import State
 from schemas.durations import moment
 from schemas.failpoint import reach
-from schemas.records import MAX_TIME, Manifest
+from schemas.records import Manifest
 from schemas.sql import queries
+from schemas.text import printable
 
 Connection = psycopg.Connection[Any]
 
@@ -195,7 +195,7 @@ class Store:
         if not self._do("tell_manifest", run_id=run_id, source=told["source"], manifest=Jsonb(told)):
             return
         for number, injected in enumerate(manifest.injected):
-            if not 0 <= injected.starts_at <= injected.ends_at <= MAX_TIME:
+            if injected.starts_at > injected.ends_at:
                 continue
             self._do(
                 "write_event",
@@ -243,9 +243,9 @@ class Store:
 
 
 def _storable(value: Any) -> Any:
-    """JSON without NUL characters, which Postgres cannot hold."""
+    """JSON with every text in it printable."""
     if isinstance(value, str):
-        return value.replace("\x00", "\ufffd")
+        return printable(value)
     if isinstance(value, dict):
         return {name: _storable(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -24,6 +24,7 @@ from schemas.chunk import encode
 from schemas.definition import Stream
 from schemas.durations import moment
 from schemas.failpoint import reach
+from schemas.text import printable
 from storage.connect import Connection, connect, snapshots
 
 CHANNEL = "driftline_progress"
@@ -81,6 +82,7 @@ class Claim:
             return None
         self._connection.execute(SQL["clear_columns"], self._window.key)
         columns = {f: [getattr(c, f) for c in result.figures.columns] for f in ColumnFigure.__struct_fields__}
+        columns["reason"] = [reason and printable(reason) for reason in columns["reason"]]
         self._connection.execute(SQL["write_columns"], self._window.key | columns)
         self._connection.execute(SQL["tell_window"], self._window.key | {"status": result.status})
         revision, latency = row

@@ -22,6 +22,7 @@ from producer.source import Source
 from producer.transmit import Progress, Transmission
 from schemas.records import Manifest
 from schemas.taxi import STREAMS
+from schemas.text import printable
 from telemetry.server import serving
 
 log = structlog.get_logger()
@@ -105,12 +106,12 @@ def _plan(settings: Settings, bend: scenario.Scenario | None, kafka: Log) -> Pla
     names = [settings.topic_prefix + stream.topic for stream in STREAMS]
     partitions = kafka.topics(names, settings.partitions, settings.patience_s)
     manifest = Manifest(
-        source=settings.source.name,
+        source=printable(settings.source.name),
         period=settings.source.period,
         speed=settings.speed,
         trips=settings.source.trips,
         partitions=partitions,
-        scenario=bend.name if bend else None,
+        scenario=printable(bend.name, 200) if bend else None,
         injected=scenario.injected(bend) if bend else (),
     )
     return Plan(settings.run_id, manifest, partitions)

@@ -26,6 +26,7 @@ from schemas.durations import moment_ms
 from schemas.errors import SourceUnusable, UsageError
 from schemas.records import Injected
 from schemas.taxi import TRIPS
+from schemas.text import printable
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _DECIMALS = frozenset(f.name for f in TRIPS.fields if f.type == "float")
@@ -104,7 +105,7 @@ def injected(scenario: Scenario) -> tuple[Injected, ...]:
         Injected(
             starts_at=drift.starts_at,
             ends_at=drift.ends_at,
-            label=drift.label or f"{drift.column} × {drift.factor:g}",
+            label=printable(drift.label) or f"{drift.column} × {drift.factor:g}",
             columns=(drift.column,),
         )
         for drift in scenario.drifts

@@ -19,6 +19,7 @@ import orjson
 from msgspec import Meta
 
 from schemas.definition import Field, Stream
+from schemas.text import LONGEST
 
 LIVE = "live"
 """The run of records that name none: somebody else's producer. Without `seq` there is no duplicate check."""
@@ -28,20 +29,22 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_TIME = 4_102_444_800_000
 """2100-01-01: an event time beyond is invalid."""
 
-_RUN_ID = r"^[A-Za-z0-9._:-]+$"
+_RUN_ID = r"^[A-Za-z0-9._:-]+$(?!\n)"  # in Python, though not in JSON Schema, `$` lets the end of a line follow
 RunId = Annotated[str, Meta(min_length=1, max_length=128, pattern=_RUN_ID)]
 _AnyRunId = Annotated[str, Meta(min_length=1, max_length=128)]
 Seq = Annotated[int, Meta(ge=0, le=2**53)]
 Time = Annotated[int, Meta(ge=0, le=MAX_TIME)]
+_Text = Annotated[str, Meta(max_length=LONGEST)]
+_Name = Annotated[str, Meta(max_length=200)]
 
 
 class Injected(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of the run that a scenario bends: event time, ms since the epoch, end exclusive."""
 
-    starts_at: int
-    ends_at: int
-    label: str
-    columns: tuple[str, ...] = ()
+    starts_at: Time
+    ends_at: Time
+    label: _Text
+    columns: Annotated[tuple[_Name, ...], Meta(max_length=500)] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,15 +53,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     period: event time that the replay covers, ms since the epoch, end exclusive.
     speed: event seconds per wall second; None is as fast as it goes.
     trips: how many data records the topic of trips will hold; None where unknown beforehand.
+    A manifest beyond these bounds is refused; the heartbeat that carries it is not.
     """
 
-    source: str
-    period: tuple[int, int]
-    speed: float | None = None
-    trips: int | None = None
-    partitions: int | None = None
-    scenario: str | None = None
-    injected: tuple[Injected, ...] = ()
+    source: _Text
+    period: tuple[Time, Time]
+    speed: Annotated[float, Meta(ge=0, le=1e15)] | None = None
+    trips: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    partitions: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    scenario: _Name | None = None
+    injected: Annotated[tuple[Injected, ...], Meta(max_length=1_000)] = ()
 
 
 class Heartbeat(

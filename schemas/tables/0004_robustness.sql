@@ -49,6 +49,11 @@ COMMENT ON TABLE driftline.claim IS 'Whoever computes a window has the row of it
 
 -- Bounds on what a record may bring.
 
-
+-- What was let in before there were any.
+UPDATE driftline.run SET source = left(source, 500) WHERE length(source) > 500;
+UPDATE driftline.run SET manifest = manifest - 'period'
+WHERE manifest @? '$.period[*] ? (@ < 0 || @ > 4102444800000)';
+UPDATE driftline.run SET manifest = manifest - 'injected'
+WHERE manifest @? '$.injected[*] ? (@.starts_at < 0 || @.starts_at > 4102444800000)';
 
 SELECT;

@@ -31,6 +31,21 @@ def test_a_table_leaves_out_what_is_empty_throughout() -> None:
     assert shown(ROWS).splitlines()[0].split() == ["name", "rows", "at"]
 
 
+def test_no_value_moves_the_cursor_or_is_taken_for_markup() -> None:
+    hostile = Row("\x1b[31mred\x9b\u202e [bold]x[/nothing]", 1, ROWS[0].at)
+    text = shown([hostile])
+    assert text.replace("\n", "").isprintable()
+    assert "[bold]x[/nothing]" in text
+
+
+def test_json_of_a_hostile_value_is_the_value_and_prints_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "\x1b[31mred\x9b\u202e\x00"
+    show(Console(), [Row(name, 1, ROWS[0].at)], as_json=True)
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable()
+    assert json.loads(out)[0]["name"] == name
+
+
 def test_json_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     show(Console(), ROWS, as_json=True)
     told = json.loads(capsys.readouterr().out)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.decode import INVALID, UNDECODABLE, Decoder, printable
+from consumer.decode import INVALID, UNDECODABLE, Decoder
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
 from schemas.taxi import OUTCOMES, TRIPS
 from tests import oracle
@@ -184,6 +184,35 @@ def test_an_empty_batch_and_one_of_heartbeats_have_no_rows() -> None:
     assert (len(decoded.places), len(decoded.beats), decoded.columns["run_id"]) == (0, 1, ())
 
 
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"source": "test", "period": [-(2**80), 2**80]},
+        {"source": "x" * 900_000, "period": [0, 1]},
+        {"source": "\x1b[31m", "period": "\x1b[31m"},
+        {"period": [0, 1]},
+        "a text",
+    ],
+    ids=lambda manifest: str(manifest)[:40],
+)
+def test_a_heartbeat_moves_the_clock_whatever_its_manifest_holds_and_says_what_is_wrong(manifest: Any) -> None:
+    value = json.dumps(json.loads(BEAT) | {"manifest": manifest, "final": True}).encode()
+    decoded = Decoder(TRIPS).decode([trip(), value, trip(seq=1)])
+    assert (decoded.rejected, decoded.places.tolist()) == ((), [0, 2])
+    ((place, beat),) = decoded.beats
+    assert (place, beat.run_id, beat.at, beat.final) == (1, "r", 1_643_673_600_000, True)
+    assert beat.manifest is not None
+    assert beat.manifest.source.startswith("manifest refused: ")
+    assert beat.manifest.source.isprintable()
+    assert oracle.decoded(value, TRIPS)[0] is None
+
+
+def test_a_heartbeat_with_more_wrong_than_its_manifest_is_rejected() -> None:
+    broken = json.loads(BEAT) | {"manifest": {}, "at": -1}
+    (rejected,) = Decoder(TRIPS).decode([json.dumps(broken).encode()]).rejected
+    assert rejected.reason == INVALID
+
+
 values = st.one_of(
     st.binary(max_size=40),
     st.none(),
@@ -206,10 +235,3 @@ def test_whatever_bytes_come_each_record_has_exactly_one_fate(batch: list[bytes 
     for rejected in decoded.rejected:
         expected = oracle.decoded(batch[rejected.place], TRIPS)[0]
         assert expected in (rejected.reason, None)
-
-
-@pytest.mark.parametrize("hostile", ["a\x00b", "\ud800", "\x1b[31mred", "x" * 10_000, "\U000e0001"])
-def test_text_for_postgres_and_terminals_is_harmless(hostile: str) -> None:
-    shown = printable(hostile)
-    assert shown.isprintable()
-    assert len(shown.encode()) <= 520

@@ -36,8 +36,8 @@ def store(feed: Feed) -> Iterator[Store]:
 def result(status: Status, rows: int, joined: int = 0, **more: object) -> Result:
     columns = (ColumnFigure("fare_amount", "drift", "wasserstein", float(rows), 0.1, 2.0, "drift"),)
     figures = WindowFigures(columns=columns, columns_tested=1, prediction_drift=float(rows), sampled=rows)
-    changes = {"offsets": {"0": (5, 7)}, "closed_at": None if status == "open" else T0} | more
-    return Result(status=status, of=Rows(rows, joined), figures=figures, **changes)  # type: ignore[arg-type]
+    changes = {"offsets": {"0": (5, 7)}, "closed_at": None if status == "open" else T0, "figures": figures} | more
+    return Result(status=status, of=Rows(rows, joined), **changes)  # type: ignore[arg-type]
 
 
 def publish(store: Store, written: Result) -> Receipt | None:
@@ -169,6 +169,14 @@ def test_what_fails_inside_a_claim_is_not_written(feed: Feed, store: Store) -> N
         fail()
     assert results(feed.connection) == []
     assert publish(store, result("final", 3)) is not None
+
+
+def test_a_reason_that_quotes_a_record_can_be_written(feed: Feed, store: Store) -> None:
+    """As an exception may that came of a category with NUL in it."""
+    columns = (ColumnFigure("flag", "drift", status="failed", reason="KeyError: 'a\x00\x1b[31m'"),)
+    assert publish(store, result("final", 3, figures=WindowFigures(columns=columns)))
+    written = feed.connection.execute("SELECT reason FROM driftline.column_metric").fetchall()
+    assert written == [("KeyError: 'a\\x00\\x1b[31m'",)]
 
 
 def test_a_window_is_with_one_monitor_at_a_time(feed: Feed, store: Store) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -54,6 +55,7 @@ def test_carried_fields_are_neither_decoded_nor_checked() -> None:
         {"trip_id": ""},
         {"seq": -1},
         {"run_id": "with space"},
+        {"run_id": "evil\n"},
         {"kind": "ride"},
     ],
     ids=str,
@@ -91,3 +93,45 @@ def test_a_heartbeat_and_its_manifest_survive_the_wire() -> None:
 def test_an_outcome_may_be_negative_because_tlc_has_such() -> None:
     raw = {"kind": "outcome", "run_id": "r", "seq": 0, "trip_id": "t", "pickup_at": 1, "duration_min": -3.5}
     assert records.decoder(OUTCOMES).decode(records.encode(raw)).duration_min == -3.5
+
+
+@pytest.mark.parametrize("run_id", ["evil\n", "", "a b", "x" * 129, "\x1b[31m", "ü", "a\x00"])
+@pytest.mark.parametrize("stream", [TRIPS, OUTCOMES], ids=lambda stream: stream.topic)
+def test_no_record_names_a_run_that_the_board_would_refuse(stream: Any, run_id: str) -> None:
+    beat = records.encode({"kind": "heartbeat", "run_id": run_id, "seq": 0, "at": 0})
+    with pytest.raises(msgspec.ValidationError):
+        records.decoder(stream).decode(beat)
+    assert not records.is_run_id(run_id)
+
+
+MANIFEST: dict[str, Any] = {"source": "test", "period": [0, 1], "injected": []}
+STRETCH: dict[str, Any] = {"starts_at": 0, "ends_at": 1, "label": "km", "columns": ["fare_amount"]}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"period": [-(2**80), 2**80]},
+        {"period": [0, records.MAX_TIME + 1]},
+        {"source": "x" * 900_000},
+        {"scenario": "x" * 201},
+        {"speed": -1},
+        {"trips": 2**64},
+        {"partitions": 2**31},
+        {"injected": [STRETCH] * 1_001},
+        {"injected": [STRETCH | {"starts_at": -1}]},
+        {"injected": [STRETCH | {"ends_at": 2**64}]},
+        {"injected": [STRETCH | {"label": "x" * 501}]},
+        {"injected": [STRETCH | {"columns": ["x"] * 501}]},
+        {"injected": [STRETCH | {"columns": ["x" * 201]}]},
+    ],
+    ids=lambda changes: str(changes)[:60],
+)
+def test_a_manifest_has_bounds(changes: dict[str, Any]) -> None:
+    records.decoder(TRIPS).decode(_beat(MANIFEST))
+    with pytest.raises(msgspec.ValidationError):
+        records.decoder(TRIPS).decode(_beat(MANIFEST | changes))
+
+
+def _beat(manifest: dict[str, Any]) -> bytes:
+    return json.dumps({"kind": "heartbeat", "run_id": "r", "seq": 0, "at": 0, "manifest": manifest}).encode()

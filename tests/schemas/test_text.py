@@ -1,0 +1,59 @@
+"""Nothing that somebody sent moves a cursor, forges a line, or turns the text around it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from schemas.text import LONGEST, printable, printable_event, printable_json
+
+HOSTILE = {
+    "escape sequence": "\x1b[31mred\x1b]0;title\x07",
+    "C1 control": "\x9b31m",
+    "NUL": "a\x00b",
+    "another line": "a\r\nlevel=error",
+    "line separator": "a\u2028b",
+    "right to left": "\u202egnp.exe",
+    "isolate": "a\u2066b\u2069",
+    "lone surrogate": "\ud800",
+    "invisible": "a\u200bb\ufeff\U000e0001",
+}
+hostile = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+
+
+@hostile
+def test_what_is_not_to_be_seen_is_escaped(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert shown.encode().decode("unicode_escape") == text
+
+
+@pytest.mark.parametrize("text", ["TLC green-2022-02", "Müller × 1.6 €", "東京 🚕", r"C:\x1b"])
+def test_what_people_write_stays(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    shown = printable("x" * 900_000)
+    assert len(shown) == LONGEST
+    assert shown.endswith("…")
+    assert len(printable("\x1b" * 900_000)) == LONGEST
+
+
+@hostile
+def test_json_keeps_its_value_and_its_lines(text: str) -> None:
+    told = json.dumps({"source": text, "rows": 1}, ensure_ascii=False, indent=2)
+    shown = printable_json(told)
+    assert shown.replace("\n", "").isprintable()
+    assert json.loads(shown) == json.loads(told)
+    assert shown.count("\n") == told.count("\n")
+
+
+@hostile
+def test_a_line_of_the_log_stays_one_line(text: str) -> None:
+    event = printable_event(None, "", {"event": "x", "run": text, "rows": 3, "exception": f"Traceback\n  {text}"})
+    assert event["run"].isprintable()
+    assert event["rows"] == 3
+    assert event["exception"].startswith("Traceback\n  ")
+    assert "\x1b" not in event["exception"]
