@@ -62,6 +62,9 @@ BEGIN
     END IF;
     IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
         REVOKE EXECUTE ON FUNCTION lo_creat(int), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
+        -- Of each session: sorting all there is must not fill the disk. Only a superuser may raise it.
+        ALTER ROLE driftline_reader SET temp_file_limit = '1GB';
+        ALTER ROLE driftline_board SET temp_file_limit = '1GB';
         -- Some ten thousand of these locks fill the memory that the locks of all sessions share.
         FOR lock IN SELECT p.oid::regprocedure FROM pg_proc p
                     WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^pg_(try_)?advisory_(xact_)?lock'

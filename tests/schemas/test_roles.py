@@ -51,6 +51,7 @@ WRITES = (
     "BEGIN; LOCK TABLE driftline.migration IN SHARE ROW EXCLUSIVE MODE",
     "BEGIN; LOCK TABLE driftline.claim IN ROW SHARE MODE",
     "SELECT pg_advisory_lock(1)",
+    "SET temp_file_limit = -1",
     "SELECT pg_try_advisory_xact_lock_shared(1, 2)",
 )
 RECORDS = (
@@ -133,10 +134,11 @@ def test_a_reader_is_read_only_without_being_asked(granted: str) -> None:
 
 
 @pytest.mark.parametrize("role", [roles.READER, roles.BOARD])
-def test_a_reader_that_rests_is_sent_away(granted: str, role: str) -> None:
+def test_a_reader_that_rests_is_sent_away_and_none_fills_the_disk(granted: str, role: str) -> None:
     with psycopg.connect(login(granted, role)) as connection:
         for limit in ("idle_session_timeout", "idle_in_transaction_session_timeout", "statement_timeout"):
             assert connection.execute(f"SHOW {limit}".encode()).fetchone() != ("0",)
+        assert connection.execute("SHOW temp_file_limit").fetchone() == ("1GB",)
 
 
 def test_whoever_reads_keeps_nobody_from_starting_nor_from_writing(granted: str) -> None:
