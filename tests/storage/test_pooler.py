@@ -114,3 +114,16 @@ def test_a_password_that_the_pooler_refuses_is_hopeless(pooled: str) -> None:
 def test_a_session_of_its_own_is_told_from_a_pooled_one(database: str, pooled: str) -> None:
     with connect(database) as direct, connect(pooled) as through:
         assert (direct.pooled, through.pooled) == (False, True)
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_a_monitor_needs_two_connections_of_a_pool_and_in_session_mode_three(
+    database: str, stack: Addresses, tmp_path: Path, mode: str
+) -> None:
+    with pgbouncer(stack.database_url, tmp_path, mode=mode, size=3 if mode == "session" else 2) as pooler:
+        url = urlsplit(pooler)._replace(path=urlsplit(database).path).geturl()
+        with Feed(database) as feed:
+            closed_hours(feed)
+            monitor(url)
+            rows = feed.connection.execute("SELECT rows FROM driftline.window_result").fetchall()
+            assert rows == [(60,)] * 3
