@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,9 @@ _RELEASE = re.compile(r'^JAVA_VERSION="([^"]+)"', re.MULTILINE)
 _VERSION = re.compile(r'version "([^"]+)"')
 
 
+_OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "JDK_AOT_VM_OPTIONS", "CLASSPATH")
+
+
 @dataclass(frozen=True)
 class Java:
     """A runtime: path of its launcher, full version ("17.0.15") and where it was found."""
@@ -30,6 +34,12 @@ class Java:
         """17 of "17.0.15"; 8 of "1.8.0_392"."""
         first, _, rest = self.version.partition(".")
         return int(re.match(r"\d+", rest if first == "1" else first)[0])  # type: ignore[index]
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """For Java: without options meant for other programs, and with a locale in which it can name every file."""
+    kept = {name: value for name, value in environ.items() if not name.startswith(("KAFKA_", "DRIFTLINE_"))}
+    return {name: value for name, value in kept.items() if name not in _OPTIONS} | {"LC_ALL": "C.UTF-8"}
 
 
 def find(environ: Mapping[str, str]) -> Java:
@@ -84,6 +94,7 @@ def _told(path: Path) -> str:
     try:
         return subprocess.run(
             [path, "-version"],
+            env=environment(os.environ),
             capture_output=True,
             text=True,
             timeout=30,

@@ -29,6 +29,8 @@ _IMPATIENT = {"reconnect.backoff.ms": 50, "reconnect.backoff.max.ms": 100}
 _AOT_SINCE = 25  # before: a class-data archive
 _CACHES_KEPT = 3
 _TRY_AGAIN = 24 * 3600.0
+PROPERTIES, TEMPORARY = "server.properties", "tmp"
+"""Relative, as all paths that Java is given, to the working directory: a checkout's path may hold anything."""
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -36,7 +38,8 @@ controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={data}
+# Below the working directory: a list with commas, in a file of Latin-1 where \\ escapes, cannot hold every path.
+log.dirs=data
 # A reader that comes before the writer must not create the topic, with the wrong number of partitions.
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
@@ -69,28 +72,26 @@ class Kafka:
         runtime = java.find(environ)
         paths = jars.install(jars.pinned(), jars.repository(environ), self.cache, say)
         broker, controller = ports(home, 2)
-        properties = home / "server.properties"
-        properties.write_text(
-            _PROPERTIES.format(broker=broker, controller=controller, data=home / "data"), encoding="utf-8"
-        )
+        properties = home / PROPERTIES
+        properties.write_text(_PROPERTIES.format(broker=broker, controller=controller), encoding="utf-8")
         class_path = os.pathsep.join(map(str, paths))
-        env = {name: value for name, value in environ.items() if not name.startswith(("KAFKA_", "DRIFTLINE_"))}
+        env = java.environment(environ)
         if not (home / "data" / "meta.properties").exists():
-            _format(runtime, class_path, properties, home, env)
-        flags, produces = startup_cache(runtime, self.cache)
-        temporary = home / "tmp"  # what a killed broker leaves there is gone with its next start
+            _format(runtime, class_path, home, env)
+        flags, produces = startup_cache(runtime, self.cache, home)
+        temporary = home / TEMPORARY  # what a killed broker leaves there is gone with its next start
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         return Command(
             argv=[
                 str(runtime.path),
                 *_flags(),
-                f"-Djava.io.tmpdir={temporary}",
+                f"-Djava.io.tmpdir={TEMPORARY}",
                 *flags,
                 "-cp",
                 class_path,
                 "kafka.Kafka",
-                str(properties),
+                PROPERTIES,
             ],
             env=env,
             cwd=str(home),
@@ -133,10 +134,10 @@ def _flags() -> list[str]:
     ]
 
 
-def startup_cache(runtime: java.Java, cache: Path) -> tuple[list[str], tuple[str, str] | None]:
+def startup_cache(runtime: java.Java, cache: Path, home: Path) -> tuple[list[str], tuple[str, str] | None]:
     """Java's flags to use the cache of loaded classes, or to write it at the server's end; then draft and name too.
 
-    It belongs to one runtime and one list of jars; Java itself refuses what does not fit.
+    home: Java's working directory. The cache belongs to one runtime and one list of jars; Java itself refuses another.
     """
     cache.mkdir(parents=True, exist_ok=True)
     pinned = jars.LIST.read_text(encoding="utf-8")
@@ -145,13 +146,18 @@ def startup_cache(runtime: java.Java, cache: Path) -> tuple[list[str], tuple[str
     ahead = runtime.major >= _AOT_SINCE
     file = cache / f"kafka-{key}.{'aot' if ahead else 'jsa'}"
     if file.exists():
-        return [f"-XX:{'AOTCache' if ahead else 'SharedArchiveFile'}={file}"], None
+        return [f"-XX:{'AOTCache' if ahead else 'SharedArchiveFile'}={_relative(file, home)}"], None
     if _is_fresh(file.with_suffix(".failed")):
         return [], None
     for old in sorted(cache.glob("kafka-*"), key=lambda path: path.stat().st_mtime)[: -_CACHES_KEPT or None]:
         old.unlink(missing_ok=True)
     draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    return [f"-XX:{'AOTCacheOutput' if ahead else 'ArchiveClassesAtExit'}={draft}"], (str(draft), str(file))
+    flag = "AOTCacheOutput" if ahead else "ArchiveClassesAtExit"
+    return [f"-XX:{flag}={_relative(draft, home)}"], (str(draft), str(file))
+
+
+def _relative(path: Path, home: Path) -> str:
+    return os.path.relpath(os.path.realpath(path), os.path.realpath(home))
 
 
 def _is_fresh(failure: Path) -> bool:
@@ -162,13 +168,14 @@ def _is_fresh(failure: Path) -> bool:
         return False
 
 
-def _format(runtime: java.Java, class_path: str, properties: Path, home: Path, env: Mapping[str, str]) -> None:
+def _format(runtime: java.Java, class_path: str, home: Path, env: Mapping[str, str]) -> None:
     """Make the data folder. The formatter writes `meta.properties` last, so that half a folder is made anew."""
     shutil.rmtree(home / "data", ignore_errors=True)
     formatter = ["-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool", "format", "--standalone"]
     told = subprocess.run(
-        [str(runtime.path), *formatter, "-t", cluster_id(), "-c", str(properties)],
+        [str(runtime.path), *formatter, "-t", cluster_id(), "-c", PROPERTIES],
         env=env,
+        cwd=home,
         capture_output=True,
         text=True,
         check=False,

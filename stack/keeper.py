@@ -161,7 +161,7 @@ def log(event: str, **fields: Any) -> None:
 
 
 def main() -> None:
-    home, command = Path(sys.argv[1]), json.load(sys.stdin)
+    home, command = Path(sys.argv[1]), json.load(sys.stdin.buffer)
     os.set_inheritable(int(sys.argv[2]), False)
     if os.fork():  # our starter need not wait for us, nor bury us
         os._exit(0)

