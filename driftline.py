@@ -386,9 +386,15 @@ def stack_up() -> None:
     """Start Kafka and Postgres and keep them until `stack down`."""
     import stack
 
-    addresses = stack.up(say=say)
-    console.print(f"Kafka     {addresses.bootstrap_servers}", highlight=False, soft_wrap=True)
-    console.print(f"Postgres  {addresses.database_url}", highlight=False, soft_wrap=True)
+    stack.up(say=say)
+    for server in stack.status():
+        console.print(
+            f"{server.name.capitalize():9} {stack.shown(server).address}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    say("the password is in the passfile; `driftline stack status --show-password` prints it")
 
 
 @stack_app.command("down")
@@ -401,11 +407,19 @@ def stack_down() -> None:
 
 
 @stack_app.command("status")
-def stack_status(as_json: Json = False) -> None:
-    """Addresses of Kafka and Postgres, and whether they answer. Exit code 1 when one does not."""
+def stack_status(
+    as_json: Json = False,
+    show_password: Annotated[bool, option("show-password", "Print the database URL with its password.")] = False,
+) -> None:
+    """Addresses of Kafka and Postgres, and whether they answer. Exit code 1 when one does not.
+
+    The database URL names a file with the password, which only its owner reads: libpq's programs take it as it is.
+    """
     import stack
 
     found = stack.status()
+    if not show_password:
+        found = list(map(stack.shown, found))
     listing.show(console, found, as_json=as_json, fields=STACK_FIELDS)
     if not all(not server.trouble for server in found):
         raise typer.Exit(1)

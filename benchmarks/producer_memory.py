@@ -30,7 +30,7 @@ import stack
 from producer.canonical import DROPOFF
 from producer.source import from_generator
 from producer.tlc import month_period
-from schemas.connections import ROOT, make_state
+from schemas.connections import ROOT, STATE, make_folder
 from schemas.taxi import STREAMS, TRIPS
 
 MONTH = "2022-02"
@@ -118,7 +118,7 @@ def main() -> None:
     if options.write:
         write_month(options.write, *sizes)
         return
-    with stack.running() as addresses, tempfile.TemporaryDirectory(dir=make_state()) as folder:
+    with stack.running() as addresses, tempfile.TemporaryDirectory(dir=make_folder(STATE)) as folder:
         for line in lines(
             options.sources.split(","), sizes, options.repeat, addresses.bootstrap_servers, Path(folder)
         ):

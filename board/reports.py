@@ -27,7 +27,7 @@ from board.models import artifact_of
 from board.picture import known_run
 from board.problems import Busy, Problem, Unknown
 from board.settings import Settings
-from schemas.connections import ROOT
+from schemas.connections import ROOT, make_folder
 from schemas.durations import duration_text, moment
 
 log = structlog.get_logger()
@@ -144,7 +144,7 @@ class Reports:
 
     async def _make(self, wanted: Wanted) -> str:
         """Write it beside its place and put it there; why that failed, or ""."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         draft = self._folder / f".{wanted.name}.{os.getpid()}.part"
         try:
             reason = await self._run(self._command(wanted, draft))

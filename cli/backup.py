@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.programs import programs, said
-from schemas.connections import STATE
+from schemas.connections import STATE, make_folder
 from schemas.errors import DatabaseUnreachable, UsageError
 from storage.address import where
 from storage.connect import connect_directly
@@ -62,7 +62,7 @@ def _draft(file: Path) -> Path:
     if file.is_dir():
         raise UsageError(f"{file} is a folder", "name a file")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     except OSError as error:
         raise UsageError(f"no file can be made in {file.parent} ({error.strerror})", "name another place") from None

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from schemas.connections import make_folder
 from schemas.durations import sizes_ms
 from schemas.errors import DriftlineError, UsageError
 
@@ -94,7 +95,7 @@ def output_folder(path: Path) -> None:
 
 def _try(folder: Path) -> None:
     """Only writing tells: modes say nothing of read-only file systems, quotas and access lists."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     handle, name = tempfile.mkstemp(prefix=".driftline-", dir=folder)
     os.close(handle)
     os.unlink(name)

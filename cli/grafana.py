@@ -26,7 +26,7 @@ from demo.children import die_with_parent
 from grafana.generate import HERE, dashboards, text
 from grafana.live import UID as HOME
 from grafana.model import BOARD
-from schemas.connections import STATE
+from schemas.connections import STATE, make_folder
 from schemas.errors import DriftlineError, GrafanaMissing
 from storage.address import read
 
@@ -113,7 +113,7 @@ def reader_password(environ: Mapping[str, str]) -> str:
 def lay_out(folder: Path, board: str) -> None:
     """Provisioning and dashboards for this machine; what an earlier Grafana left is removed."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(HERE / "provisioning", folder / "provisioning")
+    shutil.copytree(HERE / "provisioning", make_folder(folder) / "provisioning")
     for name in ("data", "logs", "plugins", "dashboards"):
         (folder / name).mkdir()
     for name, made in dashboards().items():

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schemas.connections import ROOT
+from schemas.connections import ROOT, make_folder
 from schemas.errors import DriftlineError
 
 _PR_SET_PDEATHSIG = 1
@@ -32,7 +32,7 @@ class Children:
 
     def start(self, stage: str, *options: str) -> None:
         """Run `driftline STAGE OPTIONS…` in the background."""
-        self.logs.mkdir(parents=True, exist_ok=True)
+        make_folder(self.logs)
         with (self.logs / f"{stage}.log").open("wb") as log:
             self.running[stage] = subprocess.Popen(
                 [sys.executable, str(ROOT / "driftline.py"), stage, *options],

@@ -17,7 +17,7 @@ from monitor.panes import ChunkCache, load
 from monitor.read import ColumnRow
 from monitor.settings import Settings
 from monitor.snapshot import Window, snapshot_of
-from schemas.connections import STATE
+from schemas.connections import STATE, make_folder
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from schemas.taxi import OUTCOMES, TRIPS
@@ -55,7 +55,7 @@ def report(
     check_model(run, engine.model)
     path = out or REPORTS / f"{run_id}-{duration_text(size)}-{moment(start):%Y-%m-%dT%H-%M}.html"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         left_out = write_html(
             trips,
             engine.reference,

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import structlog
 
-from schemas.connections import STATE
+from schemas.connections import STATE, make_folder
 from schemas.errors import SourceUnusable
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ def fetch(
     log.info("downloading", url=url, to=str(path))
     try:
         with urlopen(Request(url, headers={"User-Agent": "driftline"}), timeout=timeout_s) as answer:
-            cache.mkdir(parents=True, exist_ok=True)
+            make_folder(cache)
             return _save(answer, path, progress)
     except HTTPError as error:
         error.close()

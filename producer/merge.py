@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.errors import SourceUnusable
 
-RUN, BLOCK, TABLE = 65_536, 4_096, 10_000
+RUN, BLOCK, TABLE = 81_920, 4_096, 10_000
 
 
 def in_order(
@@ -28,7 +28,7 @@ def in_order(
         tables: Of one schema.
         by: Name of the column; integers, none missing.
         folder: Takes the runs meanwhile, in a file without a name: it is gone however the process ends.
-        run: Rows that are sorted in memory; so many need no file.
+        run: Rows that are sorted in memory; so many need no file. A month of green taxis has fewer.
         block: Rows of each run that are in memory while they are merged.
 
     Raises:

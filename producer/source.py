@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from producer import download, tlc
 from producer.canonical import SCHEMA, conform
 from producer.merge import in_order
-from schemas.connections import make_state
+from schemas.connections import STATE, make_folder
 from schemas.durations import moment
 from schemas.errors import SourceUnusable, UsageError
 from schemas.taxi import TRIPS
@@ -139,19 +140,20 @@ def _merged(files: Sequence[tuple[tlc.File, str]]) -> Iterator[pa.Table]:
 
 def _with_ids(table: pa.Table, labels: Sequence[str], counts: list[int]) -> pa.Table:
     """Canonical trips. counts: of each file's trips before these; brought up to date."""
-    numbers = table[_FILE].to_numpy()
-    ids = np.empty(len(table), dtype=object)
-    for file in np.unique(numbers).tolist():
-        places = np.flatnonzero(numbers == file)
-        begin = counts[file]
+    files = table[_FILE].to_numpy()
+    numbers = np.empty(len(table), np.int64)
+    for file in np.unique(files).tolist():
+        places = np.flatnonzero(files == file)
+        numbers[places] = np.arange(counts[file], counts[file] + len(places))
         counts[file] += len(places)
-        ids[places] = [f"{labels[file]}-{number:07d}" for number in range(begin, counts[file])]
-    return pa.table([pa.array(ids, pa.string()), *table.drop_columns(_FILE).columns], schema=SCHEMA)
+    digits = pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 7, "0")
+    ids = pc.binary_join_element_wise(pa.array(labels, pa.string()).take(table[_FILE]), digits, "-")
+    return pa.table([ids, *table.drop_columns(_FILE).columns], schema=SCHEMA)
 
 
 def _room() -> Path:
     """Where large months are sorted: beside our other files, since /tmp is often memory."""
     try:
-        return make_state()
+        return make_folder(STATE)
     except OSError:
         return Path(tempfile.gettempdir())

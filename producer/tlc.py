@@ -31,7 +31,7 @@ log = structlog.get_logger()
 TRIP = pa.schema(list(SCHEMA)[1:])
 """A trip as a file has it: canonical, but without an id."""
 
-BATCH = 32_768
+BATCH = 16_384
 """Rows decoded at a time. TLC's months are one row group each, of up to millions of rows."""
 
 _PREFIXES = {"green": "lpep", "yellow": "tpep"}

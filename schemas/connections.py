@@ -57,12 +57,20 @@ UNREADABLE = (
 """What is wrong, what to do. libpq's own words quote it, with the password in it."""
 
 
-def make_state(state: Path = STATE) -> Path:
-    """Make the folder, whose content is for its owner alone: passwords, records, backups. Raises OSError."""
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if state.stat().st_mode & 0o077 and state.stat().st_uid == os.geteuid():
-        state.chmod(0o700)
-    return state
+def make_folder(folder: Path, state: Path | None = None) -> Path:
+    """Make a folder, and those above it; give it back. Raises OSError.
+
+    What is below STATE is for its owner alone, since it holds passwords, records and backups. state: another such
+    folder, in its place.
+    """
+    state = state or STATE
+    if folder.is_relative_to(state):
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = state.stat()
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            state.chmod(0o700)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def refuses(said: str) -> bool:

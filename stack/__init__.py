@@ -5,6 +5,6 @@ killed. `up()` keeps it until `down()`. What the environment names (KAFKA_BOOTST
 started.
 """
 
-from stack.embedded import Status, down, kill, pids, running, status, up, wait
+from stack.embedded import Status, down, kill, pids, running, shown, status, up, wait
 
-__all__ = ["Status", "down", "kill", "pids", "running", "status", "up", "wait"]
+__all__ = ["Status", "down", "kill", "pids", "running", "shown", "status", "up", "wait"]

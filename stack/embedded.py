@@ -12,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.connections import STATE, Addresses
-from schemas.errors import StackBroken
+from schemas.connections import STATE, Addresses, make_folder
+from schemas.errors import DatabaseUnreachable, StackBroken
+from stack import postgres
 from stack.kafka import Kafka
 from stack.part import (
     Part,
@@ -94,6 +95,17 @@ def down(state: Path = STATE) -> list[str]:
 def status(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> list[Status]:
     """Each server of the stack, asked now."""
     return [_status(part, state.absolute() / part.name, environ) for part in PARTS]
+
+
+def shown(server: Status, state: Path = STATE) -> Status:
+    """The server as it may be printed: its address names the file with the password instead of the password."""
+    if server.name != "postgres" or not server.address:
+        return server
+    try:
+        address = postgres.shown(server.address, None if server.yours else state.absolute() / server.name)
+    except DatabaseUnreachable:  # what is no URL may hold the password anywhere
+        address = "DATABASE_URL"
+    return msgspec.structs.replace(server, address=address)
 
 
 def pids(state: Path = STATE) -> dict[str, int]:
@@ -195,7 +207,7 @@ def _publish(state: Path) -> None:
 def _locked(state: Path) -> Iterator[None]:
     """One process at a time starts or stops servers here."""
     with _explained(state):
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(make_folder(state), state)
         held = lock(state / "lock", fcntl.LOCK_EX)
     with closing(held):
         yield

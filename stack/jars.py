@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from schemas.connections import make_folder
 from schemas.errors import StackBroken
 
 VERSION = "4.3.1"
@@ -142,7 +143,7 @@ def check(jars: Iterable[Jar], repo: Path, memory: Path) -> None:
     for jar in changed:
         _refuse_unless(jar, repo / jar.path)
     if changed:
-        memory.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(memory.parent)
         memory.write_text(json.dumps(now), encoding="utf-8")
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from schemas.connections import kafka_config, refused_setting
+from schemas.connections import kafka_config, make_folder, refused_setting
 from schemas.errors import StackBroken
 from stack import jars, java
 from stack.part import Command, Say, chosen_ports, ports
@@ -137,9 +137,9 @@ def _flags() -> list[str]:
 def startup_cache(runtime: java.Java, cache: Path, home: Path) -> tuple[list[str], tuple[str, str] | None]:
     """Java's flags to use the cache of loaded classes, or to write it at the server's end; then draft and name too.
 
-    home: Java's working directory. The cache belongs to one runtime and one list of jars; Java itself refuses another.
+    home: Java's working directory. The cache belongs to one runtime and one list of jars; Java refuses any other.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    make_folder(cache)
     pinned = jars.LIST.read_text(encoding="utf-8")
     identity = f"{runtime.path} {runtime.version} {runtime.path.stat().st_mtime_ns} {_flags()} {pinned}"
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import msgspec
 
+from schemas.connections import make_folder
 from schemas.errors import StackBroken
 
 PORTS = range(20_000, 32_000)
@@ -73,7 +74,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 def begin(part: Part, home: Path, environ: Mapping[str, str], say: Say) -> int:
     """Join the running server or start it; returns a lease on it (a file descriptor: closed, it is given back)."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home, home.parent)
     lease = lock(home / "lease.lock", fcntl.LOCK_SH)
     try:
         keeper = _keepers_place(home)

@@ -12,15 +12,17 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 
 from schemas.errors import DatabaseUnreachable, StackBroken
 from stack.part import Command, Say, chosen_ports, ports
-from storage.address import parameters
+from storage.address import parameters, where
 from storage.refusal import explained
 
 USER = DATABASE = "driftline"
+PASSFILE = "pgpass"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # their paths may be 107 bytes long, a checkout's may be more
@@ -55,6 +57,7 @@ class Postgres:
         _own(data, prefix)
         _forget_the_dead(data)
         settings = {**_SETTINGS, "port": str(ports(home, 1)[0])}
+        _write_passfile(home)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Command(
             argv=[*prefix, str(programs / "postgres"), "-D", str(data), *options],
@@ -77,6 +80,21 @@ class Postgres:
         except DatabaseUnreachable as error:
             return str(error)
         return ""
+
+
+def shown(address: str, home: Path | None) -> str:
+    """A database URL as it may be printed. home: of the embedded server, whose file stands for the password."""
+    if not home:
+        return f"postgresql://{where(address)}"
+    return f"postgresql://{where(address)}?passfile={quote(str(home / PASSFILE))}"
+
+
+def _write_passfile(home: Path) -> None:
+    """What libpq reads passwords from, where a URL names it."""
+    password = (home / "password").read_text(encoding="utf-8")
+    file = home / PASSFILE
+    file.touch(0o600)
+    file.write_text(f"127.0.0.1:{chosen_ports(home)[0]}:*:{USER}:{password}\n", encoding="utf-8")
 
 
 def binaries() -> Path:

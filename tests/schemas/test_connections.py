@@ -8,7 +8,16 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from schemas.connections import Addresses, database_url, kafka_config, of_platform, refused_setting, refuses
+from schemas.connections import (
+    ROOT,
+    Addresses,
+    database_url,
+    kafka_config,
+    make_folder,
+    of_platform,
+    refused_setting,
+    refuses,
+)
 from schemas.errors import UsageError
 
 
@@ -36,6 +45,26 @@ def test_variables_of_kafkas_own_scripts_are_no_settings(embedded: Path) -> None
     environ = {"KAFKA_HOME": "/opt/kafka", "KAFKA_HEAP_OPTS": "-Xmx1g", "KAFKA_OPTS": "-D", "KAFKA_CLIENT_ID": "me"}
     assert kafka_config(environ, embedded) == {"client.id": "me", "bootstrap.servers": "127.0.0.1:1"}
 
+
+@pytest.mark.parametrize("where", ["", "backups", "logs/demo", "tests/kafka"])
+@pytest.mark.parametrize("earlier", [None, 0o755, 0o700])
+def test_what_is_ours_is_closed_to_others_whoever_makes_it(tmp_path: Path, where: str, earlier: int | None) -> None:
+    state = tmp_path / ".driftline"
+    if earlier:
+        state.mkdir(mode=earlier)
+    assert make_folder(state / where, state).is_dir()
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert make_folder(tmp_path / "elsewhere", state).stat().st_mode & 0o755 == 0o755
+
+
+def test_nobody_else_makes_a_folder_below_it() -> None:
+    code = [path for path in ROOT.glob("*/*.py") if path.parent.name not in ("tests", "benchmarks")]
+    makers = {p.relative_to(ROOT).as_posix() for p in code if "mkdir(parents=True" in p.read_text(encoding="utf-8")}
+    assert makers <= {"schemas/connections.py", *ELSEWHERE}
+
+
+ELSEWHERE = {"models/artifact.py", "stack/jars.py"}
+"""Who makes folders that are not below .driftline, with those above them."""
 
 SERVICES = {
     "KAFKA_SERVICE_HOST": "10.0.0.1",

@@ -15,6 +15,7 @@ import stack
 from schemas.connections import Addresses, database_url, embedded, kafka_config
 from schemas.errors import StackBroken, UsageError
 from stack import doctor, postgres
+from stack.embedded import Status
 
 pytestmark = pytest.mark.integration
 
@@ -44,6 +45,25 @@ def test_the_addresses_are_written_for_the_other_commands(fault_stack):
     assert kafka_config({}, fault_stack.state) == {"bootstrap.servers": fault_stack.addresses.bootstrap_servers}
     assert database_url({}, fault_stack.state) == fault_stack.addresses.database_url
     assert (fault_stack.state / "stack.json").stat().st_mode & 0o077 == 0  # there is a password in it
+
+
+def test_what_status_prints_connects_without_holding_the_password(fault_stack):
+    password = (fault_stack.state / "postgres" / "password").read_text(encoding="utf-8")
+    servers = stack.status(fault_stack.state, EMBEDDED)
+    assert any(password in server.address for server in servers), "as it is with --show-password"
+    shown = {server.name: stack.shown(server, fault_stack.state) for server in servers}
+    assert password not in msgspec.json.encode(shown).decode()
+    with psycopg.connect(shown["postgres"].address) as connection:
+        connection.execute("SELECT 1")
+    assert (fault_stack.state / "postgres" / "pgpass").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:s3cret@db:5432/x?sslmode=require", "host=db password=s3cret", "s3cret@x"]
+)
+def test_the_password_of_a_database_of_yours_is_not_printed_either(tmp_path, url):
+    server = Status("postgres", url, yours=True, trouble="")
+    assert "s3cret" not in stack.shown(server, tmp_path).address
 
 
 def test_a_wrong_password_is_refused(fault_stack):
