@@ -260,7 +260,8 @@ def produce(
         metrics_host=metrics_host,
     )
     stop = stopping()  # not while a month is downloaded, which Ctrl-C ends at once
-    stage.run(settings, stop)
+    with listing.replay_bar(err) as report:
+        stage.run(settings, stop, report)
     leave()
 
 

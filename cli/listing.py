@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
 from cli.exits import emit
 from cli.invoked import pasteable
+from schemas.durations import moment, roughly
 from schemas.text import printable, printable_json
 
 NAMES = ("pid",)
 """Numbers that are pasted, not read."""
 WIDE = 6
 """Significant digits of a number in a table; JSON has them all."""
+
+
+class Replayed(Protocol):
+    """`producer.transmit.Progress`."""
+
+    @property
+    def clock(self) -> int: ...
+    @property
+    def trips(self) -> int: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def left_s(self) -> float | None: ...
+    @property
+    def lost(self) -> bool: ...
 
 
 def show(
@@ -89,6 +114,25 @@ def download_bar(console: Console) -> Callable[[int, int | None], None]:
             bar.stop()
 
     return report
+
+
+@contextmanager
+def replay_bar(console: Console) -> Iterator[Callable[[Replayed], None] | None]:
+    """A callback that draws one line of a replay's progress; None where nobody looks: it is logged there."""
+    if not console.is_terminal:
+        yield None
+        return
+    place, rest = TextColumn("{task.fields[at]}"), TextColumn("{task.fields[rest]}")
+    with Progress(place, BarColumn(), TaskProgressColumn(), rest, console=console) as bar:
+        task = bar.add_task("replay", total=1.0, at="", rest="")
+
+        def report(now: Replayed) -> None:
+            left = "" if now.left_s is None else f"{roughly(now.left_s)} left, "
+            away = ", waiting for Kafka" if now.lost else ""
+            rest = f"{left}{now.trips:,} trips{away}"
+            bar.update(task, completed=now.share, at=f"{moment(now.clock):%Y-%m-%d %H:%M}", rest=rest)
+
+        yield report
 
 
 def show_card(console: Console, card: Any, folder: Path) -> None:

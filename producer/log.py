@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -60,6 +61,9 @@ _ANSWER_S = 1.0
 _CLOSING_S = 5.0
 """Given to what is queued when we are told to end; the next producer of the run sends what is left."""
 
+_AGAIN_S = 30.0
+_DO = "start it (`driftline stack up`), or correct KAFKA_BOOTSTRAP_SERVERS"
+
 _OVERHEAD = 1_000
 """Bytes of a Kafka record beside its value; a generous guess."""
 
@@ -84,6 +88,7 @@ class Log:
         self._queued = self._taken = 0
         self._longest = int(config.get("message.max.bytes", 1_000_000)) - _OVERHEAD
         self._failure: DriftlineError | None = None
+        self._said_at = -inf
         self._lost_at: int | None = None
         self._ids: dict[str, str | None] = {}
         ours = {"error_cb": self._on_error, "on_delivery": self._on_failed_delivery}
@@ -199,11 +204,17 @@ class Log:
                 self.poll()
                 if time.monotonic() > deadline:
                     raise self._unreachable("did not answer") from error
-                log.warning("waiting_for_kafka", at=self._where, error=error.args[0].str())
-                self._gauges.health.trouble(f"waiting_for_kafka: {error.args[0].str()}")
+                self.waiting(error.args[0].str(), gives_up_in_s=max(0, round(deadline - time.monotonic())))
             if self._stop.wait(pause):
                 raise Stopped
             pause = min(pause * 2, 5.0)
+
+    def waiting(self, error: str, **more: object) -> None:
+        """Say what is waited for and what to do; when it goes on for long, now and then again."""
+        self._gauges.health.trouble(f"waiting_for_kafka: {error}")
+        if time.monotonic() >= self._said_at + _AGAIN_S:
+            self._said_at = time.monotonic()
+            log.warning("waiting_for_kafka", at=self._where, error=error, do=_DO, **more)
 
     def _partitions(self, names: Sequence[str]) -> dict[str, int]:
         known = self._producer.list_topics(timeout=_ANSWER_S).topics
@@ -318,7 +329,7 @@ class Log:
         elif error.code() in _REFUSED:
             self._failure = self._failure or self._unreachable(f"refused: {error.str()}")
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and self._lost_at is None:
-            log.warning("kafka_lost", at=self._where, error=error.str(), doing="waiting for it")
+            log.warning("kafka_lost", at=self._where, error=error.str(), doing="waiting for it", do=_DO)
             self._lost_at = len(self._producer)
             self._gauges.health.trouble(f"kafka_lost: {error.str()}")
 

@@ -42,6 +42,14 @@ class Pace:
             return math.inf
         return self.event_start + (wall - self.wall_start) * self.speed * 1_000
 
+    def left(self, clock: int, end: int, wall: float) -> float | None:
+        """Seconds until `end` is due; at full speed by the rate at which it came to `clock`, None at first."""
+        if self.speed is not None:
+            return max(0.0, self.due(end) - wall)
+        if clock <= self.event_start:
+            return None
+        return (wall - self.wall_start) * max(0, end - clock) / (clock - self.event_start)
+
     def due(self, event: int) -> float:
         """The moment at which this event time is due, in seconds of the caller's clock; -inf at full speed."""
         if self.speed is None:

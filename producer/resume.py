@@ -159,6 +159,6 @@ class _Reader:
         ):
             return end
         if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-            log.warning("waiting_for_kafka", error=error.str())
+            self._kafka.waiting(error.str())
             return begin
         raise LogUnreadable(f"Kafka: {error.str()}", "see whether this user may read the topics")

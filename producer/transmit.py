@@ -15,6 +15,7 @@ from producer.log import Log, Stopped
 from producer.pace import Pace
 from producer.plan import Lane, Plan, Position
 from producer.replay import Stretch
+from schemas.durations import moment, roughly
 from schemas.taxi import OUTCOMES, TRIPS
 
 log = structlog.get_logger()
@@ -27,11 +28,18 @@ _REPORT_S, _LOG_S = 0.25, 10.0
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a replay has come. clock: event time, ms since the epoch. trips, outcomes: records of the run."""
+    """How far a replay has come.
+
+    clock: event time, ms since the epoch. trips, outcomes: records of the run. share: of the event time, 0 to 1.
+    left_s: wall seconds until the end, None where nobody can say yet. lost: Kafka is away.
+    """
 
     clock: int
     trips: int
     outcomes: int
+    share: float = 0.0
+    left_s: float | None = None
+    lost: bool = False
 
     @property
     def records(self) -> int:
@@ -43,11 +51,18 @@ class Progress:
         return {TRIPS.topic: self.trips, OUTCOMES.topic: self.outcomes}
 
 
+def _log(progress: Progress) -> None:
+    left = {} if progress.left_s is None else {"left": roughly(progress.left_s)}
+    at, done = f"{moment(progress.clock):%Y-%m-%dT%H:%M}", f"{progress.share:.1%}"
+    away = {"kafka": "away"} if progress.lost else {}
+    log.info("progress", done=done, **left, event_time=at, trips=progress.trips, outcomes=progress.outcomes, **away)
+
+
 class Transmission:
     """Takes stretches in order, and sends each record at its moment.
 
     stand: where each lane is; a lane is missing until its start is sent.
-    report: called a few times a second with the Progress.
+    report: called a few times a second with the Progress; without, it is logged now and then.
     """
 
     def __init__(
@@ -67,7 +82,7 @@ class Transmission:
         self._pace, self._stop = pace, stop
         self._stand = dict(stand)
         self._clock = plan.start
-        self._beat_s, self._told = beat_s, report or (lambda _: None)
+        self._beat_s, self._report_to = beat_s, report
         self._gauges = gauges or Gauges()
         self._gauges.stands(self.progress.counts)
         now = time.monotonic()
@@ -78,7 +93,15 @@ class Transmission:
         count = {TRIPS.topic: 0, OUTCOMES.topic: 0}
         for lane, position in self._stand.items():
             count[lane.topic] += position.seq + 1
-        return Progress(self._clock, trips=count[TRIPS.topic], outcomes=count[OUTCOMES.topic])
+        start, end = self._plan.manifest.period
+        return Progress(
+            self._clock,
+            trips=count[TRIPS.topic],
+            outcomes=count[OUTCOMES.topic],
+            share=(self._clock - start) / (end - start),
+            left_s=self._pace.left(self._clock, end, time.monotonic()),
+            lost=self._kafka.lost,
+        )
 
     def send(self, stretches: Sequence[Stretch]) -> None:
         """Returns when the last of them is queued. Raises Stopped, and what `Log.send` raises."""
@@ -131,14 +154,16 @@ class Transmission:
             self._report()
         if now >= self._next_log:
             self._next_log = now + _LOG_S
-            log.info("progress", trips=self.progress.trips, outcomes=self.progress.outcomes, clock=self._clock)
+            if self._report_to is None:
+                _log(self.progress)
         self._kafka.poll()
         if self._stop.is_set():
             raise Stopped
 
     def _report(self) -> None:
         progress = self.progress
-        self._told(progress)
+        if self._report_to is not None:
+            self._report_to(progress)
         self._gauges.progressed(progress.counts, progress.clock)
 
     def _beat(self) -> None:

@@ -27,6 +27,16 @@ def duration_text(ms: int) -> str:
     return f"{ms // _UNITS[unit]}{unit}"
 
 
+def roughly(seconds: float) -> str:
+    """To be read, not parsed: `40s`, `11m`, `2h 05m`, `3d 04h`."""
+    minutes, hours = round(seconds / 60), round(seconds / 3_600)
+    if seconds < 99.5:
+        return f"{seconds:.0f}s"
+    if minutes < 100:
+        return f"{minutes}m"
+    return f"{minutes // 60}h {minutes % 60:02}m" if hours < 48 else f"{hours // 24}d {hours % 24:02}h"
+
+
 def sizes_ms(text: str, pane_ms: int) -> tuple[int, ...]:
     """`1h,6h,1d` as ascending, distinct ms. Raises UsageError unless each is a whole number of panes."""
     sizes = sorted({duration_ms(part) for part in text.split(",")})

@@ -33,6 +33,17 @@ def test_due_and_reached_are_inverse() -> None:
         assert pace.reached(pace.due(event)) == pytest.approx(event, abs=0.5)
 
 
+def test_what_is_left_is_by_the_schedule_wherever_the_replay_is() -> None:
+    pace = Pace(600.0, event_start=0, wall_start=50.0)
+    assert [pace.left(clock, 66_000_000, 60.0) for clock in (0, 30_000_000)] == [100.0, 100.0]
+    assert pace.left(66_000_000, 66_000_000, 500.0) == 0.0
+
+
+def test_what_is_left_at_full_speed_is_by_the_rate_so_far() -> None:
+    pace = Pace(None, event_start=0, wall_start=50.0)
+    assert [pace.left(clock, 60_000_000, 60.0) for clock in (0, 15_000_000, 90_000_000)] == [None, 30.0, 0.0]
+
+
 def test_at_full_speed_everything_is_due_at_once() -> None:
     pace = Pace(None, event_start=0, wall_start=0.0)
     assert pace.reached(-1e9) == math.inf
