@@ -206,14 +206,13 @@ def train(
     if if_missing and (folder / "card.json").exists():
         say(f"{folder} holds a model already")
         return
-    import pyarrow as pa
-
     from models import train as learning
+    from producer.source import sample
 
     source = _source(file, month, synthetic, kind, volume, seed, default_month="2022-01")
     say(f"training on {source.name}")
     made = learning.train(
-        pa.concat_tables(source.tables()),
+        sample(source),
         kind=model.value,
         out=folder,
         source=source.name,

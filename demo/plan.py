@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import pyarrow as pa
-
 from models import artifact
 from producer import scenario, scenarios
-from producer.source import MONTH, Source, choose
+from producer.source import MONTH, Source, choose, sample
 from schemas.connections import ROOT
 from schemas.durations import moment
 from schemas.errors import ModelUnusable
@@ -87,7 +85,7 @@ def _model(source: Source, say: Say) -> Path:
         from models.train import train  # noqa: PLC0415 - scikit-learn takes seconds to import
 
         say(f"training on {source.name}")
-        train(pa.concat_tables(source.tables()), out=folder, source=source.name, period=source.period)
+        train(sample(source), out=folder, source=source.name, period=source.period)
     else:
         say(f"model trained on {source.name} is here")
     return folder

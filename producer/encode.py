@@ -45,7 +45,12 @@ def keys(ids: pa.ChunkedArray) -> list[bytes]:
 
 def partitions(ids: pa.ChunkedArray, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Partition of each id, as `schemas.topics.partition_of` would say of its key. Shape (ids,)."""
-    return np.fromiter(map(crc32, keys(ids)), np.int64, len(ids)) % count
+    return hashes(ids) % count
+
+
+def hashes(ids: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """CRC 32 of each id's key. Shape (ids,)."""
+    return np.fromiter(map(crc32, keys(ids)), np.int64, len(ids))
 
 
 def values(column: pa.ChunkedArray) -> list[Any]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from producer import download, tlc
+from producer import download, encode, tlc
 from producer.canonical import SCHEMA, conform
 from producer.merge import in_order
 from schemas.connections import STATE, make_folder
@@ -28,6 +28,10 @@ MONTH = "2022-02"
 """Replayed where nothing else is asked for: a calm month."""
 
 SEED = 7
+
+LEARNT = 500_000
+"""Trips that a model is made from: more than any recent month of green taxis, and 100 MB."""
+
 _FILE = "file"
 """Column of the number of a trip's file, while they are sorted."""
 
@@ -109,6 +113,19 @@ def from_generator(start_ms: int, end_ms: int, *, seed: int = SEED, volume: floa
         trips=None,
         tables=lambda: map(conform, generate(start_ms, end_ms, seed=seed, volume=volume)),
         note=note,
+    )
+
+
+def sample(source: Source, most: int = LEARNT) -> pa.Table:
+    """All trips of the source, or about `most` of them where it says that it has more, in bounded memory.
+
+    Which ones depends on the trips' ids alone, so that the same source gives the same sample.
+    """
+    if source.trips is None or source.trips <= most:
+        return pa.concat_tables(source.tables())
+    bound = 2**32 * most // source.trips
+    return pa.concat_tables(
+        table.filter(pa.array(encode.hashes(table[TRIPS.id]) < bound)) for table in source.tables()
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,18 @@ def test_synthetic_trips_are_canonical_in_event_order_and_the_same_again() -> No
     at = np.concatenate([day["pickup_at"].to_numpy() for day in days])
     assert (np.diff(at) >= 0).all()
     assert list(found.tables()) == days
+
+
+def test_a_model_is_made_from_all_trips_or_a_sample_that_is_always_the_same() -> None:
+    start = moment_ms("2022-02-01")
+    drawn = source.from_generator(start, start + 3 * 86_400_000)
+    whole = pa.concat_tables(drawn.tables())
+    known = replace(drawn, trips=len(whole))
+    assert source.sample(drawn) == source.sample(known) == source.sample(known, len(whole)) == whole
+    some = source.sample(known, 1_000)
+    assert len(some) == pytest.approx(1_000, rel=0.15)
+    assert some == source.sample(known, 1_000)
+    assert (np.diff(some["pickup_at"].to_numpy()) >= 0).all()
 
 
 def test_synthetic_takes_the_month_that_is_named() -> None:
