@@ -123,8 +123,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@sed -n '/^uv==/,/^[a-z]/{/^uv==/p;/^ /p;}' requirements.lock > $(VENV)/uv.txt
 	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || $(PIP) --require-hashes -r $(VENV)/uv.txt || true
 	@# uv brings its own certificates; behind a proxy only the system's will do; where uv fails altogether, pip.
-	@$(UV) $(LOCKED) || { echo "once more, with this system's certificates" >&2; \
-		UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(UV) $(LOCKED); } || { echo "once more, with pip" >&2; \
+	@uv=$$(command -v uv || echo $(BIN)/uv); { [ -x "$$uv" ] && { $(UV) $(LOCKED) || { \
+		echo "once more, with this system's certificates" >&2; \
+		UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 $(UV) $(LOCKED); }; }; } || { echo "with pip, which takes longer" >&2; \
 		$(PIP) --no-compile $(LOCKED); } || { echo "The packages could not be fetched (above: why)." \
 		"Is there a network? Behind a proxy set HTTPS_PROXY, with a mirror UV_DEFAULT_INDEX and PIP_INDEX_URL;" \
 		"then \`make setup\` again: what has been fetched is kept." >&2; exit 1; }

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -34,3 +37,23 @@ def test_every_line_of_the_lock_is_pinned_and_hashed():
 def test_the_lock_names_no_host():
     assert "://" not in LOCK
     assert "index" not in LOCK
+
+
+def test_pythons_that_are_not_here_are_listed():
+    wanted = ["make", "test-pythons", "PYTHONS=9.8 9.9"]
+    done = subprocess.run(wanted, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "tried: none; failed: none; not found: 9.8 9.9" in done.stdout
+    assert done.returncode, "nothing was tested"
+
+
+@pytest.mark.faults
+def test_without_a_network_setup_says_what_to_do(tmp_path):
+    nowhere = "http://127.0.0.1:9/simple"
+    offline = {"UV_DEFAULT_INDEX": nowhere, "UV_HTTP_RETRIES": "0", "UV_NO_CACHE": "1"}
+    offline |= {"PIP_INDEX_URL": nowhere, "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1"}
+    wanted = ["make", "setup", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(wanted, cwd=ROOT, env=os.environ | offline, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "311 MB to fetch" in done.stdout
+    assert "could not be fetched" in done.stderr
+    assert "HTTPS_PROXY" in done.stderr
