@@ -131,5 +131,8 @@ $(STAMP): requirements.lock pyproject.toml
 		"then \`make setup\` again: what has been fetched is kept." >&2; exit 1; }
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '$(RARE)' $(VENV)/lib || true
 	@$(PIP) --no-deps --no-build-isolation --editable .
+	@# A relative path: in the C locale Python before 3.13 cannot read that of a checkout below a folder called ü.
+	@$(BIN)/python -c 'import os, sysconfig; place = os.path.realpath(sysconfig.get_path("purelib")); \
+		open(place + "/_driftline_app.pth", "w").write(os.path.relpath(os.getcwd(), place))'
 	@touch $@
 	@echo "installed; make help lists what there is"
