@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from models import artifact
-from schemas.connections import kafka_config
-from schemas.errors import ModelUnusable, UsageError
+from schemas.connections import database_url, kafka_config
+from schemas.durations import misread_unit, moment
+from schemas.errors import DriftlineError, ModelUnusable, UsageError
+from schemas.sql import queries
 from schemas.taxi import STREAMS
 from stack.doctor import Check, checks
+from storage.connect import connect_now
+
+_SQL = queries(Path(__file__).with_suffix(".sql"))
 
 
 def findings(environ: Mapping[str, str], model: Path) -> Iterator[Check]:
-    """What the stack says of itself, then the model, then the topics."""
+    """What the stack says of itself, then the model, the topics, and the runs with something wrong."""
     yield from checks(environ=environ)
     yield _model(model)
     yield from _topics(environ)
+    yield from _runs(environ)
 
 
 def _model(folder: Path) -> Check:
@@ -51,3 +58,16 @@ def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
             yield Check(f"topic {name}", True, f"{len(topics[name].partitions)} partitions")
         else:
             yield Check(f"topic {name}", True, "not there yet", "`driftline produce` makes it", warning=True)
+
+
+def _runs(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Those that count event time in another unit. Their windows are right, and in January 1970."""
+    try:
+        with connect_now(database_url(environ)) as connection:
+            found = connection.execute(_SQL["newest_times"]).fetchall()
+    except (DriftlineError, psycopg.Error):  # of the server another check speaks; the tables may not be there yet
+        return
+    for run_id, newest in found:
+        if advice := misread_unit(newest):
+            detail = f"its newest event time is {moment(newest):%Y-%m-%d %H:%M}: it {advice}"
+            yield Check(f"run {run_id}", True, detail, "replay it under another --run", warning=True)

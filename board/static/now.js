@@ -84,6 +84,6 @@ export function stages(status, now) {
 /** How many of each stage. @returns {Map<string, number>} */
 function heard(status, now) {
   const tally = new Map();
-  for (const { stage, at } of status.stages ?? []) if (now - at < STALE_MS) tally.set(stage, (tally.get(stage) ?? 0) + 1);
+  for (const { stage, at } of status.stages ?? []) if (Math.abs(now - at) < STALE_MS) tally.set(stage, (tally.get(stage) ?? 0) + 1);
   return tally;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from cli.doctor import findings
@@ -44,3 +45,18 @@ def test_a_model_that_is_damaged_is_a_failure(tmp_path: Path) -> None:
     found = of_model(tmp_path / "default")
     assert not found.ok
     assert "damaged" in found.detail
+
+
+@pytest.mark.integration
+def test_a_run_that_counts_seconds_is_a_warning(database: str, tmp_path: Path) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for run, newest in (("good", 1_643_673_600_000), ("seconds", 1_643_673_600), ("waits", None)):
+            connection.execute(
+                "INSERT INTO driftline.run_progress (run_id, topic, partition, first_offset, max_event_time_ms)"
+                " VALUES (%s, 'trips', 0, 0, %s)",
+                (run, newest),
+            )
+    environ = {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    (found,) = [check for check in findings(environ, tmp_path) if check.name.startswith("run ")]
+    assert (found.name, found.state) == ("run seconds", "warning")
+    assert found.detail == "its newest event time is 1970-01-20 00:34: it looks like seconds: send milliseconds"
