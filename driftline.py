@@ -161,7 +161,9 @@ def logging() -> None:
             if people
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(
+            sys.stderr
+        ),  # of the moment: a progress bar is in its place
     )
 
 

@@ -123,16 +123,20 @@ def replay_bar(console: Console) -> Iterator[Callable[[Replayed], None] | None]:
         yield None
         return
     place, rest = TextColumn("{task.fields[at]}"), TextColumn("{task.fields[rest]}")
-    with Progress(place, BarColumn(), TaskProgressColumn(), rest, console=console) as bar:
-        task = bar.add_task("replay", total=1.0, at="", rest="")
+    bar = Progress(place, BarColumn(), TaskProgressColumn(), rest, console=console)
+    task = bar.add_task("replay", total=1.0, at="", rest="")
 
-        def report(now: Replayed) -> None:
-            left = "" if now.left_s is None else f"{roughly(now.left_s)} left, "
-            away = ", waiting for Kafka" if now.lost else ""
-            rest = f"{left}{now.trips:,} trips{away}"
-            bar.update(task, completed=now.share, at=f"{moment(now.clock):%Y-%m-%d %H:%M}", rest=rest)
+    def report(now: Replayed) -> None:
+        left = "" if now.left_s is None else f"{roughly(now.left_s)} left, "
+        away = ", waiting for Kafka" if now.lost else ""
+        rest = f"{left}{now.trips:,} trips{away}"
+        bar.start()
+        bar.update(task, completed=now.share, at=f"{moment(now.clock):%Y-%m-%d %H:%M}", rest=rest)
 
+    try:
         yield report
+    finally:
+        bar.stop()
 
 
 def show_card(console: Console, card: Any, folder: Path) -> None:
