@@ -42,6 +42,20 @@ stack_app = typer.Typer(help="The embedded Kafka and Postgres of this checkout."
 app.add_typer(stack_app, name="stack")
 
 
+class TaxiKind(StrEnum):
+    """Of `--kind`."""
+
+    green = "green"
+    yellow = "yellow"
+
+
+class ModelKind(StrEnum):
+    """Of `train --model`."""
+
+    default = "default"
+    tutorial = "tutorial"
+
+
 def option(name: str, help: str, *, check: Callable[[Any], object] | None = None, **more: Any) -> Any:
     """An option `--name` whose environment variable is DRIFTLINE_NAME. check: as in `cli.checks.checked`."""
     if check is not None:
@@ -57,16 +71,17 @@ KnownRun = Annotated[str | None, option("run", "Name of the run [default: the on
 Files = Annotated[list[Path] | None, option("file", "TLC parquet file, green or yellow; may be repeated.")]
 Month = Annotated[str | None, option("month", "Month to download from TLC, such as 2022-02.", check=checks.month)]
 Synthetic = Annotated[bool, option("synthetic", "Synthetic trips, calibrated on real ones; no network.")]
-Kind = Annotated[str, option("kind", "Of the month: `green` or `yellow`.")]
+Kind = Annotated[TaxiKind, option("kind", "Of the month: which taxis.")]
 Volume = Annotated[
     float,
     option("volume", "Of synthetic trips: 1 is the real number, 100 a hundred times it.", check=checks.positive),
 ]
 Seed = Annotated[int, option("seed", "Of synthetic trips.", min=0)]
 Prefix = Annotated[str, option("topic-prefix", "Before the name of every topic and of the consumer group.")]
-ModelDir = Annotated[Path, option("model", "Folder of the model's artifact.")]
+ModelDir = Annotated[Path, option("model", "The model: a folder, a name or a hash (`driftline models`).")]
 RunModel = Annotated[
-    Path | None, option("model", "Folder of the model's artifact [default: the one that scored the run].")
+    Path | None,
+    option("model", "The model: a folder, a name or a hash [default: the one that scored the run]."),
 ]
 Size = Annotated[str, option("size", "Window size, such as 1h.", check=duration_ms)]
 WindowStart = Annotated[str, option("window", "Start of the window, such as 2022-02-14T06:00.", check=moment_ms)]
@@ -77,6 +92,7 @@ MetricsPort = Annotated[
     ),
 ]
 MetricsHost = Annotated[str, option("metrics-host", "Address that the metrics are served at.")]
+Yes = Annotated[bool, option("yes", "Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 UntilDone = Annotated[str | None, option("until-done", "End once this run is replayed and all of it is final.")]
 
@@ -87,6 +103,7 @@ WINDOW_FIELDS = (
     *("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift"),
     *("worst_column", "worst_severity", "mae"),
 )
+MODEL_FIELDS = ("model", "name", "kind", "source", "rows", "mae", "scored")
 """What a table shows; JSON has everything."""
 
 DRIFTED = 3
@@ -132,13 +149,6 @@ class FailOn(StrEnum):
     dataset = "dataset"
 
 
-class ModelKind(StrEnum):
-    """Of `train --model`."""
-
-    default = "default"
-    tutorial = "tutorial"
-
-
 console = exits.Output() if sys.stdout.isatty() else exits.Output(width=160)
 err = Console(stderr=True)
 
@@ -146,6 +156,11 @@ err = Console(stderr=True)
 def say(text: str) -> None:
     """Progress for the operator: on stderr, so that stdout stays what was asked for."""
     err.print(pasteable(text), style="dim", markup=False, highlight=False)
+
+
+def warn(text: str) -> None:
+    """What the operator must not overlook, on stderr."""
+    err.print(pasteable(text), style="bold yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def logging() -> None:
@@ -191,7 +206,7 @@ def train(
     file: Files = None,
     month: Month = None,
     synthetic: Synthetic = False,
-    kind: Kind = "green",
+    kind: Kind = TaxiKind.green,
     volume: Volume = 1.0,
     seed: Seed = 7,
     model: Annotated[
@@ -203,24 +218,34 @@ def train(
     ] = None,
     if_missing: Annotated[bool, option("if-missing", "Do nothing where the folder holds an artifact.")] = False,
 ) -> None:
-    """Learn trip durations; write model, model card and reference set. Default month: 2022-01."""
-    folder = out or MODEL.with_name(model.value)
-    if if_missing and (folder / "card.json").exists():
-        say(f"{folder} holds a model already")
+    """Learn trip durations; write model, model card and reference set. Default month: 2022-01.
+
+    Models are kept under their hash; `default` is the newest. `driftline models` lists them.
+    """
+    from models.names import ARTIFACTS, CARD, card_of, follow
+
+    name = out or ARTIFACTS / model.value
+    earlier = follow(name)
+    if if_missing and (earlier / CARD).exists():
+        say(f"{name} holds a model already")
         return
     from models import train as learning
     from producer.source import sample
 
-    source = _source(file, month, synthetic, kind, volume, seed, default_month="2022-01")
+    source = _source(file, month, synthetic, kind, volume, seed, default_month="2022-01", or_synthetic=False)
     say(f"training on {source.name}")
+    before = card_of(earlier)
     made = learning.train(
         sample(source),
         kind=model.value,
-        out=folder,
+        out=name,
         source=source.name,
         period=source.period,
+        by_hash=name.absolute().parent == ARTIFACTS,
     )
-    listing.show_card(console, made.card, folder)
+    listing.show_card(console, made.card, name)
+    if before and before.hash != made.hash:
+        say(f"before it was {before.hash[:12]}, of {before.source}; kept in {name.with_name(before.hash)}")
 
 
 @app.command()
@@ -229,7 +254,7 @@ def produce(
     file: Files = None,
     month: Month = None,
     synthetic: Synthetic = False,
-    kind: Kind = "green",
+    kind: Kind = TaxiKind.green,
     volume: Volume = 1.0,
     seed: Seed = 7,
     speed: Annotated[
@@ -296,7 +321,7 @@ def consume(
         database_url=connections.database_url(os.environ),
         topic_prefix=topic_prefix,
         until_done=until_done,
-        model=model,
+        model=_model(model),
         pane_ms=duration_ms(pane),
         lateness_ms=duration_ms(lateness),
         outcome_lateness_ms=duration_ms(outcome_lateness),
@@ -350,7 +375,7 @@ def _monitor_settings(
         topic_prefix=prefix,
         sizes=sizes_ms(sizes, 1_000),
         until_done=until_done,
-        model=model,
+        model=_model(model),
         idle_timeout_s=duration_ms(idle_timeout) / 1_000,
         **more,
     )
@@ -360,10 +385,11 @@ def _source(
     file: list[Path] | None,
     month: str | None,
     synthetic: bool,
-    kind: str,
+    kind: TaxiKind,
     volume: float,
     seed: int,
     default_month: str,
+    or_synthetic: bool = True,
 ) -> Any:
     """The trips that the options name; says where they come from when nothing was named."""
     from producer.source import choose
@@ -372,14 +398,15 @@ def _source(
         files=tuple(file or ()),
         month=month,
         synthetic=synthetic,
-        kind=kind,
+        kind=kind.value,
         default_month=default_month,
+        or_synthetic=or_synthetic,
         seed=seed,
         volume=volume,
         progress=listing.download_bar(err),
     )
     if found.note:
-        say(found.note)
+        warn(found.note)
     return found
 
 
@@ -522,21 +549,107 @@ def board(
         host=host,
         port=port,
         allow_hosts=tuple(allow_host or ()),
-        models=tuple(model or (MODEL.parent,)),
+        models=tuple(map(_model, model or (MODEL.parent,))),
     )
     stopping()
     stage.run(settings, lambda address: console.print(address, highlight=False, soft_wrap=True))
     leave()
 
 
-@app.command()
-def runs(as_json: Json = False) -> None:
-    """All runs, newest first. Rows are those of trips and of outcomes."""
+runs_app = typer.Typer(help="All runs, newest first; `runs rm` removes some.", invoke_without_command=True)
+app.add_typer(runs_app, name="runs")
+models_app = typer.Typer(
+    help="All models and the runs that they scored; `models rm` removes some.", invoke_without_command=True
+)
+app.add_typer(models_app, name="models")
+
+
+@runs_app.callback()
+def runs(context: typer.Context, as_json: Json = False) -> None:
+    """All runs, newest first. Rows are those of trips and of outcomes. `runs rm` removes some."""
+    if context.invoked_subcommand:
+        return
     from monitor import read
 
     with _database() as connection:
         found = read.runs(connection)
     listing.show(console, found, as_json=as_json, empty="no runs yet: `driftline demo`", fields=RUN_FIELDS)
+
+
+@runs_app.command("rm")
+def runs_rm(
+    run: Annotated[list[str], typer.Argument(help="Names of runs.")],
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove runs with all rows, windows, dead letters and alarms: all of them, or none where one cannot be.
+
+    A run to which anything was written within a minute is refused. Records stay in Kafka and are not read again,
+    since positions stay where they are: to have them again, replay them under another --run.
+    """
+    from cli.removal import holdings, remove_runs
+
+    with _database() as connection:
+        found = holdings(connection, run)
+        for each in found:
+            holds = f"{each.rows:,} rows, {each.windows:,} windows, {each.dead_letters:,} dead letters"
+            say(f"run {each.run_id}: {holds}")
+        if not yes:
+            _confirm("Remove for good?")
+        remove_runs(connection, run)
+    listing.show(console, found, as_json=as_json)
+    say("removed; their records stay in Kafka and are not read again: replay them under another --run")
+
+
+@models_app.callback()
+def models(context: typer.Context, as_json: Json = False) -> None:
+    """All models: what they learnt from, how far off they are, which runs they scored. `models rm` removes some."""
+    if context.invoked_subcommand:
+        return
+    from cli import removal
+
+    found = removal.models(MODEL.parent, _scored())
+    listing.show(console, found, as_json=as_json, empty="no models yet: `driftline train`", fields=MODEL_FIELDS)
+
+
+@models_app.command("rm")
+def models_rm(
+    model: Annotated[list[str], typer.Argument(help="Hashes, or how they begin; or names.")],
+    force: Annotated[bool, option("force", "Also one with a name, and one that scored runs.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove models. One with a name (`default`), or that scored runs which are still there, only with --force."""
+    from cli import removal
+
+    scored = _scored()
+    chosen = removal.removable(model, MODEL.parent, scored, force=force)
+    for artifact in chosen:
+        say(f"model {artifact.hash[:12]} of {artifact.card.source}: {artifact.path}")
+    if not yes:
+        _confirm("Remove for good?")
+    removal.remove_models(chosen)
+    listing.show(console, [removal.row(a, scored) for a in chosen], as_json=as_json, fields=MODEL_FIELDS)
+
+
+def _scored() -> dict[str, list[str]] | None:
+    """Runs by the hash of their model; None, and a word about it, where no database answers."""
+    from cli.removal import runs_of_models
+
+    try:
+        with _database() as connection:
+            return runs_of_models(connection)
+    except DriftlineError as error:
+        say(f"which runs they scored is not known: {error}")
+        return None
+
+
+def _confirm(question: str) -> None:
+    """Raises UsageError where nobody can answer; ends the command where the answer is no."""
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to ask", "add --yes")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -649,7 +762,13 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
     with _database() as connection:
         known = read.known(connection, run)
         read.existing(connection, known.run_id, length // 1_000, start)
-    return known.run_id, length, start, named or with_hash(known.model, MODEL.parent)
+    return known.run_id, length, start, _model(named) if named else with_hash(known.model, MODEL.parent)
+
+
+def _model(named: Path) -> Path:
+    from models.names import find
+
+    return find(named)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from board.problems import Conflict
 from cli.artifacts import with_hash
-from models.artifact import CARD
+from models.names import CARD, follow
 from schemas.errors import ModelUnusable
 
 
@@ -19,7 +19,7 @@ def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
         )
     for folder in folders:
         try:
-            return with_hash(wanted, folder.parent if (folder / CARD).is_file() else folder)
+            return with_hash(wanted, folder.parent if (follow(folder) / CARD).is_file() else folder)
         except ModelUnusable:
             continue
     raise Conflict(

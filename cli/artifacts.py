@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from dummy.surroundings import SOURCE
-from models.card import decode
+from models import names
 from schemas.errors import ModelUnusable
 
 
@@ -16,18 +15,10 @@ def with_hash(wanted: str | None, folder: Path) -> Path:
         raise ModelUnusable(
             "`driftline dummy` made this run up: it has figures, and no records", "choose another run"
         )
-    for found, path in _hashes(folder):
-        if found == wanted:
-            return path
+    for artifact in names.listed(folder):
+        if artifact.hash == wanted:
+            return artifact.path
     raise ModelUnusable(
         f"no model in {folder} is the one that scored this run ({(wanted or 'none')[:12]})",
-        "name its folder by --model",
+        "name its folder by --model, or see `driftline models`",
     )
-
-
-def _hashes(folder: Path) -> Iterator[tuple[str, Path]]:
-    for card in sorted(folder.glob("*/card.json")):
-        try:
-            yield decode(card.read_bytes()).hash, card.parent
-        except (OSError, ValueError):
-            continue

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from models import artifact
+from models.names import follow
 from schemas.connections import database_url, kafka_config
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
@@ -30,8 +31,9 @@ def findings(environ: Mapping[str, str], model: Path) -> Iterator[Check]:
 
 
 def _model(folder: Path) -> Check:
-    if not folder.exists():
-        others = sorted(path.parent.name for path in folder.parent.glob("*/card.json"))
+    if not follow(folder).exists():
+        names = (path.parent.name for path in folder.parent.glob("*/card.json"))
+        others = sorted(name[:12] if len(name) == 64 else name for name in names)
         beside = f"; beside it: {', '.join(others)}" if others else ""
         return Check("model", False, f"no {folder.name} model yet{beside}", "`driftline train` makes it")
     try:

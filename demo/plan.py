@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from models import artifact
+from models.names import ARTIFACTS
 from producer import scenario, scenarios
-from producer.source import MONTH, Source, choose, sample
-from schemas.connections import ROOT
+from producer.source import MONTH, Source, choose, from_files, sample
 from schemas.durations import moment
-from schemas.errors import ModelUnusable
+from schemas.errors import ModelUnusable, SourceUnusable
 from schemas.records import Injected
 
 REPLAY_S = 80
 """Wall seconds that a replay takes at speed `auto`."""
 SCENARIO = "miles-to-km"
+
+_SAME = (
+    "the month before cannot be had, so the model learns from the very month that it scores: errors and drift will"
+    " look better than they are. Put the file of the month before beside this one, or use --synthetic"
+)
 
 Say = Callable[[str], None]
 
@@ -37,21 +42,31 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """source: what is replayed. model: folder of its artifact. produce: options of `driftline produce`."""
+    """source: what is replayed. model: folder of its artifact. produce: options of `driftline produce`.
+
+    caution: what makes the figures look better than they are, '' if nothing.
+    """
 
     source: Source
     model: Path
     injected: tuple[Injected, ...]
     produce: tuple[str, ...]
+    caution: str = ""
 
 
-def plan(wish: Wish, say: Say) -> Plan:
-    """Decide on a source, see to it that its model is there, and resolve the scenario. Says what it decides."""
+def plan(wish: Wish, say: Say, warn: Say) -> Plan:
+    """Decide on a source, see to it that its model is there, and resolve the scenario. Says what it decides.
+
+    warn: is told what was decided otherwise than one would expect.
+    """
     source = choose(files=wish.files, month=wish.month, synthetic=wish.synthetic)
     if source.note:
-        say(source.note)
+        warn(source.note)
     real = source.name.startswith("TLC")
-    learnt = _earlier(source, real=real)
+    learnt = _earlier(source, wish.files, real=real)
+    caution = _SAME if learnt is source else ""
+    if caution:
+        warn(caution)
     name, text = scenarios.read(wish.scenario or SCENARIO)
     bent = scenario.parse(name, text, source.period)
     return Plan(
@@ -65,30 +80,36 @@ def plan(wish: Wish, say: Say) -> Plan:
             "--scenario",
             wish.scenario or SCENARIO,
         ),
+        caution=caution,
     )
 
 
-def _earlier(source: Source, *, real: bool) -> Source:
-    """The month before the replay, from the same kind of source; where it cannot be had, the replay itself."""
+def _earlier(source: Source, files: Sequence[Path], *, real: bool) -> Source:
+    """The month before, of the same kind: beside the files, cached or downloaded; else the replay itself."""
     month = f"{moment(source.period[0]) - timedelta(days=1):%Y-%m}"
     if not real:
         return choose(synthetic=True, month=month)
-    before = choose(default_month=month)
-    return before if before.name.startswith("TLC") else source
+    kind = "yellow" if "yellow-" in source.name and "green-" not in source.name else "green"
+    beside = (file.with_name(f"{kind}_tripdata_{month}.parquet") for file in files)
+    try:
+        if found := next(filter(Path.is_file, beside), None):
+            return from_files([found])
+        return choose(default_month=month, kind=kind, or_synthetic=False)
+    except SourceUnusable:
+        return source
 
 
 def _model(source: Source, say: Say) -> Path:
-    folder = ROOT / "models" / "artifacts" / ("demo-" + re.sub(r"[^A-Za-z0-9]+", "-", source.name).strip("-"))
+    name = ARTIFACTS / ("demo-" + re.sub(r"[^A-Za-z0-9]+", "-", source.name).strip("-"))
     try:
-        artifact.load(folder)
+        found = artifact.load(name)
     except ModelUnusable:
         from models.train import train  # noqa: PLC0415 - scikit-learn takes seconds to import
 
         say(f"training on {source.name}")
-        train(sample(source), out=folder, source=source.name, period=source.period)
-    else:
-        say(f"model trained on {source.name} is here")
-    return folder
+        return train(sample(source), out=name, source=source.name, period=source.period, by_hash=True).path
+    say(f"model trained on {source.name} is here")
+    return found.path
 
 
 def _same(wish: Wish, *, real: bool) -> tuple[str, ...]:

@@ -52,17 +52,22 @@ def run(wish: Wish, out: Console) -> None:
     def say(text: str) -> None:
         out.print(f"· {text}", style="dim", markup=False, highlight=False)
 
+    def warn(text: str) -> None:
+        out.print(f"! {text}", style="bold yellow", markup=False, highlight=False, soft_wrap=True)
+
     began = time.monotonic()
     name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with stack.running(say=say) as addresses:
         with _connected(addresses) as connection, page(STATE / "logs" / name, _environ(addresses)) as board:
             with _answered(out):
-                chosen = plan(wish, say)
+                chosen = plan(wish, say, warn)
             with _stages(chosen, addresses, name) as children, _answered(out):
                 say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
                 told = _tell(board, out)
                 _watch(connection, children, _first_frame(chosen, name), board, out, told=told)
                 summary.show(connection, name, out, seconds=time.monotonic() - began)
+                if chosen.caution:
+                    warn(chosen.caution)
         if wish.keep:
             stack.up()
             out.print(

@@ -16,18 +16,19 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from models import card as cards
-from models import storage
+from models import names, storage
 from models.card import FORMAT, Card
 from models.features import Columns, Floats
 from models.linear import Linear
+from models.names import CARD
 from models.tables import Tables
 from schemas.definition import Stream
 from schemas.errors import ModelUnusable, UsageError
 from schemas.taxi import TRIPS
 
-DEFAULT = Path(__file__).parent / "artifacts" / "default"
+DEFAULT = names.ARTIFACTS / "default"
 
-MODEL, CARD, REFERENCE = "model.skops", "card.json", "reference.parquet"
+MODEL, REFERENCE = "model.skops", "reference.parquet"
 
 _TRAIN = "run `driftline train`"
 
@@ -77,8 +78,10 @@ class Model:
 def load(path: Path, stream: Stream = TRIPS) -> Model:
     """The model in a directory. Raises ModelUnusable where it is missing, damaged, or made for something else.
 
-    It loads in a few milliseconds, without scikit-learn: what is stored is numbers in tables.
+    path: the directory, or a name that points to it, such as `default`. It loads in a few milliseconds, without
+    scikit-learn: what is stored is numbers in tables.
     """
+    path = names.follow(path)  # once: the name may stand for another one meanwhile
     card = _card(path)
     if card.format != FORMAT or card.kind not in _KINDS:
         raise ModelUnusable(f"the model in {path} has format {card.format}; this program reads {FORMAT}", _TRAIN)
@@ -87,25 +90,59 @@ def load(path: Path, stream: Stream = TRIPS) -> Model:
     _file(path, REFERENCE, card)
     try:
         scorer = _KINDS[card.kind].of(storage.load(_file(path, MODEL, card)))
-    except (KeyError, ValueError) as error:
+    except Exception as error:  # whatever arrays of other types and shapes can raise
         raise ModelUnusable(f"{path / MODEL} cannot be read ({error})", _TRAIN) from error
     return Model(card=card, scorer=scorer, path=path)
 
 
 def save(path: Path, card: Card, scorer: Scorer, reference: pa.Table) -> Model:
-    """Write an artifact and put it in place at once; `card` without files and hash. Replaces an older artifact.
+    """Write an artifact into a directory and put it in place at once; `card` without files and hash.
 
-    Raises UsageError where the directory holds something else, ModelUnusable where it cannot be written.
+    Another artifact that is there is kept beside it, under its hash. Raises UsageError where the directory holds
+    something else, ModelUnusable where it cannot be written.
     """
+    _refuse_foreign(path)
+    _write(path, _packed(card, scorer, reference)[1])
+    return load(path)
+
+
+def publish(name: Path, card: Card, scorer: Scorer, reference: pa.Table) -> Model:
+    """Write an artifact beside `name`, under its hash, and let the name stand for it: see `models.names`.
+
+    Raises as `save`.
+    """
+    _refuse_foreign(name)
+    hash, contents = _packed(card, scorer, reference)
+    place = name.with_name(hash)
+    try:
+        made = load(place)
+    except ModelUnusable:
+        _write(place, contents)
+        made = load(place)
+    try:
+        names.point(name, hash)
+    except OSError as error:
+        raise _unwritable(name, error) from error
+    return made
+
+
+def _packed(card: Card, scorer: Scorer, reference: pa.Table) -> tuple[str, dict[str, bytes]]:
+    """Hash and files of an artifact."""
     contents = {MODEL: storage.dump(scorer.arrays()), REFERENCE: _parquet(reference)}
     files = {name: sha256(data).hexdigest() for name, data in contents.items()}
     sealed = cards.sealed(msgspec.structs.replace(card, files=files))
-    _refuse_foreign(path)
+    return sealed.hash, {**contents, CARD: cards.encode(sealed)}
+
+
+def _write(path: Path, contents: Mapping[str, bytes]) -> None:
     try:
-        _put(path, {**contents, CARD: cards.encode(sealed)})
+        _put(path, contents)
     except OSError as error:
-        raise ModelUnusable(f"the model could not be written to {path} ({error})", "name another --out") from error
-    return load(path)
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> ModelUnusable:
+    return ModelUnusable(f"the model could not be written to {path} ({error})", "name another --out")
 
 
 def _card(path: Path) -> Card:
@@ -137,7 +174,8 @@ def _parquet(table: pa.Table) -> bytes:
 
 def _refuse_foreign(path: Path) -> None:
     """Replacing means deleting: only what looks like an artifact is replaced."""
-    if path.exists() and not (path / CARD).is_file() and (not path.is_dir() or any(path.iterdir())):
+    place = names.follow(path)
+    if place.exists() and not (place / CARD).is_file() and (not place.is_dir() or any(place.iterdir())):
         raise UsageError(f"{path} holds something that is not a model", "name another --out")
 
 
@@ -159,3 +197,5 @@ def _put(path: Path, contents: Mapping[str, bytes]) -> None:
             if old.exists():
                 old.rename(path)
             raise
+        if not old.is_symlink() and names.card_of(old) not in (None, names.card_of(path)):
+            names.keep(old, path.parent)

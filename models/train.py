@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from models import boosting, linear
 from models import reference as references
-from models.artifact import Model, Scorer, save
+from models.artifact import Model, Scorer, publish, save
 from models.card import Card, Errors, Kind, definition
 from models.features import Columns, Floats, features
 from schemas.errors import SourceUnusable
@@ -36,9 +36,17 @@ _ABOUT = {
 
 
 def train(
-    trips: pa.Table, *, kind: Kind = "default", out: Path, source: str, period: tuple[int, int] | None = None
+    trips: pa.Table,
+    *,
+    kind: Kind = "default",
+    out: Path,
+    source: str,
+    period: tuple[int, int] | None = None,
+    by_hash: bool = False,
 ) -> Model:
     """Train on a canonical table of trips and write the artifact to `out`.
+
+    by_hash: the artifact lies beside `out`, under its hash, and `out` is a name that points to it.
 
     period: trips with an event time outside (ms since the epoch, end exclusive) are left out, such as a file's
     stray years; without it, whatever the table spans. source: says where the trips are from, for the card.
@@ -72,7 +80,8 @@ def train(
         versions={name: version(name) for name in ("numpy", "scikit-learn", "skops")},
         files={},
     )
-    return save(out, card, scorer, references.reference(trips, scorer.predict(columns)))
+    put = publish if by_hash else save
+    return put(out, card, scorer, references.reference(trips, scorer.predict(columns)))
 
 
 def learn(kind: Kind, columns: Columns, minutes: Floats) -> Scorer:

@@ -43,5 +43,5 @@ def check_model(run: Run, model: str) -> None:
     if run.model not in (None, model):
         raise ModelUnusable(
             f"run {run.run_id} was scored by model {str(run.model)[:12]}, the loaded one is {model[:12]}",
-            "name the directory of the run's model with --model",
+            f"name the run's model, --model {str(run.model)[:12]}: `driftline models` lists them",
         )

@@ -63,12 +63,14 @@ def choose(
     default_month: str = MONTH,
     seed: int = SEED,
     volume: float = 1.0,
+    or_synthetic: bool = True,
     cache: Path = download.CACHE,
     progress: download.Progress | None = None,
 ) -> Source:
     """The source that the options name: files; a month of TLC's; or synthetic trips (of the month, if named).
 
     With none of them: the default month where it is cached or can be downloaded, else synthetic, with a `note`.
+    or_synthetic: whether it may be, unasked.
     kind: green or yellow, for a month. progress: called with (bytes so far, bytes in all or None).
     Raises UsageError for options that exclude one another, SourceUnusable for what cannot be had.
     """
@@ -82,7 +84,7 @@ def choose(
     try:
         return from_files([download.fetch(month or default_month, kind=kind, cache=cache, progress=progress)])
     except SourceUnusable as error:
-        if month:
+        if month or not or_synthetic:
             raise
         return from_generator(*period, seed=seed, volume=volume, note=_instead(error))
 

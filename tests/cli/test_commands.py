@@ -36,7 +36,7 @@ def commands(group: Any = COMMAND, path: tuple[str, ...] = ()) -> Iterator[tuple
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield (*path, name), command
 
 
@@ -58,6 +58,9 @@ def test_the_names_that_others_build_on_are_there() -> None:
         ("consume",): {"--until-done", "--model", "--pane", "--lateness", "--outcome-lateness"},
         ("monitor",): {"--until-done", "--sizes"},
         ("runs",): {"--json"},
+        ("runs", "rm"): {"--yes", "--json"},
+        ("models",): {"--json"},
+        ("models", "rm"): {"--force", "--yes", "--json"},
         ("windows",): {"--run", "--size", "--json"},
         ("columns",): {"--run", "--size", "--window", "--json"},
         ("recompute",): {"--run", "--size", "--window"},

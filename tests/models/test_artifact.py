@@ -5,13 +5,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from models import artifact, card
+from models import artifact, card, storage
 from models.artifact import CARD, MODEL, REFERENCE, Model, load, save
 from models.reference import columns
 from models.train import train
@@ -130,13 +132,6 @@ def test_only_a_model_is_replaced(model: Model, tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").read_text() == "three years of work"
 
 
-def test_a_model_is_replaced_by_the_next(tutorial: Model, model: Model, tmp_path: Path) -> None:
-    for one in (tutorial, model):
-        assert save(tmp_path / "m", one.card, one.scorer, one.reference()).card.kind == one.card.kind
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["m"]
-    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == sorted([CARD, MODEL, REFERENCE])
-
-
 @pytest.mark.parametrize("call", ["fsync", "rename"])
 def test_a_full_disk_leaves_the_old_model_in_place(
     tutorial: Model, model: Model, place: Path, monkeypatch: pytest.MonkeyPatch, call: str
@@ -158,6 +153,16 @@ def test_a_full_disk_leaves_the_old_model_in_place(
         save(place, model.card, model.scorer, model.reference())
     assert load(place).hash == before
     assert [path.name for path in place.parent.iterdir()] == [place.name]
+
+
+@pytest.mark.parametrize("values", [["a", "b"], [], [[1.0]], [-1, 300]])
+def test_arrays_of_any_other_shape_or_type_are_no_model(place: Path, values: list[Any]) -> None:
+    arrays = {name: np.array(values) for name in load(place).scorer.arrays()}
+    (place / MODEL).write_bytes(storage.dump(arrays))
+    before = card.decode((place / CARD).read_bytes())
+    rewrite(place, files={**before.files, MODEL: artifact.sha256((place / MODEL).read_bytes()).hexdigest()})
+    with pytest.raises(ModelUnusable, match="cannot be read"):
+        load(place)
 
 
 def test_the_same_trips_give_the_same_bytes_in_another_process_with_more_threads(

@@ -108,6 +108,12 @@ def test_a_month_that_was_asked_for_is_never_replaced(tmp_path: Path) -> None:
         source.choose(month="2022-02", cache=tmp_path)
 
 
+@pytest.mark.usefixtures("offline")
+def test_synthetic_trips_do_not_stand_in_where_they_may_not(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnusable, match="give --file, or --synthetic"):
+        source.choose(or_synthetic=False, cache=tmp_path)
+
+
 @pytest.mark.parametrize("month", ["2022-13", "22-02", "february"])
 def test_what_is_no_month_is_not_looked_for(month: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source.download, "fetch", lambda *_, **__: pytest.fail("looked for it"))

@@ -1,0 +1,217 @@
+"""`driftline models`, `models rm` and `runs rm`: what there is, and how it goes, with care."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from models import names
+from models.names import Artifact
+from schemas.durations import moment
+from schemas.errors import DatabaseUnreachable, ModelUnusable, RunConflict, UsageError
+from schemas.sql import queries
+
+SQL = queries(Path(__file__).with_suffix(".sql"))
+
+QUIET_S = 60
+"""A run of which anything was written within so many seconds is not removed."""
+
+_DELETES = (
+    *("delete_progress", "delete_chunks", "delete_panes", "delete_dead_letters", "delete_events"),
+    *("delete_alarms", "delete_frontier", "delete_windows", "delete_run"),
+)
+"""In the order in which the stages lock these tables."""
+
+Connection = psycopg.Connection[Any]
+
+
+class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A model. runs: that it scored, the newest first; None where no database could be asked.
+
+    path: None where runs remember a model that is not here. mae: minutes, on trips that it did not learn from.
+    """
+
+    hash: str
+    names: tuple[str, ...] = ()
+    kind: str | None = None
+    source: str | None = None
+    period: tuple[str, str] | None = None
+    rows: int | None = None
+    mae: float | None = None
+    runs: tuple[str, ...] | None = None
+    path: str | None = None
+
+    @property
+    def model(self) -> str:
+        return self.hash[:12]
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.names)
+
+    @property
+    def scored(self) -> str:
+        if self.runs is None:
+            return "not known"
+        more = f" and {len(self.runs) - 3:,} more" if len(self.runs) > 3 else ""
+        return ", ".join(self.runs[:3]) + more
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """What a run held in the tables."""
+
+    run_id: str
+    rows: int
+    windows: int
+    dead_letters: int
+
+
+def models(folder: Path, scored: Mapping[str, Sequence[str]] | None) -> list[ModelRow]:
+    """Every model below a folder, and those that runs remember. scored: hash → runs; None where it is not known."""
+    here = names.listed(folder)
+    gone = (scored or {}).keys() - {artifact.hash for artifact in here}
+    return [
+        *(row(artifact, scored) for artifact in here),
+        *(ModelRow(hash=hash, source="not here", runs=tuple((scored or {})[hash])) for hash in sorted(gone)),
+    ]
+
+
+def row(artifact: Artifact, scored: Mapping[str, Sequence[str]] | None) -> ModelRow:
+    card = artifact.card
+    start, end = (f"{moment(at):%Y-%m-%d}" for at in card.period)
+    return ModelRow(
+        hash=artifact.hash,
+        names=artifact.names,
+        kind=card.kind,
+        source=card.source,
+        period=(start, end),
+        rows=card.rows,
+        mae=card.errors.mae,
+        runs=None if scored is None else tuple(scored.get(artifact.hash, ())),
+        path=str(artifact.path),
+    )
+
+
+def runs_of_models(connection: Connection) -> dict[str, list[str]]:
+    """Hash of the model → runs that it scored, the newest first. Nothing where no stage has made the tables yet."""
+    try:
+        return dict(connection.execute(SQL["runs_of_models"]).fetchall())
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return {}
+
+
+def removable(
+    wanted: Sequence[str], folder: Path, scored: Mapping[str, Sequence[str]] | None, *, force: bool
+) -> list[Artifact]:
+    """The models that are meant, by name or by the beginning of the hash.
+
+    Args:
+        wanted: What the operator wrote.
+        folder: Where models lie.
+        scored: Hash → runs that are still there; None where that is not known.
+        force: Also the default, and what scored runs.
+
+    Raises:
+        ModelUnusable: There is no such model, or it is needed.
+        UsageError: Several begin so.
+    """
+    return list(
+        {artifact.path: artifact for name in wanted for artifact in [_one(name, folder, scored, force)]}.values()
+    )
+
+
+def _one(name: str, folder: Path, scored: Mapping[str, Sequence[str]] | None, force: bool) -> Artifact:
+    found = [a for a in names.listed(folder) if name in a.names] or list(names.with_hash(name, folder))
+    if not found:
+        raise ModelUnusable(f"there is no model {name} in {folder}", "`driftline models` lists them")
+    if len({artifact.hash for artifact in found}) > 1:
+        raise UsageError(f"{len(found)} models begin with {name}", "give more characters of the hash")
+    artifact = found[0]
+    if not force:
+        _refuse_needed(artifact, scored)
+    return artifact
+
+
+def _refuse_needed(artifact: Artifact, scored: Mapping[str, Sequence[str]] | None) -> None:
+    short = artifact.hash[:12]
+    if artifact.names:
+        raise ModelUnusable(
+            f"model {short} is {', '.join(artifact.names)}", "train another in its place first, or add --force"
+        )
+    if scored is None:
+        raise ModelUnusable(
+            f"no database says whether runs were scored by model {short}", "start it, or add --force"
+        )
+    if runs := scored.get(artifact.hash):
+        raise ModelUnusable(
+            f"model {short} scored {len(runs)} run(s) that are still there ({', '.join(runs[:3])}…),"
+            " whose reports and `recompute` need it",
+            "remove them first by `driftline runs rm`, or add --force",
+        )
+
+
+def remove_models(chosen: Sequence[Artifact]) -> None:
+    """Delete these models and their names. Raises ModelUnusable where they cannot be deleted."""
+    for artifact in chosen:
+        try:
+            names.remove(artifact)
+        except OSError as error:
+            raise ModelUnusable(
+                f"{artifact.path} cannot be removed ({error})", "do it as the user whom the folder belongs to"
+            ) from error
+
+
+def holdings(connection: Connection, runs: Sequence[str]) -> list[Removed]:
+    """What these runs hold.
+
+    Raises:
+        UsageError: There is no such run.
+        RunConflict: A run is being written to.
+    """
+    return [_held(connection, run) for run in sorted(set(runs))]
+
+
+def remove_runs(connection: Connection, runs: Sequence[str]) -> None:
+    """Remove runs, all or none: one transaction.
+
+    Consumers of their partitions begin anew from what is left in the tables, since they remember where runs stand.
+
+    Raises:
+        UsageError: There is no such run.
+        RunConflict: A run is being written to.
+        DatabaseUnreachable: The login may not delete.
+    """
+    holdings(connection, runs)
+    try:
+        with connection.transaction():
+            connection.execute(SQL["fence"], {"runs": sorted(set(runs))})
+            for run in sorted(set(runs)):
+                connection.execute(SQL["lock_run"], {"run_id": run})
+                _held(connection, run)
+                for query in _DELETES:
+                    connection.execute(SQL[query], {"run_id": run})
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+        raise DatabaseUnreachable(
+            f"this login may not remove runs ({error.diag.message_primary})",
+            "set DATABASE_URL to one that writes, such as the consumer's",
+        ) from None
+
+
+def _held(connection: Connection, run: str) -> Removed:
+    try:
+        found = connection.execute(SQL["holdings"], {"run_id": run}).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):  # nobody has made the tables yet
+        found = None
+    if found is None:
+        raise UsageError(f"there is no run {run}", "`driftline runs` lists them")
+    seconds, rows, windows, dead = found
+    if seconds is not None and seconds < QUIET_S:
+        raise RunConflict(
+            f"run {run} was written to {seconds:.0f} s ago",
+            f"stop its producer, and try again once nothing of it was written for {QUIET_S} s",
+        )
+    return Removed(run, rows, windows, dead)

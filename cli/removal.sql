@@ -1,0 +1,55 @@
+-- name: runs_of_models
+-- By the hash of the model, the newest first. What was scored upstream, or made up, has none.
+SELECT model, array_agg(run_id ORDER BY started_at DESC, run_id) FROM driftline.run
+WHERE model ~ '^[0-9a-f]{64}$' GROUP BY model;
+
+-- name: fence
+-- Whoever reads these partitions remembers where the runs stand: let them begin anew from what is left in the tables.
+UPDATE driftline.partition_progress p SET epoch = epoch + 1
+FROM (SELECT q.topic, q.partition FROM driftline.partition_progress q
+      WHERE EXISTS (SELECT FROM driftline.run_progress r
+                    WHERE r.run_id = ANY(%(runs)s) AND (r.topic, r.partition) = (q.topic, q.partition))
+      ORDER BY 1, 2 FOR UPDATE) held
+WHERE (p.topic, p.partition) = (held.topic, held.partition);
+
+-- name: lock_run
+SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;
+
+-- name: holdings
+-- Seconds since anything of the run was written (NULL: nothing ever was), and what it has.
+SELECT extract(epoch FROM clock_timestamp() - greatest(
+           (SELECT max(moved_at) FROM driftline.run_progress WHERE run_id = r.run_id),
+           (SELECT max(written_at) FROM driftline.dead_letter WHERE run_id = r.run_id),
+           (SELECT max(written_at) FROM driftline.window_result WHERE run_id = r.run_id)))::float8,
+       (SELECT coalesce(sum(rows), 0)::bigint FROM driftline.chunk WHERE run_id = r.run_id),
+       (SELECT count(*) FROM driftline.window_result WHERE run_id = r.run_id),
+       (SELECT count(*) FROM driftline.dead_letter WHERE run_id = r.run_id)
+FROM driftline.run r WHERE r.run_id = %(run_id)s;
+
+-- name: delete_progress
+DELETE FROM driftline.run_progress WHERE run_id = %(run_id)s;
+
+-- name: delete_chunks
+DELETE FROM driftline.chunk WHERE run_id = %(run_id)s;
+
+-- name: delete_panes
+DELETE FROM driftline.pane WHERE run_id = %(run_id)s;
+
+-- name: delete_dead_letters
+DELETE FROM driftline.dead_letter WHERE run_id = %(run_id)s;
+
+-- name: delete_events
+DELETE FROM driftline.event WHERE run_id = %(run_id)s;
+
+-- name: delete_alarms
+DELETE FROM driftline.alarm WHERE run_id = %(run_id)s;
+
+-- name: delete_frontier
+DELETE FROM driftline.frontier WHERE run_id = %(run_id)s;
+
+-- name: delete_windows
+-- Their columns go with them.
+DELETE FROM driftline.window_result WHERE run_id = %(run_id)s;
+
+-- name: delete_run
+DELETE FROM driftline.run WHERE run_id = %(run_id)s;

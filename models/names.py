@@ -1,0 +1,154 @@
+"""Where artifacts lie: side by side in one folder, each under its hash, and names that point to one of them.
+
+    models/artifacts/ca062ac6…/    an artifact, never changed
+    models/artifacts/default       a symbolic link to it; a file with the hash in it where links cannot be made
+
+A folder with another name, made by an earlier version or by hand, is an artifact as well. Light: what only has to
+find a model imports neither pyarrow nor numpy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.card import Card, decode
+from schemas.errors import UsageError
+
+ARTIFACTS = Path(__file__).parent / "artifacts"
+CARD = "card.json"
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SHORTEST = 6
+"""Characters of a hash that name an artifact."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact that lies in a folder. names: those that point to it, and its own where that is not its hash."""
+
+    path: Path
+    card: Card
+    names: tuple[str, ...]
+
+    @property
+    def hash(self) -> str:
+        return self.card.hash
+
+
+def follow(path: Path) -> Path:
+    """The folder that a path stands for: itself, or what it points to. It need not exist."""
+    if not os.path.lexists(path) and (pending := sorted(path.parent.glob(_pending(path.name, "*")))):
+        return follow(pending[0])  # whoever was switching it was killed between two steps
+    if path.is_symlink():
+        return path.parent / path.readlink()
+    if path.is_file() and _HASH.fullmatch(text := path.read_text(encoding="utf-8", errors="replace").strip()):
+        return path.parent / text
+    return path
+
+
+def point(path: Path, hash: str) -> None:
+    """Let a name stand for the artifact with this hash beside it.
+
+    At once: whenever the process is killed, `follow` finds the artifact before or this one. A folder of that name
+    is kept under its own hash.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    new = path.with_name(_pending(path.name, str(os.getpid())))
+    new.unlink(missing_ok=True)
+    try:
+        new.symlink_to(hash, target_is_directory=True)
+    except (OSError, NotImplementedError):
+        new.write_text(hash + "\n", encoding="utf-8")
+    if path.is_dir() and not path.is_symlink():
+        keep(path, path.parent)
+    os.replace(new, path)
+    for stale in path.parent.glob(_pending(path.name, "*")):
+        stale.unlink(missing_ok=True)
+
+
+def keep(path: Path, folder: Path) -> None:
+    """Move an artifact to its hash below a folder: what scored something is never lost.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    card = card_of(path)
+    kept = folder / (card.hash if card else f"{path.name}-damaged")
+    if card and card_of(kept) == card:  # it is there already
+        doomed = folder / f".{path.name}.{os.getpid()}.old"
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    else:
+        shutil.rmtree(kept, ignore_errors=True)
+        path.rename(kept)
+
+
+def listed(folder: Path = ARTIFACTS) -> list[Artifact]:
+    """Every artifact below a folder, by name; nothing where there is no such folder."""
+    found: dict[Path, Card] = {}
+    names: dict[Path, list[str]] = {}
+    for path in sorted(folder.glob("[!.]*")):
+        place = follow(path)
+        if card := card_of(place):
+            found[place] = card
+            if path.name != card.hash:
+                names.setdefault(place, []).append(path.name)
+    return [Artifact(path, card, tuple(names.get(path, ()))) for path, card in found.items()]
+
+
+def with_hash(wanted: str, folder: Path = ARTIFACTS) -> Sequence[Artifact]:
+    """Artifacts below a folder whose hash begins so; nothing for fewer than six characters."""
+    if len(wanted) < _SHORTEST or not re.fullmatch("[0-9a-f]+", wanted):
+        return ()
+    return [artifact for artifact in listed(folder) if artifact.hash.startswith(wanted)]
+
+
+def find(named: Path, folder: Path = ARTIFACTS) -> Path:
+    """The artifact that an operator means: a folder, a name below `folder`, or the beginning of a hash there.
+
+    What is none of them comes back as it is: loading it says that there is no model.
+
+    Raises:
+        UsageError: Several hashes begin so.
+    """
+    if (follow(named) / CARD).is_file() or len(named.parts) != 1:
+        return named
+    if (follow(folder / named) / CARD).is_file():
+        return folder / named
+    found = {artifact.hash: artifact.path for artifact in with_hash(named.name, folder)}
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} models begin with {named.name}", "give more characters of the hash")
+    return next(iter(found.values()), named)
+
+
+def remove(artifact: Artifact) -> None:
+    """Delete an artifact and the names that point to it. Names first: none ever points to half an artifact.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
+    for path in sorted(artifact.path.parent.glob("*")):
+        if path != artifact.path and follow(path) == artifact.path:
+            path.unlink()
+    doomed = artifact.path.with_name(f".{artifact.hash[:12]}.{os.getpid()}.old")
+    artifact.path.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def _pending(name: str, who: str) -> str:
+    return f".{name}.{who}.next"
+
+
+def card_of(path: Path) -> Card | None:
+    """Of the artifact in a folder; None where there is none, or it is damaged."""
+    with suppress(OSError, ValueError):
+        return decode((path / CARD).read_bytes())
+    return None

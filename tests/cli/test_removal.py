@@ -1,0 +1,168 @@
+"""`models`, `models rm` and `runs rm`: what is needed stays, what goes goes whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from msgspec import structs
+
+import driftline
+from cli.removal import Removed, holdings, models, removable, remove_runs, runs_of_models
+from consumer.retry import connect
+from consumer.store import Fenced, Store, Terms
+from models.card import Card, Errors, encode, sealed
+from models.names import Artifact, listed, point, remove
+from schemas.errors import ModelUnusable, RunConflict, UsageError
+from tests.consumer.fakes import PLACE, START, flushed, trip
+from tests.consumer.helpers import query
+
+CARD = Card(
+    kind="default",
+    about="",
+    stream="trips",
+    definition="",
+    source="TLC green-2022-01",
+    period=(START, START + 86_400_000),
+    rows=1,
+    reference_rows=1,
+    inputs=(),
+    target="",
+    target_range=(1.0, 60.0),
+    errors=Errors(rows=1, period=(0, 1), mae=3.1, rmse=5.0, bias=0.0),
+    seed=7,
+    versions={},
+    files={},
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two models, of which one is the default."""
+    for seed in (1, 2):
+        card = sealed(structs.replace(CARD, seed=seed))
+        (tmp_path / card.hash).mkdir()
+        (tmp_path / card.hash / "card.json").write_bytes(encode(card))
+    point(tmp_path / "default", card.hash)
+    return tmp_path
+
+
+@pytest.fixture
+def default(folder: Path) -> Artifact:
+    return next(artifact for artifact in listed(folder) if artifact.names)
+
+
+@pytest.fixture
+def older(folder: Path) -> Artifact:
+    return next(artifact for artifact in listed(folder) if not artifact.names)
+
+
+def test_models_are_listed_with_what_they_scored_and_those_that_are_gone(
+    folder: Path, default: Artifact, older: Artifact
+) -> None:
+    rows = models(folder, {older.hash: ["c", "b", "a", "z"], "f" * 64: ["lost"]})
+    assert [(row.hash, row.names, row.scored) for row in rows[-1:]] == [("f" * 64, (), "lost")]
+    by_hash = {row.hash: row for row in rows}
+    assert by_hash[older.hash].scored == "c, b, a and 1 more"
+    assert (by_hash[default.hash].name, by_hash[default.hash].runs) == ("default", ())
+    assert by_hash[default.hash].period == ("2022-02-01", "2022-02-02")
+
+
+def test_what_models_scored_is_not_known_without_a_database(folder: Path) -> None:
+    assert {row.scored for row in models(folder, None)} == {"not known"}
+
+
+def test_a_model_that_is_needed_is_not_removed_unless_told(
+    folder: Path, default: Artifact, older: Artifact
+) -> None:
+    with pytest.raises(ModelUnusable, match=f"model {default.hash[:12]} is default: .*--force"):
+        removable(["default"], folder, {}, force=False)
+    with pytest.raises(ModelUnusable, match=r"scored 1 run\(s\) .*`driftline runs rm`"):
+        removable([older.hash[:10]], folder, {older.hash: ["r"]}, force=False)
+    with pytest.raises(ModelUnusable, match="no database says"):
+        removable([older.hash], folder, None, force=False)
+    with pytest.raises(ModelUnusable, match="`driftline models` lists them"):
+        removable(["nosuch"], folder, {}, force=True)
+    assert removable([older.hash], folder, {}, force=False) == [older]
+    assert removable(["default", default.hash], folder, None, force=True) == [default]
+
+
+def test_a_name_goes_with_its_model(folder: Path, default: Artifact, older: Artifact) -> None:
+    remove(default)
+    assert [path.name for path in folder.iterdir()] == [older.hash]
+
+
+def test_removing_asks_and_says_what_to_do_where_nobody_can_answer(
+    folder: Path, older: Artifact, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(driftline, "MODEL", folder / "default")
+    monkeypatch.setattr(driftline, "_scored", lambda: {})
+    monkeypatch.setattr(driftline, "logging", lambda: None)  # set up for a whole process; here others follow
+    monkeypatch.setattr(driftline, "ENVIRONMENT", {})
+    monkeypatch.setattr("sys.argv", ["driftline", "models", "rm", older.hash[:8]])
+    with pytest.raises(SystemExit, match="2"):
+        driftline.main()
+    assert "add --yes" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["driftline", "models", "rm", older.hash[:8], "--yes", "--json"])
+    with pytest.raises(SystemExit, match="0"):
+        driftline.main()
+    (gone,) = json.loads(capsys.readouterr().out)
+    assert gone["hash"] == older.hash
+    assert older not in listed(folder)
+
+
+TERMS = {"pane_ms": 300_000, "lateness_ms": 600_000, "outcome_lateness_ms": 0, "max_ahead_ms": 86_400_000}
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    with closing(connect(database)) as connection:
+        yield connection
+
+
+@pytest.mark.integration
+def test_a_run_goes_whole_and_a_consumer_that_remembers_it_begins_anew(
+    connection: psycopg.Connection, database: str
+) -> None:
+    store = Store(connection, "me")
+    for run in ("old", "kept"):
+        store.terms(run, Terms(**TERMS, model="a" * 64))
+    store.seed(PLACE, 0, 0)
+    claim = store.claim(PLACE)
+    flush = flushed(
+        [trip(START, 0, "old"), trip(START, 1, "old", trip_distance="x"), trip(START, 0, "kept")], claim
+    )
+    store.commit(flush, ["trips"])
+    assert runs_of_models(connection)["a" * 64] == ["kept", "old"]
+    with pytest.raises(UsageError, match="there is no run never"):
+        remove_runs(connection, ["old", "never"])
+    with pytest.raises(RunConflict, match="run old was written to 0 s ago: stop its producer"):
+        remove_runs(connection, ["old"])
+    for table, column in (("run_progress", "moved_at"), ("dead_letter", "written_at")):
+        connection.execute(f"UPDATE driftline.{table} SET {column} = now() - interval '2 minutes'")
+    assert holdings(connection, ["old"]) == [Removed("old", 1, 0, 1)]
+    remove_runs(connection, ["old"])
+    left = {
+        table: query(database, f"SELECT DISTINCT run_id FROM driftline.{table}")
+        for table in ("run", "run_progress", "chunk", "pane", "dead_letter")
+    }
+    assert left == {table: [("kept",)] for table in left} | {"dead_letter": []}
+    assert query(database, "SELECT next_offset FROM driftline.partition_progress WHERE topic = 'trips'") == [(3,)]
+    with pytest.raises(Fenced):
+        store.commit(replace(flush, claim=flush.committed(), next_offset=4), ["trips"])
+    assert "old" not in store.claim(PLACE).runs
+
+
+@pytest.mark.integration
+def test_nothing_is_there_to_be_removed_before_a_stage_has_made_the_tables(
+    connection: psycopg.Connection, database: str
+) -> None:
+    connection.execute("DROP SCHEMA driftline CASCADE")
+    assert runs_of_models(connection) == {}
+    with pytest.raises(UsageError, match="`driftline runs` lists them"):
+        remove_runs(connection, ["r"])
