@@ -98,7 +98,7 @@ UntilDone = Annotated[str | None, option("until-done", "End once this run is rep
 
 STACK_FIELDS = ("name", "address", "trouble", "kept", "pid", "restarts", "log")
 CHECK_FIELDS = ("name", "state", "detail", "do")
-RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "windows")
+RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "lag", "windows")
 WINDOW_FIELDS = (
     *("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift"),
     *("worst_column", "worst_severity", "mae"),
@@ -194,6 +194,7 @@ def demo(
     scenario: Scenario = None,
 ) -> None:
     """The whole path in two minutes: stack, model, replay with an injected drift, live view, summary."""
+    console.print("· starting Kafka, Postgres and the board", style="dim", highlight=False)
     from demo.plan import Wish
     from demo.run import run
 
@@ -670,14 +671,19 @@ def windows(
     """The windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
     from cli.windows import drifted, latest
     from monitor import read
+    from monitor.figures import Config
 
     with _database() as connection:
         name = read.known(connection, run).run_id
         found = read.windows(connection, name, None if size is None else duration_ms(size) // 1_000)
         sizes = read.sizes(connection, name) if size and not found else []
+        small = read.shortages(connection, name, Config().min_rows)
     empty = f"no windows of {size}: run {name} has {', '.join(sizes)}" if sizes else f"no windows of run {name} yet"
     listed = latest(found, newest, closed=fail_on is not None)
     listing.show(console, listed, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
+    for shortage in small:
+        if size is None or shortage.size_s * 1_000 == duration_ms(size):
+            say(shortage.told(Config().min_rows))
     if fail_on is not None and drifted(listed, dataset=fail_on is FailOn.dataset):
         raise typer.Exit(DRIFTED)
 

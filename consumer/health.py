@@ -43,8 +43,9 @@ class Meter:
     def measures(self, now: float, claims: Iterable[Claim], ends: Iterable[int]) -> dict[str, Any]:
         """What goes to `health`. ends: of the log, for each claim.
 
-        lag: records to be read. rows_per_s: accepted since the last call. watermark_ms: the smallest M - L of the
-        last run in these partitions, event time. watermark_age_s: wall seconds since that last moved.
+        lag: records to be read, of whatever run. rows_per_s: accepted since the last call. watermark_ms: the
+        smallest M - L of the last run in these partitions, event time. watermark_age_s: wall seconds since that
+        last moved.
         """
         claims = tuple(claims)
         watermark = self._smallest(claims)

@@ -29,6 +29,7 @@ class Children:
     logs: Path
     environ: Mapping[str, str]
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def start(self, stage: str, *options: str) -> None:
         """Run `driftline STAGE OPTIONS…` in the background."""
@@ -43,6 +44,16 @@ class Children:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing here starts threads before its children
             )
 
+    def later(self, stage: str, *options: str) -> None:
+        """Have it run once `start_waiting` is called."""
+        self.waiting[stage] = options
+
+    def start_waiting(self) -> None:
+        """Run what waits; nothing the next time."""
+        while self.waiting:
+            stage, options = self.waiting.popitem()
+            self.start(stage, *options)
+
     def check(self) -> None:
         """Raises DriftlineError with the last lines of a stage that failed."""
         for stage, child in self.running.items():
@@ -55,7 +66,7 @@ class Children:
     def done(self, stages: Sequence[str]) -> bool:
         """Whether all of these have ended well. Raises as `check` does."""
         self.check()
-        return all(self.running[stage].poll() == 0 for stage in stages)
+        return all(stage in self.running and self.running[stage].poll() == 0 for stage in stages)
 
     def stop(self, patience_s: float = 10.0) -> None:
         """SIGTERM to what still runs, SIGKILL to what does not listen."""

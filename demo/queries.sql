@@ -12,7 +12,9 @@ SELECT coalesce(sum(r.accepted) FILTER (WHERE r.topic = 'trips'), 0)::bigint    
        coalesce(bool_and(r.finished), false)  AS finished,
        min(r.max_event_time_ms) FILTER (WHERE r.topic = 'trips') AS event_time_ms,
        (SELECT lateness_ms FROM driftline.run WHERE run_id = %(run)s) AS lateness_ms,
-       (SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint FROM driftline.partition_progress) AS lag
+       driftline.run_lag(%(run)s) AS lag,
+       EXISTS (SELECT FROM driftline.health WHERE stage = 'monitor' AND run_id = %(run)s
+               AND NOT measures ? 'starting') AS watched
 FROM driftline.run_progress r WHERE r.run_id = %(run)s;
 
 -- name: tallies
@@ -23,7 +25,7 @@ FROM driftline.run_progress WHERE run_id = %(run)s GROUP BY topic ORDER BY topic
 
 -- name: injected
 -- What the manifest says was bent.
-SELECT (i->>'starts_at')::bigint AS starts_at_ms, i->>'label' AS label,
+SELECT (i->>'starts_at')::bigint AS starts_at_ms, (i->>'ends_at')::bigint AS ends_at_ms, i->>'label' AS label,
        ARRAY(SELECT jsonb_array_elements_text(i->'columns')) AS columns
 FROM driftline.run, jsonb_array_elements(manifest->'injected') AS i WHERE run_id = %(run)s ORDER BY 1;
 
@@ -40,7 +42,7 @@ SELECT size_s, stream, status, count(*)::int AS windows, sum(rows)::bigint AS ro
 FROM driftline.window_result WHERE run_id = %(run)s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
 -- name: newest_windows
--- The newest windows of one size of trips, with the severity of every column and the error of the same hours.
+-- The newest windows of one size of trips, of those that start before a moment or of all, with the severity of every column and the error of the same hours.
 SELECT w.window_start, w.status, w.rows, w.share_drifted, w.dataset_drift, o.mae,
        (SELECT jsonb_object_agg(c.column_name, c.severity) FROM driftline.column_metric c
         WHERE (c.run_id, c.stream, c.size_s, c.window_start, c.segment)
@@ -49,6 +51,7 @@ FROM driftline.window_result w
 LEFT JOIN driftline.window_result o
        ON (o.run_id, o.stream, o.size_s, o.window_start, o.segment) = (w.run_id, 'outcomes', w.size_s, w.window_start, w.segment)
 WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.size_s = %(size_s)s AND w.segment = ''
+  AND w.window_start < coalesce(%(before)s, 'infinity'::timestamptz)
 ORDER BY w.window_start DESC LIMIT %(limit)s;
 
 -- name: first_drift_of_columns
@@ -59,6 +62,18 @@ JOIN driftline.column_metric c USING (run_id, stream, size_s, window_start, segm
 WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status <> 'open'
   AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s) AND w.window_end > %(starts_at)s
 ORDER BY w.size_s, w.window_start, c.severity DESC;
+
+-- name: errors
+-- Per part of the replay, before, during and after an injected drift: the model's mean absolute error, by the smallest
+-- windows, which lie wholly in one of them.
+SELECT CASE WHEN w.window_end <= %(starts_at)s THEN 'before' WHEN w.window_start >= %(ends_at)s THEN 'after'
+            ELSE 'during' END AS part, sum(w.mae * w.rows) / sum(w.rows) AS mae
+FROM driftline.window_result w
+WHERE w.run_id = %(run)s AND w.stream = 'outcomes' AND w.segment = '' AND w.mae IS NOT NULL AND w.rows > 0
+  AND w.size_s = (SELECT min(size_s) FROM driftline.window_result WHERE run_id = %(run)s AND stream = 'outcomes')
+  AND NOT (w.window_start < %(starts_at)s AND w.window_end > %(starts_at)s)
+  AND NOT (w.window_start < %(ends_at)s AND w.window_end > %(ends_at)s)
+GROUP BY 1;
 
 -- name: calm_before
 -- Per size: windows closed before a moment; in how many any column drifted, and in how many one of these.

@@ -6,8 +6,9 @@ The stages run as child processes, as they would anywhere else; the view only re
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,7 +27,8 @@ from demo.children import Children
 from demo.page import Page, page
 from demo.plan import Plan, Wish, plan
 from demo.snapshot import Snapshot, read
-from demo.view import Frame, line, render
+from demo.view import Frame, around, arranged, line, render
+from models import artifact
 from schemas import roles
 from schemas.connections import STATE, Addresses
 from schemas.durations import moment
@@ -42,6 +44,8 @@ LOOK_S = 0.25
 """Between two looks at the database."""
 BOARD_S = 5.0
 """For the board to answer: the stages take as long to start, and do so meanwhile."""
+_BESIDE = 14
+"""Lines of a frame that are no windows, at most."""
 LINE_S = 5.0
 """Between two lines where there is no terminal."""
 
@@ -65,9 +69,22 @@ def run(wish: Wish, out: Console) -> None:
                 say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
                 told = _tell(board, out)
                 _watch(connection, children, _first_frame(chosen, name), board, out, told=told)
-                summary.show(connection, name, out, seconds=time.monotonic() - began)
+                summary.show(
+                    connection,
+                    name,
+                    out,
+                    seconds=time.monotonic() - began,
+                    held_out=artifact.load(chosen.model).card.errors.mae,
+                )
                 if chosen.caution:
                     warn(chosen.caution)
+                worth = summary.commands(connection, name)
+            waits = board.address is not None and attended(out)
+            stays = wish.keep or not addresses_end(os.environ)
+            ended = () if waits else (*(() if stays else ("stack up",)), "board &")
+            summary.go_on(out, (*ended, *worth))
+            if waits:
+                _keep_board(board, out)
         if wish.keep:
             stack.up()
             out.print(
@@ -75,6 +92,28 @@ def run(wish: Wish, out: Console) -> None:
                 markup=False,
                 soft_wrap=True,
             )
+        elif waits and not stays:
+            out.print(pasteable("All of it again: `driftline stack up`, then `driftline board`."), markup=False)
+
+
+def addresses_end(environ: Mapping[str, str]) -> bool:
+    """Whether a server of the demo ends with it: one that is embedded, and that nobody has told to stay."""
+    return any(not server.yours and not server.kept for server in stack.status(environ=environ))
+
+
+def attended(out: Console) -> bool:
+    """Whether somebody sits there who can press Enter: a terminal, with us in its foreground."""
+    try:
+        return out.is_terminal and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _keep_board(board: Page, out: Console) -> None:
+    """Until Enter, Ctrl-C or the end of the input."""
+    out.print(f"The board stays at {board.address} until you press Enter.", soft_wrap=True, highlight=False)
+    with suppress(KeyboardInterrupt, EOFError):
+        input()
 
 
 @contextmanager
@@ -98,13 +137,13 @@ def _connected(addresses: Addresses) -> Iterator[psycopg.Connection[Any]]:
 
 @contextmanager
 def _stages(chosen: Plan, addresses: Addresses, name: str) -> Iterator[Children]:
-    """Producer, consumer and monitor, which end by themselves when the run is done; stopped otherwise."""
+    """Monitor and consumer, later the producer: they end by themselves when the run is done; stopped otherwise."""
     environ = _environ(addresses) | {"DRIFTLINE_MODEL": str(chosen.model)}
     children = Children(logs=STATE / "logs" / name, environ=environ)
     try:
         children.start("monitor", "--until-done", name, "--sizes", SIZES)
         children.start("consume", "--until-done", name)
-        children.start("produce", "--run", name, *chosen.produce)
+        children.later("produce", "--run", name, *chosen.produce)
         yield children
     finally:
         children.stop()
@@ -140,6 +179,7 @@ def _first_frame(chosen: Plan, name: str) -> Frame:
         source=chosen.source.name,
         period=(moment(start), moment(end)),
         injected=injected,
+        bent=tuple(column for i in chosen.injected for column in i.columns),
         size_s=SHOWN_S,
         rows_per_s=0.0,
     )
@@ -151,8 +191,12 @@ def _watch(
     """Show the run until its stages have ended."""
     if out.is_terminal:
         with Live(console=out, auto_refresh=False, transient=False) as live:
-            for snapshot, now in _looks(connection, children, frame, board, limit=max(4, out.height - 14)):
-                live.update(render(snapshot, now), refresh=True)
+            limit = max(4, out.height - _BESIDE)
+            for snapshot, now in _looks(connection, children, frame, board, limit=limit):
+                frame = replace(now, columns=arranged(snapshot.windows, frame.columns, out.width, frame.bent))
+                live.update(render(snapshot, frame), refresh=True)
+            final = read(connection, frame.run, size_s=frame.size_s, limit=limit, before=around(frame, limit))
+            live.update(render(final, frame), refresh=True)
     else:
         said, last = -LINE_S, ""
         for snapshot, now in _looks(connection, children, frame, board, limit=1):
@@ -170,13 +214,17 @@ def _looks(
 ) -> Iterator[tuple[Snapshot, Frame]]:
     """The run every LOOK_S seconds, the last time after all stages have ended. Raises as `Children.check`."""
     rows, at, rate, ended = 0, time.monotonic(), 0.0, False
+    began = at
     while not ended:
         ended = children.done(["produce", "consume", "monitor"])
         snapshot = read(connection, frame.run, size_s=frame.size_s, limit=limit)
         now = time.monotonic()
+        if snapshot.watched:
+            children.start_waiting()
         total = snapshot.trips + snapshot.outcomes
         rate = 0.7 * rate + 0.3 * (total - rows) / max(now - at, 1e-3)
         rows, at = total, now
-        yield snapshot, replace(frame, rows_per_s=rate, board=board.address)
+        waited_s = now - began if children.waiting else None
+        yield snapshot, replace(frame, rows_per_s=rate, board=board.address, waited_s=waited_s)
         if not ended:
             time.sleep(LOOK_S)

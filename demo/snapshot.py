@@ -34,7 +34,8 @@ class Window:
 class Snapshot:
     """trips, outcomes: rows accepted so far. event_time: how far every partition of trips has come.
 
-    watermark: up to there windows are closed.
+    watermark: up to there windows are closed. lag: records to be read that may be of this run.
+    watched: a monitor is ready for it.
     """
 
     trips: int
@@ -43,6 +44,7 @@ class Snapshot:
     duplicates: int
     lag: int
     finished: bool
+    watched: bool
     event_time: datetime | None
     watermark: datetime | None
     windows: tuple[Window, ...]
@@ -55,10 +57,12 @@ def execute(connection: psycopg.Connection[Any], name: str, **params: Any) -> li
         return cursor.execute(QUERIES[name].encode(), params).fetchall()
 
 
-def read(connection: psycopg.Connection[Any], run: str, *, size_s: int, limit: int) -> Snapshot:
-    """The run's state now, with its newest windows of one size, newest first."""
+def read(
+    connection: psycopg.Connection[Any], run: str, *, size_s: int, limit: int, before: datetime | None = None
+) -> Snapshot:
+    """The run's state now, with its newest windows of one size, newest first. before: those that start earlier."""
     tally = execute(connection, "progress", run=run)[0]
-    newest = execute(connection, "newest_windows", run=run, size_s=size_s, limit=limit)
+    newest = execute(connection, "newest_windows", run=run, size_s=size_s, limit=limit, before=before)
     closed: dict[int, int] = {}
     for row in execute(connection, "windows_by_status", run=run):
         if row["stream"] == "trips" and row["status"] != "open":
@@ -71,6 +75,7 @@ def read(connection: psycopg.Connection[Any], run: str, *, size_s: int, limit: i
         duplicates=tally["duplicates"],
         lag=tally["lag"],
         finished=tally["finished"],
+        watched=tally["watched"],
         event_time=None if reached is None else moment(reached),
         watermark=None if reached is None else moment(reached - tally["lateness_ms"]),
         windows=tuple(

@@ -6,7 +6,7 @@ The terminal shows `render`, a pipe or a log file gets `line`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -20,6 +20,8 @@ from rich.text import Text
 from demo.snapshot import Snapshot, Window
 from schemas.durations import duration_text
 
+CLEARLY = 1.5
+"""Severity from which a column is given another's place: some are at 1 every night."""
 NEAR = 0.75
 """Severity from which a column is shown as close to drift."""
 
@@ -37,8 +39,13 @@ _HEADS = {
 }
 """What stands over numbers of three characters; other names lose `_amount`."""
 
+STARTING = "starting the monitor, which imports Evidently and prepares the reference; then the replay begins …"
+
 _BEFORE = 42
 """Characters left of the first of these columns."""
+
+_FRAME = 4
+"""Characters of the frame around it all."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ class Frame:
     """What the view shows beside the snapshot.
 
     period: event time of the replay. injected: (start, end, label) of the scenario. rows_per_s: by wall clock.
-    board: its address, where it answers.
+    board: its address, where it answers. columns: those that the frame before showed, in their places.
+    bent: by the scenario. waited_s: for the monitor to be ready; None once the replay has begun.
     """
 
     run: str
@@ -56,6 +64,9 @@ class Frame:
     size_s: int
     rows_per_s: float
     board: str | None = None
+    columns: tuple[str, ...] = ()
+    bent: tuple[str, ...] = ()
+    waited_s: float | None = None
 
 
 def done(snapshot: Snapshot, frame: Frame) -> float:
@@ -68,12 +79,28 @@ def done(snapshot: Snapshot, frame: Frame) -> float:
     return min(1.0, max(0.0, (snapshot.event_time - start) / (end - start)))
 
 
+def around(frame: Frame, limit: int) -> datetime | None:
+    """Before which moment the windows start that a last frame shows: some of them calm, then the injected drift.
+
+    limit: windows that there is room for. None where nothing was injected: the newest.
+    """
+    if not frame.injected:
+        return None
+    start, end, _ = frame.injected[0]
+    calm = max(1, limit // 3)
+    return min(
+        end + timedelta(seconds=calm * frame.size_s), start + timedelta(seconds=(limit - calm) * frame.size_s)
+    )
+
+
 def _clock(at: datetime | None) -> str:
     return "–" if at is None else f"{at:%a %d %b %H:%M}"
 
 
 def line(snapshot: Snapshot, frame: Frame) -> str:
     """One line for where there is no terminal."""
+    if frame.waited_s is not None:
+        return f"{STARTING} {frame.waited_s:.0f} s"
     newest = snapshot.windows[0] if snapshot.windows else None
     worst = "" if newest is None else _worst(newest.severity)
     return (
@@ -104,15 +131,41 @@ def _head(column: str) -> str:
     return _HEADS.get(column, column.removesuffix("_amount").replace("_", " "))
 
 
-def _columns(windows: Iterable[Window], room: int) -> list[str]:
-    """As many as fit into so many characters, those that drifted most, by name."""
+def arranged(
+    windows: Iterable[Window], shown: Sequence[str], width: int, bent: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The columns to show in a terminal of this width: those of the frame before keep their places.
+
+    At first as many as there is room for, those that drifted most, by name. Later one that clearly drifts takes
+    the place of one that has not, if it fits. bent: by the scenario, always among them.
+    """
+    room, worst = width - _FRAME - _BEFORE, _worst_of(windows)
+    kept = [column for column in shown if column in worst]
+    if not kept or sum(map(_width, kept)) > room:
+        ordered = sorted(worst, key=lambda column: (column not in bent, -worst[column], column))
+        ends = accumulate(map(_width, ordered))
+        return tuple(sorted(column for column, end in zip(ordered, ends, strict=True) if end <= room))
+    for column in sorted(worst.keys() - {*kept}, key=lambda name: (-worst[name], name)):
+        spare = room - sum(map(_width, kept))
+        if _width(column) <= spare:
+            kept.append(column)
+        elif worst[column] >= CLEARLY:
+            calm = [c for c in kept if worst[c] < 1 and c not in bent and _width(column) <= spare + _width(c)]
+            if calm:
+                kept[kept.index(min(calm, key=lambda c: worst[c]))] = column
+    return tuple(kept)
+
+
+def _worst_of(windows: Iterable[Window]) -> dict[str, float]:
     worst: dict[str, float] = {}
     for window in windows:
         for column, value in window.severity.items():
             worst[column] = max(worst.get(column, 0.0), value or 0.0)
-    ordered = sorted(worst, key=lambda column: worst[column], reverse=True)
-    ends = accumulate(max(3, *map(len, _head(column).split())) + 1 for column in ordered)
-    return sorted(column for column, end in zip(ordered, ends, strict=True) if end <= room)
+    return worst
+
+
+def _width(column: str) -> int:
+    return max(3, *map(len, _head(column).split())) + 1
 
 
 def _verdict(window: Window) -> Text:
@@ -142,7 +195,7 @@ class _Windows:
 
 
 def _table(snapshot: Snapshot, frame: Frame, width: int) -> Table:
-    columns = _columns(snapshot.windows, width - _BEFORE)
+    columns = arranged(snapshot.windows, frame.columns, width + _FRAME, frame.bent)
     table = Table(expand=True, box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for name in ("window", "rows", "MAE", "drift"):
         table.add_column(
@@ -163,25 +216,26 @@ def _table(snapshot: Snapshot, frame: Frame, width: int) -> Table:
 
 
 def _facts(snapshot: Snapshot, frame: Frame) -> Table:
-    facts = Table.grid(expand=True, padding=(0, 2))
+    facts = Table.grid(expand=True, padding=(0, 1))
     for _ in range(5):
         facts.add_column()
     closed = (
-        "  ".join(f"{duration_text(size * 1000)} {n:,}" for size, n in sorted(snapshot.closed.items()))
-        or "none yet"
+        " ".join(f"{duration_text(size * 1000)} {n:,}" for size, n in sorted(snapshot.closed.items())) or "none yet"
     )
     facts.add_row(
         f"[b]{snapshot.trips:,}[/] trips",
         f"[b]{frame.rows_per_s:,.0f}[/] rows/s",
         f"lag [b]{snapshot.lag:,}[/]",
         f"dead letters [b]{snapshot.dead:,}[/]",
-        f"closed  {closed}",
+        f"closed {closed}",
     )
     return facts
 
 
 def _awaited(snapshot: Snapshot, frame: Frame) -> str:
-    """Why there is no window: none has closed, or none was written."""
+    """Why there is no window: nothing was replayed yet, none has closed, or none was written."""
+    if frame.waited_s is not None:
+        return f"{STARTING} {frame.waited_s:.0f} s"
     closes = frame.period[0] + timedelta(seconds=frame.size_s)
     if snapshot.watermark is None or snapshot.watermark < closes:
         return "waiting for the first window to close …"
@@ -206,5 +260,5 @@ def render(snapshot: Snapshot, frame: Frame) -> RenderableType:
     if frame.board:
         notes.insert(0, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
     body = _Windows(snapshot, frame) if snapshot.windows else Text(_awaited(snapshot, frame), style="dim")
-    title = f"[b]Driftline[/]  run {frame.run}  ·  {frame.source}  ·  {duration_text(frame.size_s * 1000)} windows"
+    title = f"[b]Driftline[/]  run {frame.run}  ·  {duration_text(frame.size_s * 1000)} windows  ·  {frame.source}"
     return Panel(Group(head, _facts(snapshot, frame), *notes, Text(), body), title=title, title_align="left")

@@ -5,9 +5,8 @@ SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95 FROM drif
 WHERE run_id = '${run}' AND latency_ms IS NOT NULL AND $__timeFilter(closed_at);
 
 -- name: lag_now
--- Of the newest run's topics: partitions of others stay behind for good.
-SELECT sum(lag)::float8 AS lag FROM (
-    SELECT DISTINCT topic, partition, lag FROM driftline.progress WHERE run_id = '${run}') p;
+-- Of this run: what is not read yet in the partitions where its end has not been seen.
+SELECT driftline.run_lag('${run}')::float8 AS lag;
 
 -- name: silent
 -- A stage that stopped on purpose falls silent too: gone after a day.

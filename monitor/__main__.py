@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from functools import partial
 
-from monitor.evidence import DriftEngine
 from monitor.gauges import Gauges
 from monitor.settings import Settings
-from monitor.watch import watch
+from monitor.starting import announced, check_sizes
 from schemas.sql import migrate
 from storage.connect import connect
 from storage.retry import persistently
@@ -19,7 +18,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Watch all runs until `stop` is set; with `until_done`, until all windows of that run are final.
 
     1. Let ourselves be watched.
-    2. Bring the tables up to date, and find out at once if the database refuses us.
+    2. Bring the tables up to date, and find out at once if the database refuses us, or no run has such windows.
     3. Load the model and prepare its reference: all that does not depend on the window.
     4. Wait for consumers to move the watermarks, compute what closed, commit it; again after every loss of the
        database.
@@ -28,11 +27,17 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """
     gauges, url = Gauges(), settings.database_url
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
-        persistently(partial(_prepare, url), url, stop, trouble=gauges.health.trouble)
+        persistently(partial(_prepare, settings), url, stop, trouble=gauges.health.trouble)
         if not stop.is_set():
-            watch(settings, stop, DriftEngine(settings), gauges)
+            with announced(url, settings.until_done):
+                from monitor.evidence import DriftEngine  # noqa: PLC0415 - Evidently, after what may fail
+                from monitor.watch import watch  # noqa: PLC0415
+
+                engine = DriftEngine(settings)
+            watch(settings, stop, engine, gauges)
 
 
-def _prepare(url: str) -> None:
-    with connect(url) as connection:
+def _prepare(settings: Settings) -> None:
+    with connect(settings.database_url) as connection:
         migrate(connection)
+        check_sizes(connection, settings)

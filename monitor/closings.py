@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 
 from monitor.readiness import NEVER, Marks
+from schemas.durations import duration_text
 
 KEPT = 4_096
 
@@ -58,24 +59,32 @@ class Meter:
         """now: monotonic seconds, as everywhere here."""
         self._since = now
         self._written = 0
-        self._latencies: deque[float] = deque(maxlen=1_000)
+        self._latencies: dict[int, deque[float]] = defaultdict(lambda: deque(maxlen=1_000))
 
-    def wrote(self, latency: float | None) -> None:
-        """latency: ms from the flush that closed the window to its row; None for anything but a first closing."""
+    def wrote(self, latency: float | None, size: int) -> None:
+        """latency: ms from the flush that closed the window to its row; None for anything but a first closing.
+
+        size: of the window, ms. A small window and a day close together, but are not written together.
+        """
         self._written += 1
         if latency is not None:
-            self._latencies.append(latency)
+            self._latencies[size].append(latency)
 
     def measures(self, now: float, pending: int) -> dict[str, float | int | None]:
-        """Since the last call; latencies of the last thousand windows that closed."""
+        """Since the last call; latencies of the last thousand windows that closed: of each size, and of all."""
         rate = self._written / (now - self._since) if now > self._since else 0.0
         self._since, self._written = now, 0
-        ordered = sorted(self._latencies)
+        ordered = sorted(latency for latencies in self._latencies.values() for latency in latencies)
+        by_size = {
+            f"latency_p95_ms_{duration_text(size)}": _quantile(sorted(latencies), 0.95)
+            for size, latencies in sorted(self._latencies.items())
+        }
         return {
             "windows_per_s": round(rate, 2),
             "pending": pending,
             "latency_p50_ms": _quantile(ordered, 0.50),
             "latency_p95_ms": _quantile(ordered, 0.95),
+            **by_size,
         }
 
 

@@ -193,6 +193,11 @@ LEFT JOIN driftline.window_result w
    AND w.window_start = h.window_start AND w.segment = ''
 WHERE w.rows IS NULL OR w.rows < h.rows;
 
+-- name: panes
+-- Of the newest runs, or of one: its pane, and whether it is over.
+SELECT run_id, pane_ms, finished_at IS NOT NULL FROM driftline.run
+WHERE %(only)s::text IS NULL OR run_id = %(only)s ORDER BY started_at DESC LIMIT 100;
+
 -- name: report_health
 INSERT INTO driftline.health (stage, instance, run_id, at, measures)
 VALUES ('monitor', %(instance)s, %(run_id)s, clock_timestamp(), %(measures)s)

@@ -25,7 +25,10 @@ NAMED = 5
 
 
 class RunRow(msgspec.Struct, frozen=True):
-    """A run, with its records added up over streams and partitions. watermark: of the trips, event time."""
+    """A run, with its records added up over streams and partitions. watermark: of the trips, event time.
+
+    lag: records that are not read yet and may be of this run; 0 once it is over.
+    """
 
     run_id: str
     source: str | None
@@ -39,6 +42,7 @@ class RunRow(msgspec.Struct, frozen=True):
     duplicates: int
     missing: int
     windows: int
+    lag: int
     scenario: str | None
     model: str | None
 
@@ -133,6 +137,28 @@ def windows(
 def sizes(connection: Connection, run: str) -> list[str]:
     """The window sizes of a run, as text, the smallest first."""
     return [duration_text(1_000 * size_s) for (size_s,) in connection.execute(SQL["sizes"], {"run_id": run})]
+
+
+class Shortage(msgspec.Struct, frozen=True):
+    """A window size of which most windows have too few rows. useful_s: the smallest size that would do, if any."""
+
+    size_s: int
+    windows: int
+    sufficient: int
+    useful_s: int | None
+
+    def told(self, min_rows: int) -> str:
+        """For the operator."""
+        useful = f"{duration_text(1_000 * self.useful_s)} is the smallest useful size" if self.useful_s else ""
+        return (
+            f"{self.sufficient:,} of {self.windows:,} windows of {duration_text(1_000 * self.size_s)} had the"
+            f" {min_rows} rows that a verdict needs: {useful or 'no usual size would do'}"
+        )
+
+
+def shortages(connection: Connection, run: str, min_rows: int) -> list[Shortage]:
+    """The sizes of a run of which most windows say nothing, the smallest first."""
+    return _rows(connection, "sufficiency", Shortage, {"run_id": run, "min_rows": min_rows})
 
 
 def columns(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:

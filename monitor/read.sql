@@ -1,6 +1,6 @@
 -- name: runs
 SELECT r.run_id, r.source, r.started_at, r.finished_at, p.watermark, p.rows, p.late, p.future, p.invalid, p.duplicates,
-       p.missing, (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id) AS windows,
+       p.missing, driftline.run_lag(r.run_id) AS lag, (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id) AS windows,
        r.manifest ->> 'scenario' AS scenario, r.model
 FROM driftline.run r
 CROSS JOIN LATERAL (
@@ -31,6 +31,29 @@ WHERE o.run_id = %(run_id)s AND o.segment = ''
   AND (%(stream)s::text IS NULL OR o.stream = %(stream)s)
 ORDER BY o.window_start DESC, o.size_s, o.stream DESC
 LIMIT %(limit)s;
+
+-- name: sufficiency
+-- The sizes of which most closed windows had too few rows, and the smallest usual size that would do: nine of its
+-- windows in ten, of those with any trips, have enough. That adds up all panes of the run, where there is such a size.
+WITH short AS MATERIALIZED (
+    SELECT size_s, count(*) AS windows, count(*) FILTER (WHERE status <> 'insufficient') AS sufficient
+    FROM driftline.window_result
+    WHERE run_id = %(run_id)s AND stream = 'trips' AND segment = '' AND status <> 'open'
+    GROUP BY size_s HAVING 2 * count(*) FILTER (WHERE status <> 'insufficient') < count(*)
+)
+SELECT short.*, (
+    SELECT min(size_s) FROM (
+        SELECT w.size_s FROM (
+            SELECT u.size_s, sum(p.rows) AS rows
+            FROM driftline.run r
+            JOIN driftline.pane p ON p.run_id = r.run_id AND p.topic = 'trips'
+            CROSS JOIN unnest(ARRAY[300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400]) AS u (size_s)
+            WHERE r.run_id = %(run_id)s AND 1000 * u.size_s %% r.pane_ms = 0
+            GROUP BY u.size_s, date_bin(make_interval(secs => u.size_s), p.pane_start, 'epoch')
+        ) w GROUP BY w.size_s HAVING avg((w.rows >= %(min_rows)s)::int) >= 0.9
+    ) useful
+) AS useful_s
+FROM short ORDER BY size_s;
 
 -- name: sizes
 SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = %(run_id)s ORDER BY 1;

@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from monitor.compact import Chunk, merged
 from monitor.figures import ColumnFigure, WindowFigures
 from monitor.panes import decoded
+from monitor.read import Shortage, shortages
 from monitor.readiness import RANK, Rows, Status
 from monitor.snapshot import SCALARS, SQL, Ranges, Run, Snapshot, Window
 from schemas.chunk import encode
@@ -144,6 +145,11 @@ class Store:
             reach("monitor.mid_merge")
             return True
         return False
+
+    def shortages(self, run_id: str, min_rows: int) -> list[Shortage]:
+        """Sizes of which most windows have too few rows."""
+        with self._reader.transaction():
+            return shortages(self._reader, run_id, min_rows)
 
     def report_health(self, instance: str, run_id: str | None, measures: Mapping[str, Any]) -> None:
         params = {"instance": instance, "run_id": run_id, "measures": Jsonb(dict(measures))}

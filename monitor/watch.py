@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from math import inf
@@ -19,12 +17,14 @@ from monitor.panes import ChunkCache
 from monitor.plan import Plan
 from monitor.readiness import Patience
 from monitor.settings import Settings
+from monitor.sizes import fits, misfit
 from monitor.snapshot import Run, Snapshot, Window
+from monitor.starting import INSTANCE
 from monitor.store import Receipt, Store, opened
 from monitor.work import TAKEN, Worker, about
 from schemas.definition import Stream
 from schemas.durations import duration_text
-from schemas.errors import DriftlineError, UsageError
+from schemas.errors import DriftlineError
 from schemas.taxi import STREAMS
 from storage.retry import PASSES, persistently
 
@@ -38,8 +38,9 @@ WITHHELD_S = 60.0
 
 COMPACT_S = 5.0
 HEALTH_S = 2.0
-
-INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
+SURVEY_S = 30.0
+ENOUGH_WINDOWS = 24
+"""From so many on, most of which have too few rows, a size is called too small."""
 
 
 class Watch:
@@ -58,8 +59,9 @@ class Watch:
         self._unmergeable: set[tuple[str, str, int, int]] = set()
         self._meter = Meter(time.monotonic())
         self._gauges = gauges
-        self._polled = self._reported = self._compacted = self._complained = -inf
+        self._polled = self._reported = self._surveyed = self._compacted = self._complained = -inf
         self._done = self._waiting = False
+        self._small: set[tuple[str, int]] = set()
 
     def run(self, stop: threading.Event) -> None:
         """Until stopped, or until the named run is final. Raises DriftlineError where that can never be."""
@@ -155,7 +157,7 @@ class Watch:
             return
         plan.settled(window)
         if isinstance(outcome, Receipt):
-            self._meter.wrote(outcome.latency)
+            self._meter.wrote(outcome.latency, window.size)
             self._gauges.wrote(window, outcome)
 
     def _compact(self, now: float) -> None:
@@ -182,6 +184,14 @@ class Watch:
                 self._unmergeable.add(place)
                 log.warning("chunks_not_merged", run=run.run_id, reason=str(error))
 
+    def _warn_of_small_windows(self, run: Run) -> None:
+        """Once for each size: most of its windows have too few rows for a verdict, and nobody may be looking."""
+        min_rows = self._settings.metrics.min_rows
+        for shortage in self._store.shortages(run.run_id, min_rows):
+            if shortage.windows >= ENOUGH_WINDOWS and (run.run_id, shortage.size_s) not in self._small:
+                self._small.add((run.run_id, shortage.size_s))
+                log.warning("windows_too_small", run=run.run_id, reason=shortage.told(min_rows))
+
     def _audit(self, plan: Plan) -> None:
         """Once a run is over: is every row in a result? By the rules it is; if not, say so and compute again."""
         run_id = plan.run.run_id
@@ -200,6 +210,10 @@ class Watch:
         if now - self._reported < HEALTH_S and not last:
             return
         self._reported = now
+        if now - self._surveyed >= SURVEY_S:
+            self._surveyed = now
+            for plan in self._plans.values():
+                self._warn_of_small_windows(plan.run)
         pending = sum(len(plan.queue) + len(plan.tries) for plan in self._plans.values())
         self._gauges.pending(pending)
         measures = self._meter.measures(now, pending)
@@ -218,6 +232,7 @@ def watch(settings: Settings, stop: threading.Event, engine: Engine, gauges: Gau
             log.info(
                 "watching",
                 sizes=",".join(map(duration_text, settings.sizes)),
+                min_rows=settings.metrics.min_rows,
                 until_done=settings.until_done,
                 model=engine.model[:12],
             )
@@ -233,17 +248,9 @@ def patience(settings: Settings) -> Patience:
 
 def _check_sizes(run: Run, sizes: tuple[int, ...], *, strict: bool) -> tuple[int, ...]:
     """Those that are whole numbers of panes. strict: raise UsageError unless all are, else unless any is."""
-    wrong = [size for size in sizes if size % run.pane or size % 1_000]
+    wrong = [size for size in sizes if not fits(size, run.pane)]
     if wrong and (strict or len(wrong) == len(sizes)):
-        raise _misfit(run, wrong)
+        raise misfit(run.run_id, run.pane, wrong)
     if wrong:
-        log.error("sizes_skipped", run=run.run_id, reason=str(_misfit(run, wrong)))
+        log.error("sizes_skipped", run=run.run_id, reason=str(misfit(run.run_id, run.pane, wrong)))
     return tuple(size for size in sizes if size not in wrong)
-
-
-def _misfit(run: Run, sizes: list[int]) -> UsageError:
-    return UsageError(
-        f"windows of {', '.join(map(duration_text, sizes))} are no whole number of"
-        f" the {duration_text(run.pane)} panes of run {run.run_id}",
-        "choose multiples with --sizes",
-    )

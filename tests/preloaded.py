@@ -62,7 +62,7 @@ def _arm(failpoint: str) -> None:
 
 def _share_engine(settings: Any) -> None:
     if _ENGINE and str(settings.model) == _MODEL:
-        vars(monitor.__main__)["DriftEngine"] = lambda _: _ENGINE
+        vars(monitor.evidence)["DriftEngine"] = lambda _: _ENGINE
 
 
 def _print_to(log: str) -> None:

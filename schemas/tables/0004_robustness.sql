@@ -47,6 +47,17 @@ COMMENT ON TABLE driftline.claim IS 'Whoever computes a window has the row of it
 
 
 
+-- What a run still has to read.
+
+CREATE FUNCTION driftline.run_lag(run text) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce(sum(greatest(p.log_end - p.next_offset, 0)), 0)::bigint
+    FROM driftline.partition_progress p
+    LEFT JOIN driftline.run_progress r ON r.run_id = run AND r.topic = p.topic AND r.partition = p.partition
+    WHERE NOT coalesce(r.finished, false)
+$$;
+COMMENT ON FUNCTION driftline.run_lag IS 'Records that are not read yet and may be of this run: those in the partitions where its end has not been read, whatever run they are of. 0 once the run is over.';
+
+
 -- Bounds on what a record may bring.
 
 -- What was let in before there were any.

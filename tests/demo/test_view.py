@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from demo.snapshot import Snapshot, Window
-from demo.view import Frame, _head, done, line, render
+from demo.view import Frame, _head, around, arranged, done, line, render
 from schemas.taxi import TRIPS
 
 DAY = datetime(2022, 2, 14, tzinfo=UTC)
@@ -28,6 +28,7 @@ BLANK = Snapshot(
     duplicates=0,
     lag=0,
     finished=False,
+    watched=True,
     event_time=None,
     watermark=None,
     windows=(),
@@ -55,6 +56,46 @@ def shown(snapshot: Snapshot, width: int = 140) -> str:
 
 def test_before_the_first_window_the_view_says_what_it_waits_for() -> None:
     assert "waiting for the first window" in shown(BLANK)
+
+
+def test_until_the_monitor_is_ready_the_view_says_that_it_is_being_started() -> None:
+    console = Console(file=StringIO(), width=140, color_system=None)
+    frame = replace(FRAME, waited_s=12.3)
+    console.print(render(BLANK, frame))
+    assert isinstance(console.file, StringIO)
+    for text in (console.file.getvalue(), line(BLANK, frame)):
+        assert "starting the monitor" in text
+        assert "12 s" in text
+
+
+def drifts(**severity: float) -> tuple[Window, ...]:
+    return (replace(WINDOW, severity={name.replace("_", " "): value for name, value in severity.items()}),)
+
+
+def test_columns_keep_their_places_from_frame_to_frame() -> None:
+    narrow = 46 + 4 * 3
+    first = arranged(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow)
+    assert first == ("a", "b", "c")
+    assert arranged(drifts(a=0.1, b=0.2, c=0.3, d=0.9), first, narrow) == first
+    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow) == ("a", "d", "c")
+    assert arranged(drifts(a=1.9, b=1.2, c=1.3, d=1.5), first, narrow) == first
+    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.4), first, narrow) == first, "as every night"
+    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow, ["b"]) == ("a", "b", "d")
+    assert arranged(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow, ["d"]) == ("a", "c", "d")
+
+
+def test_a_terminal_that_became_narrower_is_arranged_anew_and_a_wider_one_filled_up() -> None:
+    severity = {"a": 0.9, "b": 0.5, "c": 0.7, "d": 2.0}
+    assert arranged(drifts(**severity), ("a", "b", "c"), 46 + 4 * 2) == ("a", "d")
+    assert arranged(drifts(**severity), ("a", "b", "c"), 46 + 4 * 4) == ("a", "b", "c", "d")
+
+
+def test_the_last_frame_shows_calm_windows_and_then_the_injected_drift() -> None:
+    before = around(FRAME, 9)
+    assert before == DAY + 6 * timedelta(seconds=FRAME.size_s)
+    assert around(replace(FRAME, injected=()), 9) is None
+    short = replace(FRAME, injected=((DAY, DAY + timedelta(hours=6), "short"),))
+    assert around(short, 9) == DAY + timedelta(hours=6) + 3 * timedelta(seconds=FRAME.size_s)
 
 
 def test_a_window_that_closed_unwritten_is_not_laid_to_the_watermark() -> None:

@@ -5,7 +5,7 @@ import pytest
 from monitor.closings import KEPT, Closings, Meter
 from monitor.readiness import Marks
 
-DAY = 86_400_000
+HOUR, DAY = 3_600_000, 86_400_000
 T0 = 1_800_000_000_000
 
 
@@ -64,13 +64,15 @@ def test_slow_answers_and_clocks_that_drift_are_no_steps() -> None:
 
 def test_health_counts_windows_since_it_was_last_asked() -> None:
     meter = Meter(10.0)
-    for latency in (None, 30.0, 10.0, 20.0):
-        meter.wrote(latency)
+    for latency, size in ((None, HOUR), (30.0, DAY), (10.0, HOUR), (20.0, HOUR)):
+        meter.wrote(latency, size)
     assert meter.measures(12.0, 3) == {
         "windows_per_s": 2.0,
         "pending": 3,
         "latency_p50_ms": 20.0,
         "latency_p95_ms": 30.0,
+        "latency_p95_ms_1h": 20.0,
+        "latency_p95_ms_1d": 30.0,
     }
     assert meter.measures(12.0, 0)["windows_per_s"] == 0.0
     assert meter.measures(14.0, 0)["latency_p95_ms"] == 30.0

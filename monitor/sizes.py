@@ -1,0 +1,25 @@
+"""Which window sizes a run can have: whole numbers of its panes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.durations import duration_text
+from schemas.errors import UsageError
+
+USUAL_PANE = 300_000
+"""Of `consume --pane`, ms."""
+
+
+def fits(size: int, pane: int) -> bool:
+    """size, pane: ms."""
+    return size % pane == 0 and size % 1_000 == 0
+
+
+def misfit(run_id: str, pane: int, sizes: Sequence[int]) -> UsageError:
+    """What is to be said of sizes that do not fit a run's panes."""
+    return UsageError(
+        f"windows of {', '.join(map(duration_text, sizes))} are no whole number of"
+        f" the {duration_text(pane)} panes of run {run_id}",
+        "choose multiples with --sizes",
+    )

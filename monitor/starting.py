@@ -1,0 +1,65 @@
+"""What a monitor says and checks before it imports Evidently, which takes seconds, on a busy machine a minute."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+import structlog
+from psycopg.types.json import Jsonb
+
+from monitor.settings import Settings
+from monitor.sizes import USUAL_PANE, fits, misfit
+from monitor.snapshot import SQL
+from schemas.durations import duration_text
+from storage.connect import Connection, connect
+
+log = structlog.get_logger()
+
+BEAT_S = 5.0
+INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
+
+
+@contextmanager
+def announced(url: str, run_id: str | None) -> Iterator[None]:
+    """Say in `health` that a monitor is starting, so that nobody is advised to start what is being started."""
+    ready = threading.Event()
+    thread = threading.Thread(target=_announce, args=(url, run_id, ready), name="announcing", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ready.set()
+        thread.join()
+
+
+def _announce(url: str, run_id: str | None, ready: threading.Event) -> None:
+    """Nothing depends on it: what is wrong with the database is found by those who need it."""
+    params = {"instance": INSTANCE, "run_id": run_id, "measures": Jsonb({"starting": True})}
+    with suppress(psycopg.Error), connect(url) as connection:
+        while not ready.is_set():
+            connection.execute(SQL["report_health"], params)
+            ready.wait(BEAT_S)
+
+
+def check_sizes(connection: Connection, settings: Settings) -> None:
+    """Raises UsageError where runs are going on, and no size is a whole number of panes of any of them.
+
+    Other runs may come: sizes that fit none that is known, nor the usual pane, are only said to.
+    """
+    runs = connection.execute(SQL["panes"], {"only": settings.until_done}).fetchall()
+    going = [(run_id, pane) for run_id, pane, over in runs if not over or run_id == settings.until_done]
+    if going and not any(fits(size, pane) for size in settings.sizes for _, pane in going):
+        raise misfit(*going[0], settings.sizes)
+    panes = {USUAL_PANE, *(pane for _, pane, _ in runs)}
+    if odd := [size for size in settings.sizes if not any(fits(size, pane) for pane in panes)]:
+        log.warning(
+            "sizes_of_no_known_pane",
+            sizes=",".join(map(duration_text, odd)),
+            panes=",".join(map(duration_text, sorted(panes))),
+            do="choose multiples of a pane, or start consumers with a --pane that divides the sizes",
+        )
