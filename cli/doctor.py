@@ -21,6 +21,9 @@ from storage.connect import connect_now
 
 _SQL = queries(Path(__file__).with_suffix(".sql"))
 
+QUIET = {"log_level": "0"}
+"""librdkafka otherwise prints each attempt to connect."""
+
 
 def findings(environ: Mapping[str, str], model: Path) -> Iterator[Check]:
     """What the stack says of itself, then the model, the topics, and the runs with something wrong."""
@@ -45,7 +48,7 @@ def _model(folder: Path) -> Check:
 
 def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
     try:
-        topics = AdminClient(kafka_config(environ)).list_topics(timeout=5).topics
+        topics = AdminClient(kafka_config(environ) | QUIET).list_topics(timeout=5).topics
     except UsageError:
         return
     except KafkaException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from functools import partial
 
+from models import artifact
 from monitor.gauges import Gauges
 from monitor.settings import Settings
 from monitor.starting import announced, check_sizes
@@ -18,8 +19,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Watch all runs until `stop` is set; with `until_done`, until all windows of that run are final.
 
     1. Let ourselves be watched.
-    2. Bring the tables up to date, and find out at once if the database refuses us, or no run has such windows.
-    3. Load the model and prepare its reference: all that does not depend on the window.
+    2. Find out at once if there is no model, the database refuses us, or no run has such windows; bring the tables
+       up to date.
+    3. Import Evidently and prepare the model's reference: all that does not depend on the window.
     4. Wait for consumers to move the watermarks, compute what closed, commit it; again after every loss of the
        database.
 
@@ -27,6 +29,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """
     gauges, url = Gauges(), settings.database_url
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
+        artifact.load(settings.model)  # in milliseconds, and long before it is needed
         persistently(partial(_prepare, settings), url, stop, trouble=gauges.health.trouble)
         if not stop.is_set():
             with announced(url, settings.until_done):

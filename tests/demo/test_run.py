@@ -34,7 +34,7 @@ def test_ctrl_c_is_answered_before_anything_is_stopped(at: str, monkeypatch: pyt
     for name in ("_connected", "page", "_stages"):
         monkeypatch.setattr(run, name, started)
     monkeypatch.setattr(run.stack, "running", started)
-    chosen = SimpleNamespace(source=SimpleNamespace(name="nothing"), model="")
+    chosen = SimpleNamespace(source=SimpleNamespace(name="nothing"), model="", caution="")
     for name in ("plan", "_environ", "_tell", "_first_frame", "_watch"):
         monkeypatch.setattr(run, name, interrupted if name == at else lambda *_, **__: chosen)
     with pytest.raises(KeyboardInterrupt):
@@ -97,7 +97,7 @@ def test_what_to_go_on_with_is_what_is_not_running(
         monkeypatch.setattr(run, name, started)
     server = SimpleNamespace(yours=False, kept=kept)
     monkeypatch.setattr(run, "stack", SimpleNamespace(running=started, status=lambda **_: [server]))
-    chosen = SimpleNamespace(source=SimpleNamespace(name="nothing"), model="")
+    chosen = SimpleNamespace(source=SimpleNamespace(name="nothing"), model="", caution="")
     for name in ("plan", "_environ", "_tell", "_first_frame", "_watch"):
         monkeypatch.setattr(run, name, lambda *_, **__: chosen)
     monkeypatch.setattr(run, "attended", lambda _: somebody)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from structlog.testing import capture_logs
 
 from monitor import read
+from monitor.__main__ import run
 from monitor.settings import Settings
 from monitor.starting import announced, check_sizes
-from schemas.errors import UsageError
+from schemas.errors import ModelUnusable, UsageError
 from schemas.taxi import TRIPS
 from tests.fleet import eventually
 from tests.monitor.feed import HOUR, T0, Feed, monitor
@@ -68,6 +71,11 @@ def test_where_there_is_no_run_yet_a_size_of_no_usual_pane_is_said_and_others_ar
         with capture_logs() as said:
             check_sizes(connection, settings(minutes))
         assert [line["event"] for line in said] == events
+
+
+def test_a_model_that_is_not_there_is_said_before_a_database_is_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match="there is no model"):
+        run(Settings(database_url="postgresql://127.0.0.1:1/x", model=tmp_path / "none"), threading.Event())
 
 
 def test_a_monitor_is_heard_of_while_it_starts(
