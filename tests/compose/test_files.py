@@ -50,7 +50,8 @@ def test_all_services_are_there() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_image_is_pinned(service: dict[str, Any]) -> None:
-    assert re.fullmatch(r"[a-z/]+:\d[\w.-]*", service["image"])
+    """By tag; a digest, which the head of the file says how to look up, may follow."""
+    assert re.fullmatch(r"[a-z/]+:\d[\w.-]*(@sha256:[0-9a-f]{64})?", service["image"])
 
 
 def test_our_image_is_of_this_version_and_is_built_here() -> None:
@@ -89,6 +90,22 @@ def test_every_published_port_can_be_moved() -> None:
     ports = [port for service in moved["services"].values() for port in service.get("ports", ())]
     assert len(ports) == 5
     assert all(port.startswith("127.0.0.1:54321:") for port in ports)
+
+
+@pytest.mark.parametrize("composed", [WHOLE, SECURED], ids=["plain", "tls"])
+def test_only_who_needs_a_server_has_a_way_to_it(composed: dict[str, Any]) -> None:
+    networks = {name: {*service.get("networks", ["default"])} for name, service in composed["services"].items()}
+
+    def beside(server: str) -> set[str]:
+        return {name for name, those in networks.items() if name != server and those & networks[server]}
+
+    assert beside("kafka") == {"producer", "consumer", "monitor"}
+    assert beside("postgres") == {"migrate", "consumer", "monitor", "board", "grafana", "adminer"}
+    assert set().union(*networks.values()) == {*composed["networks"], "default"}
+    for name, service in composed["services"].items():  # who is given an address has a way to it
+        told = str(service.get("environment", {}))
+        assert "kafka:19092" not in told or name in beside("kafka") | {"kafka"}, name
+        assert "postgres:5432" not in told or name in beside("postgres"), name
 
 
 def test_stages_can_be_scaled() -> None:
