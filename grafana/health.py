@@ -67,7 +67,7 @@ def _now() -> list[Dict]:
         looks.stat(
             "Refused records",
             SQL["refused"],
-            about="Undecodable, invalid or from the future, in this range; also those that name no run.",
+            about="Undecodable, invalid, from the future or not scored, in this range; also those of no run.",
             empty="none",
             thresholds=steps((None, GREEN), (1, RED)),
         ),
