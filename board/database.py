@@ -85,11 +85,11 @@ class Database:
             await self._pool.close(timeout=2)
 
     @asynccontextmanager
-    async def snapshot(self, patience_s: float = PATIENCE_S) -> AsyncIterator[Reader]:
+    async def snapshot(self, patience_s: float | None = None) -> AsyncIterator[Reader]:
         """All that is read in it is of one moment. Raises Away, and Busy where all connections are in use."""
         assert self._pool is not None
         with self.told():
-            async with self._pool.connection(patience_s) as connection:
+            async with self._pool.connection(patience_s or PATIENCE_S) as connection:
                 self._used += 1
                 try:
                     if connection.pooled:

@@ -305,7 +305,7 @@ class Hub:
         self._listens(True)
         log.info("polling", why="a connection pooler passes no notifications on", every_s=POLL_S)
         while True:
-            since, self._sure = self._sure, time.time()
+            since, self._sure = self._sure, steady()
             await connection.execute("SELECT 1")
             self._look_for_runs()
             for feed, _ in self._feeds.values():
@@ -364,7 +364,7 @@ class Hub:
     @property
     def heard_of_late(self) -> bool:
         """Whether Postgres answered the listener a moment ago."""
-        return self.listening and time.time() - self._sure < 3 * ALIVE_S
+        return self.listening and steady() - self._sure < 3 * ALIVE_S
 
     def _listens(self, whether: bool) -> None:
         self.listening = whether

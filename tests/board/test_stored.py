@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from benchmarks.board import seed
-from board.database import CONNECTIONS, stored_json
+from board.database import CONNECTIONS, SQL, stored_json
 from board.picture import period
 from schemas.records import MAX_TIME
 from tests.board.conftest import Served
-from tests.fleet import eventually
+from tests.fleet import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -174,17 +174,18 @@ def test_more_event_streams_than_places_say_so_and_health_stays_good(
 def test_a_full_pool_is_not_taken_for_a_postgres_that_does_not_answer(
     prepared: str, serve: Callable[..., Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("board.database.PATIENCE_S", 0.1)
+    monkeypatch.setattr("board.database.PATIENCE_S", PATIENCE_S)
     monkeypatch.setattr("board.app.HEALTH_S", 0.1)
+    monkeypatch.setitem(SQL, "begin", SQL["begin"].replace("15s", "10min"))  # those that wait are not cancelled
     board = serve(prepared)
-    with psycopg.connect(prepared) as holder:
+    with ThreadPoolExecutor(CONNECTIONS) as asking, psycopg.connect(prepared) as holder:
         holder.execute("LOCK TABLE driftline.run IN ACCESS EXCLUSIVE MODE")
-        with ThreadPoolExecutor(CONNECTIONS) as asking:
-            for _ in range(CONNECTIONS):
-                asking.submit(board.get, "/api/board")
-            eventually(lambda: board.board.database._used == CONNECTIONS, lambda: "the pool is not full")
-            found = board.get("/api/runs")
-            assert found.status_code == 503
-            assert "in use" in found.json()["error"]
-            assert board.get("/healthz").status_code == 200
-            holder.rollback()
+        for _ in range(CONNECTIONS):
+            asking.submit(board.get, "/api/board")
+        eventually(lambda: board.board.database._used == CONNECTIONS, lambda: "the pool is not full")
+        monkeypatch.setattr("board.database.PATIENCE_S", 0.1)
+        found = board.get("/api/runs")
+        assert found.status_code == 503
+        assert "in use" in found.json()["error"]
+        health = board.get("/healthz")
+        assert health.status_code == 200, health.text
