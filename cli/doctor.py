@@ -7,10 +7,11 @@ from pathlib import Path
 
 import psycopg
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from models import artifact
 from models.names import follow
+from producer import topics as rules
 from schemas.connections import database_url, kafka_config
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
@@ -48,7 +49,8 @@ def _model(folder: Path) -> Check:
 
 def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
     try:
-        topics = AdminClient(kafka_config(environ) | QUIET).list_topics(timeout=5).topics
+        admin = AdminClient(kafka_config(environ) | QUIET)
+        topics = admin.list_topics(timeout=5).topics
     except UsageError:
         return
     except KafkaException as error:
@@ -60,9 +62,25 @@ def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
     for stream in STREAMS:
         name = prefix + stream.topic
         if name in topics:
-            yield Check(f"topic {name}", True, f"{len(topics[name].partitions)} partitions")
+            yield _topic(admin, name, len(topics[name].partitions))
         else:
             yield Check(f"topic {name}", True, "not there yet", "`driftline produce` makes it", warning=True)
+
+
+def _topic(admin: AdminClient, name: str, partitions: int) -> Check:
+    """A warning where `driftline produce` would refuse it: somebody else's records may be fine there."""
+    found = [*rules.findings(_settings(admin, name))]
+    what = "; ".join([f"{partitions} partitions", *(finding.what for finding in found)])
+    return Check(f"topic {name}", True, what, found[0].do if found else "", warning=bool(found))
+
+
+def _settings(admin: AdminClient, name: str) -> dict[str, str | None]:
+    """None where this user may not see them."""
+    (asked,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)], request_timeout=5).values()
+    try:
+        return {setting: entry.value for setting, entry in asked.result().items()}
+    except KafkaException:
+        return {}
 
 
 def _runs(environ: Mapping[str, str]) -> Iterator[Check]:

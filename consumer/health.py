@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from consumer.ledger import Claim, Flush
@@ -24,6 +25,7 @@ class Meter:
     dead: int = 0
     unscored: int = 0
     _rules: dict[tuple[str, str], Rules] = field(default_factory=dict)
+    _partitions: dict[str, int] = field(default_factory=dict)
     _told: tuple[float, int] = (0.0, 0)
     _watermark: int | None = None
     _moved: float = 0.0
@@ -38,6 +40,7 @@ class Meter:
         self.dead += len(flush.dead)
         self.unscored += sum(each.count for each in flush.unscored)
         self._rules.update({(run_id, flush.claim.partition.topic): r for run_id, r in rules.items()})
+        self._partitions.update({run_id: m.partitions for run_id, m in flush.manifests if m.partitions})
         self.run_id = next(iter(rules), self.run_id)
 
     def measures(self, now: float, claims: Iterable[Claim], ends: Iterable[int]) -> dict[str, Any]:
@@ -65,11 +68,13 @@ class Meter:
         }
 
     def _smallest(self, claims: Iterable[Claim]) -> int | None:
-        """None where a partition has seen nothing of the run yet."""
+        """None where a partition has seen nothing of the run yet, unless it was added to the topic later."""
         reached = []
         for claim in claims:
             rules = self._rules.get((self.run_id or "", claim.partition.topic))
             run = claim.runs.get(self.run_id or "")
+            if run is None and claim.partition.number >= self._partitions.get(self.run_id or "", inf):
+                continue
             if rules is None or run is None or run.state.max_time is None:
                 return None
             reached.append(run.state.max_time - rules.lateness)

@@ -92,6 +92,9 @@ FROM driftline.column_metric
 WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
   AND segment = '';
 
+-- name: topic_id
+SELECT max(topic_id) FROM driftline.partition_progress WHERE topic = %(stream)s;
+
 -- name: dead
 -- Dead letters in stretches of the log, of whatever run.
 SELECT d.partition, d.kafka_offset

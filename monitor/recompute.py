@@ -81,7 +81,8 @@ class Recomputation:
 
     def _read(self, window: Window, ranges: Ranges) -> Loaded:
         topic = window.stream.topic
-        entries = records(self.settings.kafka, self.settings.topic_prefix + topic, ranges)
+        name, topic_id = self.settings.topic_prefix + topic, self.snapshot.topic_id(topic)
+        entries = records(self.settings.kafka, name, ranges, topic_id)
         return reread(window, entries, self.snapshot.dead(topic, ranges), self.model)
 
 

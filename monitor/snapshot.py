@@ -220,6 +220,11 @@ class Snapshot:
             columns={(column["column"], column["metric"]): column for column in columns},
         )
 
+    def topic_id(self, stream: str) -> str | None:
+        """Kafka's id of the topic that offsets are of; None where it is not known."""
+        known: str | None = self._one("topic_id", stream=stream)
+        return known
+
     def dead(self, stream: str, ranges: Ranges) -> set[tuple[int, int]]:
         """(partition, offset) of the dead letters in these ranges."""
         firsts, lasts = ([ends[i] for ends in ranges.values()] for i in (0, 1))

@@ -6,7 +6,7 @@ from typing import Any
 from zlib import crc32
 
 PARTITIONS = 4
-"""Of a topic that we create, unless told otherwise. Adding some later changes routing: make it a new run."""
+"""Of a topic that we create, unless told otherwise. A run keeps to those that it was begun with."""
 
 GROUP = "driftline"
 """The consumer group. Its committed offsets are for lag tools only: the position is in Postgres."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from cli.doctor import findings
 from models.artifact import CARD
@@ -60,3 +61,23 @@ def test_a_run_that_counts_seconds_is_a_warning(database: str, tmp_path: Path) -
     (found,) = [check for check in findings(environ, tmp_path) if check.name.startswith("run ")]
     assert (found.name, found.state) == ("run seconds", "warning")
     assert found.detail == "its newest event time is 1970-01-20 00:34: it looks like seconds: send milliseconds"
+
+
+@pytest.mark.integration
+def test_a_topic_that_would_refuse_a_run_is_a_warning(
+    kafka_config: dict[str, str], prefix: str, tmp_path: Path
+) -> None:
+    admin = AdminClient(kafka_config)
+    wanted = [
+        NewTopic(prefix + "trips", 3, 1, config={"cleanup.policy": "compact"}),
+        NewTopic(prefix + "outcomes", 2, 1),
+    ]
+    for made in admin.create_topics(wanted).values():
+        made.result(60)
+    environ = {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "DRIFTLINE_TOPIC_PREFIX": prefix}
+    environ["KAFKA_BOOTSTRAP_SERVERS"] = kafka_config["bootstrap.servers"]
+    trips, outcomes = [check for check in findings(environ, tmp_path) if check.name.startswith("topic")]
+    assert (trips.ok, trips.warning, outcomes.warning) == (True, True, False)
+    assert trips.detail.startswith("3 partitions; cleanup.policy is compact")
+    assert "cleanup.policy=delete" in trips.do
+    assert outcomes.detail == "2 partitions"

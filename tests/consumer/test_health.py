@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from consumer.health import Meter
 from consumer.ledger import Claim
+from schemas.records import Manifest
 from tests.consumer.fakes import LATENESS, MINUTE, PLACE, RULES, START, beat, flushed, trip
 
 
@@ -32,6 +33,15 @@ def test_a_partition_that_has_seen_nothing_of_the_run_leaves_the_watermark_unkno
     meter.count(flush, {"r": RULES})
     empty = Claim(PLACE._replace(number=1), 1, 0, {})
     assert meter.measures(1.0, [flush.committed(), empty], [1, 0])["watermark_ms"] is None
+
+
+def test_a_partition_that_was_added_to_the_topic_leaves_the_watermark_as_it_is() -> None:
+    meter = Meter(since=0.0)
+    manifest = Manifest(source="s", period=(START, START + 1), partitions=1)
+    flush = flushed([beat(START, manifest=manifest), trip(START, 0)])
+    meter.count(flush, {"r": RULES})
+    added = Claim(PLACE._replace(number=1), 1, 0, {})
+    assert meter.measures(1.0, [flush.committed(), added], [2, 0])["watermark_ms"] == START - LATENESS
 
 
 def test_a_consumer_without_partitions_has_nothing_to_tell() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka import OFFSET_END, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from monitor.recompute import Difference, Recomputation, stored_windows
@@ -203,6 +203,16 @@ def test_a_log_that_retention_took_is_told_from_a_wrong_figure(
 def test_a_topic_that_was_made_anew_is_told_from_a_slow_one(scene: Scene) -> None:
     scene.change("window_result", """offsets = '{"0": [900000, 900001]}' WHERE stream = 'trips'""")
     with pytest.raises(LogUnreadable, match="900000 to 900001"):
+        scene.differences(logs.RUN, scene.fullest())
+
+
+def test_a_recreated_topic_that_holds_the_offsets_is_no_wrong_figure(scene: Scene) -> None:
+    admin, topic = AdminClient(dict(scene.settings.kafka)), scene.settings.topic_prefix + "trips"
+    now = admin.describe_topics(TopicCollection([topic]))[topic].result(60).topic_id
+    scene.change("partition_progress", f"topic_id = '{now}' WHERE topic = 'trips'")
+    assert scene.differences(logs.RUN, scene.fullest()) == []
+    scene.change("partition_progress", "topic_id = 'before' WHERE topic = 'trips'")
+    with pytest.raises(LogUnreadable, match=rf"trips was deleted and recreated .*was before and is {now}"):
         scene.differences(logs.RUN, scene.fullest())
 
 
