@@ -125,8 +125,8 @@ class Worker:
         for partition, offset in list(self._source.reached.items()):
             self._pass(partition, offset, now)
         for held in self._held.values():
-            if self._is_due(held, now):
-                self._flush(held)
+            if self._is_due(held, now) and not self._flush(held):
+                break
         if now >= self._next_beat:
             self._beat(now)
 
@@ -264,7 +264,9 @@ class Worker:
         """Go back to the last flush: this time batches are scored as they come, so that bad records can be kept."""
         claim = held.pending.claim
         log.warning("model_fails_on_batch", place=str(claim.partition), error=str(error), next="read it again")
-        held.pending, held.confirmed = self._isolating(claim), False
+        held.pending = self._isolating(claim)
+        for each in self._held.values():
+            each.confirmed = False
         self._seek()
 
     def _isolating(self, claim: Claim) -> Pending:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from math import inf
 from types import TracebackType
 from typing import Any, TypeVar
@@ -137,7 +138,7 @@ class Log:
         if missing := [name for name in names if name not in there]:
             self._create(missing, wanted, patience_s)
         self._ids = self.answer(lambda: self._current(names), patience_s)
-        self._heed(self.answer(lambda: self._settings(names), patience_s))
+        self._heed(self._settings(names))
         return wanted
 
     def check_topics(self) -> None:
@@ -233,17 +234,14 @@ class Log:
         return found
 
     def _settings(self, names: Sequence[str]) -> dict[str, TopicSettings]:
-        """Of each topic; none where we have no right to see them."""
+        """Of each topic; none where Kafka does not say, as to those without the right to see them."""
         asked = self._admin.describe_configs(
             [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=_ANSWER_S
         )
         found: dict[str, TopicSettings] = {}
         for resource, future in asked.items():
-            try:
+            with suppress(KafkaException):
                 found[resource.name] = {name: entry.value for name, entry in future.result().items()}
-            except KafkaException as error:
-                if error.args[0].code() not in _REFUSED:
-                    raise
         return found
 
     def _heed(self, settings: Mapping[str, TopicSettings]) -> None:
