@@ -70,7 +70,7 @@ def install(
     """Paths of all jars, fetched where missing, each with its pinned sha256. Raises StackBroken."""
     jars = tuple(jars)
     if missing := [jar for jar in jars if not (repo / jar.path).is_file()]:
-        say(f"fetching {len(missing)} jars of Apache Kafka {VERSION}")
+        say(f"fetching {len(missing)} jars of Apache Kafka {VERSION} (44 MB in all)")
         fetch(missing, repo)
     check(jars, repo, cache / "jars.json")
     return tuple(repo / jar.path for jar in jars)
