@@ -536,6 +536,9 @@ def board(
     model: Annotated[
         list[Path] | None, option("model", "Folder of models, or of one [default: models/artifacts].")
     ] = None,
+    attended: Annotated[
+        bool, option("attended", "Whoever starts the board starts the other stages.", hidden=True)
+    ] = False,
 ) -> None:
     """The live page in a browser: drift as it happens, windows, reports, dead letters. It only reads."""
     from board import __main__ as stage
@@ -551,6 +554,7 @@ def board(
         port=port,
         allow_hosts=tuple(allow_host or ()),
         models=tuple(map(_model, model or (MODEL.parent,))),
+        attended=attended,
     )
     stopping()
     stage.run(settings, lambda address: console.print(address, highlight=False, soft_wrap=True))

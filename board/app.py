@@ -24,6 +24,7 @@ from board.guard import Guard, refuse
 from board.letters import letters
 from board.live import Hub
 from board.metrics import Metrics
+from board.models import monitor_command
 from board.picture import Picture, chosen_size, known_run
 from board.problems import Away, Busy, Problem, Unknown
 from board.reports import Reports
@@ -155,7 +156,8 @@ async def whole(request: Asked) -> Answer:
     run, size_s = asking.run_of(query), asking.size_of(query)
     async with board.database.snapshot() as reader:
         found = await board.picture.board(reader, run, size_s)
-    return answer(request, found)
+    command = await asyncio.to_thread(monitor_command, found.pop("model"), board.settings.models)
+    return answer(request, found | {"monitor": command, "attended": board.settings.attended})
 
 
 @get("/api/window")

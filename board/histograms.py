@@ -6,7 +6,7 @@ Bins are the reference's and both sides share them; numbers are clipped as for t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,16 @@ import pyarrow as pa
 
 from monitor.category import CategoryReference
 from monitor.columns import Floats, numbers
-from monitor.figures import Config
+from monitor.figures import MISSING, NEW, OUTSIDE, Config
 from monitor.number import NumberReference
 from schemas.chunk import PREDICTION
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.taxi import OUTCOMES, TRIPS, value_names
 
 BINS = 30
 WHOLE = 40
 """Whole numbers in so wide a range have a bin each."""
 TOP = 12
-NEW = 20
+NEWEST = 20
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class NumberBins:
     high: float
     reference: tuple[list[float], float, float]
     median: float | None
+    usual: Mapping[str, float | None]
 
     @classmethod
     def of(cls, column: pa.ChunkedArray, label_range: tuple[float, float] | None = None) -> NumberBins | None:
@@ -49,7 +50,8 @@ class NumberBins:
             edges = np.arange(low - 0.5, high + 1.0)
         else:
             edges = np.linspace(low, high, BINS + 1)
-        return cls(edges, low, high, shares(values, edges, low, high), median(values, low, high))
+        found = shares(values, edges, low, high), median(values, low, high)
+        return cls(edges, low, high, *found, usual(prepared, column))
 
     def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
         values = numbers(column)
@@ -62,6 +64,7 @@ class NumberBins:
             **{side: found[0] for side, found in sides.items()},
             "below": {side: found[1] for side, found in sides.items()},
             "above": {side: found[2] for side, found in sides.items()},
+            "usual": self.usual,
         }
 
 
@@ -82,6 +85,8 @@ def median(values: Floats, low: float, high: float) -> float | None:
 @dataclass(frozen=True)
 class CategoryBins:
     prepared: CategoryReference
+    usual: Mapping[str, float | None] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
         """labels: those with the largest share on either side. new: those that the reference does not have."""
@@ -92,7 +97,7 @@ class CategoryBins:
             for name, before, now in zip(self.prepared.labels, self.prepared.counts, looks.known, strict=True)
         } | {name: (0.0, count / rows) for name, count in looks.new.items()}
         top = sorted(both, key=lambda name: (-max(both[name]), name))[:TOP]
-        new = sorted(looks.new, key=lambda name: (-looks.new[name], name))[:NEW]
+        new = sorted(looks.new, key=lambda name: (-looks.new[name], name))[:NEWEST]
         rest = [both[name] for name in both.keys() - {*top}]
         return {
             "kind": "category",
@@ -101,6 +106,8 @@ class CategoryBins:
             "current": [both[name][1] for name in top],
             "other": {"reference": sum(r for r, _ in rest), "current": sum(c for _, c in rest)},
             "new": [{"label": name, "share": looks.new[name] / rows} for name in new],
+            "names": {name: self.names[name] for name in (*top, *new) if name in self.names},
+            "usual": self.usual,
         }
 
 
@@ -118,8 +125,19 @@ def prepared(reference: pa.Table) -> Bins:
                 found[name] = bins
     for name in TRIPS.categories:
         if name in reference.column_names:
-            found[name] = CategoryBins(CategoryReference.prepare(reference[name]))
+            category = CategoryReference.prepare(reference[name])
+            found[name] = CategoryBins(category, usual(category, reference[name]), value_names(name))
     return found
+
+
+def usual(prepared: NumberReference | CategoryReference, column: pa.ChunkedArray) -> dict[str, float | None]:
+    """What the reference itself is missing and has out of range, 0 to 1, as the monitor counts it in windows."""
+    figures = prepared.look(column).figures
+    return {
+        "missing": figures.get(MISSING),
+        "new_categories": figures.get(NEW),
+        "out_of_range": figures.get(OUTSIDE),
+    }
 
 
 def beside(bins: Bins, trips: pa.Table, outcomes: pa.Table) -> dict[str, Any]:

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from board.problems import Conflict
 from cli.artifacts import with_hash
-from models.names import CARD, follow
+from models.card import decode
+from models.names import ARTIFACTS, CARD, follow
 from schemas.errors import ModelUnusable
+
+DEFAULT = ARTIFACTS / "default"
+"""What a monitor takes where no --model is named."""
 
 
 def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
@@ -25,3 +29,22 @@ def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
     raise Conflict(
         f"the model that scored this run ({wanted[:12]}) is not here", "start the board with --model and its folder"
     )
+
+
+def monitor_command(wanted: str | None, folders: Iterable[Path]) -> str | None:
+    """The command of a monitor for what this model has scored: one with another model passes the run over.
+
+    None where the model is not here.
+    """
+    try:
+        path = artifact_of(wanted, folders)
+    except Conflict:
+        return "driftline monitor" if wanted is None else None
+    return "driftline monitor" if _default_hash() == wanted else f"driftline monitor --model {path}"
+
+
+def _default_hash() -> str | None:
+    try:
+        return decode((follow(DEFAULT) / CARD).read_bytes()).hash
+    except (OSError, ValueError):
+        return None

@@ -14,6 +14,7 @@ from board.series import Floats, Row, aligned, ordered, series
 from board.status import Run, status
 from schemas.durations import duration_text, moment
 from schemas.records import MAX_TIME
+from schemas.taxi import OUTCOMES, unit_of
 
 USEFUL = 1_000
 """Windows that can be told apart in one picture."""
@@ -70,6 +71,9 @@ class Picture:
             "source": run.source,
             "scenario": run.scenario,
             "period": run.period,
+            "model": run.model,
+            "started_at": run.started_at,
+            "unit": unit_of(OUTCOMES.label or ""),
             "now": now["now"],
             "status": now,
             "columns": columns,
@@ -108,7 +112,7 @@ async def known_run(reader: Reader, run_id: str | None) -> Run:
     row = await reader.row("run", run=run_id)
     if row is None:
         others = [name for name, *_ in await reader.rows("runs", find="", limit=NAMED)]
-        there = f"there are {', '.join(others)}" if others else "there are no runs yet"
+        there = f"the newest are {', '.join(others)}" if others else "there are no runs yet"
         raise Unknown(f"there is no run {run_id}", f"{there}; `driftline runs` lists all")
     run = Run(*row)
     return msgspec.structs.replace(run, period=period(run.period))

@@ -53,7 +53,8 @@ ORDER BY EXISTS (SELECT FROM driftline.window_result w
 -- name: run
 -- What a run is; its period and the hash of its model.
 SELECT r.run_id, left(r.source, 300) AS source, left(r.manifest ->> 'scenario', 300) AS scenario,
-       r.manifest -> 'period' AS period, r.lateness_ms, r.finished_at IS NOT NULL AS finished, r.model
+       r.manifest -> 'period' AS period, r.lateness_ms, r.finished_at IS NOT NULL AS finished, r.model,
+       (extract(epoch FROM r.started_at) * 1000)::bigint AS started_at
 FROM driftline.run r WHERE r.run_id = %(run)s;
 
 -- name: sizes
@@ -133,6 +134,7 @@ SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM
 FROM mark ORDER BY starts_at;
 
 -- name: tallies
+-- Progress of the run; records to read are those of all runs: whose they are is known when they are read.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        min(max_event_time_ms) FILTER (WHERE topic = 'trips'),
        coalesce(sum(accepted) FILTER (WHERE topic = 'trips'), 0)::bigint,
@@ -145,7 +147,8 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        (SELECT (extract(epoch FROM max(written_at)) * 1000)::bigint FROM driftline.window_result WHERE run_id = %(run)s),
        (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms)
         FROM (SELECT latency_ms FROM driftline.window_result
-              WHERE run_id = %(run)s AND closed_at IS NOT NULL ORDER BY closed_at DESC LIMIT 200) l)
+              WHERE run_id = %(run)s AND stream = 'trips' AND size_s = %(size_s)s AND closed_at IS NOT NULL
+              ORDER BY closed_at DESC LIMIT 200) l)
 FROM driftline.run_progress WHERE run_id = %(run)s;
 
 -- name: newest_window
@@ -156,6 +159,16 @@ FROM (SELECT * FROM driftline.window_result
       WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
       ORDER BY window_start DESC LIMIT 200) w
 ORDER BY (status <> 'open' AND columns_tested > 0) DESC NULLS LAST, status <> 'open' DESC, window_start DESC LIMIT 1;
+
+-- name: scarcity
+-- Windows of the size that are not open any more, those of which a column was tested, and their usual rows; and the
+-- smallest larger size of which a window was tested.
+SELECT count(*), count(*) FILTER (WHERE columns_tested > 0), percentile_disc(0.5) WITHIN GROUP (ORDER BY rows),
+       (SELECT min(o.size_s) FROM driftline.window_result o
+        WHERE (o.run_id, o.stream, o.segment) = (%(run)s, 'trips', '')
+          AND o.size_s > %(size_s)s AND o.columns_tested > 0)
+FROM driftline.window_result
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '') AND status <> 'open';
 
 -- name: worst
 SELECT column_name, severity FROM driftline.column_metric

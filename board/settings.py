@@ -15,7 +15,8 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """host, port: where it listens; port 0: any that is free. allow_hosts: further names it may be called by.
 
-    models: folders of artifacts, or artifacts themselves. reports: folder of finished reports.
+    models: folders of artifacts, or artifacts themselves. reports: folder of finished reports. attended: whoever
+    started the board starts the other stages as well, so that nobody need be told to.
     """
 
     database_url: str
@@ -27,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     report_limit_s: float = 300.0
     report_command: tuple[str, ...] = ()
     clients: int = 64
+    attended: bool = False
 
     @property
     def names(self) -> frozenset[str]:

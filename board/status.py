@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 
 from board.database import Reader
-from schemas.durations import moment
+from monitor.figures import Config
+from schemas.durations import duration_text, moment
 
 
 class Run(msgspec.Struct, frozen=True):
-    """period: event time that it covers, ms. lateness: allowed for trips, ms. model: hash of what scored it."""
+    """period: event time that it covers, ms. lateness: allowed for trips, ms. model: hash of what scored it.
+    started_at: wall clock, ms."""
 
     run_id: str
     source: str | None
@@ -20,6 +22,7 @@ class Run(msgspec.Struct, frozen=True):
     lateness: int
     finished: bool
     model: str | None
+    started_at: int
 
 
 TALLIES = (
@@ -33,16 +36,18 @@ NEWEST = (
 
 async def status(reader: Reader, run: Run, size_s: int) -> dict[str, Any]:
     """STATUS. dead: refused for another reason than being late. finished: read to its end, and all windows
-    of this size are final."""
+    of this size are final. lag: records of all runs. scarce: None while windows are tested."""
     found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id, size_s=size_s), strict=True))
     if found["watermark"] is not None:
         found["watermark"] -= run.lateness
     newest = await newest_window(reader, run.run_id, size_s)
     stages = await reader.rows("stages", run=run.run_id)
+    said = verdict(newest)
     return found | {
         "run": run.run_id,
         "finished": run.finished and found["final"],
-        "verdict": verdict(newest),
+        "verdict": said,
+        "scarce": await scarcity(reader, run.run_id, size_s) if said == "insufficient" else None,
         "newest": newest,
         "stages": [
             {"stage": stage, "instance": instance, "at": at, "measures": measures}
@@ -69,3 +74,31 @@ def verdict(newest: dict[str, Any] | None) -> str:
     if newest["dataset_drift"]:
         return "dataset"
     return "drift" if newest["columns_drifted"] else "ok"
+
+
+async def scarcity(reader: Reader, run: str, size_s: int) -> dict[str, Any]:
+    """How few rows the windows have. enough: windows with as many as are needed. useful: the smallest size that has
+    windows with a verdict, else about the smallest whose windows would have one; None where no size can be told."""
+    windows, enough, usual, other = await reader.row("scarcity", run=run, size_s=size_s)
+    needed = Config().min_rows
+    useful = other or useful_size(size_s, usual or 0, needed)
+    return {
+        "windows": windows,
+        "enough": enough,
+        "needed": needed,
+        "usual": usual,
+        "useful": None if useful is None else duration_text(1_000 * useful),
+        "there": other is not None,
+    }
+
+
+SIZES = (300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 604_800)
+"""Seconds that people choose for windows."""
+
+
+def useful_size(size_s: int, rows: int, needed: int) -> int | None:
+    """The smallest of SIZES whose windows usually hold twice the needed rows, where one of `size_s` holds `rows`.
+
+    None where none does. Pure.
+    """
+    return next((size for size in SIZES if rows * size >= 2 * needed * size_s), None)

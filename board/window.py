@@ -11,7 +11,7 @@ from board.problems import Unknown
 from monitor.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from schemas.chunk import PREDICTION
 from schemas.durations import duration_text, moment
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.taxi import OUTCOMES, TRIPS, unit_of
 
 FIGURES = (
     "end", "status", "revision", "rows", "sampled", "columns_tested", "columns_drifted", "share_drifted",
@@ -78,6 +78,7 @@ def _column(stream: str, name: str, metrics: dict[str, dict[str, Any]]) -> dict[
         "name": name,
         "stream": stream,
         "kind": kind(name),
+        "unit": unit_of(OUTCOMES.label or "" if name == PREDICTION else name),
         "method": drift["method"],
         "score": drift["value"],
         "threshold": drift["threshold"],

@@ -51,7 +51,7 @@ def page(logs: Path, environ: Mapping[str, str]) -> Iterator[Page]:
     """Start it; it ends with this block, and with this process however that ends."""
     children = Children(logs=logs, environ=environ)
     try:
-        children.start("board", *(() if "DRIFTLINE_PORT" in os.environ else ("--port", str(_port()))))
+        children.start("board", "--attended", *(() if "DRIFTLINE_PORT" in os.environ else ("--port", str(_port()))))
         yield Page(children)
     finally:
         children.stop()

@@ -230,7 +230,8 @@ def _model() -> list[Dict]:
             "Missing values",
             "missing",
             legend="none",
-            about="Share of missing cells among all cells of the monitored columns.",
+            about="Share of missing cells among all cells of the monitored columns. The reference has missing"
+            " values of its own: the board's page of a window shows both, column by column.",
             unit="percentunit",
             min=0,
         ),

@@ -7,6 +7,9 @@ possible, not what is usual: refunds are negative, and one odometer in a thousan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from schemas.definition import Field, Stream
 
 _MONEY = {"type": "float", "low": -100_000.0, "high": 100_000.0}
@@ -55,3 +58,34 @@ OUTCOMES = Stream(
 )
 
 STREAMS = (TRIPS, OUTCOMES)
+
+# For display alone, and so apart from the definition: a model is bound to that.
+_MONEY_FIELDS = ("fare_amount", "tip_amount", "tolls_amount", "total_amount")
+_UNITS = {"trip_distance": "mi", "duration_min": "min", **dict.fromkeys(_MONEY_FIELDS, "$")}
+_ZONES = Path(__file__).with_name("taxi_zones.txt").read_text(encoding="utf-8").splitlines()
+"""TLC's names of the taxi zones, by number from 1 on."""
+_ZONE_NAMES = {str(number): name for number, name in enumerate(_ZONES, 1)}
+_VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
+    "VendorID": {"1": "Creative Mobile", "2": "Curb", "6": "Myle", "7": "Helix"},
+    "RatecodeID": {
+        "1": "standard", "2": "JFK", "3": "Newark", "4": "Nassau or Westchester", "5": "negotiated",
+        "6": "group ride", "99": "unknown",
+    },
+    "PULocationID": _ZONE_NAMES,
+    "DOLocationID": _ZONE_NAMES,
+    "payment_type": {
+        "0": "flex fare", "1": "credit card", "2": "cash", "3": "no charge", "4": "dispute", "5": "unknown",
+        "6": "voided",
+    },
+    "trip_type": {"1": "street hail", "2": "dispatch"},
+}  # fmt: skip
+
+
+def unit_of(column: str) -> str | None:
+    """The unit of a column of either stream, where it has one."""
+    return _UNITS.get(column)
+
+
+def value_names(column: str) -> Mapping[str, str]:
+    """What people call the values of a column, by the value as text; most have no such names."""
+    return _VALUE_NAMES.get(column, {})

@@ -3,15 +3,15 @@
 import { get } from "./api.js";
 import * as addressed from "./address.js";
 import { charts } from "./charts.js";
-import { address, byId, el, mark, say } from "./dom.js";
+import { address, byId, el, mark, say, sayMarked } from "./dom.js";
 import { duration, figure, moment, percent, plural, span, times } from "./format.js";
 import { heatmap, stops } from "./heatmap.js";
 import { listen } from "./live.js";
-import { showStatus, stages, tick } from "./now.js";
+import { few, showStatus, stages, tick } from "./now.js";
 import { keyboard, pointer } from "./pointing.js";
-import { extent, merge, spans, unpack } from "./series.js";
+import { extent, merge, spans, unpack, within, zoomed } from "./series.js";
 import { band, ramp, SHAPE, STEPS, WORD } from "./severity.js";
-import { line, nothing, notice, runs } from "./shell.js";
+import { findRuns, line, links, nothing, notice, runs } from "./shell.js";
 import { table } from "./table.js";
 
 let shown = addressed.read();
@@ -55,10 +55,12 @@ function accept(answer) {
   mark("parsed");
   byId("empty").hidden = true;
   byId("content").hidden = false;
+  byId("content").classList.remove("loading");
   document.title = `${data.run} · Driftline`;
   names();
   choices();
-  showStatus(data.status, data.run);
+  say(byId("mae-name"), data.unit ? `Error (MAE, ${data.unit})` : "Error (MAE)");
+  say(byId("mae-head"), data.unit ? `MAE, ${data.unit}` : "MAE");
   say(byId("source"), [data.source, data.scenario && `scenario ${data.scenario}`].filter(Boolean).join(" · "));
   everySecond();
   draw();
@@ -73,6 +75,7 @@ function refused(error, mine) {
   else {
     byId("content").hidden = true;
     nothing(byId("empty"), error.message, error.remedy);
+    if (shown.run && !away) runs(null, "").then((found) => mine === turn && nothing(byId("empty"), error.message, error.remedy, links(found, "/"))).catch(() => {});
   }
   if (away || shown.run || shown.size) setTimeout(() => mine === turn && load(), 2_000);
   else stream = listen({}, { on: { run: begun, status: begun }, open() {}, lost: () => line("lost"), back: load });
@@ -96,7 +99,7 @@ function follow(mine) {
 
 /** A run that began while we were not listening yet, nobody tells. */
 async function newest(mine) {
-  const [first] = await runs(data.run).catch(() => []);
+  const [first] = await runs(data.run, "").catch(() => []);
   if (mine === turn && first) newRun(first);
 }
 
@@ -112,7 +115,7 @@ function newer(said) {
 function status(said) {
   skew = said.now - Date.now();
   data.status = said;
-  showStatus(said, data.run);
+  judge();
   line(said.finished ? "ended" : "live");
   if (missing) notice();
   missing = false;
@@ -166,11 +169,25 @@ function paint() {
   byId("content").classList.toggle("bare", !data.windows.start.length);
   map.draw(model);
   figures.draw(model);
-  rows.draw({ ...data, axis: shown.axis });
+  rows.draw({ ...data, shown: shownWindows() });
+  judge();
   latest();
   zoomState(model.range);
   Object.assign(heat.dataset, { windows: data.windows.start.length, from: model.range[0], to: model.range[1], drawn: "true" });
   requestAnimationFrame(() => setTimeout(() => mark("drawn"))); // when a frame with it has been handed over
+}
+
+/** First and end of the windows in the shown time. @returns {[number, number]} */
+const shownWindows = () => (shown.range ? within(places, shown.range) : [0, data.windows.start.length]);
+
+/** The verdict: now, or on the shown time. */
+function judge() {
+  const zoom = shown.range && places ? zoomed(data.windows, data.columns, data.ms, shownWindows()) : null;
+  showStatus(data, zoom);
+  const { scarce } = data.status;
+  const blank = Boolean(scarce) && !scarce.enough;
+  byId("sparse").hidden = !blank;
+  sayMarked(byId("sparse"), blank ? few(scarce, data) : "");
 }
 
 const offset = () => (shown.axis === "wall" ? -new Date().getTimezoneOffset() * 60_000 : 0);
@@ -212,7 +229,7 @@ function latest() {
     say(item.querySelector(".sr"), `, ${WORD[state]}`);
   });
   const last = (values) => values.findLast((value) => value !== null);
-  say(byId("share-now"), percent(last(windows.share_drifted)));
+  say(byId("share-now"), percent(windows.share_drifted[now]));
   say(byId("mae-now"), figure(last(windows.mae)));
   say(byId("coverage-now"), percent(last(windows.label_coverage)));
   marks();
@@ -264,7 +281,11 @@ function shiftWith(before) {
 function zoomState([from, to]) {
   const local = shown.axis === "wall";
   const recent = newest48();
-  say(byId("range-text"), places.from.length ? `${moment(from, { local })} – ${moment(to, { local })}` : "");
+  const text = places.from.length ? `${moment(from, { local })} – ${moment(to, { local })}` : "";
+  say(byId("range-text"), shown.range && text ? `zoomed to ${text}` : text);
+  byId("range-text").classList.toggle("zoomed", Boolean(shown.range));
+  say(byId("table-title"), shown.range ? "Windows of the shown time, newest first" : "Windows, newest first");
+  say(byId("zone"), local ? `Wall clock, ${Intl.DateTimeFormat().resolvedOptions().timeZone}` : "Event time, as the records have it (UTC)");
   byId("all").setAttribute("aria-pressed", String(!shown.range));
   byId("newest-48").setAttribute("aria-pressed", String(Boolean(shown.range && recent) && from === recent[0] && to === recent[1]));
 }
@@ -307,7 +328,7 @@ function tip(cell) {
   holder.replaceChildren(
     ...(head ? [head] : []),
     el("p", { text: said.name }),
-    el("p", { class: "dim", text: `${plural(said.rows, "row")} · ${said.drifted === null ? "not tested" : `${plural(said.drifted, "column")} drifted`} · MAE ${figure(said.mae)} · labels ${percent(said.coverage)}` }),
+    el("p", { class: "dim", text: `${plural(said.rows, "row")} · ${said.drifted === null ? "not tested" : `${plural(said.drifted, "column")} drifted`} · MAE ${figure(said.mae)}${data.unit && said.mae !== null ? ` ${data.unit}` : ""} · labels ${percent(said.coverage)}` }),
   );
   placed(holder, cell);
 }
@@ -340,7 +361,7 @@ function choices() {
 
 function everySecond() {
   const now = Date.now() + skew;
-  tick(data?.status, now);
+  tick(data, now);
   say(byId("stages"), data ? stages(data.status, now) || (data.status.finished ? "" : "no stage has been heard of lately") : "");
 }
 
@@ -358,6 +379,7 @@ function redraw() {
   if (data) draw();
 }
 
+findRuns(() => data?.run ?? shown.run);
 byId("run").addEventListener("change", (event) => go({ run: event.target.value, size: null, range: null }));
 byId("axis").addEventListener("change", (event) => {
   shown = { ...shown, axis: event.target.value, range: null };

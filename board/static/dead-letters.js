@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { address, byId, el, say, token } from "./dom.js";
 import { count, elapsed, moment, plural } from "./format.js";
 import { axis, CONFIG, layout, plotly } from "./plots.js";
-import { nothing, notice, runs } from "./shell.js";
+import { findRuns, links, nothing, notice, runs } from "./shell.js";
 import { ticks } from "./ticks.js";
 
 const AGAIN_MS = 5_000;
@@ -31,6 +31,7 @@ async function load() {
 function refuse(error) {
   byId("content").hidden = true;
   nothing(byId("empty"), error.message, error.remedy);
+  if (error.status === 404 && run) runs(null, "").then((found) => nothing(byId("empty"), error.message, error.remedy, links(found, "/dead-letters"))).catch(() => {});
 }
 
 function show(answer) {
@@ -109,6 +110,7 @@ function start() {
   load();
 }
 
+findRuns(() => data?.run ?? run);
 byId("run").addEventListener("change", (event) => {
   run = event.target.value;
   history.pushState(null, "", address("/dead-letters", { run }));

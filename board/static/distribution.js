@@ -3,6 +3,7 @@
 import { el, svg, token } from "./dom.js";
 import { figure, percent } from "./format.js";
 import { axis, CONFIG, layout, plotly } from "./plots.js";
+import { named } from "./story.js";
 
 const [WIDTH, HEIGHT] = [220, 44];
 
@@ -78,7 +79,7 @@ function categories(shape) {
   const { labels, reference, current } = sides(shape);
   // Labels are data, and plotly's texts know some markup: places are numbers, and the labels have theirs taken out.
   const x = labels.map((_, i) => i);
-  const plain = labels.map((label) => String(label).replaceAll("<", "‹").replaceAll(">", "›").replaceAll("&", "＆").slice(0, 24));
+  const plain = labels.map((label) => named(shape, String(label)).replaceAll("<", "‹").replaceAll(">", "›").replaceAll("&", "＆").slice(0, 24));
   const bars = (name, y, colour, offset) => ({ type: "bar", x, y, width: 0.4, offset, text: plain, textposition: "none", hovertemplate: `<b>%{text}</b><br>${name} %{y:.1%}<extra></extra>`, marker: { color: token(colour) } });
   return [
     [bars("reference", reference, "--reference-fill", -0.42), bars("this window", current, "--current", 0.02)],
@@ -90,7 +91,7 @@ function categories(shape) {
 export function inWords(name, shape) {
   if (shape.kind === "number") return `${name}, reference against this window, ${shape.edges.length - 1} bins from ${figure(shape.edges[0])} to ${figure(shape.edges.at(-1))}`;
   const { labels, reference, current } = sides(shape);
-  return `${name}, reference against this window: ${labels.slice(0, 6).map((label, i) => `${label} ${percent(reference[i])} against ${percent(current[i])}`).join(", ")}`;
+  return `${name}, reference against this window: ${labels.slice(0, 6).map((label, i) => `${named(shape, label)} ${percent(reference[i])} against ${percent(current[i])}`).join(", ")}`;
 }
 
 /** Which is which. */

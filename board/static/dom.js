@@ -35,6 +35,14 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Text with commands between backquotes, as nodes. @param {string} text @returns {(Node|string)[]} */
+export const marked = (text) => text.split("`").map((part, i) => (i % 2 ? el("code", { text: part }) : part));
+
+/** As `say`, of such a text. @param {Element} node @param {string} text */
+export function sayMarked(node, text) {
+  if (node.textContent !== text.replaceAll("`", "")) node.replaceChildren(...marked(text));
+}
+
 /** A colour or length of the style sheet. @param {string} name */
 export function token(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();

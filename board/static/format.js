@@ -28,6 +28,13 @@ export function figure(value) {
   return trimmed(value.toPrecision(3)).replace("-", "−");
 }
 
+/** The same with its unit: 4.05 mi, $12.5. @param {number|null|undefined} value @param {string|null} [unit] */
+export function withUnit(value, unit) {
+  const text = figure(value);
+  if (!unit || text === NONE) return text;
+  return unit === "$" ? text.replace(/^(−?)/, "$1$$") : `${text} ${unit}`;
+}
+
 /** How many times its threshold: 4.1×. What is below it never reads as if it had reached it. @param {number|null|undefined} severity */
 export function times(severity) {
   if (!Number.isFinite(severity)) return NONE;

@@ -1,6 +1,6 @@
 // The top of the board: what holds now.
 
-import { address, byId, say } from "./dom.js";
+import { address, byId, say, sayMarked } from "./dom.js";
 import { ago, count, milliseconds, moment, percent, plural, span, times } from "./format.js";
 import { SHAPE } from "./severity.js";
 
@@ -13,28 +13,35 @@ const WORDS = {
 };
 const STALE_MS = 30_000;
 
-/** @param {any} status of the run @param {string} run */
-export function showStatus(status, run) {
-  verdict(status);
-  readings(status);
+/** @param {any} data of the board, with its status @param {any} [zoom] what `zoomed` says of the shown time, where not all is shown */
+export function showStatus(data, zoom) {
+  const { status, run } = data;
+  verdict(zoom?.verdict ?? status.verdict, zoom ? ofShown(zoom) : reason(data));
+  readings(status, data.size);
   byId("dead").setAttribute("href", address("/dead-letters", { run }));
 }
 
-function verdict(status) {
-  const { verdict } = status;
+function verdict(verdict, why) {
   const [state, word] = WORDS[verdict] ?? WORDS.waiting;
   const holder = byId("verdict");
   holder.dataset.verdict = verdict;
   holder.dataset.band = state;
   say(holder.querySelector(".shape"), SHAPE[state]);
   say(byId("word"), word);
-  say(byId("why"), reason(status));
+  sayMarked(byId("why"), why);
 }
 
-function reason(status) {
-  const { verdict, newest, now } = status;
-  if (!newest) return unseen(heard(status, now));
-  if (verdict === "insufficient") return `${plural(newest.rows, "row")} in the newest window: too few to tell.`;
+/** Of the time that is zoomed to. */
+function ofShown({ tested, drifted, worst }) {
+  if (!tested) return "zoomed: no window of the shown time was tested";
+  const some = drifted ? `${count(drifted)} of the ${plural(tested, "window")} shown drifted` : `none of the ${plural(tested, "window")} shown drifted`;
+  return `zoomed: ${some}; worst is ${worst.column}, at ${times(worst.severity)}, ${span(worst.start, worst.end)}`;
+}
+
+function reason(data) {
+  const { verdict, newest, scarce } = data.status;
+  if (!newest) return unseen(data);
+  if (verdict === "insufficient") return scarce ? few(scarce, data) : `${plural(newest.rows, "row")} in the newest window: too few to tell.`;
   const { worst, columns_drifted: drifted } = newest;
   if (!worst) return `${plural(newest.rows, "row")} in the newest window.`;
   if (verdict === "ok") return `closest to its threshold: ${worst.column}, at ${times(worst.severity)}`;
@@ -42,20 +49,36 @@ function reason(status) {
   return `${worst.column} at ${times(worst.severity)} its threshold${others}`;
 }
 
-/** Why there is no window. @param {Map<string, number>} stages that were heard of lately */
-function unseen(stages) {
-  if (!stages.has("monitor")) return "No window yet, and no monitor is heard of: start `driftline monitor`.";
-  return "No window has closed yet: the first does when the watermark has passed its end.";
+const ENOUGH_TO_TELL = 12; // windows from which their usual rows are known
+
+/** Why no window has a verdict, and which size would have some. @param {any} scarce of the status @param {any} data of the board */
+export function few({ windows, enough, needed, usual, useful, there }, { size, monitor }) {
+  const have = `${enough ? count(enough) : "None"} of ${plural(windows, "window")} of ${size} had the ${needed} rows that a verdict needs (usual: ${count(usual)}).`;
+  if (!useful || windows < ENOUGH_TO_TELL) return have;
+  return `${have} ${there ? `Windows of ${useful} have them: choose ${useful} above.` : `About ${useful} is the smallest useful size: \`${monitor ?? "driftline monitor"} --sizes ${useful}\`.`}`;
 }
 
-function readings(status) {
+const STARTING_MS = 120_000;
+
+/** Why there is no window: nobody is told to start what is starting, nor a monitor that would pass the run over.
+ * @param {any} data of the board */
+export function unseen(data) {
+  const { status, attended, monitor, started_at: at } = data;
+  if (heard(status, status.now).has("monitor")) return "No window has closed yet: the first does when the watermark has passed its end.";
+  if (attended) return "No window yet: the monitor is starting, which takes a while.";
+  if (!monitor) return "No window yet. The model that scored this run is not here, and a monitor with another one passes it over.";
+  const start = `start \`${monitor}\``;
+  return status.now - at < STARTING_MS ? `No window yet: a monitor that was just started takes a while; if none was, ${start}.` : `No window yet, and no monitor is heard of: ${start}.`;
+}
+
+function readings(status, size) {
   const { newest } = status;
   say(byId("drifted"), newest?.columns_tested ? `${newest.columns_drifted} of ${newest.columns_tested}` : "–");
-  say(byId("drifted-note"), newest?.columns_tested ? `${percent(newest.share_drifted)} of the columns` : "none tested yet");
+  say(byId("drifted-note"), newest?.columns_tested ? `${percent(newest.share_drifted)}, newest verdict` : "none tested yet");
   say(byId("newest"), newest ? span(newest.start, newest.end) : "–");
-  say(byId("newest-note"), newest ? `${plural(newest.rows, "row")}, ${newest.status}` : "event time");
+  say(byId("newest-note"), newest ? `${plural(newest.rows, "row")}, ${newest.status}` : "no window yet");
   say(byId("watermark"), moment(status.watermark));
-  say(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to row p95 ${milliseconds(status.latency_p95_ms)}` : "event time");
+  say(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to result, ${size}: p95 ${milliseconds(status.latency_p95_ms)}` : "");
   say(byId("lag"), count(status.lag));
   say(byId("lag-note"), status.lag ? "records to read" : "all is read");
   say(byId("rows"), count(status.rows));
@@ -66,13 +89,14 @@ function readings(status) {
 
 const notes = (pairs) => pairs.filter(([n]) => n).map(([n, what]) => `${count(n)} ${what}`).join(", ");
 
-/** Seconds since the last row; called each second. @param {any} status @param {number} now ms by the server's clock */
-export function tick(status, now) {
+/** Seconds since the last result; called each second. @param {any} data of the board @param {number} now ms by the server's clock */
+export function tick(data, now) {
+  const status = data?.status;
   const age = status?.written_at ? now - status.written_at : NaN;
   say(byId("age"), ago(age));
-  const silent = status && !heard(status, now).has("monitor") ? "no monitor is heard of: start one" : "no window was written for a while";
-  const text = status?.finished ? "the run has ended" : age > STALE_MS ? silent : "rows are coming in";
-  say(byId("age-note"), Number.isFinite(age) ? text : "no row yet");
+  const silent = data && !data.attended && !heard(status, now).has("monitor") ? "no monitor is heard of" : "no window was written for a while";
+  const text = status?.finished ? "the run has ended" : age > STALE_MS ? silent : "results are coming in";
+  say(byId("age-note"), Number.isFinite(age) ? text : "none yet");
   byId("age").parentElement.dataset.stale = String(!status?.finished && age > STALE_MS);
 }
 

@@ -172,3 +172,32 @@ export function worst(windows, i) {
   });
   return found;
 }
+
+/** Indices of the windows that lie at least partly within the range: from the first to before the last.
+ * @param {{from: Float64Array, to: Float64Array}} spans @param {[number, number]} range @returns {[number, number]} */
+export function within({ from, to }, range) {
+  const first = lastAtOrBefore(to, range[0]) + 1;
+  const end = lastAtOrBefore(from, range[1]) + 1;
+  return [first, Math.max(first, end > first && from[end - 1] === range[1] ? end - 1 : end)];
+}
+
+/** The verdict on the windows from `first` to before `end`. @param {Windows} windows @param {string[]} columns
+ * @param {number} size ms @param {[number, number]} indices
+ * @returns {{verdict: string, tested: number, drifted: number, worst: {column: string, severity: number, start: number, end: number}|null}} */
+export function zoomed(windows, columns, size, [first, end]) {
+  const found = { verdict: "insufficient", tested: 0, drifted: 0, worst: null };
+  let whole = false;
+  for (let i = first; i < end; i++) {
+    const most = windows.status[i] === "open" ? null : worst(windows, i);
+    if (!most) continue;
+    found.tested++;
+    found.drifted += windows.columns_drifted[i] > 0 ? 1 : 0;
+    whole ||= Boolean(windows.dataset_drift[i]);
+    if (most.severity >= (found.worst?.severity ?? -Infinity)) {
+      found.worst = { column: columns[most.column], severity: most.severity, start: windows.start[i], end: windows.start[i] + size };
+    }
+  }
+  if (found.tested) found.verdict = whole ? "dataset" : found.drifted ? "drift" : "ok";
+  else if (first === end) found.verdict = "waiting";
+  return found;
+}

@@ -1,22 +1,42 @@
 // What every page has: the picker of runs, the state of the line, notices.
 
 import { get } from "./api.js";
-import { byId, el, say } from "./dom.js";
-import { moment } from "./format.js";
+import { address, byId, el, marked, say } from "./dom.js";
+import { count, moment } from "./format.js";
 
-/** Fill the picker; the chosen one is there even when it is not among the newest.
- * @param {string|null} chosen @returns {Promise<any[]>} the runs, newest first */
-export async function runs(chosen) {
-  const { runs: found } = await get("/api/runs");
+const MANY = 20; // runs from which they can be searched
+let finding = 0;
+
+/** Fill the picker; the chosen one is there even when it is not among those listed.
+ * @param {string|null} chosen @param {string} [find] part of the names @returns {Promise<any[]>} the runs, those of use first */
+export async function runs(chosen, find = byId("find").value.trim()) {
+  const { runs: found, total } = await get("/api/runs", { find });
   const picker = /** @type {HTMLSelectElement} */ (byId("run"));
   const names = found.map((each) => each.run);
-  if (chosen && !names.includes(chosen)) found.push({ run: chosen });
+  const shown = chosen && !names.includes(chosen) ? [{ run: chosen }, ...found] : found;
   picker.replaceChildren(
-    ...found.map(({ run, source, started_at: at }) => el("option", { value: run, title: source ? `${source}, started ${moment(at, { local: true })}` : "", text: run })),
+    ...shown.map(({ run, source, windows, started_at: at }) => el("option", { value: run, title: source ? `${source}, started ${moment(at, { local: true })}` : "", text: windows === 0 ? `${run} (no window)` : run })),
+    ...(total > found.length ? [el("option", { disabled: true, text: `… and ${count(total - found.length)} more: find them by name` })] : []),
   );
-  if (!found.length) picker.replaceChildren(el("option", { value: "", text: "none yet" }));
+  if (!shown.length) picker.replaceChildren(el("option", { value: "", text: "none yet" }));
   if (chosen) picker.value = chosen;
+  if (total > MANY) byId("find").hidden = false;
   return found;
+}
+
+/** List what is found while a name is typed. @param {() => string|null} chosen */
+export function findRuns(chosen) {
+  byId("find").addEventListener("input", () => {
+    clearTimeout(finding);
+    finding = setTimeout(() => runs(chosen()).catch(() => {}), 250);
+  });
+}
+
+/** Links to runs that are there. @param {any[]} found @param {string} path */
+export function links(found, path) {
+  if (!found.length) return null;
+  const items = found.slice(0, 12).map(({ run, source }) => el("li", {}, el("a", { href: address(path, { run }), text: run }), source ? el("span", { class: "dim", text: ` ${source}` }) : null));
+  return el("ul", { class: "others", "aria-label": "Runs that are there" }, ...items);
 }
 
 const LINES = {
@@ -47,7 +67,6 @@ export function notice(text, offer) {
 /** What to do where there is nothing to see. @param {HTMLElement} holder @param {string} what @param {string} remedy
  * with commands between backquotes @param {Node} [more] */
 export function nothing(holder, what, remedy, more) {
-  const words = remedy.split("`").map((part, i) => (i % 2 ? el("code", { text: part }) : part));
-  holder.replaceChildren(el("p", { class: "what", text: what }), el("p", { class: "do" }, ...words), ...(more ? [more] : []));
+  holder.replaceChildren(el("p", { class: "what", text: what }), el("p", { class: "do" }, ...marked(remedy)), ...(more ? [more] : []));
   holder.hidden = false;
 }

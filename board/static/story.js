@@ -1,6 +1,6 @@
 // What happened in a window, in words. Pure.
 
-import { count, figure, percent, plural, times } from "./format.js";
+import { count, figure, percent, plural, times, withUnit } from "./format.js";
 import { DRIFT, NEAR } from "./severity.js";
 
 /** The value below which a share of the rows lies, from shares per bin; null where it lies outside the bins.
@@ -19,28 +19,38 @@ export function quantile(column, side, share) {
 }
 
 /** How the values of a column have moved: its median, or the category that gained or lost most; empty where it did not.
- * @param {any} shape of /api/distributions, null while it is not there */
-export function moved(shape) {
+ * @param {any} shape of /api/distributions, null while it is not there @param {string|null} [unit] */
+export function moved(shape, unit) {
   if (shape?.kind === "number") {
     const [before, now] = ["reference", "current"].map((side) => shape.median?.[side] ?? quantile(shape, side, 0.5));
-    return before !== null && now !== null && figure(before) !== figure(now) ? `median ${figure(before)} → ${figure(now)}` : "";
+    return before !== null && now !== null && figure(before) !== figure(now) ? `median ${withUnit(before, unit)} → ${withUnit(now, unit)}` : "";
   }
   if (shape?.kind === "category") {
     const [most] = shape.labels
       .map((label, i) => ({ label, before: shape.reference[i], now: shape.current[i] }))
       .sort((a, b) => Math.abs(b.now - b.before) - Math.abs(a.now - a.before));
-    if (most && percent(most.before) !== percent(most.now)) return `${most.label}: ${percent(most.before)} → ${percent(most.now)}`;
+    if (most && percent(most.before) !== percent(most.now)) return `${named(shape, most.label)}: ${percent(most.before)} → ${percent(most.now)}`;
   }
   return "";
 }
 
-/** Shares from which they are told. Of the reference itself one number in a hundred is out of range. */
+/** A category with what people call it: 132 JFK Airport. @param {any} shape @param {string} label */
+export const named = (shape, label) => (shape.names?.[label] ? `${label} ${shape.names[label]}` : label);
+
+/** By how much more than the reference's own a share is told. */
 export const TELLING = { missing: 0.005, new_categories: 0.005, out_of_range: 0.03 };
+
+/** Whether a share stands out from the reference's, which has missing values and outliers of its own; unknown, it does not.
+ * @param {any} column of /api/window @param {any} shape of /api/distributions @param {keyof typeof TELLING} name */
+export function telling(column, shape, name) {
+  const usual = name === "new_categories" ? 0 : shape?.usual?.[name];
+  return Number.isFinite(usual) && column[name] - usual >= TELLING[name];
+}
 
 /** The same, and what else is wrong with it. @param {any} column of /api/window @param {any} shape */
 export function change(column, shape) {
-  const share = (name, what) => (column[name] >= TELLING[name] ? `${percent(column[name])} ${what}` : "");
-  return [moved(shape), share("new_categories", "never seen before"), share("missing", "missing"), share("out_of_range", "out of range")]
+  const share = (name, what) => (telling(column, shape, name) ? `${percent(column[name])} ${what}` : "");
+  return [moved(shape, column.unit), share("new_categories", "never seen before"), share("missing", "missing"), share("out_of_range", "out of range")]
     .filter(Boolean)
     .join(", ");
 }

@@ -17,12 +17,13 @@ export function table(body, more) {
   });
 
   /** Rows are kept by window and changed only where they differ, so that the focus stays where it is.
-   * @param {{windows: import("./series.js").Windows, columns: string[], run: string, size: string, ms: number, axis: string}} data */
+   * @param {{windows: import("./series.js").Windows, columns: string[], run: string, size: string, ms: number, shown: [number, number]}} data
+   *   shown: the first and the end of the windows to list */
   function draw(data) {
     last = data;
     const { windows } = data;
-    const n = windows.start.length;
-    const wanted = Math.min(shown, n);
+    const [first, n] = data.shown;
+    const wanted = Math.min(shown, n - first);
     const rows = new Map([...body.children].map((row) => [row.dataset.start, row]));
     const keep = [];
     for (let i = n - 1; i >= n - wanted; i--) {
@@ -33,7 +34,7 @@ export function table(body, more) {
     }
     for (const row of rows.values()) if (!keep.includes(row)) row.remove();
     keep.forEach((row, i) => body.children[i] !== row && body.insertBefore(row, body.children[i] ?? null));
-    more.hidden = n <= wanted;
+    more.hidden = n - first <= wanted;
   }
 
   return { draw };

@@ -3,11 +3,11 @@
 import { get } from "./api.js";
 import { inWords, large, legend, small } from "./distribution.js";
 import { address, byId, el, say } from "./dom.js";
-import { count, figure, iso, milliseconds, percent, span, times } from "./format.js";
+import { count, figure, iso, milliseconds, percent, span, times, withUnit } from "./format.js";
 import { meter } from "./meter.js";
 import { band, SHAPE, WORD } from "./severity.js";
 import { nothing, notice } from "./shell.js";
-import { moved, story, TELLING } from "./story.js";
+import { moved, story, telling } from "./story.js";
 
 const query = new URLSearchParams(location.search);
 const asked = { run: query.get("run"), size: query.get("size"), start: query.get("start") };
@@ -69,7 +69,7 @@ function head(window) {
   navigation(window);
   const name = span(start, end, { year: true });
   document.title = `${name} · Driftline`;
-  say(byId("where"), `${run} · ${size} window, event time${window.injected.length ? ` · injected: ${window.injected.join(", ")}` : ""}`);
+  say(byId("where"), `${run} · ${size} window, event time as the records have it (UTC)${window.injected.length ? ` · injected: ${window.injected.join(", ")}` : ""}`);
   say(byId("title"), name);
   const worst = window.columns.find((column) => Number.isFinite(column.severity));
   byId("top").dataset.band = trips?.status === "insufficient" ? "none" : band(worst?.severity);
@@ -81,7 +81,8 @@ function head(window) {
   say(line.querySelector("code"), `driftline recompute --run ${run} --size ${size} --window ${iso(start)}`);
 }
 
-function facts({ trips, outcomes, late, dead }) {
+function facts({ trips, outcomes, late, dead, columns }) {
+  const unit = columns.find(({ kind }) => kind === "prediction")?.unit;
   const rows = trips && [
     ["Rows", count(trips.rows)],
     ["State", trips.revision > 0 ? `${trips.status}, revision ${trips.revision}` : trips.status],
@@ -90,11 +91,11 @@ function facts({ trips, outcomes, late, dead }) {
     ["Missing values", percent(trips.share_missing)],
     ["Late", count(late + (outcomes?.late ?? 0))],
     ["Dead letters", count(dead + (outcomes?.dead ?? 0))],
-    ["MAE", figure(outcomes?.mae)],
-    ["Bias", figure(outcomes?.bias)],
+    ["MAE", withUnit(outcomes?.mae, unit)],
+    ["Bias", withUnit(outcomes?.bias, unit)],
     ["R²", figure(outcomes?.r2)],
     ["Labels", percent(outcomes?.label_coverage)],
-    ["Close to row", milliseconds(trips.latency_ms)],
+    ["Close to result", milliseconds(trips.latency_ms)],
     ["Computed in", milliseconds(trips.compute_ms)],
   ];
   byId("facts").replaceChildren(...(rows ?? []).filter(([, value]) => value !== "–").map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))));
@@ -124,7 +125,7 @@ function item(column) {
   return row;
 }
 
-const kind = ({ kind, method, stream }) => [stream === "outcomes" ? "label" : kind, METHODS[method] ?? method].filter(Boolean).join(" · ");
+const kind = ({ kind, method, stream, unit }) => [stream === "outcomes" ? "label" : kind, unit, METHODS[method] ?? method].filter(Boolean).join(" · ");
 
 function score(column, state) {
   if (state === "failed" || !Number.isFinite(column.severity)) {
@@ -136,11 +137,17 @@ function score(column, state) {
   );
 }
 
-function shares(column) {
-  const names = { missing: "missing", new_categories: "new", out_of_range: "out of range" };
-  return Object.entries(names)
+const SHARES = { missing: "missing", new_categories: "new", out_of_range: "out of range" };
+
+/** Shares of the rows, beside the reference's own where that is known; marked where it is exceeded. */
+function shares(column, shape) {
+  return Object.entries(SHARES)
     .filter(([name]) => column[name] !== null && column[name] !== undefined)
-    .map(([name, text]) => el("div", { class: column[name] >= TELLING[name] ? "much" : "" }, el("dt", { text }), el("dd", { text: percent(column[name]) })));
+    .map(([name, text]) => {
+      const usual = shape?.usual?.[name];
+      const beside = Number.isFinite(usual) && name !== "new_categories" ? el("span", { class: "dim", text: ` (reference ${percent(usual)})` }) : null;
+      return el("div", { class: telling(column, shape, name) ? "much" : "" }, el("dt", { text }), el("dd", {}, percent(column[name]), beside));
+    });
 }
 
 async function compare(window) {
@@ -157,7 +164,8 @@ async function compare(window) {
     const column = window.columns.find(({ name }) => name === row.dataset.column);
     const shape = distributions.columns[column.name];
     if (!shape) continue;
-    row.querySelector("[data-plot]").replaceChildren(small(shape), el("p", { class: "dim how", text: moved(shape) }));
+    row.querySelector(".shares").replaceChildren(...shares(column, shape));
+    row.querySelector("[data-plot]").replaceChildren(small(shape), el("p", { class: "dim how", text: moved(shape, column.unit) }));
     row.querySelector("[data-plot]").dataset.drawn = "true";
   }
   const first = [...byId("columns").children].filter((row) => (opened.size ? opened.has(row.dataset.column) : row.dataset.band === "drift"));
@@ -180,10 +188,10 @@ async function unfold(column, toggle, place) {
   await draw();
 }
 
-function quantiles({ quantiles: found }) {
+function quantiles({ quantiles: found, unit }) {
   const known = Object.entries(found ?? {}).filter(([, value]) => Number.isFinite(value));
   if (!known.length) return null;
-  return el("dl", { class: "quantiles" }, ...known.map(([name, value]) => el("div", {}, el("dt", { text: name === "p50" ? "median" : name }), el("dd", { text: figure(value) }))));
+  return el("dl", { class: "quantiles" }, ...known.map(([name, value]) => el("div", {}, el("dt", { text: name === "p50" ? "median" : name }), el("dd", { text: withUnit(value, unit) }))));
 }
 
 byId("recompute").querySelector("button").addEventListener("click", async () => {

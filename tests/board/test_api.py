@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,9 @@ import psycopg
 import pytest
 
 from benchmarks.board import NAMES, YEAR, seed
+from board.models import monitor_command
+from board.problems import Conflict
+from board.status import useful_size
 from schemas.connections import Addresses
 from schemas.durations import moment
 from telemetry import check
@@ -24,6 +28,9 @@ WINDOWS = 200
 HOURLY = {"run": "made-up", "size": "1h"}
 AT = {**HOURLY, "start": YEAR + 97 * HOUR}
 """A window in which the drift of all is flagged: every 97th."""
+
+
+COPY = "INSERT INTO driftline.window_result SELECT (jsonb_populate_record(w, %s)).* FROM driftline.window_result w"
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +103,71 @@ def test_the_status_says_what_stands_at_the_top(filled: Served) -> None:
     assert (status["rows"], status["late"], status["finished"]) == (4 * WINDOWS * 25, 8 * 7, True)
     assert status["latency_p95_ms"] == 40
     assert abs(status["now"] - status["written_at"]) < 60_000
+
+
+def test_how_long_results_take_is_said_of_the_size_that_is_shown(filled: Served, calm: tuple[Served, str]) -> None:
+    with psycopg.connect(calm[1], autocommit=True) as connection:
+        connection.execute(
+            f"{COPY} WHERE run_id = 'made-up' AND size_s = 3600",
+            ('{"size_s": 86400, "latency_ms": 600000}',),
+        )
+        assert filled.json("/api/board", **HOURLY)["status"]["latency_p95_ms"] == 40
+        assert filled.json("/api/board", run="made-up", size="1d")["status"]["latency_p95_ms"] == 600_000
+        connection.execute("DELETE FROM driftline.window_result WHERE size_s = 86400")
+
+
+def test_windows_with_too_few_rows_say_how_many_are_needed_and_which_size_has_them(
+    filled: Served, calm: tuple[Served, str]
+) -> None:
+    few = '{"run_id": "few", "size_s": 300, "rows": 8, "columns_tested": 0, "status": "insufficient"}'
+    with psycopg.connect(calm[1], autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO driftline.run SELECT (jsonb_populate_record(r, %s)).* FROM driftline.run r",
+            ('{"run_id": "few"}',),
+        )
+        connection.execute(COPY, (few,))
+        status = filled.json("/api/board", run="few", size="5m")["status"]
+        assert status["verdict"] == "insufficient"
+        expected = {"windows": WINDOWS, "enough": 0, "needed": 30, "usual": 8, "useful": "1h", "there": False}
+        assert status["scarce"] == expected
+        connection.execute(f"{COPY} WHERE size_s = 3600", ('{"run_id": "few", "size_s": 21600}',))
+        there = filled.json("/api/board", run="few", size="5m")["status"]["scarce"]
+        assert (there["useful"], there["there"]) == ("6h", True)
+        assert filled.json("/api/board", run="few", size="6h")["status"]["scarce"] is None
+        for table in ("window_result", "run"):
+            connection.execute(f"DELETE FROM driftline.{table} WHERE run_id = 'few'")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("size", "rows", "useful"),
+    [(300, 8, 3_600), (300, 60, 300), (300, 59, 600), (3_600, 1, 604_800), (60, 0, None), (86_400, 1, None)],
+)
+def test_the_smallest_useful_size_holds_twice_the_rows_that_are_needed(
+    size: int, rows: int, useful: int | None
+) -> None:
+    assert useful_size(size, rows, 30) == useful
+
+
+def test_a_board_knows_the_unit_of_the_error_and_whom_its_monitors_need(filled: Served) -> None:
+    found = filled.json("/api/board", **HOURLY)
+    assert (found["unit"], found["attended"]) == ("min", False)
+    assert found["monitor"] in (None, "driftline monitor")  # the run was made up
+    units = {column["name"]: column["unit"] for column in filled.json("/api/window", **AT)["columns"]}
+    assert (units["trip_distance"], units["prediction"], units["PULocationID"]) == ("mi", "min", None)
+
+
+def test_a_monitor_is_advised_with_the_model_that_scored_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(wanted: str | None, _: Any) -> Path:
+        if wanted not in ("default", "other"):
+            raise Conflict("it is not here", "")
+        return Path("models") / wanted
+
+    monkeypatch.setattr("board.models.artifact_of", found)
+    monkeypatch.setattr("board.models._default_hash", lambda: "default")
+    assert monitor_command("default", []) == "driftline monitor"
+    assert monitor_command("other", []) == "driftline monitor --model models/other"
+    assert monitor_command("gone", []) is None
+    assert monitor_command(None, []) == "driftline monitor"
 
 
 def test_a_run_has_ended_when_its_last_window_of_the_size_is_final(

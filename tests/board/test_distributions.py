@@ -70,6 +70,17 @@ def test_only_columns_that_are_there_are_compared() -> None:
     assert [*found] == ["trip_distance"]
 
 
+def test_the_reference_says_what_is_missing_and_out_of_range_in_it_and_values_have_names() -> None:
+    distances = pa.array([1.0] * 450 + [2.0] * 445 + [500.0] * 5 + [None] * 100)
+    table = pa.table({"trip_distance": distances, "PULocationID": pa.array([132] * 800 + [74] * 150 + [None] * 50)})
+    found = beside(prepared(table), table, pa.table({}))
+    assert found["trip_distance"]["usual"]["missing"] == pytest.approx(0.1)
+    assert 0 < found["trip_distance"]["usual"]["out_of_range"] < 0.01
+    zones = found["PULocationID"]
+    assert (zones["usual"]["missing"], zones["usual"]["new_categories"]) == (pytest.approx(0.05), 0)
+    assert zones["names"] == {"132": "JFK Airport", "74": "East Harlem North"}
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return train(made_up(2_000), out=tmp_path_factory.mktemp("models") / "model", source="made up")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { covering, extent, merge, spans, steps, unpack, worst, worstPerPixel } from "../static/series.js";
+import { covering, extent, merge, spans, steps, unpack, worst, worstPerPixel, within, zoomed } from "../static/series.js";
 
 /** Windows at these starts, two columns; severity of the first is `base` + index, of the second half of it. */
 function windows(start, base = 0, more = {}) {
@@ -102,4 +102,23 @@ test("a line is broken where windows have no value and where there are none", ()
   assert.ok(broken.some((at) => at >= 1_000 && at < 2_000));
   assert.ok(broken.includes(3_000));
   assert.ok(!broken.some((at) => at < 900 || at > 3_000));
+});
+
+test("a zoomed verdict is of the windows shown, and of no others", () => {
+  const windows = {
+    start: [0, 10, 20, 30], status: ["final", "final", "final", "open"], columns_drifted: [0, 2, 0, 1], dataset_drift: [false, false, false, true],
+    severity: [Float32Array.of(0.5, 3, 0.25, 9), Float32Array.of(0.25, 1, NaN, 9)],
+  };
+  const places = spans(windows, 10, "event");
+  const verdict = (range) => zoomed(windows, ["a", "b"], 10, within(places, range));
+  assert.deepEqual(within(places, [0, 40]), [0, 4]);
+  assert.deepEqual(within(places, [10, 20]), [1, 2]);
+  assert.deepEqual(within(places, [15, 25]), [1, 3]);
+  assert.deepEqual(within(places, [50, 60]), [4, 4]);
+  assert.deepEqual(verdict([0, 30]), { verdict: "drift", tested: 3, drifted: 1, worst: { column: "a", severity: 3, start: 10, end: 20 } });
+  assert.equal(verdict([20, 30]).verdict, "ok");
+  assert.equal(verdict([30, 40]).verdict, "insufficient");
+  assert.equal(verdict([50, 60]).verdict, "waiting");
+  windows.dataset_drift[1] = true;
+  assert.equal(verdict([0, 20]).verdict, "dataset");
 });

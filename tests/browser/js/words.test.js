@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parse, text } from "../static/address.js";
 import { band, position, ramp } from "../static/severity.js";
-import { quantile, story } from "../static/story.js";
+import { withUnit } from "../static/format.js";
+import { few, unseen } from "../static/now.js";
+import { moved, quantile, story, telling } from "../static/story.js";
 import { levels, ticks } from "../static/ticks.js";
 
 const DAY = 86_400_000;
@@ -47,9 +49,34 @@ test("a story names the worst column, how it moved, and the others", () => {
     "miles moved: 4.1 times its threshold; median 1 → 3.04. So did fare (1.5×).",
   );
   assert.equal(told([column("zone", 2, { new_categories: 0.08 })]), "zone moved: 2.0 times its threshold; 8% never seen before. No other column did.");
-  const strayed = (share) => told([column("fare", 2, { out_of_range: share })]);
-  assert.equal(strayed(0.049), "fare moved: 2.0 times its threshold; 4.9% out of range. No other column did.");
-  assert.equal(strayed(0.012), "fare moved: 2.0 times its threshold. No other column did.");
+  const strayed = (share, usual) => told([column("fare", 2, { out_of_range: share })], { columns: { fare: { usual } } });
+  assert.equal(strayed(0.049, { out_of_range: 0.01 }), "fare moved: 2.0 times its threshold; 4.9% out of range. No other column did.");
+  assert.equal(strayed(0.012, { out_of_range: 0.01 }), "fare moved: 2.0 times its threshold. No other column did.");
+  assert.equal(strayed(0.049, undefined), "fare moved: 2.0 times its threshold. No other column did.");
+});
+
+test("a share stands out when it is beyond the reference's own, not when the reference has as many", () => {
+  const shape = { usual: { missing: 0.105, out_of_range: 0.01, new_categories: 0 } };
+  const stands = (name, share, known = shape) => telling({ [name]: share }, known, name);
+  assert.deepEqual([stands("missing", 0.088), stands("missing", 0.105), stands("missing", 0.2)], [false, false, true]);
+  assert.deepEqual([stands("out_of_range", 0.02), stands("out_of_range", 0.2)], [false, true]);
+  assert.deepEqual([stands("missing", 0.9, null), stands("out_of_range", 0.9, {}), stands("new_categories", 0.02, null)], [false, false, true]);
+});
+
+test("categories have the names and numbers the units that people use", () => {
+  const shape = { kind: "category", labels: ["132"], reference: [0.1], current: [0.3], names: { 132: "JFK Airport" } };
+  assert.equal(moved(shape), "132 JFK Airport: 10% → 30%");
+  assert.equal(moved({ kind: "number", median: { reference: 2, current: 3.2 } }, "mi"), "median 2 mi → 3.2 mi");
+  assert.deepEqual([withUnit(-12.5, "$"), withUnit(12.5, "$"), withUnit(3, "min"), withUnit(null, "min"), withUnit(3)], ["−$12.5", "$12.5", "3 min", "–", "3"]);
+});
+
+test("windows with too few rows say how many are needed and which size has them", () => {
+  const scarce = { windows: 8_064, enough: 0, needed: 30, usual: 8, useful: "1h", there: false };
+  const shown = { size: "5m", monitor: "driftline monitor" };
+  assert.equal(few(scarce, shown), "None of 8,064 windows of 5m had the 30 rows that a verdict needs (usual: 8). About 1h is the smallest useful size: `driftline monitor --sizes 1h`.");
+  assert.match(few({ ...scarce, there: true }, shown), /choose 1h above/);
+  assert.match(few({ ...scarce, useful: null }, shown), /\(usual: 8\)\.$/);
+  assert.match(few({ ...scarce, windows: 3 }, shown), /\(usual: 8\)\.$/); // too early for advice
 });
 
 test("a calm story says so, and what failed is not passed over", () => {
@@ -74,4 +101,14 @@ test("levels are round, and never more than there is room for", () => {
   assert.deepEqual(levels(3.3, 3), [0, 1, 2, 3]);
   assert.deepEqual(levels(0.0071, 3), [0, 0.002, 0.004, 0.006]);
   assert.deepEqual(levels(4_200, 3), [0, 2_000, 4_000]);
+});
+
+test("nobody is told to start what is starting, nor a monitor that would pass the run over", () => {
+  const of = (more, stages = []) => unseen({ status: { now: 1e9, stages }, started_at: 0, attended: false, monitor: "driftline monitor", ...more });
+  assert.equal(of({}), "No window yet, and no monitor is heard of: start `driftline monitor`.");
+  assert.match(of({ started_at: 1e9 - 60_000 }), /a monitor that was just started takes a while/);
+  assert.doesNotMatch(of({ attended: true }), /start `/);
+  assert.equal(of({ monitor: "driftline monitor --model m/b" }), "No window yet, and no monitor is heard of: start `driftline monitor --model m/b`.");
+  assert.match(of({ monitor: null }), /is not here/);
+  assert.match(of({}, [{ stage: "monitor", at: 1e9 - 1_000 }]), /when the watermark has passed its end/);
 });
