@@ -116,6 +116,11 @@ class Pending:
         self._finished: set[str] = set()
 
     @property
+    def runs(self) -> int:
+        """How many runs the records are of."""
+        return len(self._runs)
+
+    @property
     def ends_a_run(self) -> bool:
         """Whether a final heartbeat is among it: nothing more is to be waited for."""
         return bool(self._finished)
@@ -190,11 +195,13 @@ def _shares(decoded: Decoded) -> Iterator[_Share]:
         yield _Share(found.pop(), np.arange(len(names)), beats)
         return
     data: dict[str, list[int]] = defaultdict(list)
+    own: dict[str, list[tuple[int, Heartbeat]]] = defaultdict(list)
     for i, name in enumerate(names):
         data[name or LIVE].append(i)
+    for place, beat in beats:
+        own[beat.run_id].append((place, beat))
     for run_id in sorted(found):
-        own = tuple((place, beat) for place, beat in beats if beat.run_id == run_id)
-        yield _Share(run_id, np.array(data[run_id], np.int64), own)
+        yield _Share(run_id, np.array(data[run_id], np.int64), tuple(own[run_id]))
 
 
 def _judge(

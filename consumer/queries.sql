@@ -61,10 +61,15 @@ FROM unnest(%(pane_starts)s::bigint[], %(first_rows)s::int[], %(counts)s::int[])
 COPY driftline.dead_letter
     (topic, partition, kafka_offset, run_id, reason, detail, event_time, key, raw, headers) FROM STDIN;
 
--- name: register_run
+-- name: register_runs
 INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)
-VALUES (%(run_id)s, %(pane_ms)s, %(lateness_ms)s, %(outcome_lateness_ms)s, %(max_ahead_ms)s, %(model)s)
+SELECT run_id, %(pane_ms)s, %(lateness_ms)s, %(outcome_lateness_ms)s, %(max_ahead_ms)s, %(model)s
+FROM unnest(%(run_ids)s::text[]) AS new (run_id)
 ON CONFLICT DO NOTHING;
+
+-- name: runs
+SELECT run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model
+FROM driftline.run WHERE run_id = ANY(%(run_ids)s);
 
 -- name: run
 SELECT pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model FROM driftline.run WHERE run_id = %(run_id)s;
@@ -102,9 +107,10 @@ VALUES (%(alarm_id)s, %(run_id)s, 'model', timestamptz 'epoch' + %(first)s::bigi
 ON CONFLICT (alarm_id) DO UPDATE SET started_at = least(a.started_at, excluded.started_at),
     recovered_at = greatest(a.recovered_at, excluded.recovered_at);
 
--- name: lock_run
--- Two consumers that finish a run's last partitions at once must see one another.
-SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;
+-- name: lock_runs
+-- Two consumers that finish a run's last partitions at once must see one another. In one order, so that none waits
+-- for a run of somebody who waits for one of its own.
+SELECT FROM driftline.run WHERE run_id = ANY(%(run_ids)s) ORDER BY run_id FOR UPDATE;
 
 -- name: finish_run
 -- Once every partition of every topic that the run waits for has seen the final heartbeat.
@@ -113,17 +119,18 @@ WHERE run_id = %(run_id)s AND finished_at IS NULL
   AND (SELECT count(DISTINCT p.topic) = cardinality(%(topics)s::text[]) AND bool_and(p.finished)
        FROM driftline.run_partition p WHERE p.run_id = %(run_id)s AND p.topic = ANY(%(topics)s));
 
--- name: reopen_run
+-- name: reopen_runs
 -- Over, and now a record of it in a partition that was added later, which no window waited for.
 WITH reopened AS (
-    UPDATE driftline.run SET finished_at = NULL WHERE run_id = %(run_id)s AND finished_at IS NOT NULL RETURNING run_id)
+    UPDATE driftline.run SET finished_at = NULL
+    WHERE run_id = ANY(%(run_ids)s) AND finished_at IS NOT NULL RETURNING run_id)
 DELETE FROM driftline.frontier f USING reopened r WHERE f.run_id = r.run_id;
 
 -- name: is_finished
 SELECT coalesce((SELECT finished_at IS NOT NULL FROM driftline.run WHERE run_id = %(run_id)s), false);
 
 -- name: notify
-SELECT pg_notify('driftline_progress', %(run_id)s);
+SELECT pg_notify('driftline_progress', run_id) FROM unnest(%(run_ids)s::text[]) AS moved (run_id);
 
 -- name: beat
 -- Only what is still ours. caught_up_since begins anew with every flush, and where the clock was set back.

@@ -93,10 +93,14 @@ class Store:
 
     def terms(self, run_id: str, ours: Terms) -> Terms:
         """Those that the run was begun with; ours if nobody has met it yet."""
-        if (known := self._terms.get(run_id)) is None:
-            self._do("register_run", run_id=run_id, **vars(ours))
-            known = self._terms[run_id] = Terms(*self._run("run", run_id=run_id)[0])
-        return known
+        self.meet([run_id], ours)
+        return self._terms[run_id]
+
+    def meet(self, run_ids: Iterable[str], ours: Terms) -> None:
+        """Learn the terms of these runs, all at once: a flood of names costs two statements a batch."""
+        if new := [run_id for run_id in run_ids if run_id not in self._terms]:
+            self._do("register_runs", run_ids=new, **vars(ours))
+            self._terms |= {run_id: Terms(*terms) for run_id, *terms in self._run("runs", run_ids=new)}
 
     def commit(self, flush: Flush, topics: Sequence[str]) -> None:
         """Write a flush, all or nothing. Raises Fenced where the partition has another owner by now.
@@ -105,8 +109,8 @@ class Store:
         2. event-time state and tallies of each run
         3. chunks, each with the index of its panes
         4. dead letters
-        5. run by run, ascending: manifest with its injected drift; a run that was over, and is not: a partition was
-           added to the topic; the end, if this was its last partition
+        5. of runs, locked in one order: manifests with their injected drift; those that were over, and are not: a
+           partition was added to the topic; the end, if this was the last partition
         6. gaps: an event and an alarm each; an alarm for each run whose records the model did not score
         7. wake the monitors
         """
@@ -114,18 +118,17 @@ class Store:
         with self._connection.transaction():
             self._advance(flush, place)
             reach("consumer.after_update")
-            for run in flush.runs:
-                self._write_run(run, place)
-            for chunk in flush.chunks:
-                self._do("write_chunk", **place, **vars(chunk))
-                self._do("write_panes", **place, **vars(chunk))
+            self._each("write_run_progress", [place | _progress(run) for run in flush.runs])
+            chunks = [place | vars(chunk) for chunk in flush.chunks]
+            self._each("write_chunk", chunks)
+            self._each("write_panes", chunks)
             self._write_dead(flush.dead, flush.claim.partition)
             self._write_milestones(flush, topics)
             self._write_losses(flush.losses, flush.claim.partition)
             for unscored in flush.unscored:
                 self._write_unscored(unscored)
-            for run_id in flush.moved:
-                self._do("notify", run_id=run_id)
+            if flush.moved:
+                self._do("notify", run_ids=list(flush.moved))
 
     def beat(self, beats: Sequence[Beat]) -> None:
         """Say that the owner of these partitions lives. Raises Fenced where some have another owner by now."""
@@ -165,10 +168,6 @@ class Store:
         if moved != 1:
             raise Fenced(f"{claim.partition} at {claim.next_offset}, epoch {claim.epoch}")
 
-    def _write_run(self, run: RunProgress, place: Mapping[str, Any]) -> None:
-        values = vars(run.state) | vars(run.tally) | {"run_id": run.run_id, "first_offset": run.first_offset}
-        self._do("write_run_progress", **place, **values)
-
     def _write_dead(self, letters: Sequence[DeadLetter], partition: Partition) -> None:
         """By COPY: a flood of late records costs a tenth of what single inserts would."""
         if not letters:
@@ -179,16 +178,15 @@ class Store:
                 copy.write_row((*partition, d.offset, d.run_id, d.reason, d.detail, at, d.key, d.raw, d.headers))
 
     def _write_milestones(self, flush: Flush, topics: Sequence[str]) -> None:
-        manifests = dict(flush.manifests)
-        for run_id in sorted({*manifests, *flush.begun, *flush.finished}):
-            if run_id in manifests:
-                self._write_manifest(run_id, manifests[run_id])
-            if run_id in flush.begun:
-                self._do("lock_run", run_id=run_id)
-                self._do("reopen_run", run_id=run_id)
-            if run_id in flush.finished:
-                self._do("lock_run", run_id=run_id)
-                self._do("finish_run", run_id=run_id, topics=list(topics))
+        manifests, begun = dict(flush.manifests), flush.begun
+        if touched := sorted({*manifests, *begun, *flush.finished}):
+            self._do("lock_runs", run_ids=touched)
+        for run_id, manifest in manifests.items():
+            self._write_manifest(run_id, manifest)
+        if begun:
+            self._do("reopen_runs", run_ids=list(begun))
+        for run_id in flush.finished:
+            self._do("finish_run", run_id=run_id, topics=list(topics))
 
     def _write_manifest(self, run_id: str, manifest: Manifest) -> None:
         told = _storable(msgspec.to_builtins(manifest))
@@ -240,6 +238,18 @@ class Store:
 
     def _do(self, name: str, **values: Any) -> int:
         return self._connection.execute(_SQL[name], values).rowcount
+
+    def _each(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The same for many rows, without waiting for each; there is nearly always one."""
+        if len(rows) == 1:
+            self._do(name, **rows[0])
+        elif rows:
+            with self._connection.cursor() as cursor:
+                cursor.executemany(_SQL[name], rows)
+
+
+def _progress(run: RunProgress) -> dict[str, Any]:
+    return vars(run.state) | vars(run.tally) | {"run_id": run.run_id, "first_offset": run.first_offset}
 
 
 def _storable(value: Any) -> Any:

@@ -36,6 +36,10 @@ HOPELESS = 100
 ANOTHER_RUN = "replay its records under another --run, or send them on under another run_id"
 
 
+_RUNS = 500
+"""Runs after which a partition is flushed: each costs statements of its own, and signs of life wait for a flush."""
+
+
 class Model(Protocol):
     """What scores trips."""
 
@@ -180,6 +184,7 @@ class Worker:
         held.touched(now)
         batch = take_apart(self._decoders[partition.topic], messages)
         stream = self._streams[partition.topic]
+        self._store.meet(batch.runs, self._terms)
         rules = {run_id: self._rules(run_id, stream) for run_id in batch.runs}
         held.pending.add(batch, rules, self._foreign(batch.runs, stream))
 
@@ -216,6 +221,7 @@ class Worker:
             now - held.since >= self._settings.flush_ms / 1_000
             or pending.records >= self._settings.flush_rows
             or pending.size >= self._settings.flush_bytes
+            or pending.runs >= _RUNS
             or pending.ends_a_run
         )
 

@@ -1,18 +1,19 @@
 -- name: runs
--- Runs whose windows of these sizes are not all final; only one of them where it is named.
+-- Runs whose windows of these sizes are not all final, that with the most rows first; only one where it is named.
 SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model
 FROM driftline.run r
 WHERE (%(only)s::text IS NULL OR r.run_id = %(only)s)
   AND (SELECT count(*) FROM driftline.frontier f
        WHERE f.run_id = r.run_id AND f.size_s = ANY(%(sizes_s)s) AND f.stream = ANY(%(streams)s)
          AND f.next_start_ms >= %(end)s) < %(tracks)s
-ORDER BY r.started_at, r.run_id;
+ORDER BY (SELECT sum(p.accepted) FROM driftline.run_progress p WHERE p.run_id = r.run_id) DESC NULLS LAST,
+         r.started_at, r.run_id;
 
 -- name: run
 SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model FROM driftline.run r WHERE r.run_id = %(run_id)s;
 
 -- name: frontiers
-SELECT stream, size_s, next_start_ms FROM driftline.frontier WHERE run_id = %(run_id)s;
+SELECT run_id, stream, size_s, next_start_ms FROM driftline.frontier WHERE run_id = ANY(%(run_ids)s);
 
 -- name: advance
 -- Never back: another monitor may have seen more.

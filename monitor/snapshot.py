@@ -122,7 +122,7 @@ class Snapshot:
         return self._rows(query, **params)[0][0]
 
     def runs(self, sizes: Sequence[int], only: str | None = None) -> list[Run]:
-        """Runs that have something left to do, for windows of these sizes."""
+        """Runs that have something left to do, for windows of these sizes; that with the most rows first."""
         sizes_s = [size // 1_000 for size in sizes]
         tracks = len(sizes_s) * len(TOPICS)
         params = {"only": only, "sizes_s": sizes_s, "streams": TOPICS, "tracks": tracks, "end": END}
@@ -137,9 +137,12 @@ class Snapshot:
             raise UsageError(f"there is no run {run_id}", "`driftline runs` lists them")
         return run
 
-    def frontiers(self, run_id: str) -> dict[tuple[str, int], int]:
-        """(stream, size) → frontier, where one was written."""
-        return {(stream, 1_000 * size_s): at for stream, size_s, at in self._rows("frontiers", run_id=run_id)}
+    def frontiers(self, run_ids: Sequence[str]) -> dict[str, dict[tuple[str, int], int]]:
+        """By run: (stream, size) → frontier, where one was written."""
+        found: dict[str, dict[tuple[str, int], int]] = {}
+        for run_id, stream, size_s, at in self._rows("frontiers", run_ids=list(run_ids)) if run_ids else ():
+            found.setdefault(run_id, {})[stream, 1_000 * size_s] = at
+        return found
 
     def progress(self, run: Run, patience: Patience) -> Progress:
         """Marks of each stream: of one that is joined with another, as far as both have come."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from math import inf
 
 import psycopg
@@ -18,9 +19,10 @@ from monitor.plan import Plan
 from monitor.readiness import Patience
 from monitor.settings import Settings
 from monitor.sizes import fits, misfit
-from monitor.snapshot import Run, Snapshot, Window
+from monitor.snapshot import Run, Window
 from monitor.starting import INSTANCE
 from monitor.store import Receipt, Store, opened
+from monitor.turns import Turns
 from monitor.work import TAKEN, Worker, about
 from schemas.definition import Stream
 from schemas.durations import duration_text
@@ -54,6 +56,7 @@ class Watch:
         self._settings = settings
         self._patience = patience(settings)
         self._plans: dict[str, Plan] = {}
+        self._turns = Turns()
         self._skipped: set[str] = set()
         self._audited: set[str] = set()
         self._unmergeable: set[tuple[str, str, int, int]] = set()
@@ -68,14 +71,26 @@ class Watch:
         moved: set[str] = set()
         while not stop.is_set():
             polled = self._poll(moved)
-            plans = [p for p in self._plans.values() if polled or not p.quiet or p.run.run_id in moved]
-            busy = [self._look(plan, stop) for plan in plans]
-            if not any(busy):
+            known = self._plans.items()
+            self._turns.add(run for run, plan in known if polled or not plan.quiet or run in moved)
+            busy = self._round(stop)
+            if not busy:
                 self._compact(time.monotonic())
             self._report(time.monotonic(), last=self._done)
             if self._done:
                 return
-            moved = self._store.wait(0.0 if any(busy) else 0.1)
+            moved = self._store.wait(0.0 if busy else 0.1)
+
+    def _round(self, stop: threading.Event) -> bool:
+        """Look at the runs that are due, at the small ones among many for one turn; whether there is more to do."""
+        busy, ends = False, time.monotonic() + TURN_S
+        for run_id, can_wait in self._turns.round([*self._plans]):
+            busy |= self._look(self._plans[run_id], stop)
+            if not can_wait:
+                ends = time.monotonic() + TURN_S
+            elif time.monotonic() > ends:
+                break
+        return busy or bool(self._turns)
 
     def _poll(self, moved: set[str]) -> bool:
         """Now and then, and when a run moves that is not known yet: which have something left to do?"""
@@ -85,15 +100,17 @@ class Watch:
         self._polled = now
         with self._store.snapshot() as snapshot:
             runs = {run.run_id: run for run in snapshot.runs(self._settings.sizes, only)}
-            for run in runs.values():
-                if run.run_id not in self._plans and run.run_id not in self._skipped:
-                    self._meet(run, snapshot)
+            new = [run for run_id, run in runs.items() if run_id not in self._plans and run_id not in self._skipped]
+            frontiers = snapshot.frontiers([run.run_id for run in new])
+            for run in new:
+                self._meet(run, frontiers.get(run.run_id, {}))
             if only is not None and only not in runs:
                 self._done = snapshot.run(only) is not None
                 if not self._done and not self._waiting:
                     self._waiting = True
                     log.info("waiting_for_run", run=only, do="start a consumer, or look at `driftline runs`")
-        self._plans = {run_id: plan for run_id, plan in self._plans.items() if run_id in runs}
+        # In the order of `runs`: that with the most rows first.
+        self._plans = {run_id: self._plans[run_id] for run_id in runs if run_id in self._plans}
         self._judge(now)
         return True
 
@@ -107,7 +124,7 @@ class Watch:
             do = "end who holds rows of driftline.claim: pg_locks names them"
             log.warning("windows_withheld", **about(withheld[0]), count=len(withheld), do=do)
 
-    def _meet(self, run: Run, snapshot: Snapshot) -> None:
+    def _meet(self, run: Run, frontiers: Mapping[tuple[str, int], int]) -> None:
         """Plan a run that is new, as far as its windows can be computed here."""
         try:
             check_model(run, self._model)
@@ -118,7 +135,6 @@ class Watch:
             log.error("run_skipped", run=run.run_id, reason=str(error))
             self._skipped.add(run.run_id)
             return
-        frontiers = snapshot.frontiers(run.run_id)
         self._plans[run.run_id] = Plan(run, sizes, frontiers, self._settings.open_every_s)
 
     def _look(self, plan: Plan, stop: threading.Event) -> bool:
@@ -174,6 +190,8 @@ class Watch:
                         if time.monotonic() > now + TURN_S:
                             return
                         self._merge(plan.run, stream, partition, group)
+            if time.monotonic() > now + TURN_S:
+                return
 
     def _merge(self, run: Run, stream: Stream, partition: int, group: list[Chunk]) -> None:
         place = (run.run_id, stream.topic, partition, group[0].first_offset)

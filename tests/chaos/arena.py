@@ -92,7 +92,7 @@ def opened(state: Path, model: Path) -> Iterator[Arena]:
             wires[name].server = (parts.hostname or "", parts.port or 5432)
         no_fsync(addresses.database_url)
         template = stack.enter_context(fresh_database(addresses.database_url))
-        kafka = {"bootstrap.servers": addresses.bootstrap_servers, "log_level": "3"}
+        kafka = {"bootstrap.servers": addresses.bootstrap_servers, "log_level": "2"}
         yield Arena(state, kafka, addresses.database_url, wires, template, model)
 
 

@@ -154,6 +154,31 @@ def test_a_run_keeps_the_terms_it_was_begun_with(store: Store, other: Store) -> 
     assert other.terms("r", replace(OURS, pane_ms=60_000, lateness_ms=0)) == OURS
 
 
+def test_a_flood_of_names_is_met_in_two_statements_and_all_of_it_is_written(
+    store: Store, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"name-{n:03}" for n in range(300)]
+    claim = store.claim(PLACE)
+    statements = []
+    execute = type(store._connection).execute
+
+    def counted(self: Any, *arguments: Any, **more: Any) -> Any:
+        statements.append(arguments[0])
+        return execute(self, *arguments, **more)
+
+    monkeypatch.setattr(type(store._connection), "execute", counted)
+    store.meet(names, OURS)
+    assert len(statements) == 2
+    store.commit(flushed([trip(START, 0, name) for name in names], claim), TOPICS)
+    assert len(statements) < 12
+    monkeypatch.undo()
+    assert query(database, "SELECT run_id, pane_ms FROM driftline.run ORDER BY 1") == [
+        (name, OURS.pane_ms) for name in names
+    ]
+    assert [*stored_rows(database)] == [(name, "trips", START) for name in names]
+    assert query(database, "SELECT count(*), sum(accepted) FROM driftline.run_progress") == [(300, 300)]
+
+
 def test_the_first_model_that_meets_a_run_is_the_one_that_scores_it(store: Store, other: Store) -> None:
     store.terms("r", OURS)
     assert other.terms("r", replace(OURS, model="b" * 64)).model == OURS.model

@@ -105,6 +105,9 @@ class Books:
         self.epoch += 1
         return Claim(partition, self.epoch, self.at, {}, self.topic_id or topic_id)
 
+    def meet(self, run_ids: Iterable[str], ours: Terms) -> None:
+        pass
+
     def terms(self, run_id: str, ours: Terms) -> Terms:
         return replace(ours, model=self.scored_by.get(run_id, ours.model))
 
@@ -182,6 +185,14 @@ def test_a_flush_is_due_by_what_is_kept(log: Log, books: Books, limit: dict[str,
     log.next = [(PLACE, trips(0, 3))]
     made.step(1.0)
     assert spans(books) == [(0, 3)]
+
+
+def test_a_flush_is_due_by_the_number_of_runs_so_that_signs_of_life_go_on(log: Log, books: Books) -> None:
+    """Each of many names costs work of its own."""
+    made = worker(log, books)
+    log.next = [(PLACE, messages([trip(START, 0, f"name-{n}") for n in range(600)]))]
+    made.step(0.1)
+    assert spans(books) == [(0, 600)]
 
 
 def test_a_run_that_counts_seconds_is_told_so_once(log: Log, books: Books) -> None:

@@ -178,7 +178,9 @@ class Monitor:
         if self._plan is None:
             with self._store.snapshot() as snapshot:
                 if (run := snapshot.run(self._run_id)) is not None:
-                    self._plan = Plan(run, self._sizes, snapshot.frontiers(self._run_id), 0.0)
+                    self._plan = Plan(
+                        run, self._sizes, snapshot.frontiers([self._run_id]).get(self._run_id, {}), 0.0
+                    )
         return self._plan
 
 

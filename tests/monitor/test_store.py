@@ -205,10 +205,10 @@ def test_the_frontier_never_moves_back_by_advancing(store: Store) -> None:
     for at in (5, 9, 7):
         store.advance("r", "trips", HOUR, at)
     with store.snapshot() as snapshot:
-        assert snapshot.frontiers("r") == {("trips", HOUR): 9}
+        assert snapshot.frontiers(["r", "s"]) == {"r": {("trips", HOUR): 9}}
     store.set_back("r", "trips", HOUR, 4)
     with store.snapshot() as snapshot:
-        assert snapshot.frontiers("r") == {("trips", HOUR): 4}
+        assert snapshot.frontiers(["r"]) == {"r": {("trips", HOUR): 4}}
 
 
 def test_waiting_ends_when_a_run_moves_and_names_all_that_did(feed: Feed, store: Store) -> None:
