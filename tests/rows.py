@@ -106,7 +106,7 @@ def _ids(batch: pa.RecordBatch, stream: Stream) -> list[tuple[int, str]]:
 
 @dataclass(frozen=True)
 class Final:
-    """All that a run leaves behind, but clocks, revisions, and how its rows were cut into chunks."""
+    """All that a run leaves behind, but clocks, revisions, topics' ids, and how its rows were cut into chunks."""
 
     windows: list[Any]
     columns: list[Any]
@@ -124,7 +124,7 @@ _CLOCKS = {
     "column_metric": (),
     "dead_letter": ("written_at",),
     "run_progress": ("moved_at",),
-    "partition_progress": ("epoch", "owner", "beat_at", "log_end", "caught_up_since"),
+    "partition_progress": ("epoch", "owner", "beat_at", "log_end", "caught_up_since", "topic_id"),
     "run": ("started_at", "finished_at"),
     "alarm": (),
     "event": (),

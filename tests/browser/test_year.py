@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from benchmarks.board import seed
+from benchmarks.board import YEAR, seed
 from tests.browser.conftest import Visit
 from tests.browser.replays import Board
 from tests.fleet import eventually
@@ -60,13 +60,10 @@ def test_a_newer_run_is_shown_whole_to_who_looked_closer_at_the_one_before(
     with psycopg.connect(dummy, autocommit=True) as connection:
         seed(connection, "small", windows=30)
         connection.execute("UPDATE driftline.window_result SET revision = 1")
-        page = visit(f"{boards(dummy).url}/?from=1&to=2", ready="#heat[data-drawn]")
+        page = visit(f"{boards(dummy).url}/?from={YEAR}&to={YEAR + 30 * 3_600_000}", ready="#heat[data-drawn]")
         assert "revised" in page.locator("#windows tr .state").first.inner_text()
         page.wait_for_selector('#line[data-state="ended"], #line[data-state="live"]', state="attached")
-        connection.execute(
-            "INSERT INTO driftline.run SELECT 'newer', source, now() + interval '1 minute', NULL, NULL, pane_ms,"
-            " lateness_ms, outcome_lateness_ms, max_ahead_ms, model FROM driftline.run"
-        )
+        seed(connection, "newer", windows=2)
         connection.execute("NOTIFY driftline_progress, 'newer'")
-    page.wait_for_selector('#heat[data-windows="0"]', state="attached")
+    page.wait_for_selector('#heat[data-windows="2"]', state="attached")
     assert "from=" not in page.url

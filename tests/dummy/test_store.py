@@ -32,6 +32,8 @@ FILLED = ("window_result", "column_metric", "run", "run_progress", "dead_letter"
 HOURS = 24
 """That a live run goes on: into its drift."""
 NEVER = {
+    ("partition_progress", "topic_id"),
+    ("run_progress", "candidate_ms"),
     ("dead_letter", "headers"),
     ("alarm", "segment"),
     ("column_metric", "segment"),
