@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Callable
@@ -75,7 +76,9 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise DriftlineError(
             f"the board cannot listen at {host}:{port} ({error.strerror})",
-            "choose another by --port, such as --port 0 for any that is free",
+            "choose a --host of this machine, such as 127.0.0.1"
+            if error.errno in (errno.EADDRNOTAVAIL, socket.EAI_NONAME)
+            else "choose another by --port, such as --port 0 for any that is free",
         ) from None
     # Inherited by every connection. Without it the body of an answer waits for the head to be acknowledged: 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

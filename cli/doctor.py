@@ -55,7 +55,7 @@ def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
         return
     except KafkaException as error:
         yield Check(
-            "topics", False, f"Kafka did not list them ({error.args[0].str()})", "see `driftline stack status`"
+            "topics", False, f"Kafka did not list them ({error.args[0].str()})", "see what is said of Kafka above"
         )
         return
     prefix = environ.get("DRIFTLINE_TOPIC_PREFIX", "")

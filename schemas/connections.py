@@ -25,6 +25,10 @@ _NO_SETTINGS = re.compile(r"KAFKA_(HOME|OPTS|.*_OPTS|JMX_PORT|DEBUG|CLUSTER_ID|P
 _SERVICE = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
 _ENDPOINT = re.compile(r"(tcp|udp|sctp)://")
 _PROPERTY = re.compile(r'property:? "([\w.]+)"')
+_FOREIGN_SCHEME = re.compile(
+    r"(?:^|,)\s*(?!(?:plaintext|ssl|sasl_plaintext|sasl_ssl)://)(\w[\w+.-]*)://", re.IGNORECASE
+)
+"""librdkafka takes the names of Kafka's protocols before an address, and skips an address with any other."""
 
 _REFUSALS = (
     "password authentication failed",
@@ -111,7 +115,10 @@ def forget_platform(environ: MutableMapping[str, str]) -> None:
 
 
 def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, str]:
-    """librdkafka settings for every client. Raises UsageError where no Kafka is named and none is embedded."""
+    """librdkafka settings for every client.
+
+    Raises UsageError where no Kafka is named and none is embedded, or an address is none of Kafka's.
+    """
     config = {
         name.removeprefix("KAFKA_").lower().replace("_", "."): value
         for name, value in environ.items()
@@ -122,6 +129,11 @@ def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, s
         if stack is None or not stack.bootstrap_servers:
             raise UsageError("no Kafka", "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS")
         config["bootstrap.servers"] = stack.bootstrap_servers
+    if found := _FOREIGN_SCHEME.search(config["bootstrap.servers"]):
+        raise UsageError(
+            f"KAFKA_BOOTSTRAP_SERVERS begins an address with {found[1]}://",
+            "write HOST:PORT, or HOST:PORT,HOST:PORT",
+        )
     return config
 
 

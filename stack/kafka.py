@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from schemas.connections import kafka_config, make_folder, refused_setting
-from schemas.errors import StackBroken
+from schemas.errors import StackBroken, UsageError
 from stack import jars, java
 from stack.part import Command, Say, chosen_ports, ports
 
@@ -110,7 +110,10 @@ class Kafka:
         A broker that has not registered yet does answer, but nobody can use it.
         """
         told: list[KafkaError] = []
-        settings: dict[str, Any] = dict(kafka_config({**environ, "KAFKA_BOOTSTRAP_SERVERS": address}))
+        try:
+            settings: dict[str, Any] = dict(kafka_config({**environ, "KAFKA_BOOTSTRAP_SERVERS": address}))
+        except UsageError as error:
+            return str(error)
         try:
             client = AdminClient({**settings, **_IMPATIENT, "error_cb": told.append}, logger=_SILENT)
         except KafkaException as error:  # a setting that it does not know

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from board.__main__ import address
+from board.__main__ import address, bound
 from schemas.connections import ROOT
+from schemas.errors import DriftlineError
 from tests.monitor.feed import T0, Feed
 
 pytestmark = pytest.mark.integration
@@ -87,6 +88,12 @@ def test_a_port_that_is_taken_is_told_with_what_to_do(prepared: str) -> None:
     assert "cannot listen" in said
     assert "--port 0" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("host", ["300.1.1.1", "192.0.2.1"])
+def test_a_host_that_is_not_of_this_machine_is_told_with_what_to_do(host: str) -> None:
+    with pytest.raises(DriftlineError, match=r"cannot listen.*choose a --host of this machine"):
+        bound(host, 0)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,17 @@ def test_the_environment_goes_before_the_embedded_stack_each_on_its_own(embedded
     assert database_url({"DATABASE_URL": "postgresql://mine"}, embedded) == "postgresql://mine"
 
 
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:9092", "a:1,http://b:2", "kafka+ssl://b:2"])
+def test_an_address_that_is_none_of_kafkas_is_refused(embedded: Path, address: str) -> None:
+    with pytest.raises(UsageError, match=r"KAFKA_BOOTSTRAP_SERVERS .*://.*HOST:PORT"):
+        kafka_config({"KAFKA_BOOTSTRAP_SERVERS": address}, embedded)
+
+
+@pytest.mark.parametrize("address", ["a:1,b:2", "SASL_SSL://a:1, plaintext://b:2", "[::1]:9092"])
+def test_addresses_as_librdkafka_takes_them_are_left_as_they_are(embedded: Path, address: str) -> None:
+    assert kafka_config({"KAFKA_BOOTSTRAP_SERVERS": address}, embedded) == {"bootstrap.servers": address}
+
+
 def test_any_librdkafka_setting_can_come_from_the_environment(embedded: Path) -> None:
     config = kafka_config({"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SSL_CA_LOCATION": "ca.pem"}, embedded)
     assert config["sasl.mechanism"] == "PLAIN"
