@@ -133,9 +133,12 @@ def test_a_model_that_is_missing_is_said_before_anything_is_written(database: st
         run(Settings(database_url=database, model=tmp_path), threading.Event())
 
 
-def test_a_database_that_refuses_is_said_before_the_model_is_prepared(tmp_path: Path) -> None:
+def test_a_database_that_refuses_is_said_before_the_reference_is_prepared(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.evidence.DriftEngine.__init__", lambda *_: pytest.fail("the reference is prepared"))
     with pytest.raises(DatabaseUnreachable):
-        run(Settings(database_url="postgresql://127.0.0.1:nonsense/", model=tmp_path), threading.Event())
+        run(Settings(database_url="postgresql://127.0.0.1:nonsense/", model=model.path), threading.Event())
 
 
 def test_sampling_while_gathering_leaves_what_sampling_at_the_end_leaves(
