@@ -683,6 +683,8 @@ def windows(
         sizes = read.sizes(connection, name) if size and not found else []
         small = read.shortages(connection, name, Config().min_rows)
     empty = f"no windows of {size}: run {name} has {', '.join(sizes)}" if sizes else f"no windows of run {name} yet"
+    if fail_on is not None and sizes:
+        raise UsageError(empty, "choose one of them with --size")
     listed = latest(found, newest, closed=fail_on is not None)
     listing.show(console, listed, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
     for shortage in small:

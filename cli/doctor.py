@@ -54,9 +54,7 @@ def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
     except UsageError:
         return
     except KafkaException as error:
-        yield Check(
-            "topics", False, f"Kafka did not list them ({error.args[0].str()})", "see what is said of Kafka above"
-        )
+        yield Check("topics", False, f"Kafka did not list them ({error.args[0].str()})", "see the line of kafka")
         return
     prefix = environ.get("DRIFTLINE_TOPIC_PREFIX", "")
     for stream in STREAMS:

@@ -24,7 +24,7 @@ ARTIFACTS = Path(__file__).parent / "artifacts"
 CARD = "card.json"
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_SHORTEST = 6
+_SHORTEST = 4
 """Characters of a hash that name an artifact."""
 
 
@@ -105,7 +105,7 @@ def listed(folder: Path = ARTIFACTS) -> list[Artifact]:
 
 
 def with_hash(wanted: str, folder: Path = ARTIFACTS) -> Sequence[Artifact]:
-    """Artifacts below a folder whose hash begins so; nothing for fewer than six characters."""
+    """Artifacts below a folder whose hash begins so; nothing for fewer than four characters."""
     if len(wanted) < _SHORTEST or not re.fullmatch("[0-9a-f]+", wanted):
         return ()
     return [artifact for artifact in listed(folder) if artifact.hash.startswith(wanted)]
@@ -117,7 +117,7 @@ def find(named: Path, folder: Path = ARTIFACTS) -> Path:
     What is none of them comes back as it is: loading it says that there is no model.
 
     Raises:
-        UsageError: Several hashes begin so.
+        UsageError: Several hashes begin so, or none does.
     """
     if (follow(named) / CARD).is_file() or len(named.parts) != 1:
         return named
@@ -126,6 +126,11 @@ def find(named: Path, folder: Path = ARTIFACTS) -> Path:
     found = {artifact.hash: artifact.path for artifact in with_hash(named.name, folder)}
     if len(found) > 1:
         raise UsageError(f"{len(found)} models begin with {named.name}", "give more characters of the hash")
+    if not found and not named.exists() and re.fullmatch("[0-9a-f]+", named.name):
+        raise UsageError(
+            f"no model begins with {named.name}",
+            "`driftline models` lists them; give four characters of one or more",
+        )
     return next(iter(found.values()), named)
 
 

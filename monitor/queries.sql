@@ -1,6 +1,6 @@
 -- name: runs
 -- Runs whose windows of these sizes are not all final, that with the most rows first; only one where it is named.
-SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model
+SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model, r.started_at
 FROM driftline.run r
 WHERE (%(only)s::text IS NULL OR r.run_id = %(only)s)
   AND (SELECT count(*) FROM driftline.frontier f
@@ -10,15 +10,16 @@ ORDER BY (SELECT sum(p.accepted) FROM driftline.run_progress p WHERE p.run_id = 
          r.started_at, r.run_id;
 
 -- name: run
-SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model FROM driftline.run r WHERE r.run_id = %(run_id)s;
+SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model, r.started_at
+FROM driftline.run r WHERE r.run_id = %(run_id)s;
 
 -- name: frontiers
 SELECT run_id, stream, size_s, next_start_ms FROM driftline.frontier WHERE run_id = ANY(%(run_ids)s);
 
 -- name: advance
--- Never back: another monitor may have seen more.
+-- Never back: another monitor may have seen more. Nor of a run that was removed meanwhile.
 INSERT INTO driftline.frontier AS f (run_id, stream, size_s, next_start_ms)
-VALUES (%(run_id)s, %(stream)s, %(size_s)s, %(next_start_ms)s)
+SELECT r.run_id, %(stream)s, %(size_s)s, %(next_start_ms)s FROM driftline.run r WHERE r.run_id = %(run_id)s
 ON CONFLICT (run_id, stream, size_s) DO UPDATE SET next_start_ms = excluded.next_start_ms
 WHERE f.next_start_ms < excluded.next_start_ms;
 

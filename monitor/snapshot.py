@@ -37,12 +37,17 @@ def joined_with(stream: Stream) -> Stream | None:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What belongs to a run. lateness: allowed, by topic. model: hash of the one that scored it."""
+    """What belongs to a run.
+
+    lateness: allowed, by topic. model: hash of the one that scored it. started_at: wall time, ms; a run that was
+    removed and begun anew under its name has another.
+    """
 
     run_id: str
     pane: int
     lateness: Mapping[str, int]
     model: str | None
+    started_at: int = 0
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -252,8 +257,9 @@ def _span(window: Window) -> dict[str, Any]:
 
 
 def _run(row: Sequence[Any]) -> Run:
-    run_id, pane, lateness, outcome_lateness, model = row
-    return Run(run_id, pane, dict(zip(TOPICS, (lateness, outcome_lateness), strict=True)), model)
+    run_id, pane, lateness, outcome_lateness, model, started_at = row
+    by_topic = dict(zip(TOPICS, (lateness, outcome_lateness), strict=True))
+    return Run(run_id, pane, by_topic, model, _ms(started_at))
 
 
 def _ms(at: datetime) -> int:

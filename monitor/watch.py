@@ -57,7 +57,7 @@ class Watch:
         self._patience = patience(settings)
         self._plans: dict[str, Plan] = {}
         self._turns = Turns()
-        self._skipped: set[str] = set()
+        self._skipped: dict[str, Run] = {}
         self._audited: set[str] = set()
         self._unmergeable: set[tuple[str, str, int, int]] = set()
         self._meter = Meter(time.monotonic())
@@ -100,7 +100,7 @@ class Watch:
         self._polled = now
         with self._store.snapshot() as snapshot:
             runs = {run.run_id: run for run in snapshot.runs(self._settings.sizes, only)}
-            new = [run for run_id, run in runs.items() if run_id not in self._plans and run_id not in self._skipped]
+            new = [run for run in runs.values() if not self._is_met(run)]
             frontiers = snapshot.frontiers([run.run_id for run in new])
             for run in new:
                 self._meet(run, frontiers.get(run.run_id, {}))
@@ -124,6 +124,11 @@ class Watch:
             do = "end who holds rows of driftline.claim: pg_locks names them"
             log.warning("windows_withheld", **about(withheld[0]), count=len(withheld), do=do)
 
+    def _is_met(self, run: Run) -> bool:
+        """Whether it is planned or skipped: this very run, not one that was removed since and had its name."""
+        plan = self._plans.get(run.run_id)
+        return self._skipped.get(run.run_id) == run or (plan is not None and plan.run == run)
+
     def _meet(self, run: Run, frontiers: Mapping[tuple[str, int], int]) -> None:
         """Plan a run that is new, as far as its windows can be computed here."""
         try:
@@ -133,8 +138,9 @@ class Watch:
             if self._settings.until_done is not None:
                 raise
             log.error("run_skipped", run=run.run_id, reason=str(error))
-            self._skipped.add(run.run_id)
+            self._skipped[run.run_id] = run
             return
+        self._audited.discard(run.run_id)
         self._plans[run.run_id] = Plan(run, sizes, frontiers, self._settings.open_every_s)
 
     def _look(self, plan: Plan, stop: threading.Event) -> bool:

@@ -179,7 +179,7 @@ def test_a_script_learns_of_drift_by_exit_code_3(call: Call) -> None:
     assert all(row["status"] != "open" for row in rows)
     expected = 3 if any(row["columns_drifted"] for row in rows) else 0
     assert call("windows --size 1d --newest 1 --fail-on drift")[0] == expected
-    assert call("windows --size 7h --fail-on dataset")[0] == 0
+    assert call("windows --size 7h --fail-on dataset")[0] == 2, "else a script with a wrong size passes for ever"
 
 
 @pytest.mark.integration

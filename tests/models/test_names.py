@@ -114,10 +114,13 @@ def test_a_model_is_found_by_folder_name_and_hash(folder: Path, model: Model, tu
         put(folder / one.card.kind, one)
     assert find(folder / "default") == folder / "default"
     assert load(find(Path("tutorial"), folder)).hash == tutorial.hash
-    assert load(find(Path(model.hash[:8]), folder)).hash == model.hash
+    for characters in (4, 8, 64):
+        assert load(find(Path(model.hash[:characters]), folder)).hash == model.hash
     assert with_hash("", folder) == ()
-    with pytest.raises(ModelUnusable, match="there is no model in abcdef012345"):
-        load(find(Path("abcdef012345"), folder))
+    with pytest.raises(UsageError, match="no model begins with abcdef012345"):
+        find(Path("abcdef012345"), folder)
+    with pytest.raises(ModelUnusable, match="there is no model in elsewhere"):
+        load(find(Path("elsewhere"), folder))
 
 
 def test_too_few_characters_of_a_hash_are_said(folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

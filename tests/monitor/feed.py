@@ -75,11 +75,7 @@ class Feed:
     def __post_init__(self) -> None:
         self.connection = psycopg.connect(self.url, autocommit=True)
         with self.connection.transaction():
-            self.connection.execute(
-                "INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)"
-                " VALUES (%s, %s, %s, %s, %s, %s)",
-                (self.run, PANE, LATENESS["trips"], LATENESS["outcomes"], DAY, self.model),
-            )
+            self.begin(self.model)
             for stream in STREAMS:
                 for partition in range(self.partitions):
                     self.connection.execute(
@@ -87,6 +83,14 @@ class Feed:
                         " VALUES (%s, %s, 0, 'c', clock_timestamp()) ON CONFLICT DO NOTHING",
                         (stream.topic, partition),
                     )
+
+    def begin(self, model: str | None) -> None:
+        """Write down the run, with what scores it."""
+        self.connection.execute(
+            "INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            (self.run, PANE, LATENESS["trips"], LATENESS["outcomes"], DAY, model),
+        )
 
     def __enter__(self) -> Feed:
         return self

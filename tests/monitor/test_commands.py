@@ -136,7 +136,9 @@ def test_a_model_that_is_missing_is_said_before_anything_is_written(database: st
 def test_a_database_that_refuses_is_said_before_the_reference_is_prepared(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.evidence.DriftEngine.__init__", lambda *_: pytest.fail("the reference is prepared"))
+    monkeypatch.setattr(
+        "monitor.evidence.DriftEngine.__init__", lambda *_: pytest.fail("the reference is prepared")
+    )
     with pytest.raises(DatabaseUnreachable):
         run(Settings(database_url="postgresql://127.0.0.1:nonsense/", model=model.path), threading.Event())
 

@@ -23,6 +23,7 @@ from tests.monitor.feed import (
     HOUR,
     LATENESS,
     MINUTE,
+    MODEL,
     T0,
     Feed,
     Running,
@@ -344,6 +345,30 @@ def test_a_run_of_another_model_is_refused_and_the_others_go_on(database: str, f
     with Running(settings(database, until_done=None), StubEngine()):
         until(lambda: status_of(feed.connection, T0) is not None)
     assert feed.connection.execute("SELECT DISTINCT run_id FROM driftline.window_result").fetchall() == [("r",)]
+
+
+@pytest.mark.parametrize("model", ["b" * 64, MODEL])
+def test_a_run_that_is_removed_and_begun_anew_is_another_run(database: str, feed: Feed, model: str) -> None:
+    """Whether the one before was skipped or computed."""
+    with Feed(database, run="again", model=model) as before:
+        before.flush(TRIPS, 0, [T0 + DAY])
+        feed.flush(TRIPS, 0, [T0])
+        for one in (before, feed):
+            one.mark(T0 + 2 * DAY)
+        with Running(settings(database, until_done=None, poll_s=0.1), StubEngine()):
+            at_rest = "SELECT count(*) FROM driftline.frontier WHERE run_id = ANY(%s) AND next_start_ms > %s"
+            computed = ["r", "again"] if model == MODEL else ["r"]
+            until(lambda: feed.connection.execute(at_rest, (computed, T0 + DAY)).fetchone() == (2 * len(computed),))
+            tables = ("window_result", "frontier", "pane", "chunk", "run_progress", "run")
+            with before.connection.transaction():
+                for table in tables:
+                    before.connection.execute(f"DELETE FROM driftline.{table} WHERE run_id = 'again'")
+                before.begin(MODEL)
+            before.m.clear()
+            before.flush(TRIPS, 0, [T0])
+            before.mark(T0 + 2 * DAY)
+            windows = "SELECT count(*) FROM driftline.window_result WHERE run_id = 'again' AND window_start = %s"
+            until(lambda: before.connection.execute(windows, (moment(T0),)).fetchone() == (1,))
 
 
 def test_sizes_that_are_no_whole_panes_are_refused_and_the_others_go_on(feed: Feed) -> None:
