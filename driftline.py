@@ -194,6 +194,7 @@ def demo(
     scenario: Scenario = None,
 ) -> None:
     """The whole path in two minutes: stack, model, replay with an injected drift, live view, summary."""
+    _check_database_url()
     console.print("· starting Kafka, Postgres and the board", style="dim", highlight=False)
     from demo.plan import Wish
     from demo.run import run
@@ -319,7 +320,7 @@ def consume(
 
     settings = Settings(
         kafka=connections.kafka_config(os.environ),
-        database_url=connections.database_url(os.environ),
+        database_url=_database_url(),
         topic_prefix=topic_prefix,
         until_done=until_done,
         model=_model(model),
@@ -372,7 +373,7 @@ def _monitor_settings(
 
     return Settings(
         kafka=connections.kafka_config(os.environ),
-        database_url=connections.database_url(os.environ),
+        database_url=_database_url(),
         topic_prefix=prefix,
         sizes=sizes_ms(sizes, 1_000),
         until_done=until_done,
@@ -460,7 +461,7 @@ def migrate() -> None:
     """Bring tables and roles up to date. A role with a password (DRIFTLINE_READER_PASSWORD …) gets a login."""
     from cli.database import prepare
 
-    applied = prepare(connections.database_url(os.environ), os.environ)
+    applied = prepare(_database_url(), os.environ)
     done = ", ".join(map(str, applied))
     console.print(f"applied migrations {done}" if applied else "tables and roles are up to date", highlight=False)
 
@@ -477,7 +478,7 @@ def backup(
     """
     from cli.backup import backup as save
 
-    console.print(save(connections.database_url(os.environ), out), highlight=False, soft_wrap=True)
+    console.print(save(_database_url(), out), highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -493,7 +494,7 @@ def restore(
     """
     from cli.restore import restore as put_back
 
-    done = put_back(connections.database_url(os.environ), file, replace=yes, say=say)
+    done = put_back(_database_url(), file, replace=yes, say=say)
     console.print(f"restored, runs: {done.runs:,}", highlight=False)
     if done.migrations:
         say(f"brought up to date by migrations {', '.join(map(str, done.migrations))}")
@@ -521,7 +522,7 @@ def dummy(
     now = round(time.time() * 1_000)
     made = stage.plan(run, days=days, sizes=sizes, seed=seed, live=live, now=now)
     stop = stopping() if live else threading.Event()
-    stage.write(connections.database_url(os.environ), made, stop, say)
+    stage.write(_database_url(), made, stop, say)
     if live:
         leave()
 
@@ -545,7 +546,7 @@ def board(
     from board.settings import Settings
     from cli.database import prepare
 
-    url = connections.database_url(os.environ)
+    url = _database_url()
     if not os.environ.get("DATABASE_URL"):
         prepare(url)
     settings = Settings(
@@ -755,7 +756,7 @@ def report(
     from monitor.report import report as write
     from monitor.settings import Settings
 
-    settings = Settings(database_url=connections.database_url(os.environ), model=scorer)
+    settings = Settings(database_url=_database_url(), model=scorer)
     made = write(settings, name, length, start, out, back=back)
     console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
@@ -793,6 +794,7 @@ def grafana(
     """Start the Grafana that is installed here, with our dashboards, until Ctrl-C."""
     from cli.grafana import run
 
+    _check_database_url()
     run(os.environ, stopping(patience_s=30), say, port=grafana_port, board=board_url)  # it waits for its servers
     leave()
 
@@ -808,10 +810,23 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def _database_url() -> str:
+    """The address of the database. Raises UsageError without one, and for what libpq cannot read."""
+    _check_database_url()
+    return connections.database_url(os.environ)
+
+
+def _check_database_url() -> None:
+    """Raises UsageError where DATABASE_URL is set to what libpq cannot read."""
+    from storage.address import read
+
+    read(os.environ.get("DATABASE_URL", "").strip())
+
+
 def _database() -> Any:
     from storage.connect import connect_now
 
-    return connect_now(connections.database_url(os.environ))
+    return connect_now(_database_url())
 
 
 def main() -> None:

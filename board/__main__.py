@@ -55,8 +55,8 @@ class Server(uvicorn.Server):
 def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. say: is told the address once it answers.
 
-    Raises DriftlineError where the port is taken, DatabaseUnreachable where Postgres refuses, or for what is no
-    libpq URL.
+    Raises DriftlineError where the port is taken, DatabaseUnreachable where Postgres refuses, UsageError for what
+    is no libpq URL.
     """
     with suppress(psycopg.OperationalError):  # while it is down, the pages say so
         connect(settings.database_url).close()

@@ -16,7 +16,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from board.problems import Away, Busy, Problem
-from schemas.connections import CORRECT, refuses
+from schemas.connections import CORRECT, database_advice, refuses
 from schemas.errors import DatabaseUnreachable
 from schemas.sql import queries
 from storage.address import parameters, where
@@ -52,7 +52,7 @@ class Reader:
 
 
 class Database:
-    """A pool of snapshots. Raises DatabaseUnreachable for what is no libpq URL."""
+    """A pool of snapshots. Raises UsageError for what is no libpq URL."""
 
     def __init__(self, url: str) -> None:
         self._where = where(url)
@@ -163,7 +163,7 @@ class Database:
             return Away(f"Postgres refused {self._where}", CORRECT)
         return Away(
             f"Postgres does not answer at {self._where}",
-            "run `driftline stack up`, or set DATABASE_URL: this page goes on when it is back",
+            f"{database_advice()}: this page goes on when it is back",
         )
 
     async def _configure(self, connection: AsyncConnection) -> None:

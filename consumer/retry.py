@@ -8,6 +8,7 @@ from collections.abc import Callable
 from confluent_kafka import KafkaException
 
 from consumer.store import Fenced
+from schemas.connections import kafka_advice
 from storage import connect as postgres
 from storage import retry
 from storage.retry import Trouble
@@ -46,5 +47,5 @@ def _lost(error: Exception) -> Trouble | None:
     if isinstance(error, Fenced):
         return Trouble("fenced", said, "nothing: another consumer has the partition, and goes on")
     if isinstance(error, KafkaException):
-        return Trouble("kafka_down", said, "start Kafka, or set KAFKA_BOOTSTRAP_SERVERS")
+        return Trouble("kafka_down", said, f"{kafka_advice()}: it goes on then")
     return None

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollectio
 from confluent_kafka.admin import AdminClient
 
 from monitor.snapshot import Ranges
-from schemas.connections import refused_setting
+from schemas.connections import kafka_advice, refused_setting
 from schemas.errors import BrokerUnreachable, LogUnreadable
 from schemas.topics import topic_id
 
@@ -119,6 +119,4 @@ def _gone(topic: str, partition: object, why: str) -> LogUnreadable:
 
 
 def _silent(where: str, why: str) -> BrokerUnreachable:
-    return BrokerUnreachable(
-        f"Kafka did not answer at {where} ({why})", "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS"
-    )
+    return BrokerUnreachable(f"Kafka did not answer at {where} ({why})", kafka_advice())

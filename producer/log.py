@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from producer.gauges import Gauges
 from producer.topics import LONGEST, TopicSettings, findings, longest
 from schemas import failpoint
-from schemas.connections import refused_setting
+from schemas.connections import kafka_advice, refused_setting
 from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
 from schemas.topics import PARTITIONS, topic_id
 
@@ -63,7 +63,6 @@ _CLOSING_S = 5.0
 """Given to what is queued when we are told to end; the next producer of the run sends what is left."""
 
 _AGAIN_S = 30.0
-_DO = "start it (`driftline stack up`), or correct KAFKA_BOOTSTRAP_SERVERS"
 
 _OVERHEAD = 1_000
 """Bytes of a Kafka record beside its value; a generous guess."""
@@ -215,7 +214,7 @@ class Log:
         self._gauges.health.trouble(f"waiting_for_kafka: {error}")
         if time.monotonic() >= self._said_at + _AGAIN_S:
             self._said_at = time.monotonic()
-            log.warning("waiting_for_kafka", at=self._where, error=error, do=_DO, **more)
+            log.warning("waiting_for_kafka", at=self._where, error=error, do=kafka_advice(), **more)
 
     def _partitions(self, names: Sequence[str]) -> dict[str, int]:
         known = self._producer.list_topics(timeout=_ANSWER_S).topics
@@ -327,7 +326,7 @@ class Log:
         elif error.code() in _REFUSED:
             self._failure = self._failure or self._unreachable(f"refused: {error.str()}")
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and self._lost_at is None:
-            log.warning("kafka_lost", at=self._where, error=error.str(), doing="waiting for it", do=_DO)
+            log.warning("kafka_lost", at=self._where, error=error.str(), doing="waiting for it", do=kafka_advice())
             self._lost_at = len(self._producer)
             self._gauges.health.trouble(f"kafka_lost: {error.str()}")
 
@@ -346,6 +345,4 @@ class Log:
             raise self._unreachable(f"refused: {error.str()}")
 
     def _unreachable(self, what: str) -> BrokerUnreachable:
-        return BrokerUnreachable(
-            f"Kafka at {self._where} {what}", "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS and KAFKA_…"
-        )
+        return BrokerUnreachable(f"Kafka at {self._where} {what}", kafka_advice())

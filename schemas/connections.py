@@ -114,6 +114,22 @@ def forget_platform(environ: MutableMapping[str, str]) -> None:
         del environ[name]
 
 
+def kafka_advice(environ: Mapping[str, str] = os.environ) -> str:
+    """What to do where Kafka does not answer: see to the one that the environment names, else start ours."""
+    return _advice("Kafka", "KAFKA_BOOTSTRAP_SERVERS", environ)
+
+
+def database_advice(environ: Mapping[str, str] = os.environ) -> str:
+    """The same for Postgres."""
+    return _advice("Postgres", "DATABASE_URL", environ)
+
+
+def _advice(server: str, variable: str, environ: Mapping[str, str]) -> str:
+    if environ.get(variable, "").strip():
+        return f"see that {server} runs there, or correct {variable}"
+    return f"run `driftline stack up`, or set {variable}"
+
+
 def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, str]:
     """librdkafka settings for every client.
 
@@ -127,7 +143,7 @@ def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, s
     if "bootstrap.servers" not in config:
         stack = embedded(state)
         if stack is None or not stack.bootstrap_servers:
-            raise UsageError("no Kafka", "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS")
+            raise UsageError("no Kafka", kafka_advice(environ))
         config["bootstrap.servers"] = stack.bootstrap_servers
     if found := _FOREIGN_SCHEME.search(config["bootstrap.servers"]):
         raise UsageError(
@@ -161,5 +177,5 @@ def database_url(environ: Mapping[str, str], state: Path = STATE) -> str:
         return url
     stack = embedded(state)
     if stack is None or not stack.database_url:
-        raise UsageError("no database", "run `driftline stack up`, or set DATABASE_URL")
+        raise UsageError("no database", database_advice(environ))
     return stack.database_url

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.connections import STATE, Addresses, make_folder
-from schemas.errors import DatabaseUnreachable, StackBroken
+from schemas.errors import StackBroken, UsageError
 from stack import postgres
 from stack.kafka import Kafka
 from stack.part import (
@@ -103,7 +103,7 @@ def shown(server: Status, state: Path = STATE) -> Status:
         return server
     try:
         address = postgres.shown(server.address, None if server.yours else state.absolute() / server.name)
-    except DatabaseUnreachable:  # what is no URL may hold the password anywhere
+    except UsageError:  # what is no URL may hold the password anywhere
         address = "DATABASE_URL"
     return msgspec.structs.replace(server, address=address)
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from schemas.errors import DatabaseUnreachable, StackBroken
+from schemas.errors import StackBroken, UsageError
 from stack.part import Command, Say, chosen_ports, ports
 from storage.address import parameters, where
 from storage.refusal import explained
@@ -77,7 +77,7 @@ class Postgres:
             psycopg.connect(**parameters(address) | {"connect_timeout": max(2, round(timeout))}).close()
         except psycopg.Error as error:
             return explained(error, address)
-        except DatabaseUnreachable as error:
+        except UsageError as error:
             return str(error)
         return ""
 

@@ -10,7 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from schemas.connections import UNREADABLE
-from schemas.errors import DatabaseUnreachable
+from schemas.errors import UsageError
 
 DEFAULTS: Mapping[str, Any] = {
     "connect_timeout": 5,
@@ -52,7 +52,7 @@ _AS = "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 def parameters(url: str, name: str = "driftline") -> dict[str, Any]:
     """What to give to psycopg.connect. name: what Postgres calls us to others.
 
-    Text is exchanged in UTF-8, whatever PGCLIENTENCODING says. Raises DatabaseUnreachable for what is no libpq URL.
+    Text is exchanged in UTF-8, whatever PGCLIENTENCODING says. Raises UsageError for what is no libpq URL.
     """
     return {"fallback_application_name": name, **DEFAULTS, **read(url), "client_encoding": "UTF8"}
 
@@ -64,15 +64,15 @@ def where(url: str) -> str:
 
 
 def read(url: str) -> dict[str, Any]:
-    """The parameters of a libpq URL or connection string. Raises DatabaseUnreachable: what to write instead."""
+    """The parameters of a libpq URL or connection string. Raises UsageError: what to write instead."""
     if mistake := _foreign(url) or _unescaped(url):
-        raise DatabaseUnreachable(*mistake)
+        raise UsageError(*mistake)
     try:
         parts = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        raise DatabaseUnreachable(*_unreadable(url)) from None
+        raise UsageError(*_unreadable(url)) from None
     if not all(re.fullmatch("[0-9]*", port.strip()) for port in str(parts.get("port", "")).split(",")):
-        raise DatabaseUnreachable(*UNREADABLE)  # a / in the password makes its beginning the port
+        raise UsageError(*UNREADABLE)  # a / in the password makes its beginning the port
     return parts
 
 

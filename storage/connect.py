@@ -11,7 +11,7 @@ import psycopg
 from psycopg import IsolationLevel, Transaction
 from psycopg.abc import RV, PQGen
 
-from schemas.connections import CORRECT, refuses
+from schemas.connections import CORRECT, database_advice, refuses
 from schemas.errors import DatabaseUnreachable
 from storage.address import parameters, where
 from storage.encoding import adapt
@@ -77,7 +77,8 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
 def connect(url: str, name: str = "driftline", *, idle: str = Connection.idle) -> Connection:
     """Connect. name: what Postgres calls us to others. idle: see `Connection`.
 
-    Raises DatabaseUnreachable where trying again cannot help, psycopg.OperationalError where it may.
+    Raises DatabaseUnreachable where trying again cannot help, UsageError for what is no libpq URL,
+    psycopg.OperationalError where trying again may help.
     """
     options = parameters(url, name)
     try:
@@ -111,13 +112,13 @@ def _settle(connection: Connection | AsyncConnection, row: Any) -> None:
 
 
 def connect_now(url: str) -> Connection:
-    """As `connect`, for commands that answer once. Raises DatabaseUnreachable for whatever is wrong."""
+    """As `connect`, for commands that answer once. Raises DatabaseUnreachable also where trying again may help."""
     try:
         return connect(url)
     except psycopg.OperationalError as error:
         raise DatabaseUnreachable(
             f"Postgres did not answer at {where(url)}",
-            f"run `driftline stack up`, or set DATABASE_URL ({' '.join(str(error).split())})",
+            f"{database_advice()} ({' '.join(str(error).split())})",
         ) from None
 
 

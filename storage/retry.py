@@ -11,6 +11,7 @@ import psycopg
 import structlog
 from psycopg import errors
 
+from schemas.connections import database_advice
 from schemas.errors import DatabaseUnreachable, DriftlineError
 from storage.address import where
 
@@ -105,4 +106,4 @@ def _meaning(error: Exception, url: str) -> tuple[str, str]:
         return "database_read_only", "name the primary in DATABASE_URL, or a role that may write"
     if isinstance(error, errors.TooManyConnections):
         return "database_down", "end other clients of Postgres, or raise max_connections: it goes on then"
-    return "database_down", f"see that Postgres is up at {where(url)}, and its disk not full: it goes on then"
+    return "database_down", f"{database_advice()}; see that its disk is not full: it goes on then"

@@ -74,7 +74,7 @@ def test_while_the_database_is_down_it_waits_and_says_so() -> None:
         url = child.stdout.readline().strip()
         found = httpx.get(f"{url}api/runs", timeout=30, trust_env=False)
         assert found.status_code == 503
-        assert "stack up" in found.json()["do"]
+        assert "see that Postgres runs there, or correct DATABASE_URL" in found.json()["do"]
     finally:
         child.kill()
         child.communicate()

@@ -140,6 +140,33 @@ def test_a_wrong_variable_is_refused_like_the_option_and_named(
     assert (code, message in text, name in text) == (2, True, True), text
 
 
+STAGES = ("consume", "monitor", "board", "dummy", "migrate", "backup", "restore {file}", "grafana", "demo")
+LISTS = ("runs", "runs rm r --yes", "windows", "columns --size 1h --window 2022-02-01")
+WINDOWS = ("report --size 1h --window 2022-02-01", "recompute --size 1h --window 2022-02-01")
+
+
+@pytest.mark.parametrize("call", [*STAGES, *LISTS, *WINDOWS])
+def test_an_address_of_a_database_that_cannot_be_read_is_wrong_usage(
+    call: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refused: Call
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("DATABASE_URL", "mysql://u:hush@127.0.0.1/d")
+    code, text = refused(call.format(file=tmp_path / "file").split())
+    assert (code, "DATABASE_URL is no libpq URL: write it as" in text, "hush" in text) == (2, True, False), text
+
+
+@pytest.mark.parametrize("call", ["runs", "migrate"])
+def test_a_database_that_was_named_and_is_away_is_to_be_looked_at(
+    call: str, monkeypatch: pytest.MonkeyPatch, refused: Call
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@127.0.0.1:1/d")
+    code, text = refused([call])
+    assert code == 1
+    assert "see that Postgres runs there, or correct DATABASE_URL" in text
+    assert "stack up" not in text
+
+
 def test_what_kubernetes_says_of_services_ends_no_command(monkeypatch: pytest.MonkeyPatch, refused: Call) -> None:
     for name in ("DRIFTLINE_PORT", "DRIFTLINE_METRICS_PORT", "DRIFTLINE_GRAFANA_PORT", "KAFKA_PORT"):
         monkeypatch.setenv(name, "tcp://10.0.0.1:8000")

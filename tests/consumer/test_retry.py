@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from consumer.retry import connect, persistently
 from consumer.store import Fenced
-from schemas.errors import DatabaseUnreachable
+from schemas.errors import DatabaseUnreachable, UsageError
 
 URL = "postgresql://postgres@127.0.0.1:1/postgres"
 
@@ -42,6 +42,32 @@ def test_a_session_begins_anew_until_it_ends_by_itself() -> None:
     assert "free space" in logs[3]["do"]
 
 
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (psycopg.OperationalError("gone"), "DATABASE_URL"),
+        (KafkaException(KafkaError(KafkaError._TRANSPORT)), "KAFKA_BOOTSTRAP_SERVERS"),
+    ],
+)
+def test_where_a_server_was_named_the_log_does_not_advise_to_start_ours(
+    error: Exception, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = [error, error]
+
+    def session() -> None:
+        if len(errors) == 1:
+            monkeypatch.delenv(name)
+        if errors:
+            raise errors.pop()
+
+    monkeypatch.setenv(name, "somewhere")
+    with capture_logs() as logs:
+        persistently(session, URL, threading.Event(), longest=0.01)
+    named, ours = (entry["do"] for entry in logs)
+    assert (f"or correct {name}" in named, "stack up" in named) == (True, False)
+    assert f"`driftline stack up`, or set {name}" in ours
+
+
 def test_a_programming_mistake_is_not_tried_again() -> None:
     def session() -> None:
         raise ValueError("mistake")
@@ -62,7 +88,7 @@ def test_a_database_that_is_down_may_come_back() -> None:
 
 
 def test_what_is_no_url_is_hopeless() -> None:
-    with pytest.raises(DatabaseUnreachable, match="write it as postgresql:"):
+    with pytest.raises(UsageError, match="write it as postgresql:"):
         connect("mysql://nobody:secret@nowhere")
 
 

@@ -20,7 +20,7 @@ from dummy.store import advance, replace
 from monitor.readiness import END
 from schemas import roles
 from schemas.connections import Addresses
-from schemas.errors import DatabaseUnreachable, RunConflict
+from schemas.errors import DriftlineError, RunConflict
 from tests.databases import fresh_database
 from tests.fleet import eventually
 
@@ -216,7 +216,7 @@ def test_a_wrong_database_is_said_in_one_line(database: str) -> None:
         (nowhere, "did not answer"),
         ("x", "no libpq"),
     ):
-        with pytest.raises(DatabaseUnreachable, match=what) as caught:
+        with pytest.raises(DriftlineError, match=what) as caught:
             write(url)
         assert "reader0" not in str(caught.value)
         assert caught.value.do

@@ -21,7 +21,7 @@ from monitor.recompute import recompute
 from monitor.report import report
 from monitor.settings import Settings
 from schemas.chunk import OFFSET, PREDICTION, layout
-from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
+from schemas.errors import ModelUnusable, UsageError
 from schemas.taxi import OUTCOMES, STREAMS, TRIPS
 from tests import logs
 from tests.models.conftest import made_up
@@ -139,7 +139,7 @@ def test_a_database_that_refuses_is_said_before_the_reference_is_prepared(
     monkeypatch.setattr(
         "monitor.evidence.DriftEngine.__init__", lambda *_: pytest.fail("the reference is prepared")
     )
-    with pytest.raises(DatabaseUnreachable):
+    with pytest.raises(UsageError):
         run(Settings(database_url="postgresql://127.0.0.1:nonsense/", model=model.path), threading.Event())
 
 

@@ -446,7 +446,7 @@ def test_a_wrong_password_is_said_at_once_and_not_printed(database: str) -> None
 
 @pytest.mark.parametrize("url", ["postgresql://127.0.0.1:nonsense/there", "no url at all"])
 def test_a_url_that_is_none_is_said_at_once(url: str) -> None:
-    with pytest.raises(DatabaseUnreachable, match="DATABASE_URL"):
+    with pytest.raises(UsageError, match="DATABASE_URL"):
         monitor(url)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from confluent_kafka.admin import AdminClient
 from schemas.connections import (
     ROOT,
     Addresses,
+    database_advice,
     database_url,
+    kafka_advice,
     kafka_config,
     make_folder,
     of_platform,
@@ -129,6 +132,17 @@ def test_without_either_the_operator_is_told_what_to_do(tmp_path: Path) -> None:
         kafka_config({}, tmp_path)
     with pytest.raises(UsageError, match="DATABASE_URL"):
         database_url({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("advice", "name"), [(kafka_advice, "KAFKA_BOOTSTRAP_SERVERS"), (database_advice, "DATABASE_URL")]
+)
+def test_who_named_a_server_is_not_told_to_start_ours(advice: Callable[[dict[str, str]], str], name: str) -> None:
+    named = advice({name: "somewhere"})
+    assert f"or correct {name}" in named
+    assert "stack up" not in named
+    for environ in ({}, {name: ""}, {name: " \n"}):
+        assert advice(environ) == f"run `driftline stack up`, or set {name}"
 
 
 def test_a_damaged_address_file_is_no_stack(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from board.database import Database
 from cli.programs import programs
 from schemas.connections import ROOT
-from schemas.errors import DatabaseUnreachable
+from schemas.errors import DatabaseUnreachable, UsageError
 from storage.address import DEFAULTS, parameters, where
 from storage.connect import connect, connect_now
 from storage.retry import lost
@@ -27,13 +27,13 @@ def told(url: str) -> str:
     for call in (where, Database, connect_now, lambda url: programs(url, 180_000, {"PATH": ""}).address):
         try:
             said.append(str(call(url)))  # type: ignore[operator]
-        except (DatabaseUnreachable, psycopg.OperationalError) as error:
+        except (DatabaseUnreachable, UsageError, psycopg.OperationalError) as error:
             said.append(str(error))
     try:
         connect(url)
     except psycopg.OperationalError as error:
         said.extend(lost(error, url) or ())
-    except DatabaseUnreachable as error:
+    except (DatabaseUnreachable, UsageError) as error:
         said.append(str(error))
     return "\n".join(said)
 
@@ -72,7 +72,7 @@ def test_no_piece_of_a_password_is_ever_shown_escaped_or_not(password: str) -> N
     ],
 )
 def test_what_is_written_for_another_program_is_explained(url: str, what: str, do: str) -> None:
-    with pytest.raises(DatabaseUnreachable) as caught:
+    with pytest.raises(UsageError) as caught:
         connect(url)
     assert re.search(what, caught.value.what)
     assert do in caught.value.do
