@@ -103,6 +103,7 @@ WINDOW_FIELDS = (
     *("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift"),
     *("worst_column", "worst_severity", "mae"),
 )
+DEAD_LETTER_FIELDS = ("written_at", "run_id", "place", "reason", "detail", "record")
 MODEL_FIELDS = ("model", "name", "kind", "source", "rows", "mae", "scored")
 """What a table shows; JSON has everything."""
 
@@ -140,6 +141,16 @@ def begin(
         raise typer.Exit
     if context.invoked_subcommand is None:
         console.print(FIRST_STEPS.format(program=program()), markup=False, highlight=False, soft_wrap=True)
+
+
+class Reason(StrEnum):
+    """Of `dead-letters --reason`."""
+
+    undecodable = "undecodable"
+    invalid = "invalid"
+    late = "late"
+    future = "future"
+    model = "model"
 
 
 class FailOn(StrEnum):
@@ -718,6 +729,29 @@ def columns(
         say(f"without the reference's figures: {error.what}")
     rows = found if as_json else figures.lines(found)
     listing.show(console, rows, as_json=as_json, empty="no column has drifted")
+
+
+@app.command("dead-letters")
+def dead_letters(
+    run: Annotated[
+        str | None, option("run", "Name of the run [default: all, and records in which none could be read].")
+    ] = None,
+    reason: Annotated[list[Reason] | None, option("reason", "Only of this reason; may be repeated.")] = None,
+    limit: Annotated[int, option("limit", "Only so many of the newest.", min=1)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Records that were kept aside, and why, newest first. JSON has their bytes: `jq '.[].raw | @base64d'`."""
+    from monitor import read
+
+    with _database() as connection:
+        found, counts = read.dead_letters(connection, run, reason or (), limit)
+        if run is not None and not found:
+            read.known(connection, run)
+    listing.show(console, found, as_json=as_json, empty="no dead letters", fields=DEAD_LETTER_FIELDS)
+    if len(found) < counts.listed:
+        say(f"these are the newest {len(found):,} of {counts.listed:,}: --limit shows more")
+    if run is not None and counts.of_no_run:
+        say(f"{counts.of_no_run:,} more in which no run could be read: without --run they are listed, too")
 
 
 @app.command()

@@ -13,14 +13,13 @@ FIELDS = ("topic", "partition", "offset", "reason", "detail", "event_time", "wri
 
 
 async def letters(reader: Reader, run_id: str | None) -> dict[str, Any]:
-    """Of the run named, else the newest; t: wall time, ms. Raises Unknown."""
+    """Of the run named, else the newest; t: wall time, ms. no_run: those that no run counts. Raises Unknown."""
     run = await known_run(reader, run_id)
-    reasons: dict[tuple[str, str], dict[str, Any]] = {}
+    reasons: dict[tuple[str, str, bool], dict[str, Any]] = {}
     bucket = 1_000
-    for topic, reason, bucket, at, count in await reader.rows("letter_buckets", run=run.run_id):  # noqa: B007
-        known = reasons.setdefault(
-            (topic, reason), {"topic": topic, "reason": reason, "total": 0, "t": [], "n": []}
-        )
+    for topic, reason, no_run, bucket, at, count in await reader.rows("letter_buckets", run=run.run_id):  # noqa: B007
+        kind = {"topic": topic, "reason": reason, "no_run": no_run}
+        known = reasons.setdefault((topic, reason, no_run), kind | {"total": 0, "t": [], "n": []})
         known["total"] += count
         known["t"].append(at)
         known["n"].append(count)

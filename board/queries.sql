@@ -232,19 +232,20 @@ SELECT stream, rows, revision FROM driftline.window_result
 WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') ORDER BY stream;
 
 -- name: letter_buckets
--- Dead letters by when they were written, in some hundred stretches; among them those that could be told to no run
--- and came while this one was read.
+-- Dead letters by when they were written, in some hundred stretches; apart from the run's own, those in which no run
+-- could be read and which came while this one was read.
 WITH letter AS (
-    SELECT d.topic, d.reason, d.written_at FROM driftline.dead_letter d WHERE d.run_id = %(run)s
+    SELECT d.topic, d.reason, d.run_id = '' AS no_run, d.written_at FROM driftline.dead_letter d WHERE d.run_id = %(run)s
     UNION ALL
-    SELECT d.topic, d.reason, d.written_at FROM driftline.dead_letter d JOIN driftline.run r ON r.run_id = %(run)s
+    SELECT d.topic, d.reason, true, d.written_at FROM driftline.dead_letter d JOIN driftline.run r ON r.run_id = %(run)s
     WHERE d.run_id = '' AND d.written_at BETWEEN r.started_at AND coalesce(r.finished_at, 'infinity')
 ), span AS (
     SELECT greatest(1000, ceil(extract(epoch FROM max(written_at) - min(written_at)) * 10 / 1000) * 1000)::bigint AS ms
     FROM letter
 )
-SELECT topic, reason, span.ms, ((extract(epoch FROM written_at) * 1000)::bigint / span.ms * span.ms) AS at, count(*)
-FROM letter, span GROUP BY 1, 2, 3, 4 ORDER BY 1 DESC, 2, 4;
+SELECT topic, reason, no_run, span.ms, ((extract(epoch FROM written_at) * 1000)::bigint / span.ms * span.ms) AS at,
+       count(*)
+FROM letter, span GROUP BY 1, 2, 3, 4, 5 ORDER BY 1 DESC, 2, 3, 5;
 
 -- name: letters
 SELECT d.topic, d.partition, d.kafka_offset, d.reason, left(d.detail, 1000),

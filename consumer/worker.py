@@ -26,6 +26,7 @@ from schemas.definition import Stream
 from schemas.durations import misread_unit, moment
 from schemas.errors import RunConflict
 from schemas.failpoint import reach
+from schemas.records import LIVE
 
 log = structlog.get_logger()
 
@@ -33,7 +34,9 @@ log = structlog.get_logger()
 HOPELESS = 100
 """Records in a row on which the model fails: from there on the consumer is not well."""
 
-ANOTHER_RUN = "replay its records under another --run, or send them on under another run_id"
+_ANOTHER_RUN = "replay its records under another --run, or send them on under another run_id"
+_ANEW = "stop the consumers, `driftline runs rm live` a minute later, start them: the next record begins it anew"
+"""For records that name no run."""
 
 
 _RUNS = 500
@@ -298,8 +301,8 @@ class Worker:
             if model != self._terms.model
         }
         if (awaited := self._settings.until_done) in foreign:
-            raise RunConflict(foreign[awaited], f"name its model with --model, or {ANOTHER_RUN}")
-        return {run_id: f"{what}: {ANOTHER_RUN}" for run_id, what in foreign.items()}
+            raise RunConflict(foreign[awaited], f"name its model with --model, or {another_run(awaited)}")
+        return {run_id: f"{what}: {another_run(run_id)}" for run_id, what in foreign.items()}
 
     def _tell(self, work: Flush) -> None:
         stream = self._streams[work.claim.partition.topic]
@@ -408,6 +411,11 @@ class Worker:
         self._heard = self._heard or bool(asked)
         ends = known | asked
         return [Beat(p, c.epoch, ends[p], asked.get(p) == c.next_offset) for p, c in claims.items()]
+
+
+def another_run(run_id: str) -> str:
+    """How the records of a run come to be scored by another model than the one that it belongs to."""
+    return _ANEW if run_id == LIVE else _ANOTHER_RUN
 
 
 def _short(model: str | None) -> str:

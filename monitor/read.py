@@ -1,8 +1,8 @@
-"""What `driftline runs`, `windows` and `columns` list: the newest first."""
+"""What `driftline runs`, `windows`, `columns` and `dead-letters` list: the newest first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,11 +14,15 @@ from psycopg.rows import class_row
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from schemas.sql import queries
+from schemas.text import printable
 from storage.connect import Connection
 
 SQL = queries(Path(__file__).with_name("read.sql"))
 
 Row = TypeVar("Row")
+
+BEGINNING = 160
+"""Characters of a record in a table."""
 
 NAMED = 5
 """Runs that a message names."""
@@ -101,6 +105,41 @@ class ColumnRow(msgspec.Struct, frozen=True):
     reference: float | None = None
 
 
+class DeadLetterRow(msgspec.Struct, frozen=True):
+    """A record that was kept aside, and why. run_id: '' where none could be read in it.
+
+    key, raw: its bytes as they came, which JSON has in base64. headers: decoded as far as they could be.
+    """
+
+    written_at: datetime
+    run_id: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    event_time: datetime | None
+    key: bytes | None
+    raw: bytes | None
+    headers: Any
+
+    @property
+    def place(self) -> str:
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+    @property
+    def record(self) -> str:
+        """Its beginning, as text, whatever it is."""
+        return printable((self.raw or b"")[: 4 * BEGINNING].decode("utf-8", "backslashreplace"), BEGINNING)
+
+
+class DeadLetterCounts(msgspec.Struct, frozen=True):
+    """listed: of the run that was asked for, or of all. of_no_run: in which none could be read."""
+
+    listed: int
+    of_no_run: int
+
+
 def runs(connection: Connection) -> list[RunRow]:
     return _rows(connection, "runs", RunRow, {})
 
@@ -164,6 +203,16 @@ def shortages(connection: Connection, run: str, min_rows: int) -> list[Shortage]
 def columns(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
     """Every figure of a window of both streams. start: ms since the epoch."""
     return _rows(connection, "columns", ColumnRow, {"run_id": run, "size_s": size_s, "window_start": moment(start)})
+
+
+def dead_letters(
+    connection: Connection, run: str | None = None, reasons: Sequence[str] = (), limit: int | None = None
+) -> tuple[list[DeadLetterRow], DeadLetterCounts]:
+    """The newest, of one run or of all and of none, and how many there are; reasons: none is all of them."""
+    wanted = {"run_id": run, "reasons": [*reasons] or None}
+    counts = _rows(connection, "dead_letter_counts", DeadLetterCounts, wanted)
+    found = _rows(connection, "dead_letters", DeadLetterRow, wanted | {"limit": limit})
+    return found, counts[0] if counts else DeadLetterCounts(0, 0)
 
 
 def existing(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:

@@ -55,6 +55,23 @@ SELECT short.*, (
 ) AS useful_s
 FROM short ORDER BY size_s;
 
+-- name: dead_letters
+-- Of one run, or of all and of none; the newest first.
+SELECT d.written_at, d.run_id, d.topic, d.partition, d.kafka_offset AS "offset", d.reason, d.detail, d.event_time,
+       d.key, d.raw, d.headers
+FROM driftline.dead_letter d
+WHERE (%(run_id)s::text IS NULL OR d.run_id = %(run_id)s)
+  AND (%(reasons)s::text[] IS NULL OR d.reason = ANY(%(reasons)s))
+ORDER BY d.written_at DESC, d.topic, d.partition, d.kafka_offset DESC LIMIT %(limit)s;
+
+-- name: dead_letter_counts
+-- How many there are in all, and how many in which no run could be read.
+SELECT count(*) FILTER (WHERE %(run_id)s::text IS NULL OR d.run_id = %(run_id)s) AS listed,
+       count(*) FILTER (WHERE d.run_id = '') AS of_no_run
+FROM driftline.dead_letter d
+WHERE (%(run_id)s::text IS NULL OR d.run_id IN (%(run_id)s, ''))
+  AND (%(reasons)s::text[] IS NULL OR d.reason = ANY(%(reasons)s));
+
 -- name: sizes
 SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = %(run_id)s ORDER BY 1;
 

@@ -137,7 +137,7 @@ class Watch:
         except DriftlineError as error:
             if self._settings.until_done is not None:
                 raise
-            log.error("run_skipped", run=run.run_id, reason=str(error))
+            log.error("run_skipped", run=run.run_id, reason=error.what, do=error.do)
             self._skipped[run.run_id] = run
             return
         self._audited.discard(run.run_id)

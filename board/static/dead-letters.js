@@ -48,7 +48,7 @@ function show(answer) {
   }
 }
 
-const name = ({ topic, reason }) => `${reason}, ${topic}`;
+const name = ({ topic, reason, no_run }) => `${reason}, ${topic}${no_run ? ", of no run" : ""}`;
 
 function reasons() {
   byId("reasons").replaceChildren(

@@ -352,6 +352,7 @@ def test_dead_letters_are_counted_and_shown_as_they_came(board: Served, prepared
             ("r", "late", "key", b"x" * 9_000, T0),
             ("r", "invalid", NASTY, NASTY.encode(), None),
             ("", "undecodable", None, b"\xff\x00\xfe", None),
+            ("", "invalid", None, b"{}", None),
         ]
         for offset, (run, reason, key, raw, at) in enumerate(rows):
             connection.execute(
@@ -363,11 +364,12 @@ def test_dead_letters_are_counted_and_shown_as_they_came(board: Served, prepared
     response = board.get("/api/dead-letters", run="r")
     found = response.json()
     assert response.headers["content-type"].startswith("application/json")
-    assert {(r["reason"], r["total"], sum(r["n"])) for r in found["reasons"]} == {
-        ("late", 2, 2),
-        ("invalid", 1, 1),
-        ("undecodable", 1, 1),
-    }
+    assert {(r["reason"], r["no_run"], r["total"], sum(r["n"])) for r in found["reasons"]} == {
+        ("late", False, 2, 2),
+        ("invalid", False, 1, 1),
+        ("invalid", True, 1, 1),
+        ("undecodable", True, 1, 1),
+    }, "what the run counts stands apart from what no run counts"
     newest = {letter["offset"]: letter for letter in found["newest"]}
     assert (newest[2]["raw"], newest[2]["detail"], newest[2]["truncated"]) == (NASTY, NASTY, False)
     assert (len(newest[1]["raw"]), newest[1]["truncated"]) == (2_000, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -158,6 +159,66 @@ def test_a_run_that_does_not_exist_lists_those_that_do(call: Call) -> None:
     assert code == 2
     assert "there is no run februray" in said
     assert "the newest: dummy" in said
+
+
+@pytest.fixture
+def letters(figures: str) -> Iterator[None]:
+    """Three of the run, as hostile as they can be, and two in which no run could be read."""
+    rows = [
+        ("dummy", "late", "plain", b'{"pickup_at": 1}'),
+        ("dummy", "invalid", "\x1b[31mred", b"\x1b]0;title\x07[bold]\xff\x00" + b"x" * 9_000),
+        ("dummy", "late", "gone", None),
+        ("", "undecodable", "no JSON", b"\x1f\x8b\x08"),
+        ("", "undecodable", "no JSON", b"\xe2\x80\xae"),
+    ]
+    with psycopg.connect(figures, autocommit=True) as connection:
+        with connection.transaction():
+            connection.execute("CREATE TEMP TABLE before AS TABLE driftline.dead_letter")
+            connection.execute("DELETE FROM driftline.dead_letter")
+            for offset, (run, reason, detail, raw) in enumerate(rows):
+                connection.execute(
+                    "INSERT INTO driftline.dead_letter (topic, partition, kafka_offset, run_id, reason, detail,"
+                    " raw, written_at) VALUES ('trips', 1, %s, %s, %s, %s, %s, now() + %s * interval '1 second')",
+                    (offset, run, reason, detail, raw, offset),
+                )
+        yield
+        with connection.transaction():
+            connection.execute("DELETE FROM driftline.dead_letter")
+            connection.execute("INSERT INTO driftline.dead_letter TABLE before")
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("letters")
+def test_dead_letters_are_listed_newest_first_and_move_no_cursor(call: Call) -> None:
+    code, text, said = call("dead-letters")
+    assert (code, said) == (0, "")
+    assert [int(number) for number in re.findall(r"trips/1@(\d)", text)] == [4, 3, 2, 1, 0]
+    assert text.replace("\n", "").isprintable()
+    assert "[bold]" in text, "no markup"
+    assert "xxxx" in text
+    assert "x" * 200 not in text.replace("\n", ""), "a long record is cut"
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("letters")
+def test_dead_letters_of_a_run_a_reason_and_a_number(call: Call) -> None:
+    def offsets(words: str) -> list[int]:
+        return [row["offset"] for row in json.loads(call(f"dead-letters --json {words}")[1])]
+
+    assert offsets("--run dummy") == [2, 1, 0]
+    assert offsets("--reason late") == [2, 0]
+    assert offsets("--reason invalid --reason undecodable --limit 2") == [4, 3]
+    raw = json.loads(call("dead-letters --json --run dummy --reason invalid")[1])[0]["raw"]
+    assert b64decode(raw).startswith(b"\x1b]0;title\x07[bold]\xff\x00"), "the bytes as they came"
+    assert "newest 1 of 2: --limit" in call("dead-letters --run dummy --reason late --limit 1")[2]
+    assert "2 more in which no run could be read" in call("dead-letters --run dummy")[2]
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("letters")
+def test_dead_letters_of_a_run_that_is_not_there_are_wrong_usage_and_none_are_no_failure(call: Call) -> None:
+    assert call("dead-letters --run februray")[0] == 2
+    assert call("dead-letters --run dummy --reason model")[:2] == (0, "no dead letters\n")
 
 
 @pytest.mark.integration

@@ -70,6 +70,9 @@ WRONG = [
     ("grafana --grafana-port 0", 2, "'--grafana-port'"),
     ("dummy --days 0", 2, "0 days: choose 1 to"),
     ("dummy --sizes 7m", 2, "not a whole number of 5m panes"),
+    ("dead-letters --reason bad", 2, "'undecodable'"),
+    ("dead-letters --limit 0", 2, "'--limit'"),
+    ("dead-letters", 2, "no database"),
     ("restore", 2, "Missing argument"),
     ("runs", 2, "no database: run `driftline stack up`, or set DATABASE_URL"),
 ]

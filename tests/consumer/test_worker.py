@@ -374,6 +374,17 @@ def test_a_run_of_another_model_stops_only_a_consumer_that_is_to_end_with_it(log
         made.step(1.0)
 
 
+def test_records_that_name_no_run_are_not_to_be_replayed_under_another_name(log: Log, books: Books) -> None:
+    books.scored_by = {"live": "a" * 64}
+    made = worker(log, books, until_done="another")
+    log.next = [(PLACE, messages([trip(START, run=None)] * 3))]
+    made.step(1.0)
+    made.drain()
+    assert {d.run_id for d in books.flushes[0].dead} == {"live"}
+    assert "`driftline runs rm live`" in books.flushes[0].dead[0].detail
+    assert "another --run" not in books.flushes[0].dead[0].detail
+
+
 def test_a_model_that_fails_on_every_record_is_said_and_makes_the_consumer_unwell(log: Log, books: Books) -> None:
     clock, gauges, broken = [0.0], Gauges(), [True]
     gauges.health = Health("consumer", 15.0, lambda: clock[0])
