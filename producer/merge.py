@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.errors import SourceUnusable
 
-RUN, BLOCK, TABLE = 81_920, 4_096, 10_000
+RUN, BLOCK, TABLE = 32_768, 4_096, 10_000
 
 
 def in_order(
@@ -28,22 +28,28 @@ def in_order(
         tables: Of one schema.
         by: Name of the column; integers, none missing.
         folder: Takes the runs meanwhile, in a file without a name: it is gone however the process ends.
-        run: Rows that are sorted in memory; so many need no file. A month of green taxis has fewer.
+        run: Rows that are sorted in memory; so many need no file.
         block: Rows of each run that are in memory while they are merged.
 
     Raises:
         SourceUnusable: The file cannot be written.
     """
     runs = _runs(tables, by, run)
-    first, second = next(runs, None), next(runs, None)
-    if first is None or second is None:
-        yield from (table for table in (first,) if table is not None)
+    first = [*islice(runs, 2)]
+    if len(first) < 2:
+        yield from first
         return
     with tempfile.TemporaryFile(dir=folder) as file:
-        ranges = _write(chain([first, second], runs), file, block, folder)
-        del first, second
+        places = _write(_taken(first, runs), file, by, block, folder)
         with pa.ipc.open_file(file) as blocks:
-            yield from _merge([_Run(number, places, blocks, by) for number, places in enumerate(ranges)], by, TABLE)
+            yield from _merge([_Run(number, *place, blocks, by) for number, place in enumerate(places)], by, TABLE)
+
+
+def _taken(first: list[pa.Table], rest: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """One after the other, none of which is held once it is handed over."""
+    while first:
+        yield first.pop(0)
+    yield from rest
 
 
 def _runs(tables: Iterable[pa.Table], by: str, rows: int) -> Iterator[pa.Table]:
@@ -65,39 +71,44 @@ def _sorted(tables: list[pa.Table], by: str) -> pa.Table:
     return whole if (np.diff(times) >= 0).all() else whole.take(pa.array(np.argsort(times, kind="stable")))
 
 
-def _write(runs: Iterable[pa.Table], file: IO[bytes], block: int, folder: Path) -> list[range]:
-    """Write the runs one after the other; which blocks of the file each one is."""
-    ranges: list[range] = []
+def _write(runs: Iterable[pa.Table], file: IO[bytes], by: str, block: int, folder: Path) -> list[tuple[range, int]]:
+    """Write the runs one after the other; of each which blocks of the file it is, and the time of its first row."""
+    places: list[tuple[range, int]] = []
+    begin, writer = 0, None
     try:
-        writer = None
         for run in runs:
             writer = writer or pa.ipc.new_file(file, run.schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
             batches = run.combine_chunks().to_batches(block)
             for batch in batches:
                 writer.write_batch(batch)
-            begin = ranges[-1].stop if ranges else 0
-            ranges.append(range(begin, begin + len(batches)))
+            places.append((range(begin, begin + len(batches)), run[by][0].as_py()))
+            begin += len(batches)
+            del run, batches, batch  # else it is in memory while the next one is read and sorted
         if writer is not None:
             writer.close()
     except OSError as error:
         what = f"trips cannot be sorted in {folder} ({error.strerror or error})"
         raise SourceUnusable(what, "free 100 bytes a trip there") from error
-    return ranges
+    return places
 
 
 class _Run:
-    """One sorted run, read a block at a time."""
+    """One sorted run, read a block at a time; the first once its turn comes, since most begin where others end.
 
-    def __init__(self, number: int, places: range, blocks: Any, by: str) -> None:
-        self.number, self._by = number, by
+    first: time of its first row.
+    """
+
+    def __init__(self, number: int, places: range, first: int, blocks: Any, by: str) -> None:
+        self.number, self._by, self._first = number, by, first
         self._blocks, self._left = blocks, iter(places)
+        self._none = self._rows = blocks.schema.empty_table()
+        self._times = np.empty(0, np.int64)
         self.is_read = False
-        self.load()
 
     @property
     def last(self) -> tuple[int, int]:
-        """What the last row in memory is sorted by."""
-        return int(self._times[-1]), self.number
+        """What the last row in memory is sorted by; while there is none, what the first one in the file is."""
+        return int(self._times[-1]) if len(self._times) else self._first, self.number
 
     def load(self) -> None:
         """Take the next block in the place of the one before."""
@@ -110,6 +121,8 @@ class _Run:
     def up_to(self, limit: tuple[int, int]) -> pa.Table:
         """Hand over the rows in memory that come no later than this in the order of all runs."""
         time, number = limit
+        if not len(self._times) or self._times[0] > time:
+            return self._none
         count = int(np.searchsorted(self._times, time, side="right" if self.number <= number else "left"))
         found, self._rows, self._times = self._rows.slice(0, count), self._rows.slice(count), self._times[count:]
         return found
@@ -124,7 +137,7 @@ def _merge(runs: list[_Run], by: str, rows: int) -> Iterator[pa.Table]:
     while runs:
         first = min(runs, key=lambda run: run.last)
         limit = first.last
-        held += [run.up_to(limit) for run in runs]
+        held += filter(len, [run.up_to(limit) for run in runs])
         first.load()
         runs = [run for run in runs if not run.is_read]
         if sum(map(len, held)) >= rows or not runs:

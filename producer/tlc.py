@@ -144,7 +144,7 @@ def _times(path: Path, name: str, column: pa.Array) -> pa.Array:
 
 def _opened(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, buffer_size=1 << 18)  # else it reads whole columns of a row group
+        return pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False)  # else it reads whole row groups
     except (OSError, pa.ArrowException) as error:
         what = "cannot be read" if isinstance(error, OSError) and error.errno else "is no parquet file"
         raise SourceUnusable(f"{path} {what} ({_brief(error)})", _DO) from error
@@ -154,7 +154,8 @@ def _batches(path: Path, parquet: pq.ParquetFile, wanted: Sequence[Column]) -> I
     """These columns, in this order, some rows at a time. Raises SourceUnusable for a damaged file."""
     names = list(dict.fromkeys(column.name for column in wanted))
     try:
-        for batch in parquet.iter_batches(BATCH, columns=names):  # by name it gives all that are called so
+        # By name it gives all that are called so. Its threads would each keep memory of their own.
+        for batch in parquet.iter_batches(BATCH, columns=names, use_threads=False):
             places: dict[str, list[int]] = {name: [] for name in names}
             for place, name in enumerate(batch.schema.names):
                 places[name].append(place)

@@ -48,6 +48,18 @@ def test_a_file_whose_end_goes_back_to_its_start_is_merged_a_block_at_a_time(tmp
     assert max(map(len, found)) <= merge.TABLE + 12 * 100, "no more than a block of each run"
 
 
+def test_runs_that_follow_one_another_are_read_one_at_a_time(tmp_path: Path) -> None:
+    """Of a month in order no more is in memory the longer it is."""
+    peaks = []
+    for rows in (20_000, 200_000):
+        times = (pa.table({"at": pa.array(range(at, at + 500), pa.int64())}) for at in range(0, rows, 500))
+        before, peak = pa.total_allocated_bytes(), 0
+        for _ in in_order(times, "at", tmp_path, run=2_000, block=1_000):
+            peak = max(peak, pa.total_allocated_bytes() - before)
+        peaks.append(peak)
+    assert peaks[1] <= peaks[0] * 1.5
+
+
 def test_what_is_sorted_in_memory_touches_no_disk(tmp_path: Path) -> None:
     assert sorted_rows([3, 1, 2], tmp_path / "absent") == [1, 2, 0]
     assert sorted_rows([], tmp_path / "absent") == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -234,6 +235,19 @@ def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> No
     for path in (tmp_path / "absent.parquet", tmp_path):
         with pytest.raises(SourceUnusable, match=r"cannot be read|no parquet file"):
             tlc.survey(path)
+
+
+def test_of_a_row_group_only_pages_are_in_memory(tmp_path: Path) -> None:
+    """TLC's months are one row group each."""
+    rows = 400_000
+    made, random = green().take(pa.array(np.zeros(rows, np.int64))), pa.array(np.random.default_rng(7).random(rows))
+    for name in ("total_amount", "fare_amount", "trip_distance", "tip_amount", "tolls_amount", "extra"):
+        made = made.set_column(made.schema.get_field_index(name), name, random)
+    path = written(tmp_path, made)
+    before, peak = pa.total_allocated_bytes(), 0
+    for _ in tlc.trips(tlc.survey(path)):
+        peak = max(peak, pa.total_allocated_bytes() - before)
+    assert peak < path.stat().st_size, "the pages and a batch, not the file and a batch"
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
