@@ -30,6 +30,13 @@ SET next_offset = %(next_offset)s, log_end = greatest(log_end, %(next_offset)s),
     beat_at = clock_timestamp(), caught_up_since = NULL
 WHERE topic = %(topic)s AND partition = %(partition)s AND epoch = %(epoch)s AND next_offset = %(expected)s;
 
+-- name: is_ours_still
+-- Of partitions whose epoch was raised: whether this consumer owns them all, so that no other has claimed any.
+SELECT coalesce(bool_and(p.owner = %(instance)s), false)
+FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(epochs)s::bigint[]) AS ours (topic, partition, epoch)
+JOIN driftline.partition_progress p USING (topic, partition)
+WHERE p.epoch <> ours.epoch;
+
 -- name: write_run_progress
 INSERT INTO driftline.run_progress AS r
     (run_id, topic, partition, max_event_time_ms, last_seq, finished, candidate_ms, agreed, first_offset,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from functools import partial
 
 from confluent_kafka import KafkaException
 
-from consumer.store import Fenced
+from consumer.store import Fenced, RunRemoved
 from schemas.connections import kafka_advice
 from storage import connect as postgres
 from storage import retry
@@ -28,24 +27,16 @@ def connect(url: str) -> postgres.Connection:
     return postgres.connect(url, "driftline-consumer", idle=_IDLE)
 
 
-def persistently(
-    session: Callable[[], None],
-    url: str,
-    stop: threading.Event,
-    longest: float = 10.0,
-    trouble: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Run a session to its end; each time Postgres, Kafka or the partitions are lost, say so, wait, begin anew.
-
-    As `storage.retry.persistently`, which see.
-    """
-    retry.persistently(session, url, stop, longest=longest, trouble=trouble, others=_lost)
-
-
 def _lost(error: Exception) -> Trouble | None:
     said = " ".join(str(error).split())
+    if isinstance(error, RunRemoved):
+        return Trouble("run_removed", said, "nothing: what is left is read on")
     if isinstance(error, Fenced):
         return Trouble("fenced", said, "nothing: another consumer has the partition, and goes on")
     if isinstance(error, KafkaException):
         return Trouble("kafka_down", said, f"{kafka_advice()}: it goes on then")
     return None
+
+
+persistently = partial(retry.persistently, others=_lost)
+"""`storage.retry.persistently`, where Kafka and the partitions may be lost as well."""

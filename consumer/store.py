@@ -33,6 +33,10 @@ class Fenced(Exception):
     """Somebody else has claimed the partition since: what was read of it here is theirs to write."""
 
 
+class RunRemoved(Fenced):
+    """The partition is still ours, but what is known of its runs is no longer what the tables hold."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """What belongs to a run as a whole; all times in ms. model: the hash of what scores it, None for upstream's."""
@@ -141,7 +145,9 @@ class Store:
             caught_up=[b.caught_up for b in beats],
         )
         if written != len(beats):
-            raise Fenced(f"{len(beats) - written} of {len(beats)} partitions")
+            raise self._fenced(
+                f"{len(beats) - written} of {len(beats)} partitions", {b.partition: b.epoch for b in beats}
+            )
 
     def report(self, run_id: str | None, measures: Mapping[str, Any]) -> None:
         """Replace this consumer's row in `health`."""
@@ -166,7 +172,15 @@ class Store:
             "advance", **place, epoch=claim.epoch, expected=claim.next_offset, next_offset=flush.next_offset
         )
         if moved != 1:
-            raise Fenced(f"{claim.partition} at {claim.next_offset}, epoch {claim.epoch}")
+            place_and_epoch = f"{claim.partition} at {claim.next_offset}, epoch {claim.epoch}"
+            raise self._fenced(place_and_epoch, {claim.partition: claim.epoch})
+
+    def _fenced(self, what: str, epochs: Mapping[Partition, int]) -> Fenced:
+        """Who raised the epochs: another consumer, or `driftline runs rm`, which leaves the owner as it is."""
+        topics, numbers = zip(*epochs, strict=True)
+        ours = {"topics": [*topics], "partitions": [*numbers], "epochs": [*epochs.values()]}
+        ((ours_still,),) = self._run("is_ours_still", **ours, instance=self._instance)
+        return RunRemoved(f"a run was removed, or a backup restored ({what})") if ours_still else Fenced(what)
 
     def _write_dead(self, letters: Sequence[DeadLetter], partition: Partition) -> None:
         """By COPY: a flood of late records costs a tenth of what single inserts would."""

@@ -369,7 +369,8 @@ class Worker:
         self._heard = False
         if now >= self._next_report:
             self._next_report = now + self._settings.report_ms / 1_000
-            log.info("consuming", run=self._meter.run_id, **measures)
+            known = {"run": self._meter.run_id} | measures
+            log.info("consuming", **{name: value for name, value in known.items() if value is not None})
             gc.collect()  # it is off, see `consumer.__main__`
 
     def _missing_topics(self) -> list[str]:

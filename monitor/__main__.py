@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from models import artifact
 from monitor.gauges import Gauges
 from monitor.settings import Settings
-from monitor.starting import announced, check_sizes
+from monitor.starting import announced, check_sizes, unless_stopped
 from schemas.sql import migrate
 from storage.connect import connect
 from storage.retry import persistently
@@ -33,11 +34,17 @@ def run(settings: Settings, stop: threading.Event) -> None:
         persistently(partial(_prepare, settings), url, stop, trouble=gauges.health.trouble)
         if not stop.is_set():
             with announced(url, settings.until_done):
-                from monitor.evidence import DriftEngine  # noqa: PLC0415 - Evidently, after what may fail
-                from monitor.watch import watch  # noqa: PLC0415
+                work = unless_stopped(lambda: _ready(settings), stop)
+            if work is not None:
+                work(stop, gauges)
 
-                engine = DriftEngine(settings)
-            watch(settings, stop, engine, gauges)
+
+def _ready(settings: Settings) -> Callable[[threading.Event, Gauges], None]:
+    from monitor.evidence import DriftEngine  # noqa: PLC0415 - Evidently, after what may fail
+    from monitor.watch import watch  # noqa: PLC0415
+
+    engine = DriftEngine(settings)
+    return lambda stop, gauges: watch(settings, stop, engine, gauges)
 
 
 def _prepare(settings: Settings) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 import psycopg
 import structlog
@@ -34,7 +36,30 @@ def announced(url: str, run_id: str | None) -> Iterator[None]:
         yield
     finally:
         ready.set()
-        thread.join()
+        thread.join(1.0)  # it may be waiting for a server that does not answer
+
+
+T = TypeVar("T")
+
+
+def unless_stopped(make: Callable[[], T], stop: threading.Event) -> T | None:
+    """What `make` gives; None as soon as we are to stop, since an import goes on for as long as it takes.
+
+    Nothing is lost with it: whoever starts has not begun to work.
+    """
+    made: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, name="starting", daemon=True).start()
+    while not stop.is_set():
+        if wait([made], 0.1).done:
+            return made.result()
+    return None
 
 
 def _announce(url: str, run_id: str | None, ready: threading.Event) -> None:

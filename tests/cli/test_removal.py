@@ -15,7 +15,7 @@ from msgspec import structs
 import driftline
 from cli.removal import Removed, holdings, models, removable, remove_runs, runs_of_models
 from consumer.retry import connect
-from consumer.store import Fenced, Store, Terms
+from consumer.store import Beat, RunRemoved, Store, Terms
 from models.card import Card, Errors, encode, sealed
 from models.names import Artifact, listed, point, remove
 from schemas.errors import ModelUnusable, RunConflict, UsageError
@@ -153,7 +153,9 @@ def test_a_run_goes_whole_and_a_consumer_that_remembers_it_begins_anew(
     }
     assert left == {table: [("kept",)] for table in left} | {"dead_letter": []}
     assert query(database, "SELECT next_offset FROM driftline.partition_progress WHERE topic = 'trips'") == [(3,)]
-    with pytest.raises(Fenced):
+    with pytest.raises(RunRemoved, match="a run was removed"):
+        store.beat([Beat(PLACE, claim.epoch, 3, True)])
+    with pytest.raises(RunRemoved, match="a run was removed"):
         store.commit(replace(flush, claim=flush.committed(), next_offset=4), ["trips"])
     assert "old" not in store.claim(PLACE).runs
 

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
 from consumer.retry import connect, persistently
-from consumer.store import Fenced
+from consumer.store import Fenced, RunRemoved
 from schemas.errors import DatabaseUnreachable, UsageError
 
 URL = "postgresql://postgres@127.0.0.1:1/postgres"
@@ -40,6 +40,21 @@ def test_a_session_begins_anew_until_it_ends_by_itself() -> None:
     ]
     assert logs[0]["error"] == "gone away"
     assert "free space" in logs[3]["do"]
+
+
+def test_whoever_removes_a_run_is_not_taken_for_another_consumer() -> None:
+    errors: list[Exception] = [RunRemoved("a run was removed"), Fenced("trips/0")]
+
+    def session() -> None:
+        if errors:
+            raise errors.pop()
+
+    with capture_logs() as logs:
+        persistently(session, URL, threading.Event(), longest=0.01)
+    assert [(entry["event"], "another consumer" in entry["do"]) for entry in logs] == [
+        ("fenced", True),
+        ("run_removed", False),
+    ]
 
 
 @pytest.mark.parametrize(

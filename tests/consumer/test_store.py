@@ -14,7 +14,7 @@ import pytest
 
 from consumer.ledger import Claim, DeadLetter, Flush, Partition
 from consumer.retry import connect
-from consumer.store import MODEL_FAILED, Beat, Fenced, Store, Terms
+from consumer.store import MODEL_FAILED, Beat, Fenced, RunRemoved, Store, Terms
 from schemas.durations import moment
 from schemas.records import MAX_TIME, Injected, Manifest
 from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
@@ -83,7 +83,7 @@ def test_a_zombie_writes_nothing(store: Store, other: Store, database: str) -> N
     flush = flushed([trip(START, 0), trip(START, 5), b"{", beat(START, final=True)], store.claim(PLACE))
     other.claim(PLACE)
     before = everything(database)
-    with pytest.raises(Fenced, match="trips/0 at 0, epoch 1"):
+    with pytest.raises(Fenced, match=r"^trips/0 at 0, epoch 1"):
         store.commit(flush, TOPICS)
     assert everything(database) == before
 
@@ -110,8 +110,9 @@ def test_a_beat_is_refused_to_who_is_no_longer_the_owner(store: Store, other: St
     mine, lost = store.claim(PLACE), store.claim(Partition("trips", 1))
     store.beat([Beat(c.partition, c.epoch, 5, False) for c in (mine, lost)])
     other.claim(lost.partition)
-    with pytest.raises(Fenced):
+    with pytest.raises(Fenced) as caught:
         store.beat([Beat(c.partition, c.epoch, 9, False) for c in (mine, lost)])
+    assert not isinstance(caught.value, RunRemoved)
 
 
 def beats(url: str) -> Any:

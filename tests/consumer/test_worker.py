@@ -374,6 +374,18 @@ def test_a_run_of_another_model_stops_only_a_consumer_that_is_to_end_with_it(log
         made.step(1.0)
 
 
+def test_what_is_not_known_yet_is_left_out_of_the_log(log: Log, books: Books) -> None:
+    made = worker(log, books)
+    log.next = [(PLACE, messages([trip(START, run=None)]))]
+    with capture_logs() as logs:
+        made.step(1.0)
+        made.drain()
+        made.step(100.0)
+    (said,) = (entry for entry in logs if entry["event"] == "consuming")
+    assert None not in said.values()
+    assert "watermark_ms" not in said
+
+
 def test_records_that_name_no_run_are_not_to_be_replayed_under_another_name(log: Log, books: Books) -> None:
     books.scored_by = {"live": "a" * 64}
     made = worker(log, books, until_done="another")

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from monitor import read
 from monitor.__main__ import run
 from monitor.settings import Settings
-from monitor.starting import announced, check_sizes
+from monitor.starting import announced, check_sizes, unless_stopped
 from schemas.errors import ModelUnusable, UsageError
 from schemas.taxi import TRIPS
 from tests.fleet import eventually
@@ -88,6 +88,28 @@ def test_a_monitor_is_heard_of_while_it_starts(
 
     with announced(database, "r"):
         eventually(lambda: heard() == ("r", {"starting": True}), heard)
+
+
+def test_who_is_to_stop_does_not_wait_for_an_import_to_end() -> None:
+    stop, never, begun = threading.Event(), threading.Event(), threading.Event()
+
+    def make() -> None:
+        begun.set()
+        stop.set()
+        never.wait()
+
+    assert unless_stopped(make, stop) is None
+    assert begun.is_set()
+    never.set()
+
+
+def test_what_fails_while_a_monitor_starts_is_raised() -> None:
+    def make() -> None:
+        raise ModelUnusable("damaged", "train it again")
+
+    assert unless_stopped(lambda: 7, threading.Event()) == 7
+    with pytest.raises(ModelUnusable, match="damaged"):
+        unless_stopped(make, threading.Event())
 
 
 def test_windows_of_too_few_rows_are_counted_beside_the_size_that_would_do(database: str) -> None:
