@@ -100,11 +100,11 @@ lock: COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --gener
 lock: setup ## resolve dependencies and Kafka's jars anew, and write them down with their hashes
 	@$(COMPILE) --group dev --group embedded --output-file requirements.lock $(ARGS)
 	@$(COMPILE) --constraints requirements.lock --output-file requirements-image.lock
-	@$(BIN)/python -m stack.jars > $(VENV)/jars.txt && mv $(VENV)/jars.txt stack/jars.txt
+	@$(BIN)/python -m local.stack.jars > $(VENV)/jars.txt && mv $(VENV)/jars.txt local/stack/jars.txt
 
 clean: ## stop the stack and remove its data, caches and build leftovers
 	@if [ -e $(STAMP) ]; then $(BIN)/python -c \
-		'import stack; from schemas.connections import STATE; stack.down(); stack.down(STATE / "tests")'; fi
+		'from local import stack; from runtime.connections import STATE; stack.down(); stack.down(STATE / "tests")'; fi
 	@rm -rf .driftline .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 

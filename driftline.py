@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli import interrupts
+from runtime import interrupts
 
 # isort: split
 import os
@@ -19,9 +19,9 @@ from rich.console import Console
 
 from cli import checks, exits, listing
 from cli.checks import checked
-from cli.invoked import pasteable, program
-from cli.stopping import leave, stopping
-from schemas import connections
+from runtime import connections
+from runtime.invocation import pasteable, program
+from runtime.stopping import leave, stopping
 from schemas.durations import duration_ms, moment_ms, sizes_ms
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
 from schemas.text import printable_event
@@ -207,8 +207,8 @@ def demo(
     """The whole path in two minutes: stack, model, replay with an injected drift, live view, summary."""
     _check_database_url()
     console.print("· starting Kafka, Postgres and the board", style="dim", highlight=False)
-    from demo.plan import Wish
-    from demo.run import run
+    from local.demo.plan import Wish
+    from local.demo.run import run
 
     wish = Wish(keep, tuple(file or ()), month, synthetic, speed, scenario)
     run(wish, console)
@@ -242,8 +242,8 @@ def train(
     if if_missing and (earlier / CARD).exists():
         say(f"{name} holds a model already")
         return
-    from models import train as learning
-    from producer.source import sample
+    from models.taxi import train as learning
+    from producer.sources.selection import sample
 
     source = _source(file, month, synthetic, kind, volume, seed, default_month="2022-01", or_synthetic=False)
     say(f"training on {source.name}")
@@ -405,7 +405,7 @@ def _source(
     or_synthetic: bool = True,
 ) -> Any:
     """The trips that the options name; says where they come from when nothing was named."""
-    from producer.source import choose
+    from producer.sources.selection import choose
 
     found = choose(
         files=tuple(file or ()),
@@ -426,7 +426,7 @@ def _source(
 @stack_app.command("up")
 def stack_up() -> None:
     """Start Kafka and Postgres and keep them until `stack down`."""
-    import stack
+    from local import stack
 
     stack.up(say=say)
     for server in stack.status():
@@ -442,7 +442,7 @@ def stack_up() -> None:
 @stack_app.command("down")
 def stack_down() -> None:
     """Stop Kafka and Postgres; their data stay."""
-    import stack
+    from local import stack
 
     stopped = stack.down()
     console.print(f"stopped {' and '.join(stopped)}" if stopped else "nothing was running")
@@ -457,7 +457,7 @@ def stack_status(
 
     The database URL names a file with the password, which only its owner reads: libpq's programs take it as it is.
     """
-    import stack
+    from local import stack
 
     found = stack.status()
     if not show_password:
@@ -528,7 +528,7 @@ def dummy(
     """
     import time
 
-    from dummy import run as stage
+    from local.dummy import run as stage
 
     now = round(time.time() * 1_000)
     made = stage.plan(run, days=days, sizes=sizes, seed=seed, live=live, now=now)
@@ -586,7 +586,7 @@ def runs(context: typer.Context, as_json: Json = False) -> None:
     """All runs, newest first. Rows are those of trips and of outcomes. `runs rm` removes some."""
     if context.invoked_subcommand:
         return
-    from monitor import read
+    from storage import read
 
     with _database() as connection:
         found = read.runs(connection)
@@ -686,8 +686,8 @@ def windows(
 ) -> None:
     """The windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
     from cli.windows import drifted, latest
-    from monitor import read
-    from monitor.figures import Config
+    from monitor.drift.figures import Config
+    from storage import read
 
     with _database() as connection:
         name = read.known(connection, run).run_id
@@ -716,7 +716,7 @@ def columns(
 ) -> None:
     """The columns of one window, worst first; in brackets the reference. JSON has every figure."""
     from cli import columns as figures
-    from monitor import read
+    from storage import read
 
     with _database() as connection:
         known = read.known(connection, run)
@@ -741,7 +741,7 @@ def dead_letters(
     as_json: Json = False,
 ) -> None:
     """Records that were kept aside, and why, newest first. JSON has their bytes: `jq '.[].raw | @base64d'`."""
-    from monitor import read
+    from storage import read
 
     with _database() as connection:
         found, counts = read.dead_letters(connection, run, reason or (), limit)
@@ -765,7 +765,7 @@ def recompute(
 ) -> None:
     """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
     name, length, start, scorer = _window(run, size, window, model)
-    from monitor.recompute import recompute as compare
+    from monitor.recompute.compare import recompute as compare
 
     found = compare(_monitor_settings(scorer, topic_prefix), name, length, start)
     listing.show(console, found, as_json=as_json, empty="the log says the same")
@@ -787,7 +787,7 @@ def report(
     """The full Evidently report of one window, as HTML."""
     name, length, start, scorer = _window(run, size, window, model)
     say("Evidently makes the report, which may take a minute")
-    from monitor.report import report as write
+    from monitor.evidently.report import report as write
     from monitor.settings import Settings
 
     settings = Settings(database_url=_database_url(), model=scorer)
@@ -802,8 +802,8 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
 
     named: of the model, else it is the artifact that the run remembers. Comes before anything heavy is imported.
     """
-    from cli.artifacts import with_hash
-    from monitor import read
+    from models.lookup import with_hash
+    from storage import read
 
     length, start = duration_ms(size), moment_ms(window)
     with _database() as connection:
@@ -826,7 +826,7 @@ def grafana(
     board_url: Annotated[str, option("board-url", "The board, as a browser reaches it.")] = "http://localhost:8000",
 ) -> None:
     """Start the Grafana that is installed here, with our dashboards, until Ctrl-C."""
-    from cli.grafana import run
+    from local.grafana import run
 
     _check_database_url()
     run(os.environ, stopping(patience_s=30), say, port=grafana_port, board=board_url)  # it waits for its servers

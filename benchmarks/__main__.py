@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 
-import stack
-from schemas.connections import ROOT
+from local import stack
+from runtime.connections import ROOT
 
 PARTS = {
     "Consumers, ours and others', on one log": ["stream"],

@@ -27,16 +27,16 @@ import numpy as np
 import orjson
 import psycopg
 
-import stack
 from benchmarks.consumer_steps import fresh_database
 from benchmarks.latency import LARGE, RUN, START, replay
 from cli.database import prepare
-from schemas.chunk import PREDICTION
-from schemas.connections import ROOT, kafka_config
+from local import stack
+from runtime.connections import ROOT, kafka_config
 from schemas.durations import moment as at
 from schemas.durations import moment_ms
-from schemas.sql import queries
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
+from storage.chunk import PREDICTION
+from storage.sql import queries
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 YEAR = moment_ms("2022-01-01")

@@ -23,10 +23,10 @@ from typing import Any
 import psycopg
 from playwright.sync_api import sync_playwright
 
-import stack
 from benchmarks.board import board, seed
 from benchmarks.consumer_steps import fresh_database
 from cli.database import prepare
+from local import stack
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 TARGET_MS = 1_000

@@ -19,12 +19,12 @@ import pyarrow as pa
 
 from benchmarks.models import months
 from models import reference as references
-from models.train import train
-from monitor.drift import trip_figures
-from monitor.figures import DRIFT, Config, WindowFigures
-from monitor.reference import Reference
-from producer.source import Source
-from schemas.taxi import OUTCOMES, TRIPS
+from models.taxi.train import train
+from monitor.drift.figures import DRIFT, Config, WindowFigures
+from monitor.evidently.reference import Reference
+from monitor.evidently.window import trip_figures
+from producer.sources.selection import Source
+from schemas.streams.taxi import OUTCOMES, TRIPS
 
 HOUR = 3_600_000
 SIZES = {"1 h": HOUR, "6 h": 6 * HOUR, "1 d": 24 * HOUR}

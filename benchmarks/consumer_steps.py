@@ -23,7 +23,6 @@ from uuid import uuid4
 import psycopg
 
 import consumer.__main__ as process
-import stack
 from benchmarks import log
 from consumer import chunking, flush, windows
 from consumer.decode import Decoder
@@ -31,9 +30,10 @@ from consumer.gauges import Gauges
 from consumer.settings import Settings
 from consumer.source import Source
 from consumer.store import Store
-from schemas import chunk
-from schemas.connections import kafka_config
-from schemas.taxi import TRIPS
+from local import stack
+from runtime.connections import kafka_config
+from schemas.streams.taxi import TRIPS
+from storage import chunk
 
 STEPS: tuple[tuple[str, Any, str], ...] = (
     ("read from the client", Source, "read"),

@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 import psycopg
 import yaml
 
-import stack
 from benchmarks.consumer_steps import fresh_database
 from grafana.generate import HERE, dashboards
-from schemas import roles
-from schemas.sql import migrate, queries
+from local import stack
+from storage import roles
+from storage.sql import migrate, queries
 from tests.grafana.asked import ask, choices
 from tests.grafana.asked import queries as asked_by
 from tests.grafana.expand import Range, in_browser, on_server, seconds

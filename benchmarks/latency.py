@@ -18,12 +18,12 @@ from uuid import uuid4
 import psycopg
 
 import producer.__main__ as process
-import stack
 from benchmarks.consumer_steps import fresh_database
 from benchmarks.ours import model
+from local import stack
 from producer.settings import Settings
-from producer.source import from_generator
-from schemas.connections import ROOT, kafka_config
+from producer.sources.selection import from_generator
+from runtime.connections import ROOT, kafka_config
 from schemas.durations import moment_ms
 
 RUN = "latency"

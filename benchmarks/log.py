@@ -19,7 +19,7 @@ import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from schemas.connections import kafka_config
+from runtime.connections import kafka_config
 from schemas.records import Heartbeat, Manifest, encode, encode_heartbeat
 from schemas.topics import PARTITIONS
 

@@ -25,11 +25,12 @@ import numpy as np
 import pyarrow as pa
 import skops.io
 
-from models import boosting, linear, storage
-from models.features import Columns, Floats, features
+from models import storage
 from models.reference import columns, minutes, valid
-from models.train import MINUTES, SEED, errors
-from producer.source import Source, from_files, from_generator
+from models.taxi import boosting, linear
+from models.taxi.features import Columns, Floats, features
+from models.taxi.train import MINUTES, SEED, errors
+from producer.sources.selection import Source, from_files, from_generator
 from schemas.durations import moment_ms
 
 ROOT = Path(__file__).resolve().parent.parent

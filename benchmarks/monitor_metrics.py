@@ -25,14 +25,14 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import rel_entr
 
-from monitor.category import CategoryReference
-from monitor.columns import monitored
-from monitor.drift import Config, Reference, trip_figures
-from monitor.figures import DRIFT, QUANTILES
-from monitor.metrics import definition
-from monitor.number import NumberReference
-from schemas.chunk import PREDICTION
-from schemas.taxi import OUTCOMES, TRIPS
+from monitor.drift.category import CategoryReference
+from monitor.drift.columns import monitored
+from monitor.drift.figures import DRIFT, QUANTILES
+from monitor.drift.number import NumberReference
+from monitor.evidently.metrics import definition
+from monitor.evidently.window import Config, Reference, trip_figures
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION
 
 SIZES = (1_000, 10_000)
 REFERENCE = 62_000
@@ -71,8 +71,8 @@ def main() -> None:
 def tables() -> tuple[pa.Table, pa.Table, str]:
     """Reference and stream in the layout of the reference: real months where they are, else synthetic ones."""
     from models.reference import reference, valid  # noqa: PLC0415
-    from producer.source import from_files, from_generator  # noqa: PLC0415
-    from producer.tlc import month_period  # noqa: PLC0415
+    from producer.sources.selection import from_files, from_generator  # noqa: PLC0415
+    from producer.sources.tlc import month_period  # noqa: PLC0415
 
     paths = [REAL / f"green_tripdata_{month}.parquet" for month in ("2022-01", "2022-02")]
     real = all(path.exists() for path in paths)

@@ -29,11 +29,11 @@ from benchmarks.log import RUN
 from consumer.settings import Settings
 from consumer.source import Source
 from models.artifact import load
-from models.train import train
-from producer.source import choose
-from schemas.connections import ROOT, database_url, kafka_config
+from models.taxi.train import train
+from producer.sources.selection import choose
+from runtime.connections import ROOT, database_url, kafka_config
 from schemas.errors import ModelUnusable
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 
 MODEL = ROOT / "benchmarks" / "out" / "model"
 _ROWS = "SELECT coalesce(sum(accepted), 0)::bigint FROM driftline.run_progress WHERE run_id = %s"

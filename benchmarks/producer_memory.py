@@ -26,12 +26,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from confluent_kafka.admin import AdminClient
 
-import stack
-from producer.canonical import DROPOFF
-from producer.source import from_generator
-from producer.tlc import month_period
-from schemas.connections import ROOT, STATE, make_folder
-from schemas.taxi import STREAMS, TRIPS
+from local import stack
+from producer.sources.canonical import DROPOFF
+from producer.sources.selection import from_generator
+from producer.sources.tlc import month_period
+from runtime.connections import ROOT, STATE, make_folder
+from schemas.streams.taxi import STREAMS, TRIPS
 
 MONTH = "2022-02"
 MONTHLY = 65_400

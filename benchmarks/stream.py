@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.log import fill, make_results_topic
-from schemas.connections import ROOT, kafka_config
+from runtime.connections import ROOT, kafka_config
 from schemas.topics import PARTITIONS
 
 PEERS = ROOT / "benchmarks" / ".venv" / "bin" / "python"

@@ -24,14 +24,14 @@ from rich.console import Console
 from rich.table import Table
 
 from models import reference as references
-from models import train
-from producer import tlc
-from producer.source import from_files
-from producer.synthetic import generate
-from producer.synthetic.demand import DAY
-from schemas.connections import ROOT
+from models.taxi import train
+from producer.sources import tlc
+from producer.sources.selection import from_files
+from producer.sources.synthetic import generate
+from producer.sources.synthetic.demand import DAY
+from runtime.connections import ROOT
 from schemas.errors import SourceUnusable
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 
 DATA = Path(os.environ.get("DRIFTLINE_DATA", ROOT / "../shared/data/tlc"))
 SEED = 7

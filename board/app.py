@@ -16,17 +16,18 @@ from litestar import Litestar, MediaType, Request, Response, asgi, get
 from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_404_NOT_FOUND
 
-from board import asking, files, reports
+from board import files, reports
+from board import query_params as asking
 from board.database import Database
+from board.dead_letters import letters
 from board.distributions import Distributions
 from board.events import tell
-from board.guard import Guard, refuse
-from board.letters import letters
+from board.http_errors import Away, Busy, Problem, Unknown
 from board.live import Hub
 from board.metrics import Metrics
+from board.middleware import Guard, refuse
 from board.models import monitor_command
-from board.picture import Picture, chosen_size, known_run
-from board.problems import Away, Busy, Problem, Unknown
+from board.overview import Picture, chosen_size, known_run
 from board.reports import Reports
 from board.settings import Settings
 from board.window import at as window_at

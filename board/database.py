@@ -15,13 +15,13 @@ from psycopg import IsolationLevel
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from board.problems import Away, Busy, Problem
-from schemas.connections import CORRECT, database_advice, refuses
+from board.http_errors import Away, Busy, Problem
+from runtime.connections import CORRECT, database_advice, refuses
 from schemas.errors import DatabaseUnreachable
-from schemas.sql import queries
 from storage.address import parameters, where
 from storage.connect import AsyncConnection, Connection, connect, settle, snapshots
 from storage.refusal import explained
+from storage.sql import queries
 
 log = structlog.get_logger()
 

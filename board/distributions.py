@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from board.database import Database
+from board.http_errors import Conflict, Unknown
 from board.models import artifact_of
-from board.picture import known_run
-from board.problems import Conflict, Unknown
-from monitor.figures import Config
+from board.overview import known_run
+from monitor.drift.figures import Config
 from monitor.panes import ChunkCache, load
 from monitor.snapshot import Snapshot, Window
-from schemas.chunk import PREDICTION
 from schemas.errors import ModelUnusable
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION
 
 AT_ONCE = 2
 REMEMBERED = 4
@@ -55,7 +55,7 @@ class Distributions:
 
     def _rows(self, window: Window) -> tuple[Any, Any, int]:
         """Trips, outcomes, and how many trips there are: of large windows the rows that the monitor looked at."""
-        from monitor.sampling import sample  # noqa: PLC0415
+        from monitor.drift.sampling import sample  # noqa: PLC0415
 
         reduce = partial(sample, id_field=TRIPS.id, max_rows=Config().max_rows)
         wanted = (TRIPS.id, *TRIPS.numbers, *TRIPS.categories, PREDICTION)

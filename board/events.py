@@ -6,9 +6,9 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from board.guard import Receive, Send
 from board.live import PING_S, Feed, Hub
 from board.metrics import Metrics
+from board.middleware import Receive, Send
 
 BEGIN: dict[str, Any] = {
     "type": "http.response.start",

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from board.problems import Unknown
+from board.http_errors import Unknown
 
 HERE = Path(__file__).parent
 PAGES, STATIC = HERE / "pages", HERE / "static"

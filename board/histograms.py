@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from monitor.category import CategoryReference
-from monitor.columns import Floats, numbers
-from monitor.figures import MISSING, NEW, OUTSIDE, Config
-from monitor.number import NumberReference
-from schemas.chunk import PREDICTION
-from schemas.taxi import OUTCOMES, TRIPS, value_names
+from monitor.drift.category import CategoryReference
+from monitor.drift.columns import Floats, numbers
+from monitor.drift.figures import MISSING, NEW, OUTSIDE, Config
+from monitor.drift.number import NumberReference
+from schemas.streams.taxi import OUTCOMES, TRIPS, value_names
+from storage.chunk import PREDICTION
 
 BINS = 30
 WHOLE = 40

@@ -20,17 +20,17 @@ import orjson
 import psycopg
 import structlog
 
-from board.asking import MAX_SIZE
 from board.database import SQL, Database, Reader
+from board.http_errors import Busy, Problem
 from board.metrics import Metrics
-from board.picture import Picture, known_run, marks
-from board.problems import Busy, Problem
+from board.overview import Picture, known_run, marks
+from board.query_params import MAX_SIZE
 from board.series import Row
 from board.status import status
-from schemas.connections import CORRECT, refuses
+from runtime.connections import CORRECT, refuses
 from schemas.durations import duration_text
 from schemas.records import Time
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 
 log = structlog.get_logger()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from board.problems import Conflict
-from cli.artifacts import with_hash
+from board.http_errors import Conflict
 from models.card import decode
+from models.lookup import with_hash
 from models.names import ARTIFACTS, CARD, follow
 from schemas.errors import ModelUnusable
 

@@ -22,12 +22,12 @@ import msgspec
 import structlog
 
 from board.database import Reader
+from board.http_errors import Busy, Problem, Unknown
 from board.metrics import Metrics
 from board.models import artifact_of
-from board.picture import known_run
-from board.problems import Busy, Problem, Unknown
+from board.overview import known_run
 from board.settings import Settings
-from schemas.connections import ROOT, make_folder
+from runtime.connections import ROOT, make_folder
 from schemas.durations import duration_text, moment
 
 log = structlog.get_logger()

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.chunk import PREDICTION
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
+from storage.chunk import PREDICTION
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):

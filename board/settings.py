@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.connections import ROOT, STATE
+from runtime.connections import ROOT, STATE
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 """Names under which a browser on this machine finds it."""

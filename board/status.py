@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from board.database import Reader
-from monitor.figures import Config
+from monitor.drift.figures import Config
 from schemas.durations import duration_text, moment
 
 

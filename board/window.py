@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from board.database import Reader
-from board.picture import chosen_size, known_run
-from board.problems import Unknown
-from monitor.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
-from schemas.chunk import PREDICTION
+from board.http_errors import Unknown
+from board.overview import chosen_size, known_run
+from monitor.drift.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from schemas.durations import duration_text, moment
-from schemas.taxi import OUTCOMES, TRIPS, unit_of
+from schemas.streams.taxi import OUTCOMES, TRIPS, unit_of
+from storage.chunk import PREDICTION
 
 FIGURES = (
     "end", "status", "revision", "rows", "sampled", "columns_tested", "columns_drifted", "share_drifted",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.programs import programs, said
-from schemas.connections import STATE, make_folder
+from runtime.connections import STATE, make_folder
 from schemas.errors import DatabaseUnreachable, UsageError
 from storage.address import where
 from storage.connect import connect_directly

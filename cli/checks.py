@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from schemas.connections import make_folder
+from runtime.connections import make_folder
 from schemas.durations import sizes_ms
 from schemas.errors import DriftlineError, UsageError
 
@@ -48,7 +48,7 @@ def demo_speed(text: str) -> None:
 
 def month(text: str) -> None:
     """Raises SourceUnusable for what is no month."""
-    from producer.tlc import month_period  # noqa: PLC0415
+    from producer.sources.tlc import month_period  # noqa: PLC0415
 
     month_period(text)
 

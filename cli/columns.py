@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from cli.artifacts import with_hash
 from models.artifact import load
-from monitor.figures import DRIFT, MISSING, NEW, OUTSIDE
-from monitor.read import ColumnRow
-from monitor.reference_figures import reference_figures
+from models.lookup import with_hash
+from monitor.drift.figures import DRIFT, MISSING, NEW, OUTSIDE
+from monitor.drift.reference_figures import reference_figures
+from storage.read import ColumnRow
 
 MEDIAN = "q50"
 Figures = Mapping[tuple[str, str], float]

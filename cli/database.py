@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import psycopg
 
 from cli.restore import free
-from schemas import roles
 from schemas.errors import DatabaseUnreachable
-from schemas.sql import migrate
+from storage import roles
 from storage.address import where
 from storage.connect import connect_now
+from storage.sql import migrate
 
 PASSWORDS = {
     "DRIFTLINE_WRITER_PASSWORD": roles.WRITER,

@@ -9,16 +9,16 @@ import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from local.stack.doctor import Check, checks
 from models import artifact
 from models.names import follow
 from producer import topics as rules
-from schemas.connections import database_url, kafka_config
+from runtime.connections import database_url, kafka_config
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
-from schemas.sql import queries
-from schemas.taxi import STREAMS
-from stack.doctor import Check, checks
+from schemas.streams.taxi import STREAMS
 from storage.connect import connect_now
+from storage.sql import queries
 
 _SQL = queries(Path(__file__).with_suffix(".sql"))
 

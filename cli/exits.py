@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from schemas.connections import database_url
+from runtime.connections import database_url
 from schemas.errors import DriftlineError
 
 PIPE_CLOSED = 128 + signal.SIGPIPE

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.exits import emit
-from cli.invoked import pasteable
+from runtime.invocation import pasteable
 from schemas.durations import moment, roughly
 from schemas.text import printable, printable_json
 

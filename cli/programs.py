@@ -13,8 +13,8 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
+from local.stack.postgres import binaries
 from schemas.errors import StackBroken
-from stack.postgres import binaries
 from storage.address import read
 
 _SECRETS = {"password": "PGPASSWORD"}

@@ -13,7 +13,7 @@ from models import names
 from models.names import Artifact
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, RunConflict, UsageError
-from schemas.sql import queries
+from storage.sql import queries
 
 SQL = queries(Path(__file__).with_suffix(".sql"))
 

@@ -12,11 +12,11 @@ import psycopg
 
 from cli.backup import SCHEMA
 from cli.programs import Programs, programs, said
-from schemas import roles
 from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
-from schemas.sql import migrate, migrations, queries
+from storage import roles
 from storage.address import where
 from storage.connect import Connection, connect_directly
+from storage.sql import migrate, migrations, queries
 
 _SQL = queries(Path(__file__).with_name("restore.sql"))
 Say = Callable[[str], None]

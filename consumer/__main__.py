@@ -19,9 +19,9 @@ from consumer.source import Source, deleted
 from consumer.store import Store
 from consumer.worker import Model, Worker
 from models.artifact import load
-from schemas.sql import migrate
-from telemetry.health import Health
-from telemetry.server import serving
+from runtime.health import Health
+from runtime.metrics_server import serving
+from storage.sql import migrate
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from consumer import scoring
 from consumer.scoring import Floats, Score
-from schemas import chunk
 from schemas.definition import Stream
+from storage import chunk
 
 Ints = npt.NDArray[np.int64]
 
@@ -23,7 +23,7 @@ Ints = npt.NDArray[np.int64]
 class Chunk:
     """The accepted rows of one run in one flush of a partition.
 
-    payload: `schemas.chunk`. pane_starts: ms, ascending; pane i begins at row first_rows[i] and has counts[i].
+    payload: `storage.chunk`. pane_starts: ms, ascending; pane i begins at row first_rows[i] and has counts[i].
     """
 
     run_id: str

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from consumer import chunking, letters, windows
+from consumer import chunking, windows
+from consumer import dead_letters as letters
 from consumer.chunking import Rows
+from consumer.dead_letters import Message
 from consumer.decode import Decoded, Decoder
 from consumer.ledger import Claim, DeadLetter, Flush, Loss, RunProgress, Tally, Unscored
-from consumer.letters import Message
 from consumer.scoring import NOTHING, PredictEach, Score
 from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, Judgement, Rules, State, Stretch
 from schemas.definition import Stream

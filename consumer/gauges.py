@@ -8,8 +8,8 @@ from math import nan
 from typing import Any
 
 from consumer.ledger import Flush, Partition
-from telemetry.health import Health
-from telemetry.instruments import RECORDS, Instruments
+from runtime.health import Health
+from runtime.instruments import RECORDS, Instruments
 
 LIMIT_S = 15.0
 """A consumer that has committed no beat for so long is not well. It beats each second."""

@@ -7,7 +7,7 @@ from functools import partial
 from confluent_kafka import KafkaException
 
 from consumer.store import Fenced, RunRemoved
-from schemas.connections import kafka_advice
+from runtime.connections import kafka_advice
 from storage import connect as postgres
 from storage import retry
 from storage.retry import Trouble

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 from schemas.definition import Stream
 from schemas.errors import UsageError
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
 
 
 def _instance() -> str:

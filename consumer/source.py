@@ -22,7 +22,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.ledger import Partition
-from schemas.connections import refused_setting
+from runtime.connections import refused_setting
 from schemas.errors import BrokerUnreachable, LogUnreadable
 from schemas.topics import GROUP, topic_id
 

@@ -13,11 +13,11 @@ from psycopg.types.json import Jsonb
 
 from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally, Unscored
 from consumer.windows import State
+from runtime.failpoint import reach
 from schemas.durations import moment
-from schemas.failpoint import reach
 from schemas.records import Manifest
-from schemas.sql import queries
 from schemas.text import printable
+from storage.sql import queries
 
 Connection = psycopg.Connection[Any]
 

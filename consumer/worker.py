@@ -22,10 +22,10 @@ from consumer.settings import Settings
 from consumer.source import Source, deleted, recreated, unreadable
 from consumer.store import Beat, Store, Terms
 from consumer.windows import Rules
+from runtime.failpoint import reach
 from schemas.definition import Stream
 from schemas.durations import misread_unit, moment
 from schemas.errors import RunConflict
-from schemas.failpoint import reach
 from schemas.records import LIVE
 
 log = structlog.get_logger()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grafana import looks
+from grafana import panels as looks
 from grafana.live import RUN
 from grafana.model import GREEN, ORANGE, RED, Dict, dashboard, override, row, steps
-from schemas.sql import queries
+from storage.sql import queries
 
 UID = "driftline-health"
 SQL = queries(Path(__file__).with_suffix(".sql"))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from grafana import looks
-from grafana.looks import SEVERITY_STEPS, STATE, STATE_STEPS
+from grafana import panels as looks
 from grafana.model import (
     BLUE,
     BOARD,
@@ -27,7 +26,8 @@ from grafana.model import (
     row,
     steps,
 )
-from schemas.sql import queries
+from grafana.panels import SEVERITY_STEPS, STATE, STATE_STEPS
+from storage.sql import queries
 
 UID = "driftline-live"
 SQL = queries(Path(__file__).with_suffix(".sql"))

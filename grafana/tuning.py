@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grafana import looks
+from grafana import panels as looks
 from grafana.model import (
     GREEN,
     ORANGE,
@@ -17,7 +17,7 @@ from grafana.model import (
     row,
     steps,
 )
-from schemas.sql import queries
+from storage.sql import queries
 
 UID = "driftline-tuning"
 SQL = queries(Path(__file__).with_suffix(".sql"))

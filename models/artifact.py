@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from models import card as cards
 from models import names, storage
 from models.card import FORMAT, Card
-from models.features import Columns, Floats
-from models.linear import Linear
 from models.names import CARD
-from models.tables import Tables
+from models.taxi.features import Columns, Floats
+from models.taxi.linear import Linear
+from models.taxi.tables import Tables
 from schemas.definition import Stream
 from schemas.errors import ModelUnusable, UsageError
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 
 DEFAULT = names.ARTIFACTS / "default"
 
@@ -66,7 +66,7 @@ class Model:
     def predict(self, columns: Columns) -> Floats:
         """Minutes, float64, finite, shape (rows,). A row's value never depends on the rows beside it.
 
-        columns: `models.features.Columns`; more than `inputs` may be in it. Raises KeyError for a missing one.
+        columns: `models.taxi.features.Columns`; more than `inputs` may be in it. Raises KeyError for a missing one.
         """
         return self.scorer.predict(columns)
 

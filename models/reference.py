@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from models.features import Columns, Floats
-from schemas.chunk import OFFSET, PREDICTION, layout
+from models.taxi.features import Columns, Floats
 from schemas.definition import Field, Stream
 from schemas.records import MAX_TIME
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import OFFSET, PREDICTION, layout
 
 LABEL = OUTCOMES.label or ""
 DROPOFF = "dropoff_at"

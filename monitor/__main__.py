@@ -10,10 +10,10 @@ from models import artifact
 from monitor.gauges import Gauges
 from monitor.settings import Settings
 from monitor.starting import announced, check_sizes, unless_stopped
-from schemas.sql import migrate
+from runtime.metrics_server import serving
 from storage.connect import connect
 from storage.retry import persistently
-from telemetry.server import serving
+from storage.sql import migrate
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -40,8 +40,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 
 def _ready(settings: Settings) -> Callable[[threading.Event, Gauges], None]:
-    from monitor.evidence import DriftEngine  # noqa: PLC0415 - Evidently, after what may fail
-    from monitor.watch import watch  # noqa: PLC0415
+    from monitor.evidently.engine import DriftEngine  # noqa: PLC0415 - Evidently, after what may fail
+    from monitor.scheduling.scheduler import watch  # noqa: PLC0415
 
     engine = DriftEngine(settings)
     return lambda stop, gauges: watch(settings, stop, engine, gauges)

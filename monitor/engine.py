@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from monitor.figures import DRIFT, ColumnFigure, WindowFigures
+from monitor.drift.figures import DRIFT, ColumnFigure, WindowFigures
 from monitor.panes import Loaded
 from monitor.snapshot import Run
 from schemas.definition import Stream

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from monitor.snapshot import Window
 from monitor.store import Receipt
+from runtime.health import Health
+from runtime.instruments import Instruments
 from schemas.durations import duration_text
-from telemetry.health import Health
-from telemetry.instruments import Instruments
 
 LIMIT_S = 30.0
 """A monitor that has neither looked nor written a window for so long is not well. It looks each second."""

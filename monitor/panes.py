@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.snapshot import Ranges, Slice, Snapshot, Window
-from schemas.chunk import OFFSET, decode, layout
 from schemas.definition import Stream
+from storage.chunk import OFFSET, decode, layout
 
 FETCH = 64
 """Chunks asked for at a time: what is in flight stays small, whatever the window."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.figures import Config
-from schemas.connections import ROOT
+from monitor.drift.figures import Config
+from runtime.connections import ROOT
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

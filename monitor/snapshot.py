@@ -10,16 +10,16 @@ from typing import Any
 
 import msgspec
 
-from monitor.compact import Chunk
-from monitor.figures import ColumnFigure, WindowFigures
-from monitor.readiness import END, NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
+from monitor.drift.figures import ColumnFigure, WindowFigures
+from monitor.scheduling.readiness import END, NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
 from schemas.definition import Stream
 from schemas.durations import moment
 from schemas.errors import UsageError
 from schemas.records import MAX_TIME
-from schemas.sql import queries
-from schemas.taxi import STREAMS, TRIPS
+from schemas.streams.taxi import STREAMS, TRIPS
+from storage.compact import Chunk
 from storage.connect import Connection, snapshots
+from storage.sql import queries
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns", "sufficient"))

@@ -15,18 +15,18 @@ import msgspec
 from psycopg import Rollback
 from psycopg.types.json import Jsonb
 
-from monitor.compact import Chunk, merged
-from monitor.figures import ColumnFigure, WindowFigures
+from monitor.drift.figures import ColumnFigure, WindowFigures
 from monitor.panes import decoded
-from monitor.read import Shortage, shortages
-from monitor.readiness import RANK, Rows, Status
+from monitor.scheduling.readiness import RANK, Rows, Status
 from monitor.snapshot import SCALARS, SQL, Ranges, Run, Snapshot, Window
-from schemas.chunk import encode
+from runtime.failpoint import reach
 from schemas.definition import Stream
 from schemas.durations import moment
-from schemas.failpoint import reach
 from schemas.text import printable
+from storage.chunk import encode
+from storage.compact import Chunk, merged
 from storage.connect import Connection, connect, snapshots
+from storage.read import Shortage, shortages
 
 CHANNEL = "driftline_progress"
 """Notified by consumers in the transaction that moves something; the payload is the run."""

@@ -18,12 +18,12 @@ from producer.pace import Pace
 from producer.plan import Lane, Plan, Position
 from producer.replay import replay
 from producer.settings import Settings
-from producer.source import Source
+from producer.sources.selection import Source
 from producer.transmit import Progress, Transmission
+from runtime.metrics_server import serving
 from schemas.records import Manifest
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
 from schemas.text import printable
-from telemetry.server import serving
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from math import isfinite
 
-from telemetry.health import Health
-from telemetry.instruments import Instruments
+from runtime.health import Health
+from runtime.instruments import Instruments
 
 LIMIT_S = 15.0
 """A producer of which Kafka has taken nothing for so long is not well. It beats each second."""

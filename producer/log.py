@@ -20,8 +20,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from producer.gauges import Gauges
 from producer.topics import LONGEST, TopicSettings, findings, longest
-from schemas import failpoint
-from schemas.connections import kafka_advice, refused_setting
+from runtime import failpoint
+from runtime.connections import kafka_advice, refused_setting
 from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
 from schemas.topics import PARTITIONS, topic_id
 

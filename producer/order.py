@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from producer import encode
-from producer.canonical import DROPOFF
 from producer.plan import Plan
-from schemas.taxi import OUTCOMES, TRIPS
+from producer.sources.canonical import DROPOFF
+from schemas.streams.taxi import OUTCOMES, TRIPS
 
 CLOCK, PARTITION = "clock", "partition"
 """Columns added to the rows: when they happen, and the partition of their id."""

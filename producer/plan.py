@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from producer.canonical import DROPOFF
+from producer.sources.canonical import DROPOFF
 from schemas.definition import Stream
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 

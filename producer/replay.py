@@ -19,7 +19,7 @@ from producer.order import CLOCK, PARTITION, Step, steps
 from producer.plan import Ints, Lane, Plan, Position
 from schemas.definition import Stream
 from schemas.errors import RunConflict
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from producer.plan import Lane, Plan, Position
 from schemas.definition import Stream
 from schemas.errors import LogUnreadable, RunConflict
 from schemas.records import HEARTBEAT, Manifest
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
 
 log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 from schemas.durations import moment_ms
 from schemas.errors import SourceUnusable, UsageError
 from schemas.records import Injected
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 from schemas.text import printable
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")

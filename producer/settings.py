@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from producer.source import Source
+from producer.sources.selection import Source
 from schemas.errors import UsageError
 from schemas.records import LIVE
 
@@ -15,7 +15,7 @@ _RUN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(frozen=True)
 class Settings:
-    """run_id: the run's name, new or to be resumed. source: `producer.source.choose` makes one.
+    """run_id: the run's name, new or to be resumed. source: `producer.sources.selection.choose` makes one.
 
     kafka: librdkafka settings, `bootstrap.servers` among them.
     speed: event seconds per wall second; None is as fast as it goes.

@@ -16,7 +16,7 @@ from producer.pace import Pace
 from producer.plan import Lane, Plan, Position
 from producer.replay import Stretch
 from schemas.durations import moment, roughly
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
 
 log = structlog.get_logger()
 

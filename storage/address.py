@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from schemas.connections import UNREADABLE
+from runtime.connections import UNREADABLE
 from schemas.errors import UsageError
 
 DEFAULTS: Mapping[str, Any] = {

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import IsolationLevel, Transaction
 from psycopg.abc import RV, PQGen
 
-from schemas.connections import CORRECT, database_advice, refuses
+from runtime.connections import CORRECT, database_advice, refuses
 from schemas.errors import DatabaseUnreachable
 from storage.address import parameters, where
 from storage.encoding import adapt

@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from psycopg import errors
 
-from schemas.connections import database_advice
+from runtime.connections import database_advice
 from schemas.errors import DatabaseUnreachable, DriftlineError
 from storage.address import where
 

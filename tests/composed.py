@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 
 BASE, TLS = "docker-compose.yml", "docker-compose.tls.yml"
 FILES = (BASE, TLS)

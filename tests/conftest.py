@@ -15,9 +15,9 @@ import hypothesis
 import pytest
 from confluent_kafka.admin import AdminClient
 
-import stack as embedded
-from schemas.connections import STATE, Addresses
-from schemas.connections import kafka_config as kafka_settings
+from local import stack as embedded
+from runtime.connections import STATE, Addresses
+from runtime.connections import kafka_config as kafka_settings
 from tests.databases import fresh_database, no_fsync
 
 pytest_plugins = ("tests.proof", "tests.shares")

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from schemas.sql import migrate
 from storage.connect import connect
+from storage.sql import migrate
 
 
 def limit_sleep(database: str, seconds: int = 1) -> None:

@@ -18,12 +18,12 @@ import structlog
 import consumer.__main__
 import monitor.__main__
 import producer.__main__
-import schemas.failpoint
-from cli.stopping import stopping
-from monitor.evidence import DriftEngine
+import runtime.failpoint
+from monitor.evidently.engine import DriftEngine
 from monitor.settings import Settings as MonitorSettings
 from producer.settings import Settings
-from producer.source import from_generator
+from producer.sources.selection import from_generator
+from runtime.stopping import stopping
 from schemas.errors import DriftlineError
 
 _MODEL = os.environ.get("DRIFTLINE_TEST_MODEL")
@@ -55,9 +55,9 @@ def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
 
 def _arm(failpoint: str) -> None:
     os.environ["DRIFTLINE_FAILPOINT"], _, what = failpoint.partition(" ")
-    importlib.reload(schemas.failpoint)  # it reads the environment when imported
+    importlib.reload(runtime.failpoint)  # it reads the environment when imported
     if what == "sleep":
-        vars(schemas.failpoint)["signal"] = SimpleNamespace(SIGKILL=signal.SIGSTOP)
+        vars(runtime.failpoint)["signal"] = SimpleNamespace(SIGKILL=signal.SIGSTOP)
 
 
 def _share_engine(settings: Any) -> None:

@@ -39,8 +39,8 @@ def small_model(folder: Path) -> Path:
     """Train one there; the stages that start from now on share its reference."""
     import pyarrow as pa  # noqa: PLC0415 - only for those who need it
 
-    from models.train import train  # noqa: PLC0415
-    from producer.canonical import SCHEMA  # noqa: PLC0415
+    from models.taxi.train import train  # noqa: PLC0415
+    from producer.sources.canonical import SCHEMA  # noqa: PLC0415
 
     trips = pa.Table.from_pylist(logs.trips(3_000, 14, seed=1), schema=SCHEMA)
     train(trips, kind="tutorial", out=folder, source="made up")

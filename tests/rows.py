@@ -12,9 +12,9 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from schemas.chunk import OFFSET, decode
 from schemas.definition import Stream
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
+from storage.chunk import OFFSET, decode
 from tests.oracle import Reading
 
 Connection = psycopg.Connection[Any]

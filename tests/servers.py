@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from stack.postgres import as_somebody
+from local.stack.postgres import as_somebody
 from tests.fleet import eventually
 
 PASSWORD = "geheim"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monitor.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES, Config
-from monitor.metrics import definition  # first: it keeps the warnings of Evidently's import inside
-from schemas.chunk import PREDICTION
-from schemas.taxi import OUTCOMES, TRIPS
+from monitor.drift.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES, Config
+from monitor.evidently.metrics import definition  # first: it keeps the warnings of Evidently's import inside
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from schemas.records import json_schema
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
 
 HERE = Path(__file__).parent
 

@@ -17,7 +17,7 @@ from board.__main__ import Server, bound
 from board.app import Board
 from board.settings import Settings
 from cli.database import prepare
-from schemas.connections import Addresses
+from runtime.connections import Addresses
 from tests.databases import fresh_database
 from tests.fleet import PATIENCE_S, eventually
 

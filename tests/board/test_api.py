@@ -12,12 +12,12 @@ import psycopg
 import pytest
 
 from benchmarks.board import NAMES, YEAR, seed
+from board.http_errors import Conflict
 from board.models import monitor_command
-from board.problems import Conflict
 from board.status import useful_size
-from schemas.connections import Addresses
+from runtime import health_check as check
+from runtime.connections import Addresses
 from schemas.durations import moment
-from telemetry import check
 from tests.board.conftest import Served
 from tests.fleet import eventually
 from tests.monitor.feed import DAY, HOUR, T0

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from board.__main__ import address, bound
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 from schemas.errors import DriftlineError
 from tests.monitor.feed import T0, Feed
 

@@ -9,10 +9,10 @@ import pytest
 
 from board.histograms import CategoryBins, NumberBins, beside, prepared
 from models.artifact import Model
-from models.train import train
-from monitor.category import CategoryReference
-from schemas.chunk import PREDICTION
-from schemas.taxi import OUTCOMES, TRIPS
+from models.taxi.train import train
+from monitor.drift.category import CategoryReference
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION
 from tests.board.conftest import Served
 from tests.models.conftest import made_up
 from tests.monitor.feed import HOUR, MINUTE, T0, Feed

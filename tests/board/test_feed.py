@@ -13,7 +13,7 @@ from board.database import Database
 from board.events import _put, _wait, tell
 from board.live import BACKLOG, Feed, Hub, event
 from board.metrics import Metrics
-from board.picture import Picture
+from board.overview import Picture
 from tests.board.conftest import Served
 from tests.board.test_live import followed, until
 from tests.monitor.feed import T0

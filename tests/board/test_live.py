@@ -9,7 +9,7 @@ import orjson
 import psycopg
 import pytest
 
-from schemas.connections import Addresses
+from runtime.connections import Addresses
 from tests.board.conftest import Served
 from tests.fleet import PATIENCE_S, eventually
 from tests.monitor.feed import HOUR, MINUTE, T0, TRIPS, Feed, monitor

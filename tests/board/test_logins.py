@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from schemas import roles
+from storage import roles
 from tests.board.conftest import Served
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.board import YEAR, seed
 from board.reports import KEPT
 from models.artifact import Model
-from models.train import train
+from models.taxi.train import train
 from tests.board.conftest import Served
 from tests.fleet import PATIENCE_S, eventually
 from tests.models.conftest import made_up

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 AXE = "4.10.3"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli.database import prepare
-from schemas.connections import Addresses
+from runtime.connections import Addresses
 from tests.browser import chrome
 from tests.browser.replays import DRIFTED, LABEL, SCENARIO, Board, Replay, replayed
 from tests.databases import fresh_database
@@ -37,8 +37,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chrome.found()  # or nothing is made
     import pyarrow as pa  # noqa: PLC0415 - only for those who need it
 
-    from models.train import train  # noqa: PLC0415
-    from producer.source import from_generator  # noqa: PLC0415
+    from models.taxi.train import train  # noqa: PLC0415
+    from producer.sources.selection import from_generator  # noqa: PLC0415
 
     folder = tmp_path_factory.mktemp("models") / "small"
     period = (START - 14 * DAY, START)

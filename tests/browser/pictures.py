@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from schemas.connections import ROOT, Addresses
+from runtime.connections import ROOT, Addresses
 from tests.browser.conftest import Visit
 from tests.browser.replays import DRIFTED, SCENARIO, SIX, Again, Replay, replayed
 from tests.logs import DAY, RUN, START

@@ -18,7 +18,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from cli.database import prepare
-from schemas.connections import ROOT, Addresses
+from runtime.connections import ROOT, Addresses
 from schemas.durations import moment
 from tests import logs
 from tests.databases import fresh_database

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 
 
 def test_figures_windows_and_words(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from monitor.drift import Config, Reference
-from monitor.html import write_html
-from monitor.page import Heading
+from monitor.evidently.html import write_html
+from monitor.evidently.page import Heading
+from monitor.evidently.window import Config, Reference
 from schemas.definition import Stream
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.browser.conftest import Visit
 from tests.monitor.windows import LABEL, base, outcomes_of, put, trips
 

@@ -21,7 +21,7 @@ import orjson
 import psycopg
 
 from monitor.snapshot import snapshot_of
-from producer.source import from_generator
+from producer.sources.selection import from_generator
 from tests import logs, oracle, rows
 from tests.chaos.arena import Arena
 from tests.chaos.schedule import LASTS_S, Act, Schedule

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from schemas.connections import STATE
+from runtime.connections import STATE
 from tests.chaos.arena import Arena, opened
 from tests.chaos.schedule import drawn
 from tests.chaos.storm import survives

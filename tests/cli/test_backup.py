@@ -21,12 +21,12 @@ from cli.programs import programs
 from cli.restore import restore
 from consumer.ledger import Partition
 from consumer.store import Store
-from dummy.plan import Plan
-from dummy.store import replace
-from schemas import roles
+from local.dummy.plan import Plan
+from local.dummy.store import replace
 from schemas.errors import DatabaseUnreachable, RunConflict, StackBroken, UsageError
-from schemas.sql import migrations
+from storage import roles
 from storage.address import where
+from storage.sql import migrations
 from tests.databases import fresh_database
 from tests.fleet import eventually
 

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 
 import driftline
-from dummy.plan import DAY, Plan
-from dummy.store import replace
-from schemas.connections import ROOT
+from local.dummy.plan import DAY, Plan
+from local.dummy.store import replace
+from runtime.connections import ROOT
 from schemas.durations import moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
 
@@ -173,7 +173,7 @@ def test_nobody_reads_a_password_in_what_is_no_url(
     url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
-    assert outcome("windows", "--run", "nobody", monkeypatch=monkeypatch) == 1
+    assert outcome("windows", "--run", "nobody", monkeypatch=monkeypatch) == 2
     said = capsys.readouterr().err
     assert "DATABASE_URL" in said
     assert "secret" not in said

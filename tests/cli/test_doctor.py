@@ -9,9 +9,9 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from cli.doctor import findings
+from local.stack.doctor import Check
 from models.artifact import CARD
-from models.train import train
-from stack.doctor import Check
+from models.taxi.train import train
 from tests.models.conftest import made_up
 
 

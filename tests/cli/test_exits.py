@@ -16,9 +16,9 @@ import psycopg
 import pytest
 
 import driftline
-from dummy.plan import Plan
-from dummy.store import replace
-from schemas.connections import ROOT, Addresses
+from local.dummy.plan import Plan
+from local.dummy.store import replace
+from runtime.connections import ROOT, Addresses
 from tests.databases import fresh_database
 from tests.fleet import eventually
 

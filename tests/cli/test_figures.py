@@ -22,12 +22,12 @@ import driftline
 from cli.columns import drifted as drifted_columns
 from cli.columns import lines, with_reference
 from cli.windows import drifted, latest
-from dummy.plan import Plan
-from dummy.store import replace
-from models.train import train
-from monitor.read import ColumnRow, WindowRow
-from schemas.connections import ROOT, Addresses
+from local.dummy.plan import Plan
+from local.dummy.store import replace
+from models.taxi.train import train
+from runtime.connections import ROOT, Addresses
 from schemas.errors import ModelUnusable
+from storage.read import ColumnRow, WindowRow
 from tests.databases import fresh_database
 from tests.models.conftest import made_up
 

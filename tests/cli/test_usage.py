@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 import driftline
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 
 WRONG = [
     ("windoes", 2, "Did you mean 'windows'?"),
@@ -84,7 +84,7 @@ FROM_ENVIRONMENT = [
     ("backup", "DRIFTLINE_OUT", "/proc/none/b.dump", "name another place"),
 ]
 
-SLOW = ("evidently", "sklearn", "monitor.evidence", "board.app")
+SLOW = ("evidently", "sklearn", "monitor.evidently.engine", "board.app")
 
 
 @pytest.fixture(autouse=True)
@@ -92,8 +92,8 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No servers named, none embedded; and `main` sets up logging for a whole process."""
     for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("schemas.connections.embedded", lambda _: None)
-    monkeypatch.setattr("cli.invoked.OURS", tmp_path / "not installed")
+    monkeypatch.setattr("runtime.connections.embedded", lambda _: None)
+    monkeypatch.setattr("runtime.invocation.OURS", tmp_path / "not installed")
     monkeypatch.setattr(driftline, "ENVIRONMENT", {})
     yield
     structlog.reset_defaults()

@@ -11,7 +11,7 @@ import typer
 
 import driftline
 from cli.database import PASSWORDS
-from schemas.connections import ROOT, kafka_config
+from runtime.connections import ROOT, kafka_config
 from tests.composed import BASE, FILES, merged
 
 COMMANDS: dict[str, Any] = typer.main.get_command(driftline.app).commands  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli import env
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 from tests.composed import FILES, variables
 
 EXAMPLE = (ROOT / ".env.example").read_text()

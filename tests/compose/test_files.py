@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 from tests.composed import BASE, FILES, TLS, load, merged, variables
 
 SCHEMA = json.loads((resources.files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -18,7 +18,7 @@ from consumer.scoring import Score, predict_each
 from consumer.windows import Rules
 from schemas.definition import Stream
 from schemas.records import Heartbeat, encode_heartbeat
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 
 MINUTE = 60_000
 PANE, LATENESS, AHEAD = 5 * MINUTE, 10 * MINUTE, 1_440 * MINUTE
@@ -29,7 +29,7 @@ PLACE = Partition("trips", 0)
 
 @dataclass(frozen=True)
 class Fake:
-    """consumer.letters.Message."""
+    """consumer.dead_letters.Message."""
 
     at: int
     raw: bytes | None

@@ -13,8 +13,8 @@ import psycopg
 
 from consumer.__main__ import run
 from consumer.settings import Settings
-from schemas import chunk
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
+from storage import chunk
 from tests import logs, oracle
 from tests.fleet import PATIENCE_S
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.scoring import Columns
-from schemas import chunk
 from schemas.errors import ModelUnusable
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
+from storage import chunk
 from tests.consumer.fakes import MINUTE, PANE, START, distance, flushed, trip
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from consumer.decode import INVALID, UNDECODABLE, Decoder
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests import oracle
 
 TRIP: dict[str, Any] = {

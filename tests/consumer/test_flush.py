@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from consumer.decode import Decoder
 from consumer.flush import Pending, take_apart
 from consumer.ledger import Claim, Flush, Loss, Tally
-from schemas import chunk
 from schemas.definition import Field, Stream
 from schemas.records import Injected, Manifest
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage import chunk
 from tests import oracle
 from tests.consumer.fakes import (
     AHEAD,

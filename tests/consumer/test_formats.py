@@ -17,7 +17,7 @@ import pytest
 
 from consumer import formats
 from consumer.decode import INVALID, UNDECODABLE, Decoder
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 
 TRIP: dict[str, Any] = {
     "trip_id": "t-1",

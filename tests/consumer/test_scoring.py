@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from consumer.flush import MODEL
 from consumer.ledger import Flush, Tally
 from consumer.scoring import Score, Unscorable, predict, predict_each
-from schemas import chunk
 from schemas.definition import Field, Stream
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
+from storage import chunk
 from tests import oracle
 from tests.consumer.fakes import AHEAD, LATENESS, MINUTE, PANE, START, beat, distance, flushed, trip
 

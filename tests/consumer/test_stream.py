@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from consumer.settings import Settings
 from consumer.store import Store
 from schemas.errors import LogUnreadable, UsageError
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
 from tests import logs, oracle
 from tests.consumer.fakes import trip
 from tests.consumer.helpers import RULES, Stub, assert_agrees, consuming, expected, position, query, until

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from consumer import windows
 from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, UNNUMBERED, Rules, State, Stretch
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 from tests import oracle
 
 PANE, LATENESS, AHEAD = 10, 20, 100

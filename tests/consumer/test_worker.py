@@ -15,8 +15,8 @@ from consumer.ledger import Claim, Flush, Partition
 from consumer.settings import Settings
 from consumer.store import Beat, Terms
 from consumer.worker import Worker
+from runtime.health import Health
 from schemas.errors import LogUnreadable, RunConflict
-from telemetry.health import Health
 from tests.consumer.fakes import PLACE, START, Fake, beat, messages, trip
 from tests.consumer.helpers import Stub
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.env import filled
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 from tests import fleet
 from tests.composed import BASE, FILES, merged
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 from tests.composed import BASE, load
 from tests.docker.project import stands_in
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 from tests import logs, oracle, rows
 from tests.composed import BASE
 from tests.databases import fresh_database

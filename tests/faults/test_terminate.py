@@ -16,7 +16,7 @@ import pytest
 
 from tests import logs
 from tests.fleet import Fleet, Stage, eventually, state_of
-from tests.telemetry import scrape
+from tests.runtime import scrape
 
 if TYPE_CHECKING:
     from tests.conftest import FaultStack

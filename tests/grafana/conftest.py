@@ -15,10 +15,10 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from models.train import train
-from producer.source import from_generator
-from schemas import roles
-from schemas.connections import Addresses
+from models.taxi.train import train
+from producer.sources.selection import from_generator
+from runtime.connections import Addresses
+from storage import roles
 from tests import logs
 from tests.databases import fresh_database
 from tests.fleet import Fleet, eventually

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dummy import run as dummy
 from grafana.generate import dashboards
-from schemas.connections import Addresses
+from local.dummy import run as dummy
+from runtime.connections import Addresses
 from tests.databases import fresh_database
 from tests.grafana.asked import ask_all, choices
 from tests.grafana.conftest import reader_url, reading

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from grafana.generate import DASHBOARDS, dashboards
-from schemas.connections import STATE
+from runtime.connections import STATE
 
 PACKAGES = ("@grafana/schema@13.2.3", "typescript@5.9.3")
 CACHE = STATE / "cache" / "npm"

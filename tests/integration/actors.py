@@ -16,13 +16,13 @@ from consumer.flush import Pending, take_apart
 from consumer.ledger import Flush, Partition
 from consumer.store import Beat, Store, Terms
 from consumer.windows import Rules
+from monitor.drift.figures import WindowFigures
 from monitor.engine import Engine
-from monitor.figures import WindowFigures
 from monitor.panes import ChunkCache, Loaded
-from monitor.plan import Plan
-from monitor.readiness import Patience
+from monitor.scheduling.plan import Plan
+from monitor.scheduling.readiness import Patience
+from monitor.scheduling.window_job import TAKEN, Worker
 from monitor.store import Store as MonitorStore
-from monitor.work import TAKEN, Worker
 from schemas.definition import Stream
 from tests.rows import BY_TOPIC, Connection
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.artifact import load
-from monitor.figures import Config
-from schemas.chunk import PREDICTION
+from monitor.drift.figures import Config
 from schemas.definition import Stream
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION
 from tests import stock
 from tests.oracle import Reading, Record
 from tests.rows import MS, Connection

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.connections import ROOT
-from schemas.taxi import OUTCOMES, TRIPS
+from runtime.connections import ROOT
+from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests import logs, oracle, rows
 from tests.fleet import SIZES, Fleet
 from tests.integration.figures import Stock, Window

@@ -22,11 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import consumer.store
 from consumer.ledger import Partition
 from consumer.store import Fenced, Terms
-from monitor.figures import WindowFigures
+from monitor.drift.figures import WindowFigures
 from monitor.panes import Loaded
 from monitor.store import opened
 from schemas.definition import Stream
-from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from tests import oracle, rows
 from tests.integration.actors import AGREEING, Checksums, Consumer, Crash, Dying, Monitor, Sent, checksum
 from tests.logs import outcome_of, trip_of, trips

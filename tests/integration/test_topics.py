@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from consumer.settings import Settings
 from consumer.source import Source
-from monitor.readiness import END, Marks, Patience
+from monitor.scheduling.readiness import END, Marks, Patience
 from monitor.snapshot import snapshot_of
 from schemas.errors import LogUnreadable
 from tests import logs

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from models.artifact import Model
-from models.train import train
-from schemas.taxi import TRIPS
+from models.taxi.train import train
+from schemas.streams.taxi import TRIPS
 
 START = 1_640_995_200_000
 """2022-01-01, a Saturday."""

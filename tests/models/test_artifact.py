@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from models import artifact, card, storage
 from models.artifact import CARD, MODEL, REFERENCE, Model, load, save
 from models.reference import columns
-from models.train import train
+from models.taxi.train import train
 from schemas.errors import ModelUnusable, UsageError
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_the_same_trips_give_the_same_bytes_in_another_process_with_more_threads
 ) -> None:
     pa.parquet.write_table(trips, tmp_path / "trips.parquet")
     code = (
-        "import sys, pathlib, pyarrow.parquet as pq; from models.train import train\n"
+        "import sys, pathlib, pyarrow.parquet as pq; from models.taxi.train import train\n"
         "place = pathlib.Path(sys.argv[1])\n"
         "print(train(pq.read_table(place / 'trips.parquet'), out=place / 'again', source='made up').hash)"
     )

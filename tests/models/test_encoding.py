@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.encoding import cross_fitted, encode
-from models.features import PAIRS, ZONES, Features, Floats
+from models.taxi.encoding import cross_fitted, encode
+from models.taxi.features import PAIRS, ZONES, Features, Floats
 
 
 def trips_of(pickup: list[int], dropoff: list[int], hundredths: list[int]) -> Features:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.artifact import Model
-from models.features import HUNDREDTHS, INPUTS, METERS, PAIRS, SLOT_MS, SLOTS, ZONES, Columns, features
 from models.reference import columns, valid
+from models.taxi.features import HUNDREDTHS, INPUTS, METERS, PAIRS, SLOT_MS, SLOTS, ZONES, Columns, features
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 NUMBER = st.floats(allow_nan=True, allow_infinity=True)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from models.artifact import Model
 from models.reference import LAYOUT, columns, minutes, reference, valid
-from schemas import chunk
 from schemas.records import decoder, encode
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
+from storage import chunk
 from tests.models.conftest import made_up
 
 PLAIN = made_up(1).to_pylist()[0]

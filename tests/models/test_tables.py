@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.boosting import Fitted, fit
-from models.features import HUNDREDTHS, METERS, PAIRS, SLOTS, Features, features
 from models.reference import columns, minutes, valid
-from models.tables import Tables
+from models.taxi.boosting import Fitted, fit
+from models.taxi.features import HUNDREDTHS, METERS, PAIRS, SLOTS, Features, features
+from models.taxi.tables import Tables
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 
 from models.artifact import Model
 from models.reference import columns, minutes, valid
-from models.train import LEAST, errors, train
-from producer.source import from_files
+from models.taxi.train import LEAST, errors, train
+from producer.sources.selection import from_files
 from schemas.errors import SourceUnusable
 from tests.models.conftest import MONTH_MS, START, made_up
 

@@ -13,15 +13,15 @@ import psycopg
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.figures import ColumnFigure, WindowFigures
+from monitor.drift.figures import ColumnFigure, WindowFigures
 from monitor.gauges import Gauges
 from monitor.panes import Loaded
+from monitor.scheduling.scheduler import watch
 from monitor.settings import Settings
-from monitor.watch import watch
-from schemas.chunk import PREDICTION, encode, layout
 from schemas.definition import Stream
 from schemas.durations import moment
-from schemas.taxi import STREAMS, TRIPS
+from schemas.streams.taxi import STREAMS, TRIPS
+from storage.chunk import PREDICTION, encode, layout
 from tests.fleet import PATIENCE_S
 
 T0 = 1_643_673_600_000  # 2022-02-01

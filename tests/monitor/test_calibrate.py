@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.calibrate import BLOCKS, SIZES, Calibration, calibrate, starts
-from monitor.category import CategoryReference
-from monitor.drift import Config, Reference, trip_figures
-from monitor.figures import DRIFT
-from monitor.number import NumberReference
-from monitor.stattests import score
-from schemas.taxi import OUTCOMES, TRIPS
+from monitor.drift.calibrate import BLOCKS, SIZES, Calibration, calibrate, starts
+from monitor.drift.category import CategoryReference
+from monitor.drift.figures import DRIFT
+from monitor.drift.number import NumberReference
+from monitor.evidently.stattests import score
+from monitor.evidently.window import Config, Reference, trip_figures
+from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.monitor.windows import by_name, trips
 
 

@@ -11,18 +11,18 @@ import pyarrow as pa
 import pytest
 
 from models.artifact import Model
-from models.train import train
-from monitor import drift
+from models.taxi.train import train
 from monitor.__main__ import run
-from monitor.evidence import DriftEngine
-from monitor.figures import CATEGORY_METRICS, NUMBER_METRICS, Config
+from monitor.drift.figures import CATEGORY_METRICS, NUMBER_METRICS, Config
+from monitor.evidently import window as drift
+from monitor.evidently.engine import DriftEngine
+from monitor.evidently.report import report
 from monitor.panes import Gathered
-from monitor.recompute import recompute
-from monitor.report import report
+from monitor.recompute.compare import recompute
 from monitor.settings import Settings
-from schemas.chunk import OFFSET, PREDICTION, layout
 from schemas.errors import ModelUnusable, UsageError
-from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
+from storage.chunk import OFFSET, PREDICTION, layout
 from tests import logs
 from tests.models.conftest import made_up
 from tests.monitor.feed import DAY, HOUR, LATENESS, PANE, T0, Feed
@@ -137,7 +137,7 @@ def test_a_database_that_refuses_is_said_before_the_reference_is_prepared(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "monitor.evidence.DriftEngine.__init__", lambda *_: pytest.fail("the reference is prepared")
+        "monitor.evidently.engine.DriftEngine.__init__", lambda *_: pytest.fail("the reference is prepared")
     )
     with pytest.raises(UsageError):
         run(Settings(database_url="postgresql://127.0.0.1:nonsense/", model=model.path), threading.Event())

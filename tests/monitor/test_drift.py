@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift import Config, Reference, outcome_figures, sample, trip_figures
-from monitor.figures import CATEGORY_METRICS, DRIFT, MEAN, MISSING, NEW, NUMBER_METRICS, OUTSIDE, QUANTILES
-from schemas.chunk import PREDICTION
-from schemas.taxi import OUTCOMES, TRIPS
+from monitor.drift.figures import CATEGORY_METRICS, DRIFT, MEAN, MISSING, NEW, NUMBER_METRICS, OUTSIDE, QUANTILES
+from monitor.evidently.window import Config, Reference, outcome_figures, sample, trip_figures
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION
 from tests.monitor.windows import MONITORED, base, by_name, lawful, outcomes_of, put, reference, trips
 
 CONFIG = Config()

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift import Config, Reference, trip_figures
-from monitor.figures import CATEGORY_METRICS, DRIFT, MISSING, OUTSIDE
-from schemas.taxi import OUTCOMES, TRIPS
+from monitor.drift.figures import CATEGORY_METRICS, DRIFT, MISSING, OUTSIDE
+from monitor.evidently.window import Config, Reference, trip_figures
+from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.monitor.windows import MONITORED, base, by_name, lawful, put, reference, trips
 
 CONFIG = Config()

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift import Config, Reference
-from monitor.html import frame, labelled, write_html
-from monitor.page import Heading, page
-from monitor.read import ColumnRow
-from monitor.report import verdict
+from monitor.evidently.html import frame, labelled, write_html
+from monitor.evidently.page import Heading, page
+from monitor.evidently.report import verdict
+from monitor.evidently.window import Config, Reference
 from schemas.definition import Stream
 from schemas.errors import UsageError
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.read import ColumnRow
 from tests.monitor.windows import LABEL, base, outcomes_of, put, reference, trips
 
 CONFIG = Config()

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift import Config, outcome_figures
-from monitor.figures import DRIFT, OUTSIDE
-from schemas.chunk import PREDICTION
+from monitor.drift.figures import DRIFT, OUTSIDE
+from monitor.evidently.window import Config, outcome_figures
+from storage.chunk import PREDICTION
 from tests.monitor.windows import LABEL, base, by_name, lawful, outcomes_of, put, reference, trips
 
 CONFIG = Config()

@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.category import CategoryReference
-from monitor.drift import Config, Reference, outcome_figures, trip_figures
-from monitor.figures import DRIFT, QUANTILES
-from monitor.metrics import ArrowDataset, ColumnDrift, definition
-from monitor.number import NumberReference, quantile
-from monitor.stattests import DISTANCES
-from schemas.chunk import PREDICTION
+from monitor.drift.category import CategoryReference
+from monitor.drift.figures import DRIFT, QUANTILES
+from monitor.drift.number import NumberReference, quantile
+from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition
+from monitor.evidently.stattests import DISTANCES
+from monitor.evidently.window import Config, Reference, outcome_figures, trip_figures
 from schemas.errors import UsageError
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION
 from tests import stock
 from tests.monitor.windows import LABEL, base, by_name, lawful, outcomes_of, reference, trips
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from schemas.connections import ROOT
-from schemas.taxi import OUTCOMES, TRIPS
+from runtime.connections import ROOT
+from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.fleet import PATIENCE_S
 from tests.monitor.feed import HOUR, T0, Feed, Running, StubEngine, monitor, results, settings, status_of, until
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from monitor import panes
 from monitor.panes import ChunkCache, Gathered, load
 from monitor.snapshot import Slice, Window
-from schemas.chunk import OFFSET, PREDICTION, encode, layout
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
+from storage.chunk import OFFSET, PREDICTION, encode, layout
 from tests.monitor.feed import HOUR, PANE, T0, in_pane_order, rows_at
 
 Log = list[list[int]]  # per partition the event times, by offset

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.readiness import (
+from monitor.scheduling.readiness import (
     END,
     NEVER,
     NOTHING,

@@ -13,13 +13,13 @@ import pytest
 from confluent_kafka import OFFSET_END, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from monitor.recompute import Difference, Recomputation, stored_windows
+from monitor.recompute.compare import Difference, Recomputation, stored_windows
 from monitor.settings import Settings
 from monitor.snapshot import snapshot_of
-from schemas.chunk import OFFSET, PREDICTION, decode, encode, layout
 from schemas.definition import Stream
 from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
+from storage.chunk import OFFSET, PREDICTION, decode, encode, layout
 from storage.connect import connect
 from tests import logs
 from tests.monitor.feed import DAY, HOUR, LATENESS, PANE, T0, Feed, StubEngine, StubModel, monitor
@@ -223,7 +223,7 @@ def test_a_topic_that_is_gone_is_said(scene: Scene) -> None:
 
 
 def test_a_broker_that_is_down_is_said(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.reread.ANSWER_S", 0.5)
+    monkeypatch.setattr("monitor.recompute.source.ANSWER_S", 0.5)
     down = Settings(database_url=scene.feed.url, kafka={"bootstrap.servers": "127.0.0.1:1"})
     with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1"):
         Scene(scene.feed, down).differences(logs.RUN, scene.fullest())

@@ -7,12 +7,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from monitor.category import CategoryReference
-from monitor.columns import Column, by_label, categories, label, monitored, numbers
-from monitor.drift import Config, Reference
-from monitor.number import NumberReference
-from schemas.chunk import PREDICTION
-from schemas.taxi import OUTCOMES, TRIPS
+from monitor.drift.category import CategoryReference
+from monitor.drift.columns import Column, by_label, categories, label, monitored, numbers
+from monitor.drift.number import NumberReference
+from monitor.evidently.window import Config, Reference
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION
 from tests.monitor.windows import LABEL, MONITORED, base, put
 
 

@@ -10,12 +10,12 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from monitor import read
 from monitor.__main__ import run
 from monitor.settings import Settings
 from monitor.starting import announced, check_sizes, unless_stopped
 from schemas.errors import ModelUnusable, UsageError
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
+from storage import read
 from tests.fleet import eventually
 from tests.monitor.feed import HOUR, T0, Feed, monitor
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from monitor.figures import ColumnFigure, WindowFigures
-from monitor.readiness import Patience, Rows, Status
+from monitor.drift.figures import ColumnFigure, WindowFigures
+from monitor.scheduling.readiness import Patience, Rows, Status
 from monitor.snapshot import Window
 from monitor.store import Receipt, Result, Store, opened
 from schemas.durations import moment
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 from tests.monitor.feed import HOUR, T0, Feed, results, until
 
 pytestmark = pytest.mark.integration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from monitor.turns import FIRST, Turns
+from monitor.scheduling.turns import FIRST, Turns
 
 HEAVY = [f"heavy-{n}" for n in range(FIRST)]
 SMALL = [f"small-{n}" for n in range(10_000)]

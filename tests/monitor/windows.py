@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from monitor.drift import MAX_SEVERITY, Config, Reference
-from monitor.figures import DRIFT, MISSING, NEW, OUTSIDE, ColumnFigure, WindowFigures
-from schemas.chunk import PREDICTION, layout
-from schemas.taxi import OUTCOMES, TRIPS
+from monitor.drift.figures import DRIFT, MISSING, NEW, OUTSIDE, ColumnFigure, WindowFigures
+from monitor.evidently.window import MAX_SEVERITY, Config, Reference
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.chunk import PREDICTION, layout
 
 LABEL = "duration_min"
 MONITORED = (*TRIPS.numbers, *TRIPS.categories, PREDICTION)

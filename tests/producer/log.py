@@ -16,10 +16,10 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from producer.plan import Lane, Plan
 from producer.replay import replay
 from producer.settings import Settings
-from producer.source import Source
-from schemas.connections import ROOT
+from producer.sources.selection import Source
+from runtime.connections import ROOT
 from schemas.records import Manifest
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
 from tests.producer.trips import DAY, HOUR, MINUTE, START, table
 
 

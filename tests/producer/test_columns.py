@@ -5,7 +5,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from producer import columns
+from producer.sources import columns
 
 SAME = [
     pa.array([1, 2, None], pa.int64()),

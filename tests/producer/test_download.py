@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from producer.download import fetch
+from producer.sources.download import fetch
 from schemas.errors import SourceUnusable
 
 GOOD = b"PAR1" + bytes(600_000) + b"PAR1"

@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 
 from producer import encode
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 from schemas.topics import partition_of
 from tests.producer.trips import FIELDS, START, table
 

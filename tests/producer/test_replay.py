@@ -12,7 +12,7 @@ from producer.plan import Lane, Plan, Position
 from producer.replay import Stretch, replay
 from schemas.errors import RunConflict
 from schemas.records import decoder
-from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from tests.producer.trips import DAY, HOUR, MINUTE, START, Times, plainly, plan, tables
 
 PERIOD = (START, START + 2 * HOUR)

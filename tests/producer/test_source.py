@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from structlog.testing import capture_logs
 
-from producer import download, source, tlc
-from producer.canonical import SCHEMA, conform
-from schemas.connections import ROOT
+from producer.sources import download, tlc
+from producer.sources import selection as source
+from producer.sources.canonical import SCHEMA, conform
+from runtime.connections import ROOT
 from schemas.durations import moment_ms
 from schemas.errors import SourceUnusable, UsageError
 from tests.producer.trips import FIELDS

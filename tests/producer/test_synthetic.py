@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import synthetic_quality as quality
-from producer.canonical import SCHEMA
-from producer.synthetic import city, generate
-from producer.synthetic.days import PART, trip_ids
-from producer.synthetic.demand import DAY, HOUR, KINDS, weekday_of
-from producer.synthetic.places import rake
-from producer.synthetic.tables import Choice, Quantiles
+from producer.sources.canonical import SCHEMA
+from producer.sources.synthetic import city, generate
+from producer.sources.synthetic.days import PART, trip_ids
+from producer.sources.synthetic.demand import DAY, HOUR, KINDS, weekday_of
+from producer.sources.synthetic.places import rake
+from producer.sources.synthetic.tables import Choice, Quantiles
 from schemas.durations import moment, moment_ms
 from schemas.errors import SourceUnusable, UsageError
 from schemas.records import decoder, encode
-from schemas.taxi import TRIPS
+from schemas.streams.taxi import TRIPS
 
 MONDAY = moment_ms("2022-02-14")
 NULL_TOGETHER = (
@@ -276,7 +276,7 @@ def test_raking_gives_the_shares_asked_for() -> None:
 
 
 def test_the_parameters_are_small_and_of_all_kinds() -> None:
-    from producer import synthetic  # noqa: PLC0415
+    from producer.sources import synthetic  # noqa: PLC0415
 
     path = Path(synthetic.__file__).parent / "params.json"
     assert path.stat().st_size < 200_000

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from structlog.testing import capture_logs
 
-from producer import tlc
-from producer.canonical import SCHEMA
-from producer.source import from_files
+from producer.sources import tlc
+from producer.sources.canonical import SCHEMA
+from producer.sources.selection import from_files
 from schemas.durations import moment_ms
 from schemas.errors import SourceUnusable
 from tests.producer.trips import FIELDS

@@ -16,7 +16,7 @@ from producer.log import Log
 from producer.topics import findings
 from schemas.errors import LogUnwritable
 from schemas.records import Heartbeat, encode_heartbeat
-from schemas.taxi import STREAMS
+from schemas.streams.taxi import STREAMS
 from tests import logs
 from tests.producer.log import essence, expected, of_run, settings, stored
 from tests.producer.test_produce import PACED, stopped_after

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from producer.canonical import SCHEMA
 from producer.plan import Lane, Plan
+from producer.sources.canonical import SCHEMA
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
-from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from schemas.topics import partition_of
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 
 PRODUCT = sorted(
     path

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from schemas.sql import migrations
+from storage.sql import migrations
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from producer import encode
 from schemas.definition import Stream
 from schemas.json.__main__ import HERE, schemas
 from schemas.records import Heartbeat, encode_heartbeat
-from schemas.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from tests import logs
 from tests.producer.trips import START, table
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from schemas import records
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
 
 TRIP: dict[str, Any] = {
     "kind": "trip",

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from schemas import chunk
-from schemas.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
 from schemas.topics import partition_of
+from storage import chunk
 
 
 def test_a_key_goes_where_librdkafka_would_send_it() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from board.database import Database
 from cli.programs import programs
-from schemas.connections import ROOT
+from runtime.connections import ROOT
 from schemas.errors import DatabaseUnreachable, UsageError
 from storage.address import DEFAULTS, parameters, where
 from storage.connect import connect, connect_now
@@ -102,7 +102,7 @@ def test_every_connection_notices_a_host_that_vanishes_and_the_urls_own_paramete
 
 def test_nobody_connects_past_those_parameters() -> None:
     """But for the embedded server's own check of a connection that it has just made."""
-    stages = ("board", "cli", "consumer", "demo", "dummy", "monitor", "schemas", "storage", "telemetry")
+    stages = ("board", "cli", "consumer", "local", "monitor", "runtime", "schemas", "storage")
     sources = [path for stage in stages for path in (ROOT / stage).rglob("*.py")]
     found = [path for path in sources if "psycopg.connect(" in path.read_text(encoding="utf-8")]
-    assert found == []
+    assert found == [ROOT / "local/stack/postgres.py"]

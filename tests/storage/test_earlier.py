@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from schemas.connections import ROOT, Addresses
+from runtime.connections import ROOT, Addresses
 from tests.databases import earlier_database
 from tests.fleet import Fleet
 from tests.logs import DAY, HOUR

@@ -15,7 +15,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from cli.database import prepare
-from schemas.connections import ROOT, Addresses
+from runtime.connections import ROOT, Addresses
 from storage.connect import connect
 from tests import rows
 from tests.databases import fresh_database

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.connections import ROOT, database_url, forget_libpq
+from runtime.connections import ROOT, database_url, forget_libpq
 
 HOSTILE = {
     "PGSSLMODE": "verify-full",

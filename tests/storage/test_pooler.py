@@ -12,10 +12,10 @@ import pytest
 
 from cli.backup import backup
 from cli.restore import restore
-from schemas.connections import Addresses
+from runtime.connections import Addresses
 from schemas.errors import DatabaseUnreachable
-from schemas.sql import migrate
 from storage.connect import connect
+from storage.sql import migrate
 from tests.board.conftest import Served
 from tests.board.test_live import closed_hours, followed, until
 from tests.fleet import Fleet

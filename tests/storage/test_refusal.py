@@ -12,9 +12,9 @@ import pytest
 from board.settings import Settings
 from cli.database import prepare
 from consumer.retry import connect as consumer_connect
-from schemas.connections import refuses
+from local.stack.postgres import Postgres
+from runtime.connections import refuses
 from schemas.errors import DatabaseUnreachable
-from stack.postgres import Postgres
 from storage.connect import connect, connect_now
 from storage.refusal import explained
 from tests.board.conftest import serving

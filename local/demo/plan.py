@@ -1,0 +1,127 @@
+"""What the demo replays, and which model watches it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from models import artifact
+from models.names import ARTIFACTS
+from producer import scenario, scenarios
+from producer.sources.selection import MONTH, Source, choose, from_files, sample
+from schemas.durations import moment
+from schemas.errors import ModelUnusable, SourceUnusable
+from schemas.records import Injected
+
+REPLAY_S = 80
+"""Wall seconds that a replay takes at speed `auto`."""
+SCENARIO = "miles-to-km"
+
+_SAME = (
+    "the month before cannot be had, so the model learns from the very month that it scores: errors and drift will"
+    " look better than they are. Put the file of the month before beside this one, or use --synthetic"
+)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The options of the command."""
+
+    keep: bool = False
+    files: tuple[Path, ...] = ()
+    month: str | None = None
+    synthetic: bool = False
+    speed: str = "auto"
+    scenario: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """source: what is replayed. model: folder of its artifact. produce: options of `driftline produce`.
+
+    caution: what makes the figures look better than they are, '' if nothing.
+    """
+
+    source: Source
+    model: Path
+    injected: tuple[Injected, ...]
+    produce: tuple[str, ...]
+    caution: str = ""
+
+
+def plan(wish: Wish, say: Say, warn: Say) -> Plan:
+    """Decide on a source, see to it that its model is there, and resolve the scenario. Says what it decides.
+
+    warn: is told what was decided otherwise than one would expect.
+    """
+    source = choose(files=wish.files, month=wish.month, synthetic=wish.synthetic)
+    if source.note:
+        warn(source.note)
+    real = source.name.startswith("TLC")
+    learnt = _earlier(source, wish.files, real=real)
+    caution = _SAME if learnt is source else ""
+    if caution:
+        warn(caution)
+    name, text = scenarios.read(wish.scenario or SCENARIO)
+    bent = scenario.parse(name, text, source.period)
+    return Plan(
+        source=source,
+        model=_model(learnt, say),
+        injected=scenario.injected(bent),
+        produce=(
+            *_same(wish, real=real),
+            "--speed",
+            _speed(wish.speed, source),
+            "--scenario",
+            wish.scenario or SCENARIO,
+        ),
+        caution=caution,
+    )
+
+
+def _earlier(source: Source, files: Sequence[Path], *, real: bool) -> Source:
+    """The month before, of the same kind: beside the files, cached or downloaded; else the replay itself."""
+    month = f"{moment(source.period[0]) - timedelta(days=1):%Y-%m}"
+    if not real:
+        return choose(synthetic=True, month=month)
+    kind = "yellow" if "yellow-" in source.name and "green-" not in source.name else "green"
+    beside = (file.with_name(f"{kind}_tripdata_{month}.parquet") for file in files)
+    try:
+        if found := next(filter(Path.is_file, beside), None):
+            return from_files([found])
+        return choose(default_month=month, kind=kind, or_synthetic=False)
+    except SourceUnusable:
+        return source
+
+
+def _model(source: Source, say: Say) -> Path:
+    name = ARTIFACTS / ("demo-" + re.sub(r"[^A-Za-z0-9]+", "-", source.name).strip("-"))
+    try:
+        found = artifact.load(name)
+    except ModelUnusable:
+        from models.taxi.train import train  # noqa: PLC0415 - scikit-learn takes seconds to import
+
+        say(f"training on {source.name}")
+        return train(sample(source), out=name, source=source.name, period=source.period, by_hash=True).path
+    say(f"model trained on {source.name} is here")
+    return found.path
+
+
+def _same(wish: Wish, *, real: bool) -> tuple[str, ...]:
+    """The options that lead `produce` to the same source, without trying the network again."""
+    if wish.files:
+        return tuple(part for file in wish.files for part in ("--file", str(file)))
+    month = wish.month or MONTH
+    return ("--month", month) if real else ("--synthetic", "--month", month)
+
+
+def _speed(wished: str, source: Source) -> str:
+    if wished != "auto":
+        return wished
+    start, end = source.period
+    return f"{max(1, round((end - start) / 1000 / REPLAY_S))}x"

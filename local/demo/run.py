@@ -1,0 +1,230 @@
+"""`driftline demo`: stack, model, replay with an injected drift, live view, summary; about two minutes.
+
+The stages run as child processes, as they would anywhere else; the view only reads what they commit.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import structlog
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from local import stack
+from local.demo import summary
+from local.demo.page import Page, page
+from local.demo.plan import Plan, Wish, plan
+from local.demo.snapshot import Snapshot, read
+from local.demo.view import Frame, around, arranged, line, render
+from models import artifact
+from runtime.children import Children
+from runtime.connections import STATE, Addresses
+from runtime.invocation import pasteable
+from schemas.durations import moment
+from storage import roles
+from storage.connect import connect_now
+from storage.sql import migrate
+
+log = structlog.get_logger()
+
+SIZES = "1h,6h,1d"
+SHOWN_S = 21_600
+"""Window size of the live view, seconds."""
+LOOK_S = 0.25
+"""Between two looks at the database."""
+BOARD_S = 5.0
+"""For the board to answer: the stages take as long to start, and do so meanwhile."""
+_BESIDE = 14
+"""Lines of a frame that are no windows, at most."""
+LINE_S = 5.0
+"""Between two lines where there is no terminal."""
+
+
+def run(wish: Wish, out: Console) -> None:
+    """Everything, until the summary. Raises DriftlineError when a stage fails."""
+
+    def say(text: str) -> None:
+        out.print(f"· {text}", style="dim", markup=False, highlight=False)
+
+    def warn(text: str) -> None:
+        out.print(f"! {text}", style="bold yellow", markup=False, highlight=False, soft_wrap=True)
+
+    began = time.monotonic()
+    name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    with stack.running(say=say) as addresses:
+        with _connected(addresses) as connection, page(STATE / "logs" / name, _environ(addresses)) as board:
+            with _answered(out):
+                chosen = plan(wish, say, warn)
+            with _stages(chosen, addresses, name) as children, _answered(out):
+                say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
+                told = _tell(board, out)
+                _watch(connection, children, _first_frame(chosen, name), board, out, told=told)
+                summary.show(
+                    connection,
+                    name,
+                    out,
+                    seconds=time.monotonic() - began,
+                    held_out=artifact.load(chosen.model).card.errors.mae,
+                )
+                if chosen.caution:
+                    warn(chosen.caution)
+                worth = summary.commands(connection, name)
+            waits = board.address is not None and attended(out)
+            stays = wish.keep or not addresses_end(os.environ)
+            ended = () if waits else (*(() if stays else ("stack up",)), "board &")
+            summary.go_on(out, (*ended, *worth))
+            if waits:
+                _keep_board(board, out)
+        if wish.keep:
+            stack.up()
+            out.print(
+                pasteable("The stack stays up: `driftline board` shows it, `driftline stack down` stops it."),
+                markup=False,
+                soft_wrap=True,
+            )
+        elif waits and not stays:
+            out.print(pasteable("All of it again: `driftline stack up`, then `driftline board`."), markup=False)
+
+
+def addresses_end(environ: Mapping[str, str]) -> bool:
+    """Whether a server of the demo ends with it: one that is embedded, and that nobody has told to stay."""
+    return any(not server.yours and not server.kept for server in stack.status(environ=environ))
+
+
+def attended(out: Console) -> bool:
+    """Whether somebody sits there who can press Enter: a terminal, with us in its foreground."""
+    try:
+        return out.is_terminal and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _keep_board(board: Page, out: Console) -> None:
+    """Until Enter, Ctrl-C or the end of the input."""
+    out.print(f"The board stays at {board.address} until you press Enter.", soft_wrap=True, highlight=False)
+    with suppress(KeyboardInterrupt, EOFError):
+        input()
+
+
+@contextmanager
+def _answered(out: Console) -> Iterator[None]:
+    """Ctrl-C gets an answer before what it interrupts is cleaned up, which takes seconds."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        out.print("stopping …", style="dim")
+        raise
+
+
+@contextmanager
+def _connected(addresses: Addresses) -> Iterator[psycopg.Connection[Any]]:
+    with connect_now(addresses.database_url) as connection:
+        migrate(connection)
+        with suppress(psycopg.errors.InsufficientPrivilege):  # on a server of yours the board reads as this login
+            roles.grant(connection)
+        yield connection
+
+
+@contextmanager
+def _stages(chosen: Plan, addresses: Addresses, name: str) -> Iterator[Children]:
+    """Monitor and consumer, later the producer: they end by themselves when the run is done; stopped otherwise."""
+    environ = _environ(addresses) | {"DRIFTLINE_MODEL": str(chosen.model)}
+    children = Children(logs=STATE / "logs" / name, environ=environ)
+    try:
+        children.start("monitor", "--until-done", name, "--sizes", SIZES)
+        children.start("consume", "--until-done", name)
+        children.later("produce", "--run", name, *chosen.produce)
+        yield children
+    finally:
+        children.stop()
+
+
+def _environ(addresses: Addresses) -> dict[str, str]:
+    return os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": addresses.bootstrap_servers,
+        "DATABASE_URL": addresses.database_url,
+    }
+
+
+def _tell(board: Page, out: Console) -> bool:
+    """Whether the board's address was said, while the stages are starting anyway; or that it cannot be had."""
+    if address := board.wait(BOARD_S):
+        return _show(address, out)
+    if board.ended:
+        out.print(f"· no board; its log says why: {board.log}", style="dim", markup=False, highlight=False)
+    return False
+
+
+def _show(address: str, out: Console) -> bool:
+    link = Text(address, style=f"bold link {address}")
+    out.print(Text("Board  ").append_text(link).append("  live, in your browser"), soft_wrap=True)
+    return True
+
+
+def _first_frame(chosen: Plan, name: str) -> Frame:
+    start, end = chosen.source.period
+    injected = tuple((moment(i.starts_at), moment(i.ends_at), i.label) for i in chosen.injected)
+    return Frame(
+        run=name,
+        source=chosen.source.name,
+        period=(moment(start), moment(end)),
+        injected=injected,
+        bent=tuple(column for i in chosen.injected for column in i.columns),
+        size_s=SHOWN_S,
+        rows_per_s=0.0,
+    )
+
+
+def _watch(
+    connection: psycopg.Connection[Any], children: Children, frame: Frame, board: Page, out: Console, *, told: bool
+) -> None:
+    """Show the run until its stages have ended."""
+    if out.is_terminal:
+        with Live(console=out, auto_refresh=False, transient=False) as live:
+            limit = max(4, out.height - _BESIDE)
+            for snapshot, now in _looks(connection, children, frame, board, limit=limit):
+                frame = replace(now, columns=arranged(snapshot.windows, frame.columns, out.width, frame.bent))
+                live.update(render(snapshot, frame), refresh=True)
+            final = read(connection, frame.run, size_s=frame.size_s, limit=limit, before=around(frame, limit))
+            live.update(render(final, frame), refresh=True)
+    else:
+        said, last = -LINE_S, ""
+        for snapshot, now in _looks(connection, children, frame, board, limit=1):
+            if now.board and not told:
+                told = _show(now.board, out)
+            last = line(snapshot, now)
+            if (at := time.monotonic()) - said >= LINE_S:
+                said = at
+                out.print(last, markup=False, highlight=False, soft_wrap=True)
+        out.print(last, markup=False, highlight=False, soft_wrap=True)
+
+
+def _looks(
+    connection: psycopg.Connection[Any], children: Children, frame: Frame, board: Page, limit: int
+) -> Iterator[tuple[Snapshot, Frame]]:
+    """The run every LOOK_S seconds, the last time after all stages have ended. Raises as `Children.check`."""
+    rows, at, rate, ended = 0, time.monotonic(), 0.0, False
+    began = at
+    while not ended:
+        ended = children.done(["produce", "consume", "monitor"])
+        snapshot = read(connection, frame.run, size_s=frame.size_s, limit=limit)
+        now = time.monotonic()
+        if snapshot.watched:
+            children.start_waiting()
+        total = snapshot.trips + snapshot.outcomes
+        rate = 0.7 * rate + 0.3 * (total - rows) / max(now - at, 1e-3)
+        rows, at = total, now
+        waited_s = now - began if children.waiting else None
+        yield snapshot, replace(frame, rows_per_s=rate, board=board.address, waited_s=waited_s)
+        if not ended:
+            time.sleep(LOOK_S)

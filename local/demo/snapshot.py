@@ -1,0 +1,94 @@
+"""What the run looks like at this moment, read from Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from schemas.durations import moment
+from storage.sql import queries
+
+QUERIES = queries(Path(__file__).with_name("queries.sql"))
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of trips. severity: per column, 1 and above is drift, None where too few rows."""
+
+    start: datetime
+    status: str
+    rows: int
+    share_drifted: float | None
+    dataset_drift: bool | None
+    mae: float | None
+    severity: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """trips, outcomes: rows accepted so far. event_time: how far every partition of trips has come.
+
+    watermark: up to there windows are closed. lag: records to be read that may be of this run.
+    watched: a monitor is ready for it.
+    """
+
+    trips: int
+    outcomes: int
+    dead: int
+    duplicates: int
+    lag: int
+    finished: bool
+    watched: bool
+    event_time: datetime | None
+    watermark: datetime | None
+    windows: tuple[Window, ...]
+    closed: Mapping[int, int]
+    """Closed windows of trips by size in seconds."""
+
+
+def execute(connection: psycopg.Connection[Any], name: str, **params: Any) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(QUERIES[name].encode(), params).fetchall()
+
+
+def read(
+    connection: psycopg.Connection[Any], run: str, *, size_s: int, limit: int, before: datetime | None = None
+) -> Snapshot:
+    """The run's state now, with its newest windows of one size, newest first. before: those that start earlier."""
+    tally = execute(connection, "progress", run=run)[0]
+    newest = execute(connection, "newest_windows", run=run, size_s=size_s, limit=limit, before=before)
+    closed: dict[int, int] = {}
+    for row in execute(connection, "windows_by_status", run=run):
+        if row["stream"] == "trips" and row["status"] != "open":
+            closed[row["size_s"]] = closed.get(row["size_s"], 0) + row["windows"]
+    reached = tally["event_time_ms"]
+    return Snapshot(
+        trips=tally["trips"],
+        outcomes=tally["outcomes"],
+        dead=tally["late"] + tally["future"] + tally["invalid"],
+        duplicates=tally["duplicates"],
+        lag=tally["lag"],
+        finished=tally["finished"],
+        watched=tally["watched"],
+        event_time=None if reached is None else moment(reached),
+        watermark=None if reached is None else moment(reached - tally["lateness_ms"]),
+        windows=tuple(
+            Window(
+                start=row["window_start"],
+                status=row["status"],
+                rows=row["rows"],
+                share_drifted=row["share_drifted"],
+                dataset_drift=row["dataset_drift"],
+                mae=row["mae"],
+                severity=row["severity"] or {},
+            )
+            for row in newest
+        ),
+        closed=closed,
+    )

@@ -1,0 +1,264 @@
+"""The live view: a snapshot as something to look at. Pure: no clock, no database, no terminal.
+
+The terminal shows `render`, a pipe or a log file gets `line`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from local.demo.snapshot import Snapshot, Window
+from schemas.durations import duration_text
+
+CLEARLY = 1.5
+"""Severity from which a column is given another's place: some are at 1 every night."""
+NEAR = 0.75
+"""Severity from which a column is shown as close to drift."""
+
+_HEADS = {
+    "PULocationID": "PU",
+    "DOLocationID": "DO",
+    "RatecodeID": "rate",
+    "VendorID": "vend",
+    "congestion_surcharge": "cong",
+    "passenger_count": "pax",
+    "payment_type": "pay",
+    "prediction": "pred",
+    "store_and_fwd_flag": "s&f",
+    "trip_distance": "trip dist",
+}
+"""What stands over numbers of three characters; other names lose `_amount`."""
+
+STARTING = "starting the monitor, which imports Evidently and prepares the reference; then the replay begins …"
+
+_BEFORE = 42
+"""Characters left of the first of these columns."""
+
+_FRAME = 4
+"""Characters of the frame around it all."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the view shows beside the snapshot.
+
+    period: event time of the replay. injected: (start, end, label) of the scenario. rows_per_s: by wall clock.
+    board: its address, where it answers. columns: those that the frame before showed, in their places.
+    bent: by the scenario. waited_s: for the monitor to be ready; None once the replay has begun.
+    """
+
+    run: str
+    source: str
+    period: tuple[datetime, datetime]
+    injected: tuple[tuple[datetime, datetime, str], ...]
+    size_s: int
+    rows_per_s: float
+    board: str | None = None
+    columns: tuple[str, ...] = ()
+    bent: tuple[str, ...] = ()
+    waited_s: float | None = None
+
+
+def done(snapshot: Snapshot, frame: Frame) -> float:
+    """Share of the period replayed, in [0, 1]."""
+    start, end = frame.period
+    if snapshot.finished:
+        return 1.0
+    if snapshot.event_time is None:
+        return 0.0
+    return min(1.0, max(0.0, (snapshot.event_time - start) / (end - start)))
+
+
+def around(frame: Frame, limit: int) -> datetime | None:
+    """Before which moment the windows start that a last frame shows: some of them calm, then the injected drift.
+
+    limit: windows that there is room for. None where nothing was injected: the newest.
+    """
+    if not frame.injected:
+        return None
+    start, end, _ = frame.injected[0]
+    calm = max(1, limit // 3)
+    return min(
+        end + timedelta(seconds=calm * frame.size_s), start + timedelta(seconds=(limit - calm) * frame.size_s)
+    )
+
+
+def _clock(at: datetime | None) -> str:
+    return "–" if at is None else f"{at:%a %d %b %H:%M}"
+
+
+def line(snapshot: Snapshot, frame: Frame) -> str:
+    """One line for where there is no terminal."""
+    if frame.waited_s is not None:
+        return f"{STARTING} {frame.waited_s:.0f} s"
+    newest = snapshot.windows[0] if snapshot.windows else None
+    worst = "" if newest is None else _worst(newest.severity)
+    return (
+        f"{done(snapshot, frame):4.0%}  event time {_clock(snapshot.event_time)}  trips {snapshot.trips:,}"
+        f"  {frame.rows_per_s:,.0f} rows/s  lag {snapshot.lag:,}"
+        f"  windows {sum(snapshot.closed.values()):,}{worst}"
+    )
+
+
+def _worst(severity: Mapping[str, float | None]) -> str:
+    known = {column: value for column, value in severity.items() if value is not None}
+    if not known:
+        return ""
+    column = max(known, key=lambda name: known[name])
+    return f"  worst {column} {known[column]:.2f}"
+
+
+def _severity(value: float | None) -> Text:
+    if value is None:
+        return Text("·", style="dim")
+    style = "bold white on red" if value >= 1 else "yellow" if value >= NEAR else "green"
+    if value < 1:  # which must not read as 1.0
+        value = math.floor(10 * value) / 10
+    return Text(f"{value:.1f}" if value < 9.95 else f"{value:.0f}" if value < 99.5 else ">99", style=style)
+
+
+def _head(column: str) -> str:
+    return _HEADS.get(column, column.removesuffix("_amount").replace("_", " "))
+
+
+def arranged(
+    windows: Iterable[Window], shown: Sequence[str], width: int, bent: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The columns to show in a terminal of this width: those of the frame before keep their places.
+
+    At first as many as there is room for, those that drifted most, by name. Later one that clearly drifts takes
+    the place of one that has not, if it fits. bent: by the scenario, always among them.
+    """
+    room, worst = width - _FRAME - _BEFORE, _worst_of(windows)
+    kept = [column for column in shown if column in worst]
+    if not kept or sum(map(_width, kept)) > room:
+        ordered = sorted(worst, key=lambda column: (column not in bent, -worst[column], column))
+        ends = accumulate(map(_width, ordered))
+        return tuple(sorted(column for column, end in zip(ordered, ends, strict=True) if end <= room))
+    for column in sorted(worst.keys() - {*kept}, key=lambda name: (-worst[name], name)):
+        spare = room - sum(map(_width, kept))
+        if _width(column) <= spare:
+            kept.append(column)
+        elif worst[column] >= CLEARLY:
+            calm = [c for c in kept if worst[c] < 1 and c not in bent and _width(column) <= spare + _width(c)]
+            if calm:
+                kept[kept.index(min(calm, key=lambda c: worst[c]))] = column
+    return tuple(kept)
+
+
+def _worst_of(windows: Iterable[Window]) -> dict[str, float]:
+    worst: dict[str, float] = {}
+    for window in windows:
+        for column, value in window.severity.items():
+            worst[column] = max(worst.get(column, 0.0), value or 0.0)
+    return worst
+
+
+def _width(column: str) -> int:
+    return max(3, *map(len, _head(column).split())) + 1
+
+
+def _verdict(window: Window) -> Text:
+    if window.status in ("open", "insufficient"):
+        return Text(window.status, style="dim")
+    drifted = any(value is not None and value >= 1 for value in window.severity.values())
+    return Text(
+        "DATASET" if window.dataset_drift else "column" if drifted else "ok", style="red" if drifted else ""
+    )
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The newest windows, in the width that there is."""
+
+    snapshot: Snapshot
+    frame: Frame
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        table = _table(self.snapshot, self.frame, options.max_width)
+        yield table
+        more = (
+            len({column for window in self.snapshot.windows for column in window.severity}) + 4 - len(table.columns)
+        )
+        if more:
+            yield Text(f"no room for {more} calmer columns: the board has all", style="dim")
+
+
+def _table(snapshot: Snapshot, frame: Frame, width: int) -> Table:
+    columns = arranged(snapshot.windows, frame.columns, width + _FRAME, frame.bent)
+    table = Table(expand=True, box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for name in ("window", "rows", "MAE", "drift"):
+        table.add_column(
+            name, no_wrap=True, justify="left" if name in ("window", "drift") else "right", vertical="bottom"
+        )
+    for column in columns:
+        table.add_column(_head(column), justify="right", vertical="bottom", overflow="ellipsis")
+    for window in snapshot.windows:
+        bent = any(start <= window.start < end for start, end, _ in frame.injected)
+        table.add_row(
+            Text(_clock(window.start), style="magenta" if bent else ""),
+            f"{window.rows:,}",
+            "·" if window.mae is None else f"{window.mae:.2f}",
+            _verdict(window),
+            *(_severity(window.severity.get(column)) for column in columns),
+        )
+    return table
+
+
+def _facts(snapshot: Snapshot, frame: Frame) -> Table:
+    facts = Table.grid(expand=True, padding=(0, 1))
+    for _ in range(5):
+        facts.add_column()
+    closed = (
+        " ".join(f"{duration_text(size * 1000)} {n:,}" for size, n in sorted(snapshot.closed.items())) or "none yet"
+    )
+    facts.add_row(
+        f"[b]{snapshot.trips:,}[/] trips",
+        f"[b]{frame.rows_per_s:,.0f}[/] rows/s",
+        f"lag [b]{snapshot.lag:,}[/]",
+        f"dead letters [b]{snapshot.dead:,}[/]",
+        f"closed {closed}",
+    )
+    return facts
+
+
+def _awaited(snapshot: Snapshot, frame: Frame) -> str:
+    """Why there is no window: nothing was replayed yet, none has closed, or none was written."""
+    if frame.waited_s is not None:
+        return f"{STARTING} {frame.waited_s:.0f} s"
+    closes = frame.period[0] + timedelta(seconds=frame.size_s)
+    if snapshot.watermark is None or snapshot.watermark < closes:
+        return "waiting for the first window to close …"
+    return "windows have closed; waiting for the monitor to write the first …"
+
+
+def render(snapshot: Snapshot, frame: Frame) -> RenderableType:
+    """The whole screen: progress of event time, throughput, and the newest windows with severity per column."""
+    head = Table.grid(expand=True, padding=(0, 2))
+    head.add_column(no_wrap=True)
+    head.add_column(ratio=1)
+    head.add_column(justify="right", no_wrap=True)
+    head.add_row(
+        f"watermark [b]{_clock(snapshot.watermark)}[/]",
+        ProgressBar(total=1.0, completed=done(snapshot, frame)),
+        f"{done(snapshot, frame):.0%}",
+    )
+    notes = [
+        Text(f"injected  {label}, {_clock(start)} to {_clock(end)}", style="magenta")
+        for start, end, label in frame.injected
+    ]
+    if frame.board:
+        notes.insert(0, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
+    body = _Windows(snapshot, frame) if snapshot.windows else Text(_awaited(snapshot, frame), style="dim")
+    title = f"[b]Driftline[/]  run {frame.run}  ·  {duration_text(frame.size_s * 1000)} windows  ·  {frame.source}"
+    return Panel(Group(head, _facts(snapshot, frame), *notes, Text(), body), title=title, title_align="left")

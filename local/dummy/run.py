@@ -1,0 +1,93 @@
+"""`driftline dummy`: write the run, and where asked let it go on until stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from local.dummy.plan import PANE, Plan
+from local.dummy.store import advance, finish, replace
+from schemas.durations import moment, sizes_ms
+from schemas.errors import DatabaseUnreachable, UsageError
+from schemas.records import is_run_id
+from storage import roles
+from storage.address import where
+from storage.connect import Connection, connect_now
+from storage.sql import migrate
+
+LONGEST = 400
+"""Days: more would take minutes."""
+
+Say = Callable[[str], None]
+
+
+def plan(run: str, *, days: int, sizes: str, seed: int, live: bool, now: int) -> Plan:
+    """Raises UsageError for options that make no sense. now: ms, the end of the run."""
+    if not is_run_id(run):
+        raise UsageError(f"no run may be called {run!r}", "use letters, digits and . _ : -")
+    if not 1 <= days <= LONGEST:
+        raise UsageError(f"{days} days", f"choose 1 to {LONGEST}")
+    found = sizes_ms(sizes, PANE)
+    if found[-1] > days * 86_400_000:
+        raise UsageError(f"no window of {sizes} fits into {days} days", "choose smaller ones, or more days")
+    if seed < 0:
+        raise UsageError(f"seed {seed}", "choose 0 or more")
+    return Plan(run, now, days, found, seed, live)
+
+
+def write(url: str, made: Plan, stop: threading.Event, say: Say, *, pause: float = 1.0) -> None:
+    """Replace the run; a live one then goes on by its smallest window each `pause` seconds until `stop`.
+
+    Raises DatabaseUnreachable where Postgres does not answer or refuses, RunConflict for a run that is no dummy.
+    """
+    with connect_now(url) as connection:
+        try:
+            _prepare(connection)
+            began = time.monotonic()
+            windows, figures = replace(connection, made)
+            say(f"wrote run {made.run}: {windows:,} windows, {figures:,} figures, {time.monotonic() - began:.1f} s")
+            say(f"event time {moment(made.start):%Y-%m-%d} to {moment(made.now):%Y-%m-%d %H:%M}")
+            for text in places(made):
+                say(text)
+            if made.live:
+                _go_on(connection, made, stop, say, pause)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+            raise DatabaseUnreachable(
+                f"{where(url)} may not write ({error.diag.message_primary})",
+                "set DATABASE_URL to a login that may: the owner of schema driftline",
+            ) from None
+        except psycopg.OperationalError as error:
+            raise DatabaseUnreachable(
+                f"Postgres went away at {where(url)}", f"see that it is up, and call this again ({error})"
+            ) from None
+
+
+def places(made: Plan) -> tuple[str, ...]:
+    """Where to look at it."""
+    return (
+        f"board     `driftline board`, then http://127.0.0.1:8000/?run={made.run}",
+        f"Grafana   dashboard driftline-live, run {made.run}, axis wall: the last 15 minutes",
+        f"terminal  `driftline windows --run {made.run}`",
+    )
+
+
+def _prepare(connection: Connection) -> None:
+    """Tables; and the readers' roles, where this login may make them."""
+    migrate(connection)
+    try:
+        roles.grant(connection)
+    except psycopg.errors.InsufficientPrivilege:
+        return
+
+
+def _go_on(connection: Connection, made: Plan, stop: threading.Event, say: Say, pause: float) -> None:
+    """Event time runs ahead of the clock from here, by one window a step."""
+    say("a window is added each second; ctrl-C ends it")
+    at, step = made.now, made.sizes[0]
+    while not stop.wait(pause):
+        advance(connection, made, at, at + step, round(time.time() * 1_000))
+        at += step
+    finish(connection, made, round(time.time() * 1_000))

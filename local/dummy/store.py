@@ -1,0 +1,138 @@
+"""Writes a dummy run: all of it in one transaction, or one step of a live one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import astuple
+from psycopg.types.json import Jsonb
+
+from local.dummy import surroundings as around
+from local.dummy.figures import Written, written
+from local.dummy.plan import LATENESS, Plan, Traffic, windows
+from local.dummy.surroundings import SOURCE, Row
+from monitor.drift.figures import ColumnFigure, WindowFigures
+from schemas.durations import moment
+from schemas.errors import RunConflict
+from schemas.streams.taxi import OUTCOMES
+from storage.connect import Connection
+from storage.sql import queries
+
+SQL = queries(Path(__file__).with_name("queries.sql"))
+
+_SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns", "sufficient"))
+_COLUMN = ("stream", "size_s", "window_start", "column_name", *ColumnFigure.__struct_fields__[1:])
+
+
+def replace(connection: Connection, plan: Plan) -> tuple[int, int]:
+    """Write a run in place of an earlier dummy run of its name; the number of windows and of figures of columns.
+
+    All or nothing. Raises RunConflict where a run of this name is there that is no dummy.
+    """
+    traffic = Traffic(plan, plan.now)
+    dead = around.letters(plan, traffic)
+    samples = around.history(plan, traffic, dead)
+    found = [written(plan, window) for window in windows(plan, traffic, plan.start, plan.now)]
+    with connection.transaction():
+        _claim(connection, plan.run, new=True)
+        connection.execute(SQL["clear"], {"run_id": plan.run})
+        _put(connection, plan, "run", [around.run(plan, traffic)])
+        _put(connection, plan, "frontier", around.frontiers(plan))
+        _put(connection, plan, "dead_letter", dead)
+        _put(connection, plan, "alarm", around.alarms(plan, plan.now))
+        _put(connection, plan, "event", around.events(plan))
+        _put(connection, plan, "health_sample", samples[:-3])
+        _put(connection, plan, "health", samples[-3:])  # of which the table keeps samples by itself
+        _put(connection, plan, "run_progress", [*around.tallies(plan, traffic, dead, plan.now, plan.now)])
+        figures = _put_windows(connection, plan, found, plan.wall, plan.wall(plan.now - 2 * plan.sizes[-1]))
+    return len(found), figures
+
+
+def advance(connection: Connection, plan: Plan, since: int, until: int, now: int) -> int:
+    """Let event time of a live run go on by so much, now by the wall clock; how many windows closed.
+
+    Raises RunConflict where the run was replaced or deleted meanwhile by something else.
+    """
+    traffic = Traffic(plan, until)
+    dead = around.letters(plan, traffic)
+    found = [written(plan, window) for window in windows(plan, traffic, since, until)]
+    with connection.transaction():
+        _claim(connection, plan.run, new=False)
+        connection.execute(SQL["forget"], {"run_id": plan.run})
+        _put(connection, plan, "health", [*around.health(plan, traffic, now, (since, until), letters=len(dead))])
+        _put(connection, plan, "run_progress", [*around.tallies(plan, traffic, dead, until, now)])
+        _put(connection, plan, "alarm", around.alarms(plan, until))
+        _put_windows(connection, plan, found, lambda _: now, now)
+    return sum(w.window.closed for w in found)
+
+
+def finish(connection: Connection, plan: Plan, now: int) -> None:
+    """Nothing more comes of a live run. Raises RunConflict as `advance` does."""
+    with connection.transaction():
+        _claim(connection, plan.run, new=False)
+        connection.execute(SQL["finish"], {"run_id": plan.run, "at": moment(now)})
+
+
+def _claim(connection: Connection, run: str, *, new: bool) -> None:
+    """new: whether there may be none. Raises RunConflict for what is no dummy."""
+    connection.execute(SQL["lock"], {"run_id": run})
+    source, there = connection.execute(SQL["source"], {"run_id": run}).fetchone() or (None, False)
+    if source != SOURCE and (there or not new):
+        raise RunConflict(f"run {run} is no dummy", "choose another name with --run")
+
+
+def _put_windows(
+    connection: Connection, plan: Plan, found: Sequence[Written], wall: Callable[[int], int], since: int
+) -> int:
+    """Windows and their columns; the number of the latter.
+
+    wall: when a moment of event time was, by the clock. since: who listens is told of windows written from then on.
+    """
+    _put(connection, plan, "window_result", [_window(plan, one, wall) for one in found])
+    columns = ((plan.run, *key.values(), *astuple(c)) for key, c in _figures(found))
+    _copy(connection, "column_metric", ("run_id", *_COLUMN), columns)
+    connection.execute(SQL["tell"], {"run_id": plan.run, "since": moment(since)})
+    return sum(len(one.figures.columns) for one in found)
+
+
+def _figures(found: Iterable[Written]) -> Iterator[tuple[Row, ColumnFigure]]:
+    for one in found:
+        key = _key(one)
+        yield from ((key, figure) for figure in one.figures.columns)
+
+
+def _key(one: Written) -> Row:
+    window = one.window
+    return {"stream": window.stream, "size_s": window.size // 1_000, "window_start": moment(window.start)}
+
+
+def _window(plan: Plan, one: Written, wall: Callable[[int], int]) -> Row:
+    window = one.window
+    closed = wall(window.end + LATENESS[window.stream]) if window.closed else None
+    joined = window.stream == OUTCOMES.topic
+    return {
+        **_key(one),
+        **one.more,
+        **{name: getattr(one.figures, name) for name in _SCALARS},
+        "window_end": moment(window.end),
+        "status": one.status,
+        "rows": window.rows,
+        "joined_rows": window.rows if joined else 0,
+        "joined_offsets": one.more["offsets"] if joined else {},
+        "closed_at": None if closed is None else moment(closed),
+        "written_at": moment(wall(plan.now) if closed is None else closed + round(one.more["latency_ms"])),
+    }
+
+
+def _put(connection: Connection, plan: Plan, table: str, rows: Sequence[Row]) -> None:
+    values = ((plan.run, *(Jsonb(v) if isinstance(v, dict) else v for v in row.values())) for row in rows)
+    _copy(connection, table, ("run_id", *rows[0]), values)
+
+
+def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    statement = SQL["copy"].format(table=table, columns=", ".join(columns))
+    with connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,250 @@
+"""What Kafka and Postgres have in common as servers of the embedded stack: a folder, locks, ports, a keeper."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from runtime.connections import make_folder
+from schemas.errors import StackBroken
+
+PORTS = range(20_000, 32_000)
+"""Below the ports that outgoing connections are given: one of those may take a server's port while it restarts."""
+_KEEPER = Path(__file__).with_name("keeper.py")
+
+DEATHS = 3
+"""Of a server at its start, before we stop believing in the next try."""
+
+Say = Callable[[str], None]
+
+
+class Command(msgspec.Struct, frozen=True):
+    """How the keeper runs a server."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str
+    log: str
+    stop: int
+    """Signal that ends it in order."""
+    orphaned: int
+    """Signal that it gets from the kernel when the keeper was killed."""
+    produces: tuple[str, str] | None = None
+    """File that it writes when it ends in order, and the name that it then gets."""
+
+
+class Part(Protocol):
+    """A server of the stack."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def variable(self) -> str:
+        """Environment variable that names a server of the user's, to be used instead."""
+
+    def prepare(self, home: Path, environ: Mapping[str, str], say: Say) -> Command:
+        """Install what is missing, make its data folder, choose its ports. Raises StackBroken."""
+
+    def address(self, home: Path) -> str:
+        """What clients need; only after `prepare`."""
+
+    def trouble(self, address: str, environ: Mapping[str, str], timeout: float) -> str:
+        """Why clients are not served within `timeout` seconds; empty where they are."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What a keeper writes about itself: two pids and how often it had to start its server again."""
+
+    keeper: int
+    server: int
+    restarts: int
+
+
+def begin(part: Part, home: Path, environ: Mapping[str, str], say: Say) -> int:
+    """Join the running server or start it; returns a lease on it (a file descriptor: closed, it is given back)."""
+    make_folder(home, home.parent)
+    lease = lock(home / "lease.lock", fcntl.LOCK_SH)
+    try:
+        keeper = _keepers_place(home)
+        if keeper is not None:
+            with closing(keeper):
+                _spawn(part.prepare(home, environ, say), home, keeper)
+    except BaseException:
+        os.close(lease)
+        raise
+    return lease
+
+
+def _keepers_place(home: Path) -> int | None:
+    """The keeper's lock, None where one lives. Tried thrice: `is_kept` of another process holds it for a moment."""
+    for attempt in range(3):
+        time.sleep(0.005 * attempt)
+        if (fd := try_lock(home / "keeper.lock")) is not None:
+            return fd
+    return None
+
+
+def _spawn(command: Command, home: Path, keeper_lock: int) -> None:
+    for name in ("keep", "keeper.json"):
+        (home / name).unlink(missing_ok=True)
+    log = Path(command.log)
+    if log.exists():
+        log.replace(log.with_suffix(".before"))
+    with (home / "keeper.log").open("wb") as out:
+        subprocess.run(
+            [sys.executable, "-I", "-S", str(_KEEPER), str(home), str(keeper_lock)],
+            input=msgspec.json.encode(command),
+            stdout=out,
+            stderr=out,
+            pass_fds=(keeper_lock,),
+            start_new_session=True,
+            cwd="/",
+            check=True,
+        )
+
+
+def wait_until_it_answers(part: Part, home: Path, seconds: float = 60.0, deaths: float = DEATHS) -> None:
+    """Raises StackBroken, with the end of the server's log, after so many deaths or seconds."""
+    deadline, first = time.monotonic() + seconds, None
+    while part.trouble(part.address(home), {}, timeout=0.5):
+        kept = kept_by(home)
+        if first is None and kept is not None:
+            first = kept.restarts
+        died = kept is not None and first is not None and kept.restarts - first >= deaths
+        if died or not is_kept(home) or time.monotonic() > deadline:
+            raise broken(f"{part.name} did not start", home)
+        time.sleep(0.02)
+
+
+def end(home: Path) -> None:
+    """Have the keeper stop its server; see `wait_until_it_ended`."""
+    (home / "keep").unlink(missing_ok=True)
+    if is_kept(home) and (kept := _wait_for_pids(home)):
+        with suppress(ProcessLookupError):
+            os.kill(kept.keeper, signal.SIGTERM)
+
+
+def wait_until_it_ended(home: Path, seconds: float = 30.0) -> None:
+    """Returns once the keeper has gone; kills it when the time is up (its server dies with it)."""
+    deadline = time.monotonic() + seconds
+    while is_kept(home):
+        if time.monotonic() > deadline and (kept := kept_by(home)):
+            with suppress(ProcessLookupError):
+                os.kill(kept.keeper, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def is_kept(home: Path) -> bool:
+    """Whether a keeper lives. A lock tells, not a pid: after a crash of the machine none is held."""
+    if not (home / "keeper.lock").exists():
+        return False
+    if (fd := try_lock(home / "keeper.lock")) is None:
+        return True
+    os.close(fd)
+    return False
+
+
+def kept_by(home: Path) -> Kept | None:
+    """The living keeper's pids, None before its server was started."""
+    try:
+        return msgspec.json.decode((home / "keeper.json").read_bytes(), type=Kept)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _wait_for_pids(home: Path) -> Kept | None:
+    deadline = time.monotonic() + 5
+    while (kept := kept_by(home)) is None and is_kept(home) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return kept
+
+
+def ports(home: Path, count: int) -> list[int]:
+    """`count` free ports on 127.0.0.1: those of last time if they are still free."""
+    file = home / "ports.json"
+    with suppress(OSError, msgspec.DecodeError):
+        before = msgspec.json.decode(file.read_bytes(), type=list[int])
+        if len(before) == count and all(map(is_free, before)):
+            return before
+    chosen: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        if is_free(port):
+            chosen.append(port)
+        if len(chosen) == count:
+            file.write_bytes(msgspec.json.encode(chosen))
+            return chosen
+    raise StackBroken("no port is free on 127.0.0.1", "see who listens on all of them (`ss -ltn`)")
+
+
+def chosen_ports(home: Path) -> list[int]:
+    return msgspec.json.decode((home / "ports.json").read_bytes(), type=list[int])
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def lock(path: Path, kind: int) -> int:
+    """A file descriptor that holds the lock (fcntl.LOCK_SH or LOCK_EX) until it is closed; waits for it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, kind)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def try_lock(path: Path) -> int | None:
+    """The same, exclusively; None if somebody else has it."""
+    try:
+        return lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+
+
+@contextmanager
+def closing(fd: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def broken(what: str, home: Path) -> StackBroken:
+    """The error for a server that does not start: names the last error that it, or else its keeper, has logged."""
+    log = home / "server.log"
+    said = [*_lines(home / "keeper.log"), *_lines(log)][-50:]
+    if any("No space left" in line for line in said):
+        return StackBroken(f"{what}, the disk is full", f"free some space under {home}")
+    if any("Address already in use" in line for line in said):
+        return StackBroken(f"{what}, somebody took its port in the meantime", "try again: it will choose another")
+    last = next((line for line in reversed(said) if "FATAL" in line or "rror" in line or "ERROR" in line), "")
+    return StackBroken(f"{what} ({last[:300] or 'it said nothing'})", f"see {log}")
+
+
+def _lines(log: Path) -> list[str]:
+    try:
+        return [
+            line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+        ]
+    except OSError:
+        return []

@@ -1,0 +1,128 @@
+"""Makes a model from trips: learn, measure on trips it has not seen, write the artifact. The same trips always
+give the same bytes."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models import reference as references
+from models.artifact import Model, Scorer, publish, save
+from models.card import Card, Errors, Kind, definition
+from models.taxi import boosting, linear
+from models.taxi.features import Columns, Floats, features
+from schemas.errors import SourceUnusable
+from schemas.streams.taxi import OUTCOMES, TRIPS
+
+SEED = 7
+
+MINUTES = OUTCOMES.label_range or (1.0, 60.0)
+"""Trips outside are not learnt from, as in the tutorial: meters left running, or switched off at once."""
+
+HELD_OUT = 0.2
+LEAST = 100
+"""Trips, below which nothing worth keeping is learnt."""
+
+_ABOUT = {
+    "default": "Gradient boosting under interaction constraints, tabulated: when × how far + when × where"
+    " + where × how far. Reads only what is known at pickup.",
+    "tutorial": "The tutorial's linear regression. LEAK: it reads fare and total, known only when the trip is over"
+    " and its duration with it. For comparison only.",
+}
+
+
+def train(
+    trips: pa.Table,
+    *,
+    kind: Kind = "default",
+    out: Path,
+    source: str,
+    period: tuple[int, int] | None = None,
+    by_hash: bool = False,
+) -> Model:
+    """Train on a canonical table of trips and write the artifact to `out`.
+
+    by_hash: the artifact lies beside `out`, under its hash, and `out` is a name that points to it.
+
+    period: trips with an event time outside (ms since the epoch, end exclusive) are left out, such as a file's
+    stray years; without it, whatever the table spans. source: says where the trips are from, for the card.
+    Raises SourceUnusable for too few usable trips or missing columns; UsageError or ModelUnusable as `save` does.
+    """
+    trips = _usable(trips, period)
+    times = trips[TRIPS.time].to_numpy()
+    minutes = references.minutes(trips)
+    learnable = (minutes >= MINUTES[0]) & (minutes <= MINUTES[1])
+    if learnable.sum() < LEAST:
+        raise SourceUnusable(
+            f"{source}: {learnable.sum()} trips of 1 to 60 minutes, too few to learn from", "name a longer period"
+        )
+    columns = references.columns(trips)
+    learnt = {name: column[learnable] for name, column in columns.items()}
+    scorer = learn(kind, learnt, minutes[learnable])
+    card = Card(
+        kind=kind,
+        about=_ABOUT[kind],
+        stream=TRIPS.topic,
+        definition=definition(TRIPS),
+        source=source,
+        period=period or (int(times[0]), int(times[-1]) + 1),
+        rows=int(learnable.sum()),
+        reference_rows=trips.num_rows,
+        inputs=scorer.inputs,
+        target=references.LABEL,
+        target_range=MINUTES,
+        errors=held_out_errors(kind, learnt, minutes[learnable]),
+        seed=SEED,
+        versions={name: version(name) for name in ("numpy", "scikit-learn", "skops")},
+        files={},
+    )
+    put = publish if by_hash else save
+    return put(out, card, scorer, references.reference(trips, scorer.predict(columns)))
+
+
+def learn(kind: Kind, columns: Columns, minutes: Floats) -> Scorer:
+    """A model of these trips, all of which took between 1 and 60 minutes."""
+    if kind == "tutorial":
+        return linear.fit(columns, minutes)
+    return boosting.fit(features(columns), minutes, MINUTES, SEED).tables()
+
+
+def held_out_errors(kind: Kind, columns: Columns, minutes: Floats) -> Errors:
+    """Learn from the first 80 % of the trips, in event order, and compare with the others."""
+    cut = int(len(minutes) * (1 - HELD_OUT))
+    first = {name: column[:cut] for name, column in columns.items()}
+    rest = {name: column[cut:] for name, column in columns.items()}
+    times = rest[TRIPS.time]
+    return errors(_guessed(kind, first, minutes[:cut], rest) - minutes[cut:], (int(times[0]), int(times[-1]) + 1))
+
+
+def _guessed(kind: Kind, columns: Columns, minutes: Floats, others: Columns) -> Floats:
+    if kind == "tutorial":
+        return linear.fit(columns, minutes).predict(others)
+    # The trees predict what their tables would: to write those down for one look costs two seconds.
+    return boosting.fit(features(columns), minutes, MINUTES, SEED).grown(features(others))
+
+
+def errors(off: Floats, period: tuple[int, int]) -> Errors:
+    """Of differences (prediction − truth, minutes), shape (rows,), at least one."""
+    return Errors(
+        rows=len(off),
+        period=period,
+        mae=float(np.abs(off).mean()),
+        rmse=float(np.sqrt((off * off).mean())),
+        bias=float(off.mean()),
+    )
+
+
+def _usable(trips: pa.Table, period: tuple[int, int] | None) -> pa.Table:
+    try:
+        if period is not None:
+            time = trips[TRIPS.time]
+            trips = trips.filter(pc.and_(pc.greater_equal(time, period[0]), pc.less(time, period[1])))
+        return references.valid(trips)
+    except (KeyError, pa.ArrowException) as error:
+        raise SourceUnusable(f"these trips cannot be learnt from: {error}", "name TLC's own files") from error

@@ -1,0 +1,68 @@
+"""Thresholds that know how many rows a window has. Pure.
+
+A distance between a sample and its own population is not 0, and the fewer rows the larger: Evidently's fixed 0.1
+calls most calm hours of a taxi stream drift. So the null distribution is drawn from the reference itself, from
+blocks of neighbouring rows, which hold whatever the hours of a day and the days of a week do to the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from monitor.drift.columns import Ints, Looks, Prepared
+
+SIZES = (30, 100, 300, 1_000, 3_000, 10_000, 30_000)
+BLOCKS = 200
+LEVEL = 0.99
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """Scores that a calm block stays below with probability LEVEL. rows: ascending, not empty."""
+
+    rows: tuple[float, ...]
+    scores: tuple[float, ...]
+
+    def threshold(self, rows: int, floor: float) -> float:
+        """For a window of so many usable values; linear in log rows, level beyond both ends.
+
+        floor: a smaller difference is no drift worth an alarm, however surely it is there.
+        """
+        return max(floor, float(np.interp(np.log(rows), np.log(self.rows), self.scores)))
+
+
+def starts(times: Ints, size: int, blocks: int) -> list[int]:
+    """First rows of `blocks` blocks of `size` rows, ascending. times: of the rows, ascending; any unit.
+
+    Spread evenly over time, as windows are, and not over rows, of which nights have few; but never in step with
+    the hours of a day. Blocks that would begin with the same row are one.
+    """
+    places = (np.arange(1, blocks + 1) * _GOLDEN) % 1
+    last = len(times) - size
+    moments = times[0] + places * (times[last] - times[0])
+    return sorted({min(int(row), last) for row in np.searchsorted(times, moments)})
+
+
+def calibrate(
+    column: pa.ChunkedArray, times: Ints, prepared: Prepared, score: Callable[[Looks], float], min_rows: int
+) -> Calibration | None:
+    """column, times: of the reference, by event time, ascending. None where it is too short to draw from.
+
+    A block is part of what it is held against, which shrinks its distance by the share of it; that is undone.
+    """
+    rows, scores = [], []
+    for size in SIZES:
+        if size < min_rows or size > len(column) // 4:
+            continue
+        blocks = [prepared.look(column.slice(start, size)) for start in starts(times, size, BLOCKS)]
+        usable = [looks for looks in blocks if looks.count >= min_rows]
+        if not usable:
+            continue
+        held_out = [score(looks) / (1 - looks.count / prepared.count) for looks in usable]
+        rows.append(float(np.mean([looks.count for looks in usable])))
+        scores.append(float(np.quantile(held_out, LEVEL)))
+    return Calibration(tuple(rows), tuple(scores)) if rows else None

@@ -1,0 +1,124 @@
+"""A column of a window or of the reference, read out of Arrow. Pure.
+
+Whatever type it arrived in, numbers become finite float64 in ascending order and categories become labels, so
+that both sides of a comparison always speak the same language. What cannot be read so raises, for its column alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from schemas.definition import Stream
+from storage.chunk import PREDICTION
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class Column(NamedTuple):
+    """A monitored column. label_range: values outside are left out, instead of clipped (labels only)."""
+
+    name: str
+    numeric: bool
+    label_range: tuple[float, float] | None = None
+
+
+def monitored(stream: Stream) -> tuple[Column, ...]:
+    """A stream's numbers, its categories, and the prediction that was made from them."""
+    numbers = [Column(n, True, stream.label_range if n == stream.label else None) for n in stream.numbers]
+    categories = [Column(n, False) for n in stream.categories]
+    prediction = [Column(PREDICTION, True)] if stream.label is None else []
+    return (*numbers, *categories, *prediction)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """A window's column beside its reference.
+
+    count: usable values: not missing, finite, and of a label inside its range.
+    figures: by metric name; None where there is no value to compute them from.
+    numbers: the usable values, clipped, ascending (of a category: empty).
+    known: rows per category of the reference; new: rows per label that the reference does not have.
+    """
+
+    count: int
+    figures: dict[str, float | None]
+    numbers: Floats = field(default_factory=lambda: np.empty(0))
+    known: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    new: dict[str, int] = field(default_factory=dict)
+
+
+class Prepared(Protocol):
+    """A column of the reference, with all that does not depend on the window done.
+
+    method: the test of Evidently's that `distance` computes. count: usable values.
+    """
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def count(self) -> int: ...
+    def look(self, column: pa.ChunkedArray, /) -> Looks:
+        """Figures of the window's column. Raises TypeError where it cannot be read."""
+
+    def distance(self, looks: Looks, /) -> float:
+        """From the reference to at least one usable value: 0 when identical."""
+
+    def sides(self, looks: Looks, /) -> tuple[pd.Series[Any], pd.Series[Any]]:
+        """(reference, window) as Evidently's statistical tests take them."""
+
+
+def numbers(column: pa.ChunkedArray) -> Floats:
+    """The finite values, ascending. Raises TypeError for a column that does not hold numbers."""
+    array = _whole(column)
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.float64())
+    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_null(array.type)):
+        raise TypeError(f"{array.type} where numbers belong")
+    values: Floats = array.to_numpy(zero_copy_only=False).astype(np.float64)
+    values.sort()  # null became NaN, which comes last
+    values = values[: len(values) - array.null_count]
+    if len(values) and not (np.isfinite(values[0]) and np.isfinite(values[-1])):
+        values = values[np.isfinite(values)]
+    return values
+
+
+def categories(column: pa.ChunkedArray) -> tuple[NDArray[np.generic] | list[object], Ints]:
+    """The distinct values that are not missing, and the rows of each: numbers as an array, else a list."""
+    array = _whole(column)
+    if array.null_count:
+        array = array.drop_null()
+    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+        values, counts = np.unique(array.to_numpy(), return_counts=True)
+        usable = np.isfinite(values) if values.dtype.kind == "f" else slice(None)
+        return values[usable], counts[usable]
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    found = array.value_counts()
+    return found.field(0).to_pylist(), found.field(1).to_numpy()
+
+
+def label(value: object) -> str:
+    """One spelling on both sides: 74, 74.0 and "74" are all `74`."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def by_label(values: NDArray[np.generic] | list[object], counts: Ints) -> dict[str, int]:
+    """Rows per label."""
+    rows: dict[str, int] = {}
+    plain: Iterable[object] = values.tolist() if isinstance(values, np.ndarray) else values
+    for value, count in zip(plain, counts.tolist(), strict=True):
+        name = label(value)
+        rows[name] = rows.get(name, 0) + count
+    return rows
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

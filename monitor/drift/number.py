@@ -1,0 +1,135 @@
+"""A number of the reference, prepared: figures of a window's column, and its Wasserstein distance. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from monitor.drift.columns import Floats, Ints, Looks, numbers
+from monitor.drift.figures import MEAN, MISSING, OUTSIDE, QUANTILES
+
+
+@dataclass(frozen=True)
+class NumberReference:
+    """Numbers of the reference, ascending. low, high: what counts as out of range, in every window.
+
+    outside: what becomes of those for the drift score: clipped to the bounds, left out, or kept as they are.
+    """
+
+    method: ClassVar[str] = "wasserstein"  # the test of Evidently's that `distance` computes
+
+    values: Floats
+    low: float
+    high: float
+    outside: Literal["clip", "drop", "keep"] = "clip"
+
+    @classmethod
+    def prepare(
+        cls, column: pa.ChunkedArray, clip: tuple[float, float], label_range: tuple[float, float] | None = None
+    ) -> NumberReference:
+        """clip: quantiles of the column to whose range it is clipped. Raises TypeError for what are no numbers."""
+        values = numbers(column)
+        if label_range is not None:
+            low, high = label_range
+            return cls(values[(values >= low) & (values <= high)], low, high, "drop")
+        if not len(values):
+            return cls(values, -np.inf, np.inf)
+        low, high = (float(q) for q in np.quantile(values, clip))
+        if low == high:  # it hardly ever varies: clipping would hide that it now does
+            return cls(values, float(values[0]), float(values[-1]), "keep")
+        return cls(np.clip(values, low, high), low, high)
+
+    @property
+    def count(self) -> int:
+        return len(self.values)
+
+    @cached_property
+    def norm(self) -> float:
+        """Standard deviation, as Evidently norms the Wasserstein distance: never below 0.001."""
+        return max(float(np.std(self.values)), 0.001)
+
+    @cached_property
+    def steps(self) -> tuple[Floats, Floats, Floats]:
+        """Distinct values; the distribution function from each on; its integral up to each.
+
+        The first entry of each stands for all that lies before the smallest value.
+        """
+        support, counts = np.unique(self.values, return_counts=True)
+        share = np.concatenate([[0.0], np.cumsum(counts) / self.count])
+        area = np.concatenate([[0.0, 0.0], np.cumsum(np.diff(support) * share[1:-1])])
+        return np.concatenate([support[:1], support]), share, area
+
+    @cached_property
+    def area(self) -> Floats:
+        """Integral of the distribution function up to each of `values`."""
+        support, _, area = self.steps
+        found: Floats = area[1:][np.searchsorted(support[1:], self.values)]
+        return found
+
+    def look(self, column: pa.ChunkedArray) -> Looks:
+        """Figures of the window's column. Raises TypeError for what are no numbers."""
+        values = numbers(column)
+        rows, count = len(column), len(values)
+        if not count:
+            return Looks(0, {MISSING: 1.0 if rows else None, **dict.fromkeys((OUTSIDE, *QUANTILES, MEAN))})
+        below = int(values.searchsorted(self.low, "left"))
+        inside = int(values.searchsorted(self.high, "right"))
+        figures: dict[str, float | None] = {
+            MISSING: (rows - count) / rows,
+            OUTSIDE: (count - (inside - below)) / count,
+            **{name: quantile(values, q) for name, q in QUANTILES.items()},
+            MEAN: float(np.add.reduce(values)) / count,
+        }
+        if self.outside == "drop":
+            return Looks(inside - below, figures, values[below:inside])
+        if self.outside == "clip":
+            values[:below], values[inside:] = self.low, self.high
+        return Looks(count, figures, values)
+
+    def distance(self, looks: Looks) -> float:
+        """First Wasserstein distance in standard deviations of the reference: 0 when identical."""
+        return wasserstein(looks.numbers, self) / self.norm
+
+    def sides(self, looks: Looks) -> tuple[pd.Series[Any], pd.Series[Any]]:
+        """(reference, window) as Evidently's statistical tests take them."""
+        return pd.Series(self.values), pd.Series(looks.numbers)
+
+
+def quantile(values: Floats, q: float) -> float:
+    """The q-quantile of ascending values, linear between neighbours: numpy's default, bit for bit."""
+    at = q * (len(values) - 1)
+    left = int(at)
+    a, b = float(values[left]), float(values[min(left + 1, len(values) - 1)])
+    t = at - left
+    return b - (b - a) * (1 - t) if t >= 0.5 else a + (b - a) * t
+
+
+def wasserstein(values: Floats, reference: NumberReference) -> float:
+    """Area between the two distribution functions, in the column's unit. values: ascending, at least one.
+
+    Between two neighbours a, b in the window its distribution function is level; the reference's, which climbs,
+    crosses that level at most once, at q. So every stretch is two differences of an integral known beforehand:
+    O(n log m) for a window of n rows, where sorting both together is O((n + m) log (n + m)).
+    """
+    support, share, area = reference.steps
+    at = support[1:].searchsorted(values, "right")
+    integral = area[at] + (values - support[at]) * share[at]
+    a, b, to_a, to_b = values[:-1], values[1:], integral[:-1], integral[1:]
+    level, place = _levels(len(values), reference.count)
+    q = reference.values[place].clip(a, b)
+    to_q = reference.area[place].clip(to_a, to_b)
+    between = level * ((q - a) - (b - q)) - ((to_q - to_a) - (to_b - to_q))
+    after = max(reference.values[-1] - values[-1], 0.0) - max(area[-1] - integral[-1], 0.0)
+    return max(float(integral[0] + np.add.reduce(between) + after), 0.0)
+
+
+@lru_cache(maxsize=16)
+def _levels(count: int, reference: int) -> tuple[Floats, Ints]:
+    """k / count for k = 1 … count - 1, and the place in `reference` sorted values where that share is reached."""
+    k = np.arange(1, count)
+    return k / count, -(-k * reference // count) - 1

@@ -1,0 +1,36 @@
+"""The engine that works: Evidently's figures against the reference of the model."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from models import artifact
+from monitor.drift.figures import WindowFigures
+from monitor.evidently import window as drift
+from monitor.evidently.reference import Reference
+from monitor.panes import Loaded
+from monitor.settings import Settings
+from schemas.definition import Stream
+from schemas.streams.taxi import OUTCOMES, TRIPS
+
+
+class DriftEngine:
+    """Evidently, by `monitor.evidently.window`."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Loads the model and prepares its reference: seconds. Raises ModelUnusable, UsageError."""
+        self.scorer = artifact.load(settings.model)
+        self.config = settings.metrics
+        self.reference = Reference.prepare(self.scorer.reference(), TRIPS, OUTCOMES, settings.metrics)
+
+    @property
+    def model(self) -> str:
+        return self.scorer.hash
+
+    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+        return drift.sample(rows, stream.id, self.config.max_rows)
+
+    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+        if joined is None:
+            return drift.trip_figures(rows.table, self.reference, self.config)
+        return drift.outcome_figures(rows.table, joined.table, self.reference, self.config)

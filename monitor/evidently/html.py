@@ -1,0 +1,142 @@
+"""The full Evidently Report of one window, as HTML: ten seconds and 5 MB, so only for windows somebody looks at."""
+
+from __future__ import annotations
+
+import warnings
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitor.drift.category import CategoryReference
+from monitor.drift.columns import Prepared, label, monitored
+from monitor.drift.figures import Config
+from monitor.drift.number import NumberReference
+from monitor.evidently.metrics import definition  # first: it keeps the warnings of Evidently's import inside
+from monitor.evidently.page import Heading, page
+from monitor.evidently.reference import Reference
+from monitor.evidently.window import sample
+from schemas.errors import UsageError
+from storage.chunk import PREDICTION
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from evidently import Dataset, Regression, Report
+    from evidently.presets import DataDriftPreset, DataSummaryPreset, RegressionPreset
+
+FEWEST = 2
+"""Values that a column needs on both sides; with fewer, Evidently's presets raise."""
+
+
+class DriftTable(DataDriftPreset):  # type: ignore[misc]
+    """The drift of each column, without Evidently's verdict on the window as a whole, in the largest letters of the
+    page: that is whether half of the columns drifted, while a window is red when one has. The heading says both."""
+
+    def render(self, context: Any, child_widgets: Any = None) -> list[Any]:
+        return [widget for widget in super().render(context, child_widgets) if widget.type == "big_table"]
+
+
+def write_html(
+    window: pa.Table,
+    reference: Reference,
+    path: Path,
+    config: Config,
+    heading: Heading,
+    *,
+    outcomes: pa.Table | None = None,
+) -> tuple[str, ...]:
+    """Drift, summary and, where outcomes are known, regression. Returns the columns that had to be left out.
+
+    window: rows of trips in the layout of chunks; outcomes: of the same window. Drift is tested for the columns
+    that the monitor tests, by its methods and thresholds; the label's has a table of its own, since the label is
+    not a column of the trips. Numbers are clipped as they are for the drift scores, labels outside their range are
+    left out, so that the Report and the tables say the same; a single absurd value would also squeeze every
+    histogram into one bar. Raises UsageError for an empty window.
+    """
+    rows = sample(window, reference.trips.id, config.max_rows)
+    wanted = [column.name for column in monitored(reference.trips)]
+    if outcomes is not None:
+        rows = labelled(rows, outcomes, reference)
+        wanted += [column.name for column in monitored(reference.outcomes)]
+    current, base = frame(rows, reference), frame(reference.table, reference)
+    usable = [name for name in wanted if _values(current, name) >= FEWEST <= _values(base, name)]
+    if not usable:
+        raise UsageError("the window holds too little to report on", "choose another window")
+    found = _report(current[usable], base[usable], reference, config).get_html_str(as_iframe=False)
+    path.write_text(page(found, heading), encoding="utf-8")
+    return tuple(name for name in wanted if name not in usable)
+
+
+def labelled(trips: pa.Table, outcomes: pa.Table, reference: Reference) -> pa.Table:
+    """Trips with the label of their outcome, null where it is not known."""
+    stream = reference.outcomes
+    at = pc.index_in(trips[stream.id], value_set=outcomes[stream.id].combine_chunks())
+    return trips.append_column(stream.label, outcomes[stream.label].take(at))
+
+
+def frame(table: pa.Table, reference: Reference) -> pd.DataFrame:
+    """Monitored columns that can be read, in types that none of Evidently's metrics stumbles over: float64 with
+    NaN, labels with None, an index of its own."""
+    found: dict[str, pd.Series[float] | pd.Series[str]] = {}
+    for column in (*monitored(reference.trips), *monitored(reference.outcomes)):
+        prepared = reference.columns[column.name]
+        if column.name in table.column_names and not isinstance(prepared, str):
+            try:
+                found[column.name] = _series(table[column.name], prepared)
+            except (TypeError, ValueError, pa.ArrowException):
+                continue
+    return pd.DataFrame(found)
+
+
+def _series(column: pa.ChunkedArray, prepared: Prepared) -> pd.Series[float] | pd.Series[str]:
+    if isinstance(prepared, CategoryReference):
+        return pd.Series([_name(value) for value in column.to_pylist()], dtype=object)
+    assert isinstance(prepared, NumberReference)
+    values = np.asarray(column.cast(pa.float64()).to_numpy(), np.float64)
+    values = np.where(np.isfinite(values), values, np.nan)
+    if prepared.outside == "drop":
+        values = np.where((values >= prepared.low) & (values <= prepared.high), values, np.nan)
+    elif prepared.outside == "clip":
+        values = np.clip(values, prepared.low, prepared.high)
+    return pd.Series(values)
+
+
+def _name(value: object) -> str | None:
+    return None if value is None or (isinstance(value, float) and not isfinite(value)) else label(value)
+
+
+def _values(side: pd.DataFrame, name: str) -> int:
+    return int(side[name].count()) if name in side else 0
+
+
+def _report(window: pd.DataFrame, base: pd.DataFrame, reference: Reference, config: Config) -> Any:
+    names = [str(name) for name in window]
+    numbers = {name for name in names if window[name].dtype.kind == "f"}
+    target = reference.outcomes.label
+    regression = {PREDICTION, target} <= set(names) and len(window[[PREDICTION, target]].dropna()) >= FEWEST
+    roles = {"regression": [Regression(target=target, prediction=PREDICTION)]} if regression else {}
+    kinds = definition(numbers, set(names) - numbers, **roles)
+    tested = [name for name in names if _values(window, name) >= config.min_rows <= _values(base, name)]
+    tables = [[name for name in tested if name != target], [name for name in tested if name == target]]
+    drift = [_drift(columns, window, reference, config) for columns in tables if columns]
+    presets = [*drift, DataSummaryPreset(), *([RegressionPreset()] if regression else [])]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return Report(presets).run(Dataset.from_pandas(window, kinds), Dataset.from_pandas(base, kinds))
+
+
+def _drift(columns: list[str], window: pd.DataFrame, reference: Reference, config: Config) -> DriftTable:
+    methods = {name: reference.methods[name] for name in columns}
+    return DriftTable(
+        columns=columns,
+        drift_share=config.drift_share,
+        per_column_method={name: method.name for name, method in methods.items()},
+        per_column_threshold={
+            name: config.thresholds.get(name) or method.threshold(_values(window, name))
+            for name, method in methods.items()
+        },
+    )

@@ -1,0 +1,241 @@
+"""Evidently metrics that draw no plots and keep no copies: the fast path of the monitor.
+
+They are ordinary metrics of Evidently's API, run by its `Report` and open to its tests, but
+- a calculation reads the reference prepared (`monitor.drift.number`, `monitor.drift.category`) where the method
+  allows it, and calls Evidently's own registered statistical test for any other method;
+- what cannot be computed is noted for its column, where Evidently would end the Report;
+- identity and configuration are hashed once per metric, where Evidently does so several times per window.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC
+from collections.abc import Mapping
+from functools import cached_property
+from math import isfinite, nan
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from monitor.drift.columns import Floats, Looks, Prepared
+from monitor.evidently.stattests import score  # which also tells Evidently not to track
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its dependencies' deprecations
+    from evidently import DataDefinition, Report
+    from evidently.core.datasets import DatasetStats, PandasDataset
+    from evidently.core.metric_types import (
+        ColumnMetric,
+        MetricConfig,
+        MetricValueLocation,
+        SingleValue,
+        SingleValueCalculation,
+        SingleValueMetric,
+        single_value_location,
+    )
+
+
+class Measured(NamedTuple):
+    """What a calculation found out about a column. score: finite, or None, and then `reason` says why.
+
+    failed: the column, or the test, could not be computed at all; else there merely were too few values.
+    """
+
+    looks: Looks | None = None
+    score: float | None = None
+    reason: str | None = None
+    failed: bool = False
+
+
+class Errors(NamedTuple):
+    """How far predictions are from the truth. bias: mean of prediction - truth."""
+
+    mae: float
+    rmse: float
+    bias: float
+    r2: float
+
+
+class ArrowDataset(PandasDataset):  # type: ignore[misc]
+    """A table as one of Evidently's datasets, without its copies and its statistics of every column.
+
+    prepared: the reference's columns; for one that cannot be used, the reason.
+    measured, errors: filled by the calculations below when it is the current side of a Report.
+    """
+
+    def __init__(
+        self, table: pa.Table, *, min_rows: int, prepared: Mapping[str, Prepared | str] | None = None
+    ) -> None:
+        self.table = table
+        self.min_rows = min_rows
+        self.prepared = prepared or {}
+        self.measured: dict[str, Measured] = {}
+        self.errors: Errors | None = None
+        self._dataset_stats = DatasetStats(table.num_rows, table.num_columns, {})
+        self._metadata: dict[str, str] = {}
+        self._tags: list[str] = []
+
+    @cached_property
+    def _data(self) -> pd.DataFrame:  # only for metrics of Evidently's own, put beside ours
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
+
+    @cached_property
+    def _data_definition(self) -> DataDefinition:
+        numeric = {f.name for f in self.table.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)}
+        return definition(numeric, set(self.table.column_names) - numeric)
+
+
+def definition(numeric: set[str], category: set[str], **roles: Any) -> DataDefinition:
+    """A DataDefinition that leaves nothing to be guessed from the window's values."""
+    return DataDefinition(
+        numerical_columns=sorted(numeric),
+        categorical_columns=sorted(category),
+        text_columns=[],
+        datetime_columns=[],
+        unknown_columns=[],
+        list_columns=[],
+        **roles,
+    )
+
+
+class _Metric(SingleValueMetric):  # type: ignore[misc]
+    """Remembers its own identity and configuration. They are asked for eight times in each run."""
+
+    _fingerprint: str | None = None
+    _config: MetricConfig | None = None
+    _location: MetricValueLocation | None = None
+
+    def get_fingerprint(self) -> str:
+        if self._fingerprint is None:
+            self._fingerprint = super().get_fingerprint()
+        return self._fingerprint
+
+
+class _Value(SingleValue):  # type: ignore[misc]
+    """A SingleValue, also to whoever reads the snapshot, that has been told where it belongs."""
+
+    class Config:
+        type_alias = SingleValue.__fields__["type"].default
+
+    def set_metric_location(self, metric: MetricConfig) -> None: ...
+
+
+_M = TypeVar("_M", bound=_Metric)
+
+
+class _Calculation(SingleValueCalculation[_M], Generic[_M], ABC):  # type: ignore[misc]
+    def to_metric_config(self) -> MetricConfig:
+        if self.metric._config is None:
+            self.metric._config = super().to_metric_config()
+        return self.metric._config
+
+    def found(self, value: float | None) -> SingleValue:
+        """An Evidently result, unvalidated. Its empty list of widgets is what keeps Evidently from drawing some."""
+        if self.metric._location is None:
+            self.metric._location = single_value_location(self.to_metric_config())
+        return _Value.construct(
+            value=nan if value is None else value,
+            display_name=self.display_name(),
+            metric_value_location=self.metric._location,
+            widget=[],
+            tests=[],
+        )
+
+
+class ColumnDrift(ColumnMetric, _Metric):  # type: ignore[misc]
+    """Drift score of a column by one of Evidently's tests. NaN where there is none: `measured` says why."""
+
+    method: str
+
+
+class ColumnDriftCalculation(_Calculation[ColumnDrift]):
+    def calculate(self, context: Any, current_data: ArrowDataset, reference_data: ArrowDataset) -> SingleValue:
+        column = self.metric.column
+        try:
+            found = measure(column, self.metric.method, current_data, reference_data.prepared[column])
+        except Exception as error:  # whatever is wrong with this column must not cost the others
+            found = Measured(reason=told(error), failed=True)
+        current_data.measured[column] = found
+        return self.found(found.score)
+
+    def display_name(self) -> str:
+        return f"Drift of {self.metric.column} ({self.metric.method})"
+
+
+class PredictionError(_Metric):
+    """Mean absolute error of `prediction` against `target` inside [low, high]; the other errors are in `errors`."""
+
+    target: str
+    prediction: str
+    low: float
+    high: float
+
+
+class PredictionErrorCalculation(_Calculation[PredictionError]):
+    def calculate(self, context: Any, current_data: ArrowDataset, reference_data: ArrowDataset) -> SingleValue:
+        name = self.metric.prediction
+        try:
+            truth, predicted = self._pairs(current_data.table)
+            if len(truth) < current_data.min_rows:
+                found = Measured(reason=too_few(len(truth), current_data.min_rows))
+            else:
+                current_data.errors = errors(truth, predicted)
+                found = Measured(score=current_data.errors.mae)
+        except Exception as error:
+            found = Measured(reason=told(error), failed=True)
+        current_data.measured[name] = found
+        return self.found(found.score)
+
+    def _pairs(self, table: pa.Table) -> tuple[Floats, Floats]:
+        truth = table[self.metric.target].to_numpy().astype(np.float64)
+        predicted = table[self.metric.prediction].to_numpy().astype(np.float64)
+        inside = (truth >= self.metric.low) & (truth <= self.metric.high) & np.isfinite(predicted)
+        return truth[inside], predicted[inside]
+
+    def display_name(self) -> str:
+        return f"MAE of {self.metric.target}"
+
+
+def report(methods: Mapping[str, str], error: PredictionError | None = None) -> Report:
+    """A Report, to be run again and again. methods: by column, the test of its drift."""
+    metrics: list[_Metric] = [ColumnDrift(column=column, method=method) for column, method in methods.items()]
+    return Report(metrics if error is None else [*metrics, error])
+
+
+def measure(column: str, method: str, current: ArrowDataset, prepared: Prepared | str) -> Measured:
+    """A window's column beside its reference. Raises whatever the reading raises."""
+    if isinstance(prepared, str):
+        raise ValueError(f"reference: {prepared}")
+    looks = prepared.look(current.table[column])
+    if looks.count < current.min_rows:
+        return Measured(looks, None, too_few(looks.count, current.min_rows))
+    if prepared.count < current.min_rows:
+        return Measured(looks, None, f"reference: {too_few(prepared.count, current.min_rows)}", failed=True)
+    try:
+        value = score(method, prepared, looks)
+    except Exception as error:  # any of Evidently's tests, on any values: what was seen of the column still holds
+        return Measured(looks, None, told(error), failed=True)
+    if not isfinite(value):
+        return Measured(looks, None, f"{method} gave {value}", failed=True)
+    return Measured(looks, value)
+
+
+def told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
+
+
+def too_few(count: int, needed: int) -> str:
+    return f"{count} values, {needed} needed"
+
+
+def errors(truth: Floats, predicted: Floats) -> Errors:
+    """Of at least one pair. r2: as scikit-learn's, so 1 or 0 where the truth does not vary. shape: (rows,)."""
+    off = predicted - truth
+    squares = float(off @ off)
+    spread = float(np.square(truth - truth.mean()).sum())
+    r2 = 1 - squares / spread if spread else float(squares == 0)
+    return Errors(float(np.abs(off).mean()), (squares / len(off)) ** 0.5, float(off.mean()), r2)

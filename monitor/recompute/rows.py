@@ -1,0 +1,95 @@
+"""Entries of the log → the rows of a window: the consumer's rules for one run and one stretch. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from models.artifact import Model
+from monitor.panes import Gathered, Loaded
+from monitor.snapshot import Window
+from schemas.definition import Stream
+from schemas.records import LIVE, Heartbeat, decoder, patient_decoder
+from storage.chunk import OFFSET, PREDICTION, layout
+
+BATCH = 5_000
+"""Rows that are made columns, and scored, at a time."""
+
+Entry = tuple[int, int, bytes | None]
+"""Partition, offset, value."""
+
+
+def reread(window: Window, entries: Iterable[Entry], dead: set[tuple[int, int]], model: Model) -> Loaded:
+    """The window's rows among entries of the log, scored. Entries of one partition come in offset order.
+
+    dead: (partition, offset) of the dead letters among them, which are no rows.
+    """
+    gathered = Gathered(window.stream)
+    pending: dict[int, tuple[list[int], list[Any]]] = {}
+    for partition, offset, row in _accepted(window, entries, dead):
+        offsets, rows = pending.setdefault(partition, ([], []))
+        offsets.append(offset)
+        rows.append(row)
+        if len(rows) == BATCH:
+            gathered.add(partition, _scored(window.stream, *pending.pop(partition), model))
+    for partition, part in pending.items():
+        gathered.add(partition, _scored(window.stream, *part, model))
+    return gathered.loaded()
+
+
+def _accepted(
+    window: Window, entries: Iterable[Entry], dead: set[tuple[int, int]]
+) -> Iterator[tuple[int, int, Any]]:
+    """What joined the window: of its run, new by `seq`, no dead letter, of its time.
+
+    A range begins with a row of the window, so that whatever came twice is told from what came within the range.
+    """
+    last_seq: dict[int, int] = {}
+    for partition, offset, value in entries:
+        record = _decoded(window.stream, value)
+        if record is None or (record.run_id or LIVE) != window.run_id:
+            continue
+        last = last_seq.get(partition, -1)
+        numbered = record.run_id is not None and record.seq is not None
+        if numbered:
+            last_seq[partition] = max(last, record.seq)
+        if isinstance(record, Heartbeat) or (numbered and record.seq <= last) or (partition, offset) in dead:
+            continue
+        if window.start <= getattr(record, window.stream.time) < window.end:
+            yield partition, offset, record
+
+
+def _decoded(stream: Stream, value: bytes | None) -> Any:
+    """A record or heartbeat; None for what is neither, which is a dead letter."""
+    try:
+        return decoder(stream).decode(value or b"")
+    except Exception:  # whatever a hostile record can raise
+        with suppress(Exception):
+            return patient_decoder(stream)(value or b"")
+    return None
+
+
+def _scored(stream: Stream, offsets: list[int], rows: list[Any], model: Model) -> pa.RecordBatch:
+    """Decoded rows in the layout of a chunk, with their predictions."""
+    fields = [field for field in layout(stream) if field.name != PREDICTION]
+    columns = [
+        pa.array(offsets if field.name == OFFSET else [getattr(row, field.name) for row in rows], field.type)
+        for field in fields
+    ]
+    if PREDICTION in layout(stream).names:
+        inputs = {field.name: _input(field, column) for field, column in zip(fields, columns, strict=True)}
+        own = inputs[stream.prediction] if stream.prediction else model.predict(inputs)
+        columns.append(pa.array(own, pa.float64()))
+    return pa.RecordBatch.from_arrays(columns, schema=layout(stream))
+
+
+def _input(field: pa.Field, column: pa.Array) -> NDArray[Any]:
+    """As a model takes it: required integers int64, others float64 with NaN, strings objects with None."""
+    if pa.types.is_integer(field.type):
+        column = column.cast(pa.float64() if field.nullable else pa.int64())
+    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return values

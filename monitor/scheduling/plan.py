@@ -1,0 +1,180 @@
+"""How far the windows of a run have been planned, and which of them come next."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from math import inf
+
+import msgspec
+
+from monitor.scheduling.close_times import Closings
+from monitor.scheduling.readiness import END, NEVER, Marks, Scan, advanced, due, growing, start_of
+from monitor.snapshot import Progress, Run, Snapshot, Window
+from schemas.definition import Stream
+from schemas.streams.taxi import STREAMS
+
+BATCH = 64
+"""Windows of one size that are planned at a time."""
+
+OPEN_SHOWN = 3
+"""Of one stream and size the newest windows that are shown while they fill."""
+
+
+class Track:
+    """The windows of one size of one stream of a run.
+
+    frontier: all that start before are final. seen: all that start before were handed out since the last sweep.
+    """
+
+    def __init__(self, stream: Stream, size: int, frontier: int) -> None:
+        self.stream = stream
+        self.size = size
+        self.frontier = frontier
+        self.seen = frontier
+
+    def scan(self, snapshot: Snapshot, run_id: str, marks: Marks) -> Scan:
+        """The next closed windows; what has no rows is passed over."""
+        start, closed = max(self.frontier, self.seen), start_of(marks.watermark, self.size)
+        pane = snapshot.first_pane(run_id, self.stream.topic, start)
+        first = END if pane is None else start_of(pane, self.size)
+        end = min(closed, first + BATCH * self.size)
+        if end <= first:
+            return Scan(self.size, start, min(first, closed), {}, {})
+        found = snapshot.scan(run_id, self.stream, self.size, first, end)
+        return Scan(self.size, start, end, found.holds, found.written)
+
+    def filling(self, snapshot: Snapshot, run_id: str, marks: Marks) -> list[int]:
+        """Starts of the open windows that have something new to show."""
+        newest = snapshot.last_pane(run_id, self.stream.topic)
+        if newest is None:
+            return []
+        first = start_of(newest, self.size) - (OPEN_SHOWN - 1) * self.size
+        first = max(first, start_of(marks.watermark, self.size))
+        return growing(snapshot.scan(run_id, self.stream, self.size, first, END), marks)
+
+    def take(self, scan: Scan, marks: Marks) -> bool:
+        """Take a scan as handed out; whether the frontier moved."""
+        self.seen = scan.end
+        before, self.frontier = self.frontier, advanced(self.frontier, scan, marks)
+        return self.frontier > before
+
+    def lags(self, marks: Marks) -> bool:
+        """Windows behind `seen` can be final by now: they have to be looked at once more."""
+        return self.frontier < min(self.seen, start_of(marks.strict, self.size))
+
+
+class Try(msgspec.Struct, frozen=True):
+    """A window that failed, or is with another monitor: not before `at` (monotonic seconds) again.
+
+    since: when it was first found with another monitor; None: it is not.
+    """
+
+    window: Window
+    at: float
+    failures: int = 0
+    reason: str = ""
+    since: float | None = None
+
+
+class Plan:
+    """What is left to do for one run. Monotonic seconds are arguments.
+
+    queue: windows to compute now. tries: those to come back to, by name.
+    """
+
+    def __init__(
+        self, run: Run, sizes: Sequence[int], frontiers: Mapping[tuple[str, int], int], open_every_s: float
+    ) -> None:
+        self.run = run
+        self.closings = Closings()
+        self.tracks = [Track(s, size, frontiers.get((s.topic, size), NEVER)) for s in STREAMS for size in sizes]
+        self.queue: deque[Window] = deque()
+        self.tries: dict[str, Try] = {}
+        self._filling: deque[Window] = deque()
+        self._open_every_s = open_every_s
+        self._progress: Progress | None = None
+        self._swept: Progress | None = None
+        self._swept_at = self._sweep_at = -inf
+        self._behind = True
+
+    @property
+    def done(self) -> bool:
+        return all(track.frontier == END for track in self.tracks)
+
+    @property
+    def busy(self) -> bool:
+        """There is something to do at once."""
+        return bool(self.queue or self._filling or self._behind)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing can be due unless the run moves."""
+        return not (self.busy or self.tries) and self._progress is not None and self._progress is self._swept
+
+    def refill(self, snapshot: Snapshot, progress: Progress, now: float) -> list[Track]:
+        """Queue the windows that closed, or else one that fills. Returns the tracks whose frontier moved."""
+        if self._progress is None or not progress.same_as(self._progress):
+            self._progress = progress
+        elif self.quiet:
+            return []
+        self.closings.saw(progress.marks, progress.moved_at)
+        retried = [t.window for t in self.tries.values() if t.at <= now]
+        moved, found = self._scanned(snapshot, progress.marks)
+        fresh = [window for window in found if window.name not in self.tries]
+        self.queue.extend(sorted([*retried, *fresh], key=lambda window: (window.end, window.size)))
+        if not self.queue:
+            self._sweep(snapshot, progress, now)
+        return moved
+
+    def _scanned(self, snapshot: Snapshot, marks: Mapping[str, Marks]) -> tuple[list[Track], list[Window]]:
+        moved: list[Track] = []
+        found: list[Window] = []
+        self._behind = False
+        for track in self.tracks:
+            mark = marks[track.stream.topic]
+            scan = track.scan(snapshot, self.run.run_id, mark)
+            starts = due(scan, mark)
+            if track.take(scan, mark):
+                moved.append(track)
+            self._behind |= bool(starts) or scan.end < start_of(mark.watermark, track.size)
+            if not starts and not self.tries and track.lags(mark):
+                track.seen, self._behind = track.frontier, True
+            found.extend(Window(self.run.run_id, track.stream, track.size, start) for start in starts)
+        return moved, found
+
+    def _sweep(self, snapshot: Snapshot, progress: Progress, now: float) -> None:
+        """Look for windows that fill, and for rows that came to provisional ones: a fifth of the time at most."""
+        if not self._filling and self._swept_at > self._sweep_at:
+            self._sweep_at = self._swept_at + max(self._open_every_s, 5 * (now - self._swept_at))
+        if not self._filling and self._progress is not self._swept and now >= self._sweep_at:
+            self._swept, self._swept_at = self._progress, now
+            for track in self.tracks:
+                track.seen = track.frontier
+                starts = track.filling(snapshot, self.run.run_id, progress.marks[track.stream.topic])
+                self._filling.extend(Window(self.run.run_id, track.stream, track.size, start) for start in starts)
+            self._behind = True
+        if self._filling:
+            self.queue.append(self._filling.popleft())
+
+    def settled(self, window: Window) -> None:
+        """It is written, so that the frontier may move."""
+        self.tries.pop(window.name, None)
+        self._behind = True
+
+    def taken(self, window: Window, now: float) -> None:
+        """Another monitor is at it: look again soon, in case it dies."""
+        known = self.tries.get(window.name, Try(window, now))
+        since = now if known.since is None else known.since
+        self.tries[window.name] = msgspec.structs.replace(known, at=now + 0.05, since=since)
+
+    def withheld(self, since: float) -> list[Window]:
+        """Windows that another monitor has had from that moment on, or before."""
+        return [t.window for t in self.tries.values() if t.since is not None and t.since <= since]
+
+    def failed(self, window: Window, reason: str, now: float) -> Try:
+        """Come back to it after 0.2 s, twice that after each further failure, at most 30 s."""
+        known = self.tries.get(window.name)
+        failures = known.failures + 1 if known else 1
+        self.tries[window.name] = Try(window, now + min(0.1 * 2**failures, 30.0), failures, reason)
+        return self.tries[window.name]

@@ -1,0 +1,280 @@
+"""All runs, side by side: what closed is computed first, what fills when there is nothing else to do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from math import inf
+
+import psycopg
+import structlog
+
+from monitor.engine import Engine, check_model
+from monitor.gauges import Gauges
+from monitor.panes import ChunkCache
+from monitor.scheduling.close_times import Meter
+from monitor.scheduling.plan import Plan
+from monitor.scheduling.readiness import Patience
+from monitor.scheduling.turns import Turns
+from monitor.scheduling.window_job import TAKEN, Worker, about
+from monitor.settings import Settings
+from monitor.sizes import fits, misfit
+from monitor.snapshot import Run, Window
+from monitor.starting import INSTANCE
+from monitor.store import Receipt, Store, opened
+from schemas.definition import Stream
+from schemas.durations import duration_text
+from schemas.errors import DriftlineError
+from schemas.streams.taxi import STREAMS
+from storage.compact import Chunk, groups
+from storage.retry import PASSES, persistently
+
+log = structlog.get_logger()
+
+TURN_S = 0.2
+"""Time given to one run before the others are looked at, and to merging chunks before windows are."""
+
+WITHHELD_S = 60.0
+"""From then on it is not well that others have a window and do not write it."""
+
+COMPACT_S = 5.0
+HEALTH_S = 2.0
+SURVEY_S = 30.0
+ENOUGH_WINDOWS = 24
+"""From so many on, most of which have too few rows, a size is called too small."""
+
+
+class Watch:
+    """One session with the database. Any method may raise psycopg.OperationalError: begin a new session then."""
+
+    def __init__(self, store: Store, worker: Worker, model: str, settings: Settings, gauges: Gauges) -> None:
+        """model: hash of the loaded model."""
+        self._store = store
+        self._worker = worker
+        self._model = model
+        self._settings = settings
+        self._patience = patience(settings)
+        self._plans: dict[str, Plan] = {}
+        self._turns = Turns()
+        self._skipped: dict[str, Run] = {}
+        self._audited: set[str] = set()
+        self._unmergeable: set[tuple[str, str, int, int]] = set()
+        self._meter = Meter(time.monotonic())
+        self._gauges = gauges
+        self._polled = self._reported = self._surveyed = self._compacted = self._complained = -inf
+        self._done = self._waiting = False
+        self._small: set[tuple[str, int]] = set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until stopped, or until the named run is final. Raises DriftlineError where that can never be."""
+        moved: set[str] = set()
+        while not stop.is_set():
+            polled = self._poll(moved)
+            known = self._plans.items()
+            self._turns.add(run for run, plan in known if polled or not plan.quiet or run in moved)
+            busy = self._round(stop)
+            if not busy:
+                self._compact(time.monotonic())
+            self._report(time.monotonic(), last=self._done)
+            if self._done:
+                return
+            moved = self._store.wait(0.0 if busy else 0.1)
+
+    def _round(self, stop: threading.Event) -> bool:
+        """Look at the runs that are due, at the small ones among many for one turn; whether there is more to do."""
+        busy, ends = False, time.monotonic() + TURN_S
+        for run_id, can_wait in self._turns.round([*self._plans]):
+            busy |= self._look(self._plans[run_id], stop)
+            if not can_wait:
+                ends = time.monotonic() + TURN_S
+            elif time.monotonic() > ends:
+                break
+        return busy or bool(self._turns)
+
+    def _poll(self, moved: set[str]) -> bool:
+        """Now and then, and when a run moves that is not known yet: which have something left to do?"""
+        now, only = time.monotonic(), self._settings.until_done
+        if now - self._polled < self._settings.poll_s and moved <= {*self._plans, *self._skipped}:
+            return False
+        self._polled = now
+        with self._store.snapshot() as snapshot:
+            runs = {run.run_id: run for run in snapshot.runs(self._settings.sizes, only)}
+            new = [run for run in runs.values() if not self._is_met(run)]
+            frontiers = snapshot.frontiers([run.run_id for run in new])
+            for run in new:
+                self._meet(run, frontiers.get(run.run_id, {}))
+            if only is not None and only not in runs:
+                self._done = snapshot.run(only) is not None
+                if not self._done and not self._waiting:
+                    self._waiting = True
+                    log.info("waiting_for_run", run=only, do="start a consumer, or look at `driftline runs`")
+        # In the order of `runs`: that with the most rows first.
+        self._plans = {run_id: self._plans[run_id] for run_id in runs if run_id in self._plans}
+        self._judge(now)
+        return True
+
+    def _judge(self, now: float) -> None:
+        """Say that this round is done; once a minute, that windows are withheld from us."""
+        withheld = [window for plan in self._plans.values() for window in plan.withheld(now - WITHHELD_S)]
+        self._gauges.withheld = len(withheld)
+        self._gauges.looked()
+        if withheld and now - self._complained >= WITHHELD_S:
+            self._complained = now
+            do = "end who holds rows of driftline.claim: pg_locks names them"
+            log.warning("windows_withheld", **about(withheld[0]), count=len(withheld), do=do)
+
+    def _is_met(self, run: Run) -> bool:
+        """Whether it is planned or skipped: this very run, not one that was removed since and had its name."""
+        plan = self._plans.get(run.run_id)
+        return self._skipped.get(run.run_id) == run or (plan is not None and plan.run == run)
+
+    def _meet(self, run: Run, frontiers: Mapping[tuple[str, int], int]) -> None:
+        """Plan a run that is new, as far as its windows can be computed here."""
+        try:
+            check_model(run, self._model)
+            sizes = _check_sizes(run, self._settings.sizes, strict=self._settings.until_done is not None)
+        except DriftlineError as error:
+            if self._settings.until_done is not None:
+                raise
+            log.error("run_skipped", run=run.run_id, reason=error.what, do=error.do)
+            self._skipped[run.run_id] = run
+            return
+        self._audited.discard(run.run_id)
+        self._plans[run.run_id] = Plan(run, sizes, frontiers, self._settings.open_every_s)
+
+    def _look(self, plan: Plan, stop: threading.Event) -> bool:
+        """Plan a run, unless windows are planned still, and compute for a while; whether there is more to do."""
+        if not plan.queue:
+            with self._store.snapshot() as snapshot:
+                progress = snapshot.progress(plan.run, self._patience)
+                moved = plan.refill(snapshot, progress, time.monotonic())
+            for track in moved:
+                self._store.advance(plan.run.run_id, track.stream.topic, track.size, track.frontier)
+            if moved and plan.done:
+                self._audit(plan)
+                self._polled = -inf
+        deadline = time.monotonic() + TURN_S
+        while plan.queue and time.monotonic() < deadline and not stop.is_set():
+            self._attempt(plan, plan.queue.popleft())
+        return plan.busy
+
+    def _attempt(self, plan: Plan, window: Window) -> None:
+        """Compute one window. Whatever is wrong with it stays with it: the others go on."""
+        known = plan.tries.get(window.name)
+        hopeless = known is not None and known.failures >= self._settings.attempts
+        try:
+            outcome = self._worker.work(
+                plan.run, window, plan.closings, known.reason if known and hopeless else None
+            )
+        except (*PASSES, psycopg.errors.InsufficientPrivilege):
+            raise
+        except Exception as error:
+            self._gauges.failed(window)
+            tried = plan.failed(window, f"{type(error).__name__}: {error}", time.monotonic())
+            log.warning("window_failed", **about(window), failures=tried.failures, exc_info=tried.failures == 1)
+            return
+        if outcome == TAKEN:
+            plan.taken(window, time.monotonic())
+            return
+        plan.settled(window)
+        if isinstance(outcome, Receipt):
+            self._meter.wrote(outcome.latency, window.size)
+            self._gauges.wrote(window, outcome)
+
+    def _compact(self, now: float) -> None:
+        """Now and then, when nothing else is to do: merge the small chunks that a slow stream leaves."""
+        if now - self._compacted < COMPACT_S:
+            return
+        self._compacted = now
+        for plan in self._plans.values():
+            for stream in STREAMS:
+                with self._store.snapshot() as snapshot:
+                    chunks = snapshot.chunk_sizes(plan.run.run_id, stream.topic)
+                for partition, known in chunks.items():
+                    for group in groups(known):
+                        if time.monotonic() > now + TURN_S:
+                            return
+                        self._merge(plan.run, stream, partition, group)
+            if time.monotonic() > now + TURN_S:
+                return
+
+    def _merge(self, run: Run, stream: Stream, partition: int, group: list[Chunk]) -> None:
+        place = (run.run_id, stream.topic, partition, group[0].first_offset)
+        if place not in self._unmergeable:
+            try:
+                self._store.merge(run, stream, partition, group)
+            except ValueError as error:
+                self._unmergeable.add(place)
+                log.warning("chunks_not_merged", run=run.run_id, reason=str(error))
+
+    def _warn_of_small_windows(self, run: Run) -> None:
+        """Once for each size: most of its windows have too few rows for a verdict, and nobody may be looking."""
+        min_rows = self._settings.metrics.min_rows
+        for shortage in self._store.shortages(run.run_id, min_rows):
+            if shortage.windows >= ENOUGH_WINDOWS and (run.run_id, shortage.size_s) not in self._small:
+                self._small.add((run.run_id, shortage.size_s))
+                log.warning("windows_too_small", run=run.run_id, reason=shortage.told(min_rows))
+
+    def _audit(self, plan: Plan) -> None:
+        """Once a run is over: is every row in a result? By the rules it is; if not, say so and compute again."""
+        run_id = plan.run.run_id
+        if run_id in self._audited:
+            return
+        self._audited.add(run_id)
+        for track in plan.tracks:
+            with self._store.snapshot() as snapshot:
+                start = snapshot.behind(run_id, track.stream.topic, track.size)
+            if start is not None:
+                log.error("rows_behind_frontier", **about(Window(run_id, track.stream, track.size, start)))
+                self._store.set_back(run_id, track.stream.topic, track.size, start)
+                track.frontier = track.seen = start
+
+    def _report(self, now: float, *, last: bool) -> None:
+        if now - self._reported < HEALTH_S and not last:
+            return
+        self._reported = now
+        if now - self._surveyed >= SURVEY_S:
+            self._surveyed = now
+            for plan in self._plans.values():
+                self._warn_of_small_windows(plan.run)
+        pending = sum(len(plan.queue) + len(plan.tries) for plan in self._plans.values())
+        self._gauges.pending(pending)
+        measures = self._meter.measures(now, pending)
+        self._store.report_health(INSTANCE, self._settings.until_done, measures)
+        if measures["windows_per_s"]:
+            log.info("health", **measures)
+
+
+def watch(settings: Settings, stop: threading.Event, engine: Engine, gauges: Gauges | None = None) -> None:
+    """Sessions with the database, one after the other: what is decoded, prepared and counted outlives them."""
+    cache, gauges = ChunkCache(settings.cache_mb * 1_000_000), gauges or Gauges()
+
+    def session() -> None:
+        with opened(settings.database_url) as store:
+            store.forget_health()
+            log.info(
+                "watching",
+                sizes=",".join(map(duration_text, settings.sizes)),
+                min_rows=settings.metrics.min_rows,
+                until_done=settings.until_done,
+                model=engine.model[:12],
+            )
+            worker = Worker(store, engine, cache, patience(settings))
+            Watch(store, worker, engine.model, settings, gauges).run(stop)
+
+    persistently(session, settings.database_url, stop, trouble=gauges.health.trouble)
+
+
+def patience(settings: Settings) -> Patience:
+    return Patience(alive=round(settings.alive_s * 1_000), idle=round(settings.idle_timeout_s * 1_000))
+
+
+def _check_sizes(run: Run, sizes: tuple[int, ...], *, strict: bool) -> tuple[int, ...]:
+    """Those that are whole numbers of panes. strict: raise UsageError unless all are, else unless any is."""
+    wrong = [size for size in sizes if not fits(size, run.pane)]
+    if wrong and (strict or len(wrong) == len(sizes)):
+        raise misfit(run.run_id, run.pane, wrong)
+    if wrong:
+        log.error("sizes_skipped", run=run.run_id, reason=str(misfit(run.run_id, run.pane, wrong)))
+    return tuple(size for size in sizes if size not in wrong)

@@ -1,0 +1,179 @@
+"""Where trips come from: files, a month of TLC's, or the generator; always in event order, in canonical tables."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+
+from producer import encode
+from producer.merge import in_order
+from producer.sources import download, tlc
+from producer.sources.canonical import SCHEMA, conform
+from runtime.connections import STATE, make_folder
+from schemas.durations import moment
+from schemas.errors import SourceUnusable, UsageError
+from schemas.streams.taxi import TRIPS
+
+log = structlog.get_logger()
+
+MONTH = "2022-02"
+"""Replayed where nothing else is asked for: a calm month."""
+
+SEED = 7
+
+LEARNT = 500_000
+"""Trips that a model is made from: more than any recent month of green taxis, and 100 MB."""
+
+_FILE = "file"
+"""Column of the number of a trip's file, while they are sorted."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Trips to replay.
+
+    name: says what it is, in a run's manifest.
+    period: event time that it covers, ms since the epoch, end exclusive. Rows may lie outside: stray years.
+    trips: how many, None where that is known only at the end.
+    tables: begins anew at each call: canonical tables (`canonical.SCHEMA`), one after the other in event order.
+    note: what the operator should be told about the choice, '' if nothing.
+    """
+
+    name: str
+    period: tuple[int, int]
+    trips: int | None
+    tables: Callable[[], Iterator[pa.Table]]
+    note: str = ""
+
+
+def choose(
+    *,
+    files: Sequence[Path] = (),
+    month: str | None = None,
+    synthetic: bool = False,
+    kind: str = "green",
+    default_month: str = MONTH,
+    seed: int = SEED,
+    volume: float = 1.0,
+    or_synthetic: bool = True,
+    cache: Path = download.CACHE,
+    progress: download.Progress | None = None,
+) -> Source:
+    """The source that the options name: files; a month of TLC's; or synthetic trips (of the month, if named).
+
+    With none of them: the default month where it is cached or can be downloaded, else synthetic, with a `note`.
+    or_synthetic: whether it may be, unasked.
+    kind: green or yellow, for a month. progress: called with (bytes so far, bytes in all or None).
+    Raises UsageError for options that exclude one another, SourceUnusable for what cannot be had.
+    """
+    if files and (month or synthetic):
+        raise UsageError("--file with --month or --synthetic", "name one source")
+    if files:
+        return from_files(files)
+    period = tlc.month_period(month or default_month)
+    if synthetic:
+        return from_generator(*period, seed=seed, volume=volume)
+    try:
+        return from_files([download.fetch(month or default_month, kind=kind, cache=cache, progress=progress)])
+    except SourceUnusable as error:
+        if month or not or_synthetic:
+            raise
+        return from_generator(*period, seed=seed, volume=volume, note=_instead(error))
+
+
+def from_files(paths: Sequence[Path]) -> Source:
+    """TLC files, merged in event order. Raises SourceUnusable for the first that cannot be used."""
+    surveyed = [tlc.survey(path) for path in sorted({path.resolve() for path in paths})]
+    files = sorted(surveyed, key=attrgetter("period", "kind", "path"))
+    for file in files:
+        if file.unplaced:
+            log.warning("rows_without_pickup_time", file=str(file.path), rows=file.unplaced, left="out")
+    labels = _labels(files)
+    return Source(
+        name=", ".join(f"TLC {label}" for label in labels),
+        period=(min(f.period[0] for f in files), max(f.period[1] for f in files)),
+        trips=sum(f.rows for f in files),
+        tables=lambda: _merged(list(zip(files, labels, strict=True))),
+    )
+
+
+def from_generator(start_ms: int, end_ms: int, *, seed: int = SEED, volume: float = 1.0, note: str = "") -> Source:
+    """Synthetic trips from start to end (event time, ms since the epoch, end exclusive), always the same."""
+    from producer.sources.synthetic import generate  # noqa: PLC0415 - its tables are read at import: only where wanted
+
+    return Source(
+        name=f"synthetic {moment(start_ms):%Y-%m-%d} to {moment(end_ms):%Y-%m-%d}, seed {seed}, volume {volume:g}",
+        period=(start_ms, end_ms),
+        trips=None,
+        tables=lambda: map(conform, generate(start_ms, end_ms, seed=seed, volume=volume)),
+        note=note,
+    )
+
+
+def sample(source: Source, most: int = LEARNT) -> pa.Table:
+    """All trips of the source, or about `most` of them where it says that it has more, in bounded memory.
+
+    Which ones depends on the trips' ids alone, so that the same source gives the same sample.
+    """
+    if source.trips is None or source.trips <= most:
+        return pa.concat_tables(source.tables())
+    bound = 2**32 * most // source.trips
+    return pa.concat_tables(
+        table.filter(pa.array(encode.hashes(table[TRIPS.id]) < bound)) for table in source.tables()
+    )
+
+
+def _instead(error: SourceUnusable) -> str:
+    return f"{error.what}: synthetic trips instead"
+
+
+def _labels(files: Sequence[tlc.File]) -> list[str]:
+    """One prefix of trip ids for each file; a second file of the same month and kind gets `green-2022-02.2`."""
+    seen: Counter[str] = Counter()
+    labels = []
+    for file in files:
+        seen[file.label] += 1
+        labels.append(file.label if seen[file.label] == 1 else f"{file.label}.{seen[file.label]}")
+    return labels
+
+
+def _merged(files: Sequence[tuple[tlc.File, str]]) -> Iterator[pa.Table]:
+    """All trips in event order, ties in the order of the files; ids count a file's trips in that order."""
+    tables = (
+        trips.append_column(_FILE, pa.repeat(pa.scalar(number, pa.int16()), len(trips)))
+        for number, (file, _) in enumerate(files)
+        for trips in tlc.trips(file)
+    )
+    counts = [0] * len(files)
+    for table in in_order(tables, TRIPS.time, _room()):
+        yield _with_ids(table, [label for _, label in files], counts)
+
+
+def _with_ids(table: pa.Table, labels: Sequence[str], counts: list[int]) -> pa.Table:
+    """Canonical trips. counts: of each file's trips before these; brought up to date."""
+    files = table[_FILE].to_numpy()
+    numbers = np.empty(len(table), np.int64)
+    for file in np.unique(files).tolist():
+        places = np.flatnonzero(files == file)
+        numbers[places] = np.arange(counts[file], counts[file] + len(places))
+        counts[file] += len(places)
+    digits = pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 7, "0")
+    ids = pc.binary_join_element_wise(pa.array(labels, pa.string()).take(table[_FILE]), digits, "-")
+    return pa.table([ids, *table.drop_columns(_FILE).columns], schema=SCHEMA)
+
+
+def _room() -> Path:
+    """Where large months are sorted: beside our other files, since /tmp is often memory."""
+    try:
+        return make_folder(STATE)
+    except OSError:
+        return Path(tempfile.gettempdir())

@@ -1,0 +1,50 @@
+"""Trips that never were: the source where there is neither file nor network. README.md says how true they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from producer.sources.synthetic.days import City
+from producer.sources.synthetic.demand import DAY
+from schemas.errors import UsageError
+from schemas.records import MAX_TIME
+from schemas.streams.taxi import TRIPS
+
+_PARAMS = Path(__file__).parent / "params.json"
+
+
+@cache
+def city() -> City:
+    """The city that `params.json` describes. About 0.3 s the first time."""
+    return City.of(json.loads(_PARAMS.read_text(encoding="utf-8")))
+
+
+def generate(start_ms: int, end_ms: int, *, seed: int, volume: float = 1.0) -> Iterator[pa.Table]:
+    """Canonical tables of a day or some hours, each sorted by pickup and ascending, of [start_ms, end_ms).
+
+    start_ms, end_ms: ms since the epoch, 0 to 2100. seed: 0 or more. volume: 1 is New York's green taxis in the
+    first quarter of 2022, 72,000 trips a month; 100 is 7 million.
+    A day's trips and their ids depend on seed, volume and date alone, never on where the period begins. A few hours
+    are in memory at a time, 12 MB up to volume 100. Raises UsageError for a period, seed or volume out of range.
+    """
+    _check(start_ms, end_ms, seed, volume)
+    for day in range(start_ms // DAY, -(-end_ms // DAY)):
+        for table in city().day(day, seed=seed, volume=volume):
+            first, last = np.searchsorted(table[TRIPS.time].to_numpy(), [start_ms, end_ms])
+            if last > first:
+                yield table.slice(first, last - first)
+
+
+def _check(start_ms: int, end_ms: int, seed: int, volume: float) -> None:
+    if not 0 <= start_ms < end_ms <= MAX_TIME:
+        raise UsageError("the period is empty or outside 1970 to 2100", "choose a start before its end")
+    if seed < 0:
+        raise UsageError(f"the seed {seed} is negative", "choose 0 or more")
+    if not 0 < volume <= 1_000:
+        raise UsageError(f"a volume of {volume:g} cannot be made", "choose more than 0 and at most 1000")

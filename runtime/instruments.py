@@ -1,0 +1,43 @@
+"""What every stage has of its own, so that several may live in one process: a registry, and its health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from runtime.health import Health
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 30, 60)
+"""Buckets of durations: fine up to the second that is promised, coarse beyond."""
+
+RECORDS = (1, 10, 100, 300, 1_000, 3_000, 10_000, 20_000, 50_000, 100_000)
+"""Buckets of sizes, in records."""
+
+
+class Instruments:
+    """Makes metrics named `driftline_…`, with labels of few values: never a run, a window or an id."""
+
+    def __init__(self, health: Health) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of which nobody has asked anything
+        self.health = health
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.gauge("healthy", "1 while /healthz answers 200.").set_function(lambda: health.finding().well)
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """name: without `_total`, which is added."""
+        return Counter(f"driftline_{name}", text, labels, registry=self.registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"driftline_{name}", text, labels, registry=self.registry)
+
+    def histogram(self, name: str, text: str, *labels: str, buckets: Sequence[float] = SECONDS) -> Histogram:
+        return Histogram(f"driftline_{name}", text, labels, buckets=buckets, registry=self.registry)

@@ -1,0 +1,231 @@
+"""What `driftline runs`, `windows`, `columns` and `dead-letters` list: the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import psycopg
+from psycopg.rows import class_row
+
+from schemas.durations import duration_text, moment
+from schemas.errors import UsageError
+from schemas.text import printable
+from storage.connect import Connection
+from storage.sql import queries
+
+SQL = queries(Path(__file__).with_name("read.sql"))
+
+Row = TypeVar("Row")
+
+BEGINNING = 160
+"""Characters of a record in a table."""
+
+NAMED = 5
+"""Runs that a message names."""
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """A run, with its records added up over streams and partitions. watermark: of the trips, event time.
+
+    lag: records that are not read yet and may be of this run; 0 once it is over.
+    """
+
+    run_id: str
+    source: str | None
+    started_at: datetime
+    finished_at: datetime | None
+    watermark: datetime | None
+    rows: int
+    late: int
+    future: int
+    invalid: int
+    duplicates: int
+    missing: int
+    windows: int
+    lag: int
+    scenario: str | None
+    model: str | None
+
+
+class WindowRow(msgspec.Struct, frozen=True):
+    """A window's result; late, dead: what came too late for it, or was refused, as of now.
+
+    worst_column: the one of the largest severity, which is worst_severity; None where none was tested.
+    """
+
+    stream: str
+    size_s: int
+    window_start: datetime
+    window_end: datetime
+    status: str
+    revision: int
+    rows: int
+    sampled: int
+    late: int
+    dead: int
+    columns_tested: int | None
+    columns_drifted: int | None
+    share_drifted: float | None
+    dataset_drift: bool | None
+    prediction_drift: float | None
+    share_missing: float | None
+    mae: float | None
+    rmse: float | None
+    bias: float | None
+    r2: float | None
+    target_drift: float | None
+    label_coverage: float | None
+    offsets: dict[str, tuple[int, int]]
+    closed_at: datetime | None
+    written_at: datetime
+    worst_column: str | None
+    worst_severity: float | None
+
+    @property
+    def size(self) -> str:
+        return duration_text(1_000 * self.size_s)
+
+
+class ColumnRow(msgspec.Struct, frozen=True):
+    """One figure of one column. severity: direction-free, 1 and above is drift. reference: the figure there."""
+
+    stream: str
+    column_name: str
+    metric: str
+    method: str | None
+    value: float | None
+    threshold: float | None
+    severity: float | None
+    status: str
+    reason: str | None
+    reference: float | None = None
+
+
+class DeadLetterRow(msgspec.Struct, frozen=True):
+    """A record that was kept aside, and why. run_id: '' where none could be read in it.
+
+    key, raw: its bytes as they came, which JSON has in base64. headers: decoded as far as they could be.
+    """
+
+    written_at: datetime
+    run_id: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    event_time: datetime | None
+    key: bytes | None
+    raw: bytes | None
+    headers: Any
+
+    @property
+    def place(self) -> str:
+        return f"{self.topic}/{self.partition}@{self.offset}"
+
+    @property
+    def record(self) -> str:
+        """Its beginning, as text, whatever it is."""
+        return printable((self.raw or b"")[: 4 * BEGINNING].decode("utf-8", "backslashreplace"), BEGINNING)
+
+
+class DeadLetterCounts(msgspec.Struct, frozen=True):
+    """listed: of the run that was asked for, or of all. of_no_run: in which none could be read."""
+
+    listed: int
+    of_no_run: int
+
+
+def runs(connection: Connection) -> list[RunRow]:
+    return _rows(connection, "runs", RunRow, {})
+
+
+def known(connection: Connection, run: str | None) -> RunRow:
+    """A run by its name, without one the only run there is. Raises UsageError, which names some, otherwise."""
+    found = runs(connection)
+    if run is None and len(found) == 1:
+        return found[0]
+    for row in found:
+        if row.run_id == run:
+            return row
+    if not found:
+        raise UsageError(
+            "there are no runs yet" if run is None else f"there is no run {run}, nor any other",
+            "`driftline demo` makes one, or `driftline produce` with a consumer; `driftline runs` lists them",
+        )
+    names = ", ".join(row.run_id for row in found[:NAMED])
+    raise UsageError(
+        f"there are {len(found)} runs" if run is None else f"there is no run {run}",
+        f"name one by --run; the newest: {names}; `driftline runs` lists them",
+    )
+
+
+def windows(
+    connection: Connection, run: str, size_s: int | None = None, stream: str | None = None, limit: int | None = None
+) -> list[WindowRow]:
+    """Of one size and stream, or of all. limit: only so many of the newest."""
+    return _rows(
+        connection, "windows", WindowRow, {"run_id": run, "size_s": size_s, "stream": stream, "limit": limit}
+    )
+
+
+def sizes(connection: Connection, run: str) -> list[str]:
+    """The window sizes of a run, as text, the smallest first."""
+    return [duration_text(1_000 * size_s) for (size_s,) in connection.execute(SQL["sizes"], {"run_id": run})]
+
+
+class Shortage(msgspec.Struct, frozen=True):
+    """A window size of which most windows have too few rows. useful_s: the smallest size that would do, if any."""
+
+    size_s: int
+    windows: int
+    sufficient: int
+    useful_s: int | None
+
+    def told(self, min_rows: int) -> str:
+        """For the operator."""
+        useful = f"{duration_text(1_000 * self.useful_s)} is the smallest useful size" if self.useful_s else ""
+        return (
+            f"{self.sufficient:,} of {self.windows:,} windows of {duration_text(1_000 * self.size_s)} had the"
+            f" {min_rows} rows that a verdict needs: {useful or 'no usual size would do'}"
+        )
+
+
+def shortages(connection: Connection, run: str, min_rows: int) -> list[Shortage]:
+    """The sizes of a run of which most windows say nothing, the smallest first."""
+    return _rows(connection, "sufficiency", Shortage, {"run_id": run, "min_rows": min_rows})
+
+
+def columns(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
+    """Every figure of a window of both streams. start: ms since the epoch."""
+    return _rows(connection, "columns", ColumnRow, {"run_id": run, "size_s": size_s, "window_start": moment(start)})
+
+
+def dead_letters(
+    connection: Connection, run: str | None = None, reasons: Sequence[str] = (), limit: int | None = None
+) -> tuple[list[DeadLetterRow], DeadLetterCounts]:
+    """The newest, of one run or of all and of none, and how many there are; reasons: none is all of them."""
+    wanted = {"run_id": run, "reasons": [*reasons] or None}
+    counts = _rows(connection, "dead_letter_counts", DeadLetterCounts, wanted)
+    found = _rows(connection, "dead_letters", DeadLetterRow, wanted | {"limit": limit})
+    return found, counts[0] if counts else DeadLetterCounts(0, 0)
+
+
+def existing(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
+    """The same. Raises UsageError where a monitor has not written that window."""
+    if found := columns(connection, run, size_s, start):
+        return found
+    raise UsageError("there is no such window", f"`driftline windows --run {run}` lists them")
+
+
+def _rows(connection: Connection, query: str, row: type[Row], params: Mapping[str, Any]) -> list[Row]:
+    """Nothing where no stage has made the tables yet."""
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        try:
+            return cursor.execute(SQL[query], params).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return []

@@ -1,0 +1,64 @@
+"""Roles of the database: one that writes, and two that only read.
+
+`driftline_reader` sees all figures, but no record: for Grafana and notebooks. `driftline_board` sees records too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from storage.sql import queries
+
+WRITER, READER, BOARD = "driftline", "driftline_reader", "driftline_board"
+"""WRITER is made only where it is given a password: otherwise whoever calls `grant` is the writer."""
+
+_SQL = queries(Path(__file__).with_suffix(".sql"))
+OWN = _SQL["own"]
+"""SQL that gives the schema and all in it to WRITER."""
+
+_TRIES = 10
+_RACE = ("XX000", "23505", "40P01")
+"""SQLSTATE of a role or database that somebody else was changing in that moment: roles are the server's, and no
+lock reaches over two of its databases."""
+
+
+class Connection(Protocol):
+    """The part of psycopg's Connection that is needed here."""
+
+    pgconn: Any
+
+    def execute(self, query: Any, params: Any = ..., /) -> Any: ...
+    def transaction(self) -> Any: ...
+
+
+def grant(connection: Connection, passwords: Mapping[str, str] = {}) -> None:
+    """Make the roles that are missing and give them their rights in this database, all or nothing.
+
+    Called again it changes nothing.
+    passwords: by role; one that is not named keeps what it has, a new one has no login.
+    Raises psycopg.errors.InsufficientPrivilege where the caller may not make roles.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            with connection.transaction():
+                _grant(connection, passwords)
+            return
+        except Exception as error:
+            if left == 0 or getattr(error, "sqlstate", None) not in _RACE:
+                raise
+
+
+def _grant(connection: Connection, passwords: Mapping[str, str]) -> None:
+    for role in (*([WRITER] if WRITER in passwords else []), READER, BOARD):
+        connection.execute(_SQL["create"].format(role=role))
+    for role, password in passwords.items():
+        verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+        connection.execute(_SQL["login"].format(role=role, verifier=f"'{verifier}'"))
+    if WRITER in passwords:
+        connection.execute(_SQL["join"])
+        connection.execute(_SQL["own"])
+    for role in (READER, BOARD):
+        connection.execute(_SQL["limit"].format(role=role))
+    connection.execute(_SQL["read"])

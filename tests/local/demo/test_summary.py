@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from io import StringIO
+
+import psycopg
+import pytest
+from rich.console import Console
+
+from local.demo import summary
+from schemas.errors import DriftlineError
+
+pytestmark = pytest.mark.integration
+
+TALLY = """
+    INSERT INTO driftline.run_progress
+        (run_id, topic, partition, last_seq, first_offset, accepted, late, future, invalid, duplicates)
+    VALUES ('r', 'trips', 0, %s, 0, 90, 5, 2, 3, 7)"""
+
+
+def shown(database: str) -> str:
+    console = Console(file=StringIO(), width=140)
+    with psycopg.connect(database) as connection:
+        summary.show(connection, "r", console, seconds=61.4)
+        summary.go_on(console, summary.commands(connection, "r"))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+CALM = """
+    INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, manifest)
+    VALUES ('r', 1, 1, 1, 1, '{"injected": [{"starts_at": 18000000, "ends_at": 36000000, "label": "metres",
+                                             "columns": ["a"]}]}');
+    INSERT INTO driftline.window_result
+        (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, columns_tested,
+         columns_drifted, written_at)
+    SELECT 'r', 'trips', 3600, to_timestamp(3600 * n), to_timestamp(3600 * (n + 1)), 'final', 1, 1, '{}', 2,
+           drifted, now()
+    FROM (VALUES (0, 0), (1, 1), (2, 1), (3, 2), (4, NULL), (5, 2)) AS given (n, drifted);
+    INSERT INTO driftline.column_metric
+        (run_id, stream, size_s, window_start, column_name, metric, value, threshold, severity, status)
+    SELECT 'r', 'trips', 3600, to_timestamp(3600 * n), name, 'drift', 1, 1, severity, 'ok'
+    FROM (VALUES (1, 'b', 2), (2, 'a', 3), (3, 'a', 1), (3, 'b', 1), (1, 'a', 0.5)) AS given (n, name, severity);"""
+
+
+def test_calm_windows_that_were_flagged_are_those_with_any_drifted_column(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(CALM)
+    text = shown(database)
+    assert "flagged by a: 1h 2 of 5" in text
+    assert "by any column: 1h 3 of 5 calm windows" in text
+
+
+def test_what_to_go_on_with_can_be_pasted(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary, "program", lambda: ".venv/bin/driftline")
+    commands = shown(database).partition("Go on with:\n")[2].splitlines()
+    assert len(commands) >= 1
+    assert all(line.startswith("  .venv/bin/driftline ") for line in commands)
+
+
+def test_every_trip_is_accounted_for(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(TALLY, (99,))
+    text = shown(database)
+    assert "100 in = 90 in windows + 10 dead letters (5 late, 2 future, 3 invalid); 7 sent twice" in text
+    assert "61 s" in text
+
+
+def test_a_trip_that_is_lost_is_no_success(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(TALLY, (100,))
+    with pytest.raises(DriftlineError, match="101 trips were sent, 100 are accounted for"):
+        shown(database)
+
+
+DRIFTED = """
+    INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, manifest)
+    VALUES ('r', 1, 1, 1, 1, '{"injected": [{"starts_at": 7200000, "ends_at": 14400000,
+                                             "label": "trip_distance in km", "columns": ["trip_distance"]}]}');
+    INSERT INTO driftline.window_result
+        (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, columns_tested,
+         columns_drifted, mae, written_at)
+    SELECT 'r', stream, size_s, to_timestamp(size_s * n), to_timestamp(size_s * (n + 1)), 'final', 10 + n, 1, '{}',
+           2, (n BETWEEN 2 AND 3)::int, CASE WHEN stream = 'outcomes' THEN 3 + (n BETWEEN 2 AND 3)::int END, now()
+    FROM generate_series(0, 5) AS n, unnest(ARRAY['trips', 'outcomes']) AS stream,
+         unnest(ARRAY[3600, 21600, 86400]) AS size_s;
+    INSERT INTO driftline.column_metric
+        (run_id, stream, size_s, window_start, column_name, metric, value, threshold, severity, status)
+    SELECT 'r', 'trips', size_s, to_timestamp(size_s * n), 'trip_distance', 'drift', 1, 1, 12.3, 'drift'
+    FROM unnest(ARRAY[3600, 21600, 86400]) AS size_s, generate_series(2, 3) AS n"""
+
+
+def test_it_says_what_the_drift_did_to_the_model_and_fits_a_small_terminal(database: str) -> None:
+    console = Console(file=StringIO(), width=80)
+    with psycopg.connect(database) as connection:
+        connection.execute(DRIFTED)
+        connection.execute(TALLY, (99,))
+        summary.show(connection, "r", console, seconds=95.0, held_out=3.14)
+        summary.go_on(console, ("stack up", "board &", *summary.commands(connection, "r")))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "3.00 before, 4.00 during, 3.00 after; 3.14" in " ".join(text.replace("│", " ").split())
+    lines = sum(-(-len(line) // 80) for line in text.splitlines())
+    assert lines <= 23, text  # and one for the prompt

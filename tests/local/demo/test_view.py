@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from local.demo.snapshot import Snapshot, Window
+from local.demo.view import Frame, _head, around, arranged, done, line, render
+from schemas.streams.taxi import TRIPS
+
+DAY = datetime(2022, 2, 14, tzinfo=UTC)
+FRAME = Frame(
+    run="r",
+    source="synthetic",
+    period=(datetime(2022, 2, 1, tzinfo=UTC), datetime(2022, 3, 1, tzinfo=UTC)),
+    injected=((DAY, datetime(2022, 3, 1, tzinfo=UTC), "miles become kilometres"),),
+    size_s=21_600,
+    rows_per_s=41_234.5,
+)
+BLANK = Snapshot(
+    trips=0,
+    outcomes=0,
+    dead=0,
+    duplicates=0,
+    lag=0,
+    finished=False,
+    watched=True,
+    event_time=None,
+    watermark=None,
+    windows=(),
+    closed={},
+)
+WINDOW = Window(
+    start=DAY,
+    status="final",
+    rows=812,
+    share_drifted=0.2,
+    dataset_drift=False,
+    mae=3.41,
+    severity={"trip_distance": 2.34, "fare_amount": 0.8, "VendorID": None},
+)
+FULL = replace(BLANK, trips=50_000, lag=12, event_time=DAY, windows=(WINDOW,), closed={21_600: 52, 3_600: 300})
+
+
+def shown(snapshot: Snapshot, width: int = 140) -> str:
+    console = Console(file=StringIO(), width=width, color_system=None)
+    console.print(render(snapshot, FRAME))
+    file = console.file
+    assert isinstance(file, StringIO)
+    return file.getvalue()
+
+
+def test_before_the_first_window_the_view_says_what_it_waits_for() -> None:
+    assert "waiting for the first window" in shown(BLANK)
+
+
+def test_until_the_monitor_is_ready_the_view_says_that_it_is_being_started() -> None:
+    console = Console(file=StringIO(), width=140, color_system=None)
+    frame = replace(FRAME, waited_s=12.3)
+    console.print(render(BLANK, frame))
+    assert isinstance(console.file, StringIO)
+    for text in (console.file.getvalue(), line(BLANK, frame)):
+        assert "starting the monitor" in text
+        assert "12 s" in text
+
+
+def drifts(**severity: float) -> tuple[Window, ...]:
+    return (replace(WINDOW, severity={name.replace("_", " "): value for name, value in severity.items()}),)
+
+
+def test_columns_keep_their_places_from_frame_to_frame() -> None:
+    narrow = 46 + 4 * 3
+    first = arranged(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow)
+    assert first == ("a", "b", "c")
+    assert arranged(drifts(a=0.1, b=0.2, c=0.3, d=0.9), first, narrow) == first
+    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow) == ("a", "d", "c")
+    assert arranged(drifts(a=1.9, b=1.2, c=1.3, d=1.5), first, narrow) == first
+    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.4), first, narrow) == first, "as every night"
+    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow, ["b"]) == ("a", "b", "d")
+    assert arranged(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow, ["d"]) == ("a", "c", "d")
+
+
+def test_a_terminal_that_became_narrower_is_arranged_anew_and_a_wider_one_filled_up() -> None:
+    severity = {"a": 0.9, "b": 0.5, "c": 0.7, "d": 2.0}
+    assert arranged(drifts(**severity), ("a", "b", "c"), 46 + 4 * 2) == ("a", "d")
+    assert arranged(drifts(**severity), ("a", "b", "c"), 46 + 4 * 4) == ("a", "b", "c", "d")
+
+
+def test_the_last_frame_shows_calm_windows_and_then_the_injected_drift() -> None:
+    before = around(FRAME, 9)
+    assert before == DAY + 6 * timedelta(seconds=FRAME.size_s)
+    assert around(replace(FRAME, injected=()), 9) is None
+    short = replace(FRAME, injected=((DAY, DAY + timedelta(hours=6), "short"),))
+    assert around(short, 9) == DAY + timedelta(hours=6) + 3 * timedelta(seconds=FRAME.size_s)
+
+
+def test_a_window_that_closed_unwritten_is_not_laid_to_the_watermark() -> None:
+    unwritten = replace(BLANK, event_time=DAY, watermark=DAY)
+    assert "waiting for the monitor" in shown(unwritten)
+    first = FRAME.period[0] + timedelta(hours=6)
+    assert "waiting for the monitor" in shown(replace(unwritten, watermark=first))
+    assert "for the first window to close" in shown(replace(unwritten, watermark=first - timedelta(seconds=1)))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 150])
+def test_heads_and_figures_are_whole_and_who_drifted_most_is_there(width: int) -> None:
+    names = sorted([*TRIPS.numbers, *TRIPS.categories, "prediction"])
+    severity = {name: 0.01 * n for n, name in enumerate(names)} | {"trip_distance": 12.34, "VendorID": 1234.0}
+    text = shown(replace(FULL, windows=(replace(WINDOW, rows=12_345, severity=severity),)), width)
+    lines = text.splitlines()
+    end = next(n for n, row in enumerate(lines) if "12,345" in row)
+    heads = set(re.findall(r"[\w&]+", " ".join(lines[4:end])))
+    known = {word for name in names for word in _head(name).split()}
+    assert {"vend", "dist"} <= heads <= known | {"window", "rows", "MAE", "drift"}
+    assert re.search(r"12,345 3.41 column [^│]*>99 [^│]* 12 ", " ".join(text.split()))
+    assert "…" not in text
+    assert ("calmer columns" in text) == (width < 120)
+
+
+def test_the_view_shows_severity_per_column_error_and_verdict() -> None:
+    text = shown(FULL)
+    for part in ("812", "3.41", "column", "2.3", "0.8", "50,000", "41,23", "1h 300", "6h 52", "miles become"):
+        assert part in text
+
+
+def test_a_column_below_its_threshold_never_reads_as_if_it_had_reached_it() -> None:
+    text = shown(replace(FULL, windows=(replace(WINDOW, severity={"fare_amount": 0.99, "payment_type": 1.01}),)))
+    assert re.search(r" 0\.9 +1\.0 ", text)
+
+
+@pytest.mark.parametrize("status", ["open", "insufficient"])
+def test_a_window_without_a_verdict_is_not_called_ok(status: str) -> None:
+    text = shown(replace(FULL, windows=(replace(WINDOW, status=status, severity={}),)))
+    assert status in text
+    assert " ok " not in text
+
+
+def test_the_view_says_where_the_board_is() -> None:
+    frame = replace(FRAME, board="http://127.0.0.1:8000/")
+    console = Console(file=StringIO(), width=140, force_terminal=True)
+    console.print(render(BLANK, frame))
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "board" in text
+    assert "]8;" in text  # a link for terminals that know them
+    assert "http://127.0.0.1:8000/" in text
+    assert "board" not in shown(BLANK)
+
+
+def test_a_narrow_terminal_keeps_every_line_within_its_width() -> None:
+    assert max(map(len, shown(FULL, width=80).splitlines())) <= 80
+
+
+def test_the_replayed_share_follows_event_time_and_ends_at_one() -> None:
+    assert done(BLANK, FRAME) == 0.0
+    assert done(FULL, FRAME) == pytest.approx(13 / 28)
+    assert done(replace(FULL, finished=True), FRAME) == 1.0
+
+
+def test_without_a_terminal_one_line_says_the_same() -> None:
+    text = line(FULL, FRAME)
+    assert "46%" in text
+    assert "worst trip_distance 2.34" in text
+    assert "\n" not in text

@@ -1,0 +1,175 @@
+"""What a dummy run tells, without a database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from operator import itemgetter
+
+import pytest
+
+from consumer.health import Meter as ConsumerMeter
+from local.dummy import run as stage
+from local.dummy.figures import CONFIG, written
+from local.dummy.plan import DAY, HOUR, Plan, Traffic, windows
+from local.dummy.surroundings import alarms, health, letters
+from monitor.drift.columns import monitored
+from monitor.drift.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS
+from monitor.scheduling.close_times import Meter as MonitorMeter
+from schemas.durations import moment
+from schemas.errors import UsageError
+from schemas.streams.taxi import OUTCOMES, TRIPS
+
+NOW = 1_789_000_000_000
+PLAN = Plan("dummy", NOW)
+TRAFFIC = Traffic(PLAN, NOW)
+WRITTEN = [written(PLAN, window) for window in windows(PLAN, TRAFFIC, PLAN.start, NOW)]
+
+
+def test_the_same_plan_gives_the_same_figures_and_another_seed_others() -> None:
+    again = [written(PLAN, w) for w in windows(PLAN, Traffic(PLAN, NOW), PLAN.start, NOW)]
+    other = Plan("dummy", NOW, seed=8)
+    assert again == WRITTEN
+    assert [written(other, w.window) for w in WRITTEN] != WRITTEN
+
+
+@pytest.mark.parametrize("stream", [TRIPS, OUTCOMES], ids=lambda s: s.topic)
+def test_columns_and_metrics_are_those_of_the_monitor_in_its_order(stream: object) -> None:
+    assert isinstance(stream, type(TRIPS))
+    expected = [
+        (column.name, metric)
+        for column in monitored(stream)
+        for metric in (NUMBER_METRICS if column.numeric else CATEGORY_METRICS)
+    ]
+    for one in WRITTEN:
+        if one.window.stream == stream.topic:
+            found = [(c.column, c.metric) for c in one.figures.columns]
+            assert found == expected + ([("prediction", "mae")] if stream is OUTCOMES else [])
+
+
+def test_every_status_of_windows_and_columns_is_there() -> None:
+    assert set(Counter(w.status for w in WRITTEN)) == {"open", "provisional", "final", "insufficient"}
+    assert {c.status for w in WRITTEN for c in w.figures.columns} == {"ok", "drift", "insufficient", "failed"}
+
+
+def test_larger_windows_hold_the_rows_of_the_smaller_ones() -> None:
+    closed = dict.fromkeys(PLAN.sizes, 0)
+    for one in WRITTEN:
+        if one.window.stream == TRIPS.topic:
+            closed[one.window.size] += one.window.rows
+    assert len(set(closed.values())) == 1
+
+
+def test_nothing_arrives_in_the_gap_and_too_little_after_it() -> None:
+    start, end = PLAN.gap
+    smallest = {w.window.start: w for w in WRITTEN if w.window.size == HOUR and w.window.stream == TRIPS.topic}
+    assert not [at for at in smallest if start <= at < end]
+    assert smallest[end].status == "insufficient"
+
+
+def test_injected_drift_is_seen_and_calm_windows_seldom_flag() -> None:
+    gradual, sudden = PLAN.stretches
+    days = [w for w in WRITTEN if w.window.size == 6 * HOUR and w.window.stream == TRIPS.topic]
+    inside = [w for w in days if sudden.starts_at <= w.window.start and w.window.end <= sudden.ends_at]
+    calm = [w for w in days if w.window.end <= gradual.starts_at]
+    assert inside
+    assert all(w.figures.dataset_drift for w in inside)
+    assert sum(bool(w.figures.columns_drifted) for w in calm) < 0.3 * len(calm)
+    assert not any(w.figures.dataset_drift for w in calm)
+
+
+def test_severity_is_score_by_threshold_and_totals_are_those_of_the_columns() -> None:
+    for one in WRITTEN:
+        scores = [c for c in one.figures.columns if c.metric == DRIFT and c.value is not None]
+        for c in scores:
+            assert c.value is not None
+            assert c.threshold
+            assert c.severity == pytest.approx(c.value / c.threshold)
+            assert (c.status == "drift") == (c.severity is not None and c.severity >= 1)
+        assert one.figures.columns_tested == len(scores)
+        assert one.figures.columns_drifted == sum(c.status == "drift" for c in scores)
+        assert one.figures.sufficient == (one.window.rows >= CONFIG.min_rows)
+
+
+def test_health_says_what_the_stages_say() -> None:
+    told = {h["stage"]: set(h["measures"]) for h in health(PLAN, TRAFFIC, NOW, (NOW - HOUR, NOW), letters=3)}
+    assert told["consumer"] == set(ConsumerMeter(0.0).measures(0.0, (), ()))
+    assert told["monitor"] == set(MonitorMeter(0.0).measures(0.0, 0))
+
+
+def test_no_dead_letter_is_ever_in_the_place_of_a_real_one() -> None:
+    place, found = itemgetter("topic", "partition", "kafka_offset"), letters(PLAN, TRAFFIC)
+    places = {place(a) for a in found}
+    others = {place(a) for a in letters(Plan("other", NOW), TRAFFIC)}
+    assert {a["reason"] for a in found} == {"late", "future", "invalid", "undecodable"}
+    assert all(offset < 0 for _, _, offset in places)
+    assert len(places) == len(found)
+    assert not places & others
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"run": "a b"}, {"days": 0}, {"days": 401}, {"sizes": "7m"}, {"sizes": "1h,2d", "days": 1}, {"seed": -1}],
+    ids=str,
+)
+def test_what_makes_no_sense_is_refused(options: dict[str, object]) -> None:
+    chosen: dict[str, object] = {"run": "r", "days": 30, "sizes": "1h", "seed": 7, "live": False, "now": NOW}
+    with pytest.raises(UsageError):
+        stage.plan(**(chosen | options))  # type: ignore[arg-type]
+
+
+def test_a_live_run_drifts_as_the_other_does_and_then_once_more() -> None:
+    live = Plan("dummy", NOW, days=3, live=True)
+    until = live.stretches[-1].ends_at
+    found = [written(live, window) for window in windows(live, Traffic(live, until), live.start, until)]
+    hit = {
+        number
+        for number, stretch in enumerate(live.stretches)
+        for w in found
+        if stretch.starts_at <= w.window.start and w.window.end <= stretch.ends_at and w.figures.dataset_drift
+    }
+    assert {1, 2} <= hit
+    assert live.stretches[0].label == "gradual drift of tip_amount, tolls_amount, total_amount"
+
+
+def test_alarms_of_a_live_run_open_in_its_drifts_and_recover_with_them() -> None:
+    live = Plan("dummy", NOW, days=3, live=True)
+
+    def recovered(until: int) -> dict[object, object]:
+        return {a["started_at"]: a["recovered_at"] for a in alarms(live, until) if a["kind"] == "drift"}
+
+    assert len(recovered(NOW)) == len(alarms(Plan("dummy", NOW, days=3), NOW)) - 1 == 3
+    for drift in (live.unannounced, live.stretches[-1]):
+        start, end = drift.starts_at, drift.ends_at
+        assert moment(start) not in recovered(start + 2 * HOUR - 1)
+        assert recovered(start + 2 * HOUR)[moment(start)] is None
+        assert recovered(end - 1)[moment(start)] is None
+        assert recovered(end)[moment(start)] == moment(end)
+
+
+def test_every_alarm_of_drift_is_about_columns_that_drift_then() -> None:
+    for alarm in alarms(PLAN, NOW):
+        if alarm["kind"] == "drift":
+            until = alarm["recovered_at"] or moment(NOW)
+            inside = [
+                {c.column for c in one.figures.columns if c.status == "drift"}
+                for one in WRITTEN
+                if one.window.stream == TRIPS.topic
+                and one.window.size == 1_000 * alarm["size_s"]
+                and one.window.closed
+                and one.figures.columns_tested
+                and alarm["started_at"] <= moment(one.window.start)
+                and moment(one.window.end) <= until
+            ]
+            assert inside
+            assert all(set(alarm["columns"]) <= drifted for drifted in inside), alarm
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 5))
+@pytest.mark.parametrize("days", [1, 3])
+def test_a_short_run_has_its_drift_and_its_gap_too(days: int, hour: int) -> None:
+    plan = Plan("dummy", NOW // DAY * DAY + hour * HOUR + 1_234_567, days)
+    traffic = Traffic(plan, plan.now)
+    found = [written(plan, window) for window in windows(plan, traffic, plan.start, plan.now)]
+    assert any(w.figures.dataset_drift for w in found)
+    assert {"open", "final"} <= {w.status for w in found}
+    assert plan.start < plan.gap[0] < plan.gap[1] < plan.now

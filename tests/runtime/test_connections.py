@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from runtime.connections import (
+    ROOT,
+    Addresses,
+    database_advice,
+    database_url,
+    kafka_advice,
+    kafka_config,
+    make_folder,
+    of_platform,
+    refused_setting,
+    refuses,
+)
+from schemas.errors import UsageError
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Path:
+    addresses = Addresses(bootstrap_servers="127.0.0.1:1", database_url="postgresql://embedded")
+    (tmp_path / "stack.json").write_bytes(msgspec.json.encode(addresses))
+    return tmp_path
+
+
+def test_the_environment_goes_before_the_embedded_stack_each_on_its_own(embedded: Path) -> None:
+    assert kafka_config({"KAFKA_BOOTSTRAP_SERVERS": "mine:9092"}, embedded) == {"bootstrap.servers": "mine:9092"}
+    assert database_url({"KAFKA_BOOTSTRAP_SERVERS": "mine:9092"}, embedded) == "postgresql://embedded"
+    assert kafka_config({"DATABASE_URL": "x"}, embedded) == {"bootstrap.servers": "127.0.0.1:1"}
+    assert database_url({"DATABASE_URL": "postgresql://mine"}, embedded) == "postgresql://mine"
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:9092", "a:1,http://b:2", "kafka+ssl://b:2"])
+def test_an_address_that_is_none_of_kafkas_is_refused(embedded: Path, address: str) -> None:
+    with pytest.raises(UsageError, match=r"KAFKA_BOOTSTRAP_SERVERS .*://.*HOST:PORT"):
+        kafka_config({"KAFKA_BOOTSTRAP_SERVERS": address}, embedded)
+
+
+@pytest.mark.parametrize("address", ["a:1,b:2", "SASL_SSL://a:1, plaintext://b:2", "[::1]:9092"])
+def test_addresses_as_librdkafka_takes_them_are_left_as_they_are(embedded: Path, address: str) -> None:
+    assert kafka_config({"KAFKA_BOOTSTRAP_SERVERS": address}, embedded) == {"bootstrap.servers": address}
+
+
+def test_any_librdkafka_setting_can_come_from_the_environment(embedded: Path) -> None:
+    config = kafka_config({"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SSL_CA_LOCATION": "ca.pem"}, embedded)
+    assert config["sasl.mechanism"] == "PLAIN"
+    assert config["ssl.ca.location"] == "ca.pem"
+
+
+def test_variables_of_kafkas_own_scripts_are_no_settings(embedded: Path) -> None:
+    environ = {"KAFKA_HOME": "/opt/kafka", "KAFKA_HEAP_OPTS": "-Xmx1g", "KAFKA_OPTS": "-D", "KAFKA_CLIENT_ID": "me"}
+    assert kafka_config(environ, embedded) == {"client.id": "me", "bootstrap.servers": "127.0.0.1:1"}
+
+
+@pytest.mark.parametrize("where", ["", "backups", "logs/demo", "tests/kafka"])
+@pytest.mark.parametrize("earlier", [None, 0o755, 0o700])
+def test_what_is_ours_is_closed_to_others_whoever_makes_it(tmp_path: Path, where: str, earlier: int | None) -> None:
+    state = tmp_path / ".driftline"
+    if earlier:
+        state.mkdir(mode=earlier)
+    assert make_folder(state / where, state).is_dir()
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert make_folder(tmp_path / "elsewhere", state).stat().st_mode & 0o755 == 0o755
+
+
+def test_nobody_else_makes_a_folder_below_it() -> None:
+    code = [
+        path
+        for path in ROOT.glob("*/**/*.py")
+        if path.relative_to(ROOT).parts[0] not in ("tests", "benchmarks", ".venv")
+    ]
+    makers = {p.relative_to(ROOT).as_posix() for p in code if "mkdir(parents=True" in p.read_text(encoding="utf-8")}
+    assert makers <= {"runtime/connections.py", *ELSEWHERE}
+
+
+ELSEWHERE = {"models/artifact.py", "local/stack/jars.py"}
+"""Who makes folders that are not below .driftline, with those above them."""
+
+SERVICES = {
+    "KAFKA_SERVICE_HOST": "10.0.0.1",
+    "KAFKA_SERVICE_PORT": "9092",
+    "KAFKA_SERVICE_PORT_TCP_CLIENT": "9092",
+    "KAFKA_PORT": "tcp://10.0.0.1:9092",
+    "KAFKA_PORT_9092_TCP": "tcp://10.0.0.1:9092",
+    "KAFKA_PORT_9092_TCP_PROTO": "tcp",
+    "KAFKA_PORT_9092_TCP_PORT": "9092",
+    "KAFKA_PORT_9092_TCP_ADDR": "10.0.0.1",
+    "KAFKA_UI_PORT": "tcp://10.0.0.2:80",
+    "KAFKA_UI_SERVICE_PORT_HTTP": "80",
+    "KAFKA_DNS_PORT_53_UDP_ADDR": "10.0.0.3",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), SERVICES.items())
+def test_what_kubernetes_says_of_its_services_is_no_setting(embedded: Path, name: str, value: str) -> None:
+    assert kafka_config({name: value, "KAFKA_CLIENT_ID": "me"}, embedded) == {
+        "client.id": "me",
+        "bootstrap.servers": "127.0.0.1:1",
+    }
+    assert of_platform(name.replace("KAFKA", "DRIFTLINE_BOARD"), value)
+
+
+@pytest.mark.parametrize("name", ["DRIFTLINE_PORT", "DRIFTLINE_METRICS_PORT", "KAFKA_SASL_KERBEROS_SERVICE_NAME"])
+def test_what_people_set_is_not_taken_for_kubernetes(name: str) -> None:
+    assert not of_platform(name, "8000")
+
+
+@pytest.mark.parametrize("name", ["KAFKA_PORT", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SASL_USERNAME"])
+def test_the_port_of_the_compose_file_and_empty_variables_are_no_settings(embedded: Path, name: str) -> None:
+    environ = {name: "9092" if name == "KAFKA_PORT" else ""}
+    assert kafka_config(environ, embedded) == {"bootstrap.servers": "127.0.0.1:1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("KAFKA_NO_SUCH_THING", "1"), ("KAFKA_SECURITY_PROTOCOL", "TSL"), ("KAFKA_LINGER_MS", "soon")],
+)
+@pytest.mark.parametrize("client", [Producer, AdminClient])
+def test_a_setting_that_librdkafka_refuses_is_named_as_the_variable(name: str, value: str, client: Any) -> None:
+    config = kafka_config({"KAFKA_BOOTSTRAP_SERVERS": "x:1", name: value})
+    with pytest.raises(KafkaException) as refused:
+        client(config)
+    assert str(refused_setting(refused.value.args[0].str(), config)).endswith(f"correct or unset {name}")
+
+
+def test_without_either_the_operator_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="driftline stack up"):
+        kafka_config({}, tmp_path)
+    with pytest.raises(UsageError, match="DATABASE_URL"):
+        database_url({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("advice", "name"), [(kafka_advice, "KAFKA_BOOTSTRAP_SERVERS"), (database_advice, "DATABASE_URL")]
+)
+def test_who_named_a_server_is_not_told_to_start_ours(advice: Callable[[dict[str, str]], str], name: str) -> None:
+    named = advice({name: "somewhere"})
+    assert f"or correct {name}" in named
+    assert "stack up" not in named
+    for environ in ({}, {name: ""}, {name: " \n"}):
+        assert advice(environ) == f"run `driftline stack up`, or set {name}"
+
+
+def test_a_damaged_address_file_is_no_stack(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text("{")
+    with pytest.raises(UsageError):
+        database_url({}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ('FATAL:  password authentication failed for user "driftline"', True),
+        ('FATAL:  database "nowhere" does not exist', True),
+        ('FATAL:  role "driftline_board" is not permitted to log in', True),
+        ('FATAL:  permission denied for database "other"', True),
+        ("connection refused: Is the server running on that host and accepting TCP/IP connections?", False),
+        ("FATAL:  the database system is starting up", False),
+        ("FATAL:  sorry, too many clients already", False),
+        ("connection timeout expired", False),
+    ],
+)
+def test_a_refusal_is_told_from_a_server_that_is_away(said: str, refused: bool) -> None:
+    assert refuses(said) == refused

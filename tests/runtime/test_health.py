@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from runtime.health import Finding, Health
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def health(clock: Clock) -> Health:
+    return Health("monitor", 30.0, clock)
+
+
+def test_a_stage_that_has_done_no_round_yet_is_starting(health: Health, clock: Clock) -> None:
+    clock.now += 2
+    assert health.finding() == Finding("monitor", False, "it is starting", 2.0)
+
+
+def test_a_stage_is_well_as_long_as_its_last_round_is_young(health: Health, clock: Clock) -> None:
+    health.well()
+    clock.now += 29.9
+    assert health.finding() == Finding("monitor", True, "", 29.9)
+    clock.now += 0.1
+    assert health.finding() == Finding("monitor", False, "no round is done within 30 s", 30.0)
+
+
+def test_trouble_is_the_reason_once_it_has_lasted_too_long_and_forgotten_when_it_has_passed(
+    health: Health, clock: Clock
+) -> None:
+    health.well()
+    health.trouble("database_down: connection refused")
+    assert health.finding().well
+    clock.now += 31
+    assert health.finding() == Finding("monitor", False, "database_down: connection refused", 31.0)
+    health.well()
+    clock.now += 31
+    assert health.finding().reason == "no round is done within 30 s"
+
+
+def test_trouble_at_the_start_is_told_at_once(health: Health) -> None:
+    health.trouble("database_down: connection refused")
+    assert not health.finding().well
+    assert health.finding().reason == "database_down: connection refused"
