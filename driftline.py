@@ -68,7 +68,10 @@ Scenario = Annotated[
 ]
 Run = Annotated[str, option("run", "Name of the run.")]
 KnownRun = Annotated[str | None, option("run", "Name of the run [default: the only one there is].")]
-Files = Annotated[list[Path] | None, option("file", "TLC parquet file, green or yellow; may be repeated.")]
+Files = Annotated[
+    list[Path] | None,
+    option("file", "TLC parquet file, green or yellow; may be repeated.", check=checks.input_files),
+]
 Month = Annotated[str | None, option("month", "Month to download from TLC, such as 2022-02.", check=checks.month)]
 Synthetic = Annotated[bool, option("synthetic", "Synthetic trips, calibrated on real ones; no network.")]
 Kind = Annotated[TaxiKind, option("kind", "Of the month: which taxis.")]
@@ -330,11 +333,11 @@ def consume(
     from consumer.settings import Settings
 
     settings = Settings(
+        model=_usable(model),
         kafka=connections.kafka_config(os.environ),
         database_url=_database_url(),
         topic_prefix=topic_prefix,
         until_done=until_done,
-        model=_model(model),
         pane_ms=duration_ms(pane),
         lateness_ms=duration_ms(lateness),
         outcome_lateness_ms=duration_ms(outcome_lateness),
@@ -383,12 +386,12 @@ def _monitor_settings(
     from monitor.settings import Settings
 
     return Settings(
+        model=_usable(model),
         kafka=connections.kafka_config(os.environ),
         database_url=_database_url(),
         topic_prefix=prefix,
         sizes=sizes_ms(sizes, 1_000),
         until_done=until_done,
-        model=_model(model),
         idle_timeout_s=duration_ms(idle_timeout) / 1_000,
         **more,
     )
@@ -417,6 +420,7 @@ def _source(
         seed=seed,
         volume=volume,
         progress=listing.download_bar(err),
+        say=say,
     )
     if found.note:
         warn(found.note)
@@ -494,7 +498,12 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file that `driftline backup` wrote, and that you trust.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A file that `driftline backup` wrote, and that you trust.", callback=checked(checks.input_file)
+        ),
+    ],
     yes: Annotated[bool, option("yes", "Replace the runs that are there.")] = False,
 ) -> None:
     """Put a backup in the place of what is there: all of it, or nothing where something fails.
@@ -553,11 +562,11 @@ def board(
     ] = False,
 ) -> None:
     """The live page in a browser: drift as it happens, windows, reports, dead letters. It only reads."""
+    url = _database_url()
     from board import __main__ as stage
     from board.settings import Settings
     from cli.database import prepare
 
-    url = _database_url()
     if not os.environ.get("DATABASE_URL"):
         prepare(url)
     settings = Settings(
@@ -818,6 +827,16 @@ def _model(named: Path) -> Path:
     return find(named)
 
 
+def _usable(named: Path) -> Path:
+    """The same. Raises ModelUnusable, before any server is asked, where the one that was named cannot be used."""
+    from models.artifact import load
+
+    found = _model(named)
+    if named != MODEL:
+        load(found)
+    return found
+
+
 @app.command()
 def grafana(
     grafana_port: Annotated[
@@ -873,6 +892,7 @@ def main() -> None:
         connections.forget_platform(os.environ)
         connections.forget_libpq(os.environ)
         exits.print_anything()
+        _warn_of_unknown_variables()
         try:
             app()
         finally:
@@ -890,6 +910,14 @@ def main() -> None:
         if (lost := exits.of_database(error, os.environ)) is None:
             raise
         _fail(lost)
+
+
+def _warn_of_unknown_variables() -> None:
+    from cli.variables import PREFIX, unknown
+
+    if any(name.startswith(PREFIX) for name in os.environ):
+        for text in unknown(os.environ, typer.main.get_command(app)):
+            warn(text)
 
 
 def _fail(error: DriftlineError) -> NoReturn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,23 @@ def positive(value: float) -> None:
     """Raises UsageError for 0, less, and what is not finite."""
     if not 0 < value < inf:
         raise UsageError(f"{value:g} is not a positive number", "give one above 0")
+
+
+def input_files(paths: Sequence[Path]) -> None:
+    """Raises UsageError for the first that cannot be read."""
+    for path in paths:
+        input_file(path)
+
+
+def input_file(path: Path) -> None:
+    """Raises UsageError where there is no such file, or it cannot be read."""
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder", "name a file")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror})", "name another file") from None
 
 
 def output_file(path: Path) -> None:

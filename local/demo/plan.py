@@ -59,11 +59,11 @@ def plan(wish: Wish, say: Say, warn: Say) -> Plan:
 
     warn: is told what was decided otherwise than one would expect.
     """
-    source = choose(files=wish.files, month=wish.month, synthetic=wish.synthetic)
+    source = choose(files=wish.files, month=wish.month, synthetic=wish.synthetic, say=say)
     if source.note:
         warn(source.note)
     real = source.name.startswith("TLC")
-    learnt = _earlier(source, wish.files, real=real)
+    learnt = _earlier(source, wish.files, say, real=real)
     caution = _SAME if learnt is source else ""
     if caution:
         warn(caution)
@@ -84,7 +84,7 @@ def plan(wish: Wish, say: Say, warn: Say) -> Plan:
     )
 
 
-def _earlier(source: Source, files: Sequence[Path], *, real: bool) -> Source:
+def _earlier(source: Source, files: Sequence[Path], say: Say, *, real: bool) -> Source:
     """The month before, of the same kind: beside the files, cached or downloaded; else the replay itself."""
     month = f"{moment(source.period[0]) - timedelta(days=1):%Y-%m}"
     if not real:
@@ -94,7 +94,7 @@ def _earlier(source: Source, files: Sequence[Path], *, real: bool) -> Source:
     try:
         if found := next(filter(Path.is_file, beside), None):
             return from_files([found])
-        return choose(default_month=month, kind=kind, or_synthetic=False)
+        return choose(default_month=month, kind=kind, or_synthetic=False, say=say)
     except SourceUnusable:
         return source
 

@@ -11,12 +11,8 @@ from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-import structlog
-
 from runtime.connections import STATE, make_folder
 from schemas.errors import SourceUnusable
-
-log = structlog.get_logger()
 
 ADDRESS = os.environ.get("DRIFTLINE_TLC_ADDRESS", "https://d37ci6vzurychx.cloudfront.net/trip-data")
 """Where TLC's own page links to. A mirror can be named by DRIFTLINE_TLC_ADDRESS."""
@@ -36,6 +32,7 @@ def fetch(
     kind: str = "green",
     cache: Path = CACHE,
     progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
     address: str = ADDRESS,
     timeout_s: float = 10.0,
 ) -> Path:
@@ -48,7 +45,7 @@ def fetch(
     if path.exists():
         return path
     url = f"{address}/{name}"
-    log.info("downloading", url=url, to=str(path))
+    say(f"downloading {url}")
     try:
         with urlopen(Request(url, headers={"User-Agent": "driftline"}), timeout=timeout_s) as answer:
             make_folder(cache)

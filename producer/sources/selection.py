@@ -67,12 +67,14 @@ def choose(
     or_synthetic: bool = True,
     cache: Path = download.CACHE,
     progress: download.Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Source:
     """The source that the options name: files; a month of TLC's; or synthetic trips (of the month, if named).
 
     With none of them: the default month where it is cached or can be downloaded, else synthetic, with a `note`.
     or_synthetic: whether it may be, unasked.
-    kind: green or yellow, for a month. progress: called with (bytes so far, bytes in all or None).
+    kind: green or yellow, for a month. progress: called with (bytes so far, bytes in all or None). say: is told
+    what is downloaded.
     Raises UsageError for options that exclude one another, SourceUnusable for what cannot be had.
     """
     if files and (month or synthetic):
@@ -83,7 +85,8 @@ def choose(
     if synthetic:
         return from_generator(*period, seed=seed, volume=volume)
     try:
-        return from_files([download.fetch(month or default_month, kind=kind, cache=cache, progress=progress)])
+        wanted = month or default_month
+        return from_files([download.fetch(wanted, kind=kind, cache=cache, progress=progress, say=say)])
     except SourceUnusable as error:
         if month or not or_synthetic:
             raise

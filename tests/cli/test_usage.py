@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from typer.main import get_command
 
 import driftline
+from cli.variables import unknown
 from runtime.connections import ROOT
 
 WRONG = [
@@ -70,6 +72,14 @@ WRONG = [
     ("grafana --grafana-port 0", 2, "'--grafana-port'"),
     ("dummy --days 0", 2, "0 days: choose 1 to"),
     ("dummy --sizes 7m", 2, "not a whole number of 5m panes"),
+    ("produce --run r --file /nope", 2, "/nope cannot be read (No such file or directory): name another file"),
+    ("produce --run r --file {file} --file {folder}", 2, "is a folder: name a file"),
+    ("train --file {folder}", 2, "is a folder: name a file"),
+    ("demo --file /nope", 2, "/nope cannot be read"),
+    ("restore /nope", 2, "/nope cannot be read"),
+    ("restore {folder}", 2, "is a folder: name a file"),
+    ("consume --model /nope", 1, "there is no model in /nope"),
+    ("monitor --model {folder}", 1, "there is no model in"),
     ("dead-letters --reason bad", 2, "'undecodable'"),
     ("dead-letters --limit 0", 2, "'--limit'"),
     ("dead-letters", 2, "no database"),
@@ -141,6 +151,47 @@ def test_a_wrong_variable_is_refused_like_the_option_and_named(
     monkeypatch.setenv(name, value)
     code, text = refused(call.split())
     assert (code, message in text, name in text) == (2, True, True), text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "DRIFTLINE_IDEL_TIMEOUT",
+            "DRIFTLINE_IDEL_TIMEOUT is ignored: nothing reads it; did you mean DRIFTLINE_IDLE_TIMEOUT?",
+        ),
+        ("DRIFTLINE_FLUSH_MSEC", "did you mean DRIFTLINE_FLUSH_MS?"),
+        ("DRIFTLINE_READERS_PASSWORD", "did you mean DRIFTLINE_READER_PASSWORD?"),
+        ("DRIFTLINE_ZZZ", "DRIFTLINE_ZZZ is ignored: nothing reads it"),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_said_once_and_fails_nothing(
+    name: str, said: str, monkeypatch: pytest.MonkeyPatch, refused: Call
+) -> None:
+    before = refused(["runs"])
+    monkeypatch.setenv(name, "1h")
+    code, text = refused(["runs"])
+    assert (code, text.count(name)) == (before[0], 1)
+    assert said in text
+    assert text.endswith(before[1])
+
+
+def test_variables_that_something_reads_and_those_of_a_platform_are_no_misspellings() -> None:
+    platform = {"DRIFTLINE_PORT": "tcp://10.0.0.1:8000", "DRIFTLINE_SERVICE_HOST": "x"}
+    places = [
+        *ROOT.glob("*.yml"),
+        *ROOT.glob(".env.example"),
+        *ROOT.glob("*/*.py"),
+        *ROOT.glob("grafana/**/*.yaml"),
+    ]
+    read = {
+        name
+        for path in places
+        for name in re.findall(r"\bDRIFTLINE_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+    } - {"DRIFTLINE_NAME"}
+    assert {"DRIFTLINE_FAILPOINT", "DRIFTLINE_ALERT_WEBHOOK", "DRIFTLINE_TRAIN_MONTH"} <= read
+    environ = platform | dict.fromkeys(read, "1") | {"KAFKA_SIZSE": "1"}
+    assert list(unknown(environ, get_command(driftline.app))) == []
 
 
 STAGES = ("consume", "monitor", "board", "dummy", "migrate", "backup", "restore {file}", "grafana", "demo")

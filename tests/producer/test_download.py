@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from producer.sources.download import fetch
 from schemas.errors import SourceUnusable
@@ -40,7 +41,13 @@ def address() -> Iterator[str]:
 
 def test_a_month_is_fetched_once_with_progress(tmp_path: Path, address: str) -> None:
     seen: list[tuple[int, int | None]] = []
-    path = fetch("2022-02", cache=tmp_path / "new", address=address, progress=lambda *at: seen.append(at))
+    said: list[str] = []
+    more = {"progress": lambda *at: seen.append(at), "say": said.append}
+    with capture_logs() as logs:
+        path = fetch("2022-02", cache=tmp_path / "new", address=address, **more)  # type: ignore[arg-type]
+    assert (said, logs) == ([f"downloading {address}/green_tripdata_2022-02.parquet"], []), (
+        "not as a line of the log"
+    )
     assert path.name == "green_tripdata_2022-02.parquet"
     assert path.read_bytes() == GOOD
     assert len(seen) > 1
