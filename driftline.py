@@ -329,7 +329,7 @@ def consume(
 ) -> None:
     """Score trips, sort them into windows, commit rows and position together. One per partition at most."""
     stop = stopping()
-    from consumer import __main__ as stage
+    from consumer import stage
     from consumer.settings import Settings
 
     settings = Settings(

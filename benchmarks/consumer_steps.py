@@ -22,7 +22,7 @@ from uuid import uuid4
 
 import psycopg
 
-import consumer.__main__ as process
+import consumer.stage as process
 from benchmarks import log
 from consumer import chunking, flush, windows
 from consumer.decode import Decoder

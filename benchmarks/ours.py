@@ -23,7 +23,7 @@ from unittest.mock import patch
 import psycopg
 import pyarrow as pa
 
-import consumer.__main__ as process
+import consumer.stage as process
 from benchmarks.consumer_steps import fresh_database
 from benchmarks.log import RUN
 from consumer.settings import Settings

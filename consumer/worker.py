@@ -371,7 +371,7 @@ class Worker:
             self._next_report = now + self._settings.report_ms / 1_000
             known = {"run": self._meter.run_id} | measures
             log.info("consuming", **{name: value for name, value in known.items() if value is not None})
-            gc.collect()  # it is off, see `consumer.__main__`
+            gc.collect()  # it is off, see `consumer.stage`
 
     def _missing_topics(self) -> list[str]:
         """Topics that were there and are not any more. Raises LogUnreadable where another one has their name."""

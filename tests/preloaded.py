@@ -15,8 +15,9 @@ from typing import Any
 
 import structlog
 
-import consumer.__main__
+import consumer.stage
 import monitor.__main__
+import monitor.evidently.engine
 import producer.__main__
 import runtime.failpoint
 from monitor.evidently.engine import DriftEngine
@@ -29,7 +30,7 @@ from schemas.errors import DriftlineError
 _MODEL = os.environ.get("DRIFTLINE_TEST_MODEL")
 _ENGINE = DriftEngine(MonitorSettings(database_url="", model=Path(_MODEL))) if _MODEL else None
 
-_STAGES: dict[str, Any] = {"consumer": consumer.__main__.run, "monitor": monitor.__main__.run}
+_STAGES: dict[str, Any] = {"consumer": consumer.stage.run, "monitor": monitor.__main__.run}
 
 
 def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
@@ -62,7 +63,7 @@ def _arm(failpoint: str) -> None:
 
 def _share_engine(settings: Any) -> None:
     if _ENGINE and str(settings.model) == _MODEL:
-        vars(monitor.evidence)["DriftEngine"] = lambda _: _ENGINE
+        vars(monitor.evidently.engine)["DriftEngine"] = lambda _: _ENGINE
 
 
 def _print_to(log: str) -> None:

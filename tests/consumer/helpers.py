@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from consumer.__main__ import run
 from consumer.settings import Settings
+from consumer.stage import run
 from schemas.streams.taxi import STREAMS
 from storage import chunk
 from tests import logs, oracle
