@@ -30,10 +30,20 @@ MAX_TIME = 4_102_444_800_000
 """2100-01-01: an event time beyond is invalid."""
 
 _RUN_ID = r"^[A-Za-z0-9._:-]+$(?!\n)"  # in Python, though not in JSON Schema, `$` lets the end of a line follow
-RunId = Annotated[str, Meta(min_length=1, max_length=128, pattern=_RUN_ID)]
+_OF_RUN = f"Name of the run. A data record without one is of the run `{LIVE}`."
+RunId = Annotated[str, Meta(min_length=1, max_length=128, pattern=_RUN_ID, description=_OF_RUN)]
 _AnyRunId = Annotated[str, Meta(min_length=1, max_length=128)]
-Seq = Annotated[int, Meta(ge=0, le=2**53)]
-Time = Annotated[int, Meta(ge=0, le=MAX_TIME)]
+_COUNTED = (
+    "Number of the data record within its run, topic and partition: 0, 1, 2 … Without it duplicates are kept."
+)
+Seq = Annotated[int, Meta(ge=0, le=2**53, description=_COUNTED)]
+Time = Annotated[
+    int, Meta(ge=0, le=MAX_TIME, description="Event time, milliseconds since 1970-01-01T00:00:00 UTC.")
+]
+Id = Annotated[
+    str,
+    Meta(min_length=1, max_length=128, description="Id, also the record's key. A trip and its outcome share it."),
+]
 _Text = Annotated[str, Meta(max_length=LONGEST)]
 _Name = Annotated[str, Meta(max_length=200)]
 
@@ -75,7 +85,7 @@ class Heartbeat(
     """
 
     run_id: RunId
-    seq: Annotated[int, Meta(ge=-1, le=2**53)]
+    seq: Annotated[int, Meta(ge=-1, le=2**53, description="That of the last data record before it; -1: none.")]
     at: Time
     final: bool = False
     manifest: Manifest | None = None
@@ -115,7 +125,7 @@ def record_type(stream: Stream, *, every_field: bool = False, any_run: bool = Fa
     layout: list[Any] = [
         ("run_id", (_AnyRunId if any_run else RunId) | None, None),
         ("seq", Seq | None, None),
-        (stream.id, Annotated[str, Meta(min_length=1, max_length=128)]),
+        (stream.id, Id),
         (stream.time, Time),
         *((f.name, _type_of(f), *(() if f.required and f.role != "carried" else (None,))) for f in fields),
     ]

@@ -28,6 +28,20 @@ def test_there_is_one_schema_a_topic_and_no_other() -> None:
     assert sorted(p.name for p in HERE.glob("*.json")) == sorted(f"{s.topic}.schema.json" for s in STREAMS)
 
 
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.topic)
+def test_ids_times_and_numbers_are_described(stream: Stream) -> None:
+    known = json.loads((HERE / f"{stream.topic}.schema.json").read_text(encoding="utf-8"))["$defs"]
+    described = {
+        stream.kind.capitalize(): {"run_id", "seq", stream.id, stream.time},
+        "Heartbeat": {"run_id", "seq", "at"},
+        "Injected": {"starts_at", "ends_at"},
+    }
+    for name, fields in described.items():
+        for field in fields:
+            assert "description" in json.dumps(known[name]["properties"][field]), (name, field)
+    assert "milliseconds since 1970" in json.dumps(known[stream.kind.capitalize()]["properties"][stream.time])
+
+
 def test_what_the_producer_sends_is_what_the_schema_names() -> None:
     definition = json.loads((HERE / "trips.schema.json").read_text())["$defs"]["Trip"]
     (value,) = encode.records(TRIPS, table([(START, START)]), "run-1", [0])
