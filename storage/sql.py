@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
-_TABLES = Path(__file__).parent / "tables"
+_TABLES = Path(__file__).parents[1] / "schemas" / "tables"
 _TRIES = 10
 _RACE = ("23505", "42P06", "42P07", "40P01")
 """SQLSTATE of whoever makes schema or tables while somebody else does: they are there then."""

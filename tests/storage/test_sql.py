@@ -30,6 +30,7 @@ def test_a_file_without_names_or_with_one_twice_is_a_mistake(tmp_path: Path, tex
 
 def test_migrations_are_numbered_without_gap() -> None:
     numbers = [number for number, _, _ in sql.migrations()]
+    assert numbers
     assert numbers == list(range(1, len(numbers) + 1))
 
 
