@@ -36,9 +36,9 @@ from schemas.durations import moment as at
 from schemas.durations import moment_ms
 from schemas.streams.taxi import TRIPS
 from storage.chunk import PREDICTION
-from storage.sql import queries
+from storage.queries import load_queries
 
-SQL = queries(Path(__file__).with_suffix(".sql"))
+SQL = load_queries(Path(__file__).with_suffix(".sql"))
 YEAR = moment_ms("2022-01-01")
 NAMES = [*TRIPS.numbers, *TRIPS.categories, *(f"more_{n}" for n in range(6)), PREDICTION]
 METRICS = ("drift", "missing_share", "out_of_range_share", "q05", "q25", "q50", "q75", "q95", "mean")

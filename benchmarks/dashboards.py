@@ -25,12 +25,13 @@ from benchmarks.consumer_steps import fresh_database
 from grafana.generate import HERE, dashboards
 from local import stack
 from storage import roles
-from storage.sql import migrate, queries
+from storage.migrations import migrate
+from storage.queries import load_queries
 from tests.grafana.asked import ask, choices
 from tests.grafana.asked import queries as asked_by
 from tests.grafana.expand import Range, in_browser, on_server, seconds
 
-SQL = queries(Path(__file__).with_suffix(".sql"))
+SQL = load_queries(Path(__file__).with_suffix(".sql"))
 SIZE = {"runs": 10, "days": 345, "columns": 20}
 PASSWORD = "bench0"
 BOUND_MS = 250.0

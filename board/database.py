@@ -20,12 +20,12 @@ from runtime.connections import CORRECT, database_advice, refuses
 from schemas.errors import DatabaseUnreachable
 from storage.address import parameters, where
 from storage.connect import AsyncConnection, Connection, connect, settle, snapshots
+from storage.queries import load_queries
 from storage.refusal import explained
-from storage.sql import queries
 
 log = structlog.get_logger()
 
-SQL = queries(Path(__file__).with_name("queries.sql"))
+SQL = load_queries(Path(__file__).with_name("queries.sql"))
 MIGRATE = "run `driftline migrate`"
 
 _NAME = "driftline-board"

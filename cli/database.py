@@ -11,7 +11,7 @@ from schemas.errors import DatabaseUnreachable
 from storage import roles
 from storage.address import where
 from storage.connect import connect_now
-from storage.sql import migrate
+from storage.migrations import migrate
 
 PASSWORDS = {
     "DRIFTLINE_WRITER_PASSWORD": roles.WRITER,

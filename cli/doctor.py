@@ -18,9 +18,9 @@ from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
 from schemas.streams.taxi import STREAMS
 from storage.connect import connect_now
-from storage.sql import queries
+from storage.queries import load_queries
 
-_SQL = queries(Path(__file__).with_suffix(".sql"))
+_SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 QUIET = {"log_level": "0"}
 """librdkafka otherwise prints each attempt to connect."""

@@ -13,9 +13,9 @@ from models import names
 from models.names import Artifact
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, RunConflict, UsageError
-from storage.sql import queries
+from storage.queries import load_queries
 
-SQL = queries(Path(__file__).with_suffix(".sql"))
+SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 QUIET_S = 60
 """A run of which anything was written within so many seconds is not removed."""

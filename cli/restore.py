@@ -16,9 +16,10 @@ from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
 from storage import roles
 from storage.address import where
 from storage.connect import Connection, connect_directly
-from storage.sql import migrate, migrations, queries
+from storage.migrations import migrate, migrations
+from storage.queries import load_queries
 
-_SQL = queries(Path(__file__).with_name("restore.sql"))
+_SQL = load_queries(Path(__file__).with_name("restore.sql"))
 Say = Callable[[str], None]
 _NEWER = b"SET transaction_timeout = 0;\n"
 """Said by pg_restore of version 17 and newer, of its own accord; refused by servers that are older."""

@@ -21,7 +21,7 @@ from consumer.worker import Model, Worker
 from models.artifact import load
 from runtime.health import Health
 from runtime.metrics_server import serving
-from storage.sql import migrate
+from storage.migrations import migrate
 
 log = structlog.get_logger()
 

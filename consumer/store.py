@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
 import msgspec
 import psycopg
@@ -17,11 +17,11 @@ from runtime.failpoint import reach
 from schemas.durations import moment
 from schemas.records import Manifest
 from schemas.text import printable
-from storage.sql import queries
+from storage.queries import load_queries
 
 Connection = psycopg.Connection[Any]
 
-_SQL: dict[str, LiteralString] = queries(Path(__file__).with_name("queries.sql"))
+_SQL = load_queries(Path(__file__).with_name("queries.sql"))
 
 
 _STATE = len(fields(State))

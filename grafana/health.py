@@ -7,10 +7,10 @@ from pathlib import Path
 from grafana import panels as looks
 from grafana.live import RUN
 from grafana.model import GREEN, ORANGE, RED, Dict, dashboard, override, row, steps
-from storage.sql import queries
+from storage.queries import load_queries
 
 UID = "driftline-health"
-SQL = queries(Path(__file__).with_suffix(".sql"))
+SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 _STAGES = "No sign of life in this range: start `driftline consume` and `driftline monitor`, or look further back."
 _WINDOWS = "No window of this run closed in this range: start `driftline demo`, or look further back."

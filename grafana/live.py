@@ -27,10 +27,10 @@ from grafana.model import (
     steps,
 )
 from grafana.panels import SEVERITY_STEPS, STATE, STATE_STEPS
-from storage.sql import queries
+from storage.queries import load_queries
 
 UID = "driftline-live"
-SQL = queries(Path(__file__).with_suffix(".sql"))
+SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 _AT = "${board_url}/at?run=${run}&size=${size:text}&axis=${axis}&t=${__value.time}"
 _WINDOW = "${board_url}/window?run=${run}&size=${size:text}&start=${__data.fields.start_ms}"

@@ -17,10 +17,10 @@ from grafana.model import (
     row,
     steps,
 )
-from storage.sql import queries
+from storage.queries import load_queries
 
 UID = "driftline-tuning"
-SQL = queries(Path(__file__).with_suffix(".sql"))
+SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 _SWEEP = "No closed window yet: replay a run with a scenario and several sizes, such as `driftline demo`, first."
 _CAUGHT = "No injected drift was caught: replay a run with a scenario, such as `driftline demo`, first."

@@ -12,8 +12,8 @@ from monitor.settings import Settings
 from monitor.starting import announced, check_sizes, unless_stopped
 from runtime.metrics_server import serving
 from storage.connect import connect
+from storage.migrations import migrate
 from storage.retry import persistently
-from storage.sql import migrate
 
 
 def run(settings: Settings, stop: threading.Event) -> None:

@@ -19,9 +19,9 @@ from schemas.records import MAX_TIME
 from schemas.streams.taxi import STREAMS, TRIPS
 from storage.compact import Chunk
 from storage.connect import Connection, snapshots
-from storage.sql import queries
+from storage.queries import load_queries
 
-SQL = queries(Path(__file__).with_name("queries.sql"))
+SQL = load_queries(Path(__file__).with_name("queries.sql"))
 SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns", "sufficient"))
 """The figures of a window that are columns of `window_result`."""
 

@@ -15,9 +15,9 @@ from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from schemas.text import printable
 from storage.connect import Connection
-from storage.sql import queries
+from storage.queries import load_queries
 
-SQL = queries(Path(__file__).with_name("read.sql"))
+SQL = load_queries(Path(__file__).with_name("read.sql"))
 
 Row = TypeVar("Row")
 

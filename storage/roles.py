@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from storage.sql import queries
+from storage.queries import load_queries
 
 WRITER, READER, BOARD = "driftline", "driftline_reader", "driftline_board"
 """WRITER is made only where it is given a password: otherwise whoever calls `grant` is the writer."""
 
-_SQL = queries(Path(__file__).with_suffix(".sql"))
+_SQL = load_queries(Path(__file__).with_suffix(".sql"))
 OWN = _SQL["own"]
 """SQL that gives the schema and all in it to WRITER."""
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from storage.connect import connect
-from storage.sql import migrate
+from storage.migrations import migrate
 
 
 def limit_sleep(database: str, seconds: int = 1) -> None:

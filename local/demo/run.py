@@ -33,7 +33,7 @@ from runtime.invocation import pasteable
 from schemas.durations import moment
 from storage import roles
 from storage.connect import connect_now
-from storage.sql import migrate
+from storage.migrations import migrate
 
 log = structlog.get_logger()
 

@@ -12,9 +12,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from schemas.durations import moment
-from storage.sql import queries
+from storage.queries import load_queries
 
-QUERIES = queries(Path(__file__).with_name("queries.sql"))
+QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
 
 
 @dataclass(frozen=True)

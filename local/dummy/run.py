@@ -16,7 +16,7 @@ from schemas.records import is_run_id
 from storage import roles
 from storage.address import where
 from storage.connect import Connection, connect_now
-from storage.sql import migrate
+from storage.migrations import migrate
 
 LONGEST = 400
 """Days: more would take minutes."""

@@ -18,9 +18,9 @@ from schemas.durations import moment
 from schemas.errors import RunConflict
 from schemas.streams.taxi import OUTCOMES
 from storage.connect import Connection
-from storage.sql import queries
+from storage.queries import load_queries
 
-SQL = queries(Path(__file__).with_name("queries.sql"))
+SQL = load_queries(Path(__file__).with_name("queries.sql"))
 
 _SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns", "sufficient"))
 _COLUMN = ("stream", "size_s", "window_start", "column_name", *ColumnFigure.__struct_fields__[1:])

@@ -26,7 +26,7 @@ from local.dummy.store import replace
 from schemas.errors import DatabaseUnreachable, RunConflict, StackBroken, UsageError
 from storage import roles
 from storage.address import where
-from storage.sql import migrations
+from storage.migrations import migrations
 from tests.databases import fresh_database
 from tests.fleet import eventually
 

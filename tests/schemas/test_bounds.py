@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from storage.sql import migrations
+from storage.migrations import migrations
 
 pytestmark = pytest.mark.integration
 

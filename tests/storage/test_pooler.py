@@ -15,7 +15,7 @@ from cli.restore import restore
 from runtime.connections import Addresses
 from schemas.errors import DatabaseUnreachable
 from storage.connect import connect
-from storage.sql import migrate
+from storage.migrations import migrate
 from tests.board.conftest import Served
 from tests.board.test_live import closed_hours, followed, until
 from tests.fleet import Fleet

@@ -20,7 +20,7 @@ from runtime.connections import ROOT, Addresses
 from schemas.errors import DatabaseUnreachable
 from storage import roles
 from storage.connect import connect
-from storage.sql import migrate, migrations
+from storage.migrations import migrate, migrations
 from tests.databases import fresh_database
 from tests.monitor.feed import HOUR, T0, TRIPS, Feed, monitor
 
@@ -174,7 +174,7 @@ def test_an_owner_of_the_schema_needs_no_right_on_the_database(
     every = list(migrations())
     with fresh_database(stack.database_url) as url, superuser(url) as connection:
         connection.execute("DROP SCHEMA driftline CASCADE")
-        monkeypatch.setattr("storage.sql.migrations", lambda: iter(every[:2]))
+        monkeypatch.setattr("storage.migrations.migrations", lambda: iter(every[:2]))
         migrate(connection)
         connection.execute("CREATE ROLE owner_only")
         connection.execute("ALTER SCHEMA driftline OWNER TO owner_only")
@@ -185,7 +185,7 @@ def test_an_owner_of_the_schema_needs_no_right_on_the_database(
             connection.execute(f"ALTER TABLE {name} OWNER TO owner_only".encode())
         connection.execute("SET ROLE owner_only")
         assert migrate(connection) == []
-        monkeypatch.setattr("storage.sql.migrations", lambda: iter(every))
+        monkeypatch.setattr("storage.migrations.migrations", lambda: iter(every))
         assert migrate(connection) == [number for number, _, _ in every[2:]]
         connection.rollback()
 
@@ -197,10 +197,10 @@ def test_who_keeps_tables_locked_that_are_to_be_changed_is_named(
     with fresh_database(stack.database_url) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("DROP SCHEMA driftline CASCADE")
-            monkeypatch.setattr("storage.sql.migrations", lambda: iter(every[:1]))
+            monkeypatch.setattr("storage.migrations.migrations", lambda: iter(every[:1]))
             migrate(connection)
             connection.execute(f"ALTER DATABASE {connection.info.dbname} SET lock_timeout = '100ms'".encode())
-        monkeypatch.setattr("storage.sql.migrations", lambda: iter(every))
+        monkeypatch.setattr("storage.migrations.migrations", lambda: iter(every))
         with psycopg.connect(url, application_name="a dashboard") as reader:
             reader.execute("SELECT FROM driftline.window_result")
             with pytest.raises(DatabaseUnreachable, match=r"are locked: stop a dashboard \(pid \d+\)"):

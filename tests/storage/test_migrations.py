@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from storage import sql
+from storage import migrations
 
 WINDOW = """
     INSERT INTO driftline.window_result
@@ -14,23 +13,9 @@ WINDOW = """
     VALUES ('r', 'trips', 3600, '2022-02-01', '2022-02-01 01:00', 'final', 7, 7, '{}', now(), now())"""
 
 
-def test_each_query_of_a_file_has_its_name(tmp_path: Path) -> None:
-    file = tmp_path / "queries.sql"
-    file.write_text("-- header\n\n-- name: one\n-- Why.\nSELECT 1;\n\n-- name: two\nSELECT 2;\n")
-    assert sql.queries(file) == {"one": "-- Why.\nSELECT 1;", "two": "SELECT 2;"}
-
-
-@pytest.mark.parametrize("text", ["SELECT 1;", "-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;"])
-def test_a_file_without_names_or_with_one_twice_is_a_mistake(tmp_path: Path, text: str) -> None:
-    file = tmp_path / "queries.sql"
-    file.write_text(text)
-    with pytest.raises(ValueError, match="name"):
-        sql.queries(file)
-
-
 def test_migrations_are_numbered_without_gap() -> None:
-    numbers = [number for number, _, _ in sql.migrations()]
-    assert numbers
+    numbers = [number for number, _, _ in migrations.migrations()]
+    assert len(numbers) >= 4
     assert numbers == list(range(1, len(numbers) + 1))
 
 
@@ -41,28 +26,28 @@ def test_all_stages_may_migrate_at_once(database: str) -> None:
 
     def migrate(_: int) -> list[int]:
         with psycopg.connect(database, autocommit=True) as connection:
-            return sql.migrate(connection)
+            return migrations.migrate(connection)
 
     with ThreadPoolExecutor(4) as pool:
         applied = list(pool.map(migrate, range(4)))
-    assert sorted(len(a) for a in applied) == [0, 0, 0, len(list(sql.migrations()))]
+    assert sorted(len(a) for a in applied) == [0, 0, 0, len(list(migrations.migrations()))]
 
 
 @pytest.mark.integration
 def test_a_database_of_the_first_tables_is_brought_up_to_date_with_what_it_holds(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every = list(sql.migrations())
+    every = list(migrations.migrations())
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DROP SCHEMA driftline CASCADE")
-        monkeypatch.setattr(sql, "migrations", lambda: iter(every[:1]))
-        assert sql.migrate(connection) == [1]
+        monkeypatch.setattr(migrations, "migrations", lambda: iter(every[:1]))
+        assert migrations.migrate(connection) == [1]
         connection.execute(WINDOW)
         connection.execute(
             "INSERT INTO driftline.health VALUES ('monitor', 'a', 'r', now() - interval '1 hour', '{}')"
         )
-        monkeypatch.setattr(sql, "migrations", lambda: iter(every))
-        assert sql.migrate(connection) == [number for number, _, _ in every[1:]]
+        monkeypatch.setattr(migrations, "migrations", lambda: iter(every))
+        assert migrations.migrate(connection) == [number for number, _, _ in every[1:]]
         assert connection.execute("SELECT run_id, rows, latency_ms FROM driftline.timed_window").fetchall() == [
             ("r", 7, None)
         ]
