@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import driftline
+from cli import main as command_line
 from local.dummy.plan import Plan
 from local.dummy.store import replace
 from runtime.connections import ROOT, Addresses
@@ -136,10 +136,10 @@ def test_a_file_system_that_refuses_is_a_line_wherever_it_is_met(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(driftline, "app", fail)
-    monkeypatch.setattr(driftline, "logging", lambda: None)
+    monkeypatch.setattr(command_line, "app", fail)
+    monkeypatch.setattr(command_line, "logging", lambda: None)
     with pytest.raises(SystemExit) as ended:
-        driftline.main()
+        command_line.main()
     assert ended.value.code == 1
     assert capsys.readouterr().err.startswith(f"driftline: {message}")
 
@@ -148,7 +148,7 @@ def test_any_other_error_of_the_system_keeps_its_traceback(monkeypatch: pytest.M
     def fail() -> None:
         raise OSError(errno.EBADF, "Bad file descriptor")
 
-    monkeypatch.setattr(driftline, "app", fail)
-    monkeypatch.setattr(driftline, "logging", lambda: None)
+    monkeypatch.setattr(command_line, "app", fail)
+    monkeypatch.setattr(command_line, "logging", lambda: None)
     with pytest.raises(OSError, match="Bad file"):
-        driftline.main()
+        command_line.main()

@@ -18,7 +18,7 @@ import structlog
 from psycopg.rows import dict_row
 from rich.console import Console
 
-import driftline
+from cli import main as command_line
 from cli.columns import drifted as drifted_columns
 from cli.columns import lines, with_reference
 from cli.windows import drifted, latest
@@ -126,13 +126,13 @@ def figures(stack: Addresses, template: str) -> Iterator[str]:
 def call(figures: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Exit code, stdout and stderr of a call."""
     monkeypatch.setenv("DATABASE_URL", figures)
-    monkeypatch.setattr(driftline, "ENVIRONMENT", {})
-    monkeypatch.setattr(driftline, "console", Console(width=160))
+    monkeypatch.setattr(command_line, "ENVIRONMENT", {})
+    monkeypatch.setattr("cli.output.console", Console(width=160))
 
     def run(words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["driftline", *words.split()])
         with pytest.raises(SystemExit) as ended:
-            driftline.main()
+            command_line.main()
         assert isinstance(ended.value.code, int)
         return ended.value.code, *capsys.readouterr()
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from msgspec import structs
 
-import driftline
+from cli import main as command_line
 from cli.removal import Removed, holdings, models, removable, remove_runs, runs_of_models
 from consumer.retry import connect
 from consumer.store import Beat, RunRemoved, Store, Terms
@@ -100,17 +100,17 @@ def test_a_name_goes_with_its_model(folder: Path, default: Artifact, older: Arti
 def test_removing_asks_and_says_what_to_do_where_nobody_can_answer(
     folder: Path, older: Artifact, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(driftline, "MODEL", folder / "default")
-    monkeypatch.setattr(driftline, "_scored", lambda: {})
-    monkeypatch.setattr(driftline, "logging", lambda: None)  # set up for a whole process; here others follow
-    monkeypatch.setattr(driftline, "ENVIRONMENT", {})
+    monkeypatch.setattr("cli.commands.models.MODELS", folder)
+    monkeypatch.setattr("cli.commands.models._scored", lambda: {})
+    monkeypatch.setattr(command_line, "logging", lambda: None)  # set up for a whole process; here others follow
+    monkeypatch.setattr(command_line, "ENVIRONMENT", {})
     monkeypatch.setattr("sys.argv", ["driftline", "models", "rm", older.hash[:8]])
     with pytest.raises(SystemExit, match="2"):
-        driftline.main()
+        command_line.main()
     assert "add --yes" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["driftline", "models", "rm", older.hash[:8], "--yes", "--json"])
     with pytest.raises(SystemExit, match="0"):
-        driftline.main()
+        command_line.main()
     (gone,) = json.loads(capsys.readouterr().out)
     assert gone["hash"] == older.hash
     assert older not in listed(folder)

@@ -15,7 +15,7 @@ import pytest
 import structlog
 from typer.main import get_command
 
-import driftline
+from cli import main as command_line
 from cli.variables import unknown
 from runtime.connections import ROOT
 
@@ -104,7 +104,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("runtime.connections.embedded", lambda _: None)
     monkeypatch.setattr("runtime.invocation.OURS", tmp_path / "not installed")
-    monkeypatch.setattr(driftline, "ENVIRONMENT", {})
+    monkeypatch.setattr(command_line, "ENVIRONMENT", {})
     yield
     structlog.reset_defaults()
 
@@ -120,7 +120,7 @@ def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         monkeypatch.setattr(sys, "argv", ["driftline", *words])
         before = {name for name in SLOW if name in sys.modules}
         with pytest.raises(SystemExit) as ended:
-            driftline.main()
+            command_line.main()
         assert {name for name in SLOW if name in sys.modules} == before, "something slow was imported first"
         assert isinstance(ended.value.code, int)
         out, text = capsys.readouterr()
@@ -191,7 +191,7 @@ def test_variables_that_something_reads_and_those_of_a_platform_are_no_misspelli
     } - {"DRIFTLINE_NAME"}
     assert {"DRIFTLINE_FAILPOINT", "DRIFTLINE_ALERT_WEBHOOK", "DRIFTLINE_TRAIN_MONTH"} <= read
     environ = platform | dict.fromkeys(read, "1") | {"KAFKA_SIZSE": "1"}
-    assert list(unknown(environ, get_command(driftline.app))) == []
+    assert list(unknown(environ, get_command(command_line.app))) == []
 
 
 STAGES = ("consume", "monitor", "board", "dummy", "migrate", "backup", "restore {file}", "grafana", "demo")
@@ -237,7 +237,7 @@ def test_without_a_command_the_usual_order_of_steps_is_shown(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["driftline"])
     with pytest.raises(SystemExit) as ended:
-        driftline.main()
+        command_line.main()
     assert ended.value.code == 0
     text = capsys.readouterr().out
     steps = [text.index(f" {step} ") for step in ("stack up", "train", "consume", "monitor", "board", "produce")]
@@ -251,7 +251,7 @@ def test_help_has_a_short_name_everywhere(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["driftline", *words])
     with pytest.raises(SystemExit) as ended:
-        driftline.main()
+        command_line.main()
     assert ended.value.code == 0
     assert "Usage: " in capsys.readouterr().out
 
@@ -261,7 +261,7 @@ def test_the_version_is_that_of_the_project(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["driftline", "--version"])
     with pytest.raises(SystemExit) as ended:
-        driftline.main()
+        command_line.main()
     assert ended.value.code == 0
     stated = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert stated

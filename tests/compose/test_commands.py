@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import typer
 
-import driftline
+from cli import main as command_line
 from cli.database import PASSWORDS
 from runtime.connections import ROOT, kafka_config
 from tests.composed import BASE, FILES, merged
 
-COMMANDS: dict[str, Any] = typer.main.get_command(driftline.app).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = typer.main.get_command(command_line.app).commands  # type: ignore[attr-defined]
 OURS = {
     name: service
     for name, service in merged(*FILES)["services"].items()

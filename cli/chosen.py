@@ -1,0 +1,81 @@
+"""What several commands make of their options."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cli import listing, output, servers
+from cli.options import DEFAULT_MODEL, TaxiKind
+from cli.output import say, warn
+from runtime import connections
+from schemas.durations import duration_ms, sizes_ms
+
+
+def monitor_settings(
+    model: Path,
+    prefix: str = "",
+    until_done: str | None = None,
+    sizes: str = "1h",
+    idle_timeout: str = "30s",
+    **more: Any,
+) -> Any:
+    from monitor.settings import Settings
+
+    return Settings(
+        model=usable_model(model),
+        kafka=connections.kafka_config(os.environ),
+        database_url=servers.database_url(),
+        topic_prefix=prefix,
+        sizes=sizes_ms(sizes, 1_000),
+        until_done=until_done,
+        idle_timeout_s=duration_ms(idle_timeout) / 1_000,
+        **more,
+    )
+
+
+def source(
+    file: list[Path] | None,
+    month: str | None,
+    synthetic: bool,
+    kind: TaxiKind,
+    volume: float,
+    seed: int,
+    default_month: str,
+    or_synthetic: bool = True,
+) -> Any:
+    """The trips that the options name; says where they come from when nothing was named."""
+    from producer.sources.selection import choose
+
+    found = choose(
+        files=tuple(file or ()),
+        month=month,
+        synthetic=synthetic,
+        kind=kind.value,
+        default_month=default_month,
+        or_synthetic=or_synthetic,
+        seed=seed,
+        volume=volume,
+        progress=listing.download_bar(output.err),
+        say=say,
+    )
+    if found.note:
+        warn(found.note)
+    return found
+
+
+def model(named: Path) -> Path:
+    from models.names import find
+
+    return find(named)
+
+
+def usable_model(named: Path) -> Path:
+    """The same. Raises ModelUnusable, before any server is asked, where the one that was named cannot be used."""
+    from models.artifact import load
+
+    found = model(named)
+    if named != DEFAULT_MODEL:
+        load(found)
+    return found

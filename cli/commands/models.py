@@ -1,0 +1,123 @@
+"""`driftline train`, `models`, `models rm`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import checks, chosen, listing, output, servers
+from cli.options import (
+    MODELS,
+    Files,
+    Json,
+    Kind,
+    ModelKind,
+    Month,
+    Seed,
+    Synthetic,
+    TaxiKind,
+    Volume,
+    Yes,
+    option,
+)
+from cli.output import confirm, say
+from schemas.errors import DriftlineError
+
+MODEL_FIELDS = ("model", "name", "kind", "source", "rows", "mae", "scored")
+
+app = typer.Typer(
+    help="All models and the runs that they scored; `models rm` removes some.", invoke_without_command=True
+)
+
+
+def train(
+    file: Files = None,
+    month: Month = None,
+    synthetic: Synthetic = False,
+    kind: Kind = TaxiKind.green,
+    volume: Volume = 1.0,
+    seed: Seed = 7,
+    model: Annotated[
+        ModelKind, typer.Option(help="tutorial: its linear model, for comparison.")
+    ] = ModelKind.default,
+    out: Annotated[
+        Path | None,
+        option("out", "Folder of the artifact [default: models/artifacts/<model>].", check=checks.output_folder),
+    ] = None,
+    if_missing: Annotated[bool, option("if-missing", "Do nothing where the folder holds an artifact.")] = False,
+) -> None:
+    """Learn trip durations; write model, model card and reference set. Default month: 2022-01.
+
+    Models are kept under their hash; `default` is the newest. `driftline models` lists them.
+    """
+    from models.names import ARTIFACTS, CARD, card_of, follow
+
+    name = out or ARTIFACTS / model.value
+    earlier = follow(name)
+    if if_missing and (earlier / CARD).exists():
+        say(f"{name} holds a model already")
+        return
+    from models.taxi import train as learning
+    from producer.sources.selection import sample
+
+    source = chosen.source(file, month, synthetic, kind, volume, seed, default_month="2022-01", or_synthetic=False)
+    say(f"training on {source.name}")
+    before = card_of(earlier)
+    made = learning.train(
+        sample(source),
+        kind=model.value,
+        out=name,
+        source=source.name,
+        period=source.period,
+        by_hash=name.absolute().parent == ARTIFACTS,
+    )
+    listing.show_card(output.console, made.card, name)
+    if before and before.hash != made.hash:
+        say(f"before it was {before.hash[:12]}, of {before.source}; kept in {name.with_name(before.hash)}")
+
+
+@app.callback()
+def models(context: typer.Context, as_json: Json = False) -> None:
+    """All models: what they learnt from, how far off they are, which runs they scored. `models rm` removes some."""
+    if context.invoked_subcommand:
+        return
+    from cli import removal
+
+    found = removal.models(MODELS, _scored())
+    listing.show(
+        output.console, found, as_json=as_json, empty="no models yet: `driftline train`", fields=MODEL_FIELDS
+    )
+
+
+@app.command("rm")
+def models_rm(
+    model: Annotated[list[str], typer.Argument(help="Hashes, or how they begin; or names.")],
+    force: Annotated[bool, option("force", "Also one with a name, and one that scored runs.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove models. One with a name (`default`), or that scored runs which are still there, only with --force."""
+    from cli import removal
+
+    scored = _scored()
+    chosen = removal.removable(model, MODELS, scored, force=force)
+    for artifact in chosen:
+        say(f"model {artifact.hash[:12]} of {artifact.card.source}: {artifact.path}")
+    if not yes:
+        confirm("Remove for good?")
+    removal.remove_models(chosen)
+    listing.show(output.console, [removal.row(a, scored) for a in chosen], as_json=as_json, fields=MODEL_FIELDS)
+
+
+def _scored() -> dict[str, list[str]] | None:
+    """Runs by the hash of their model; None, and a word about it, where no database answers."""
+    from cli.removal import runs_of_models
+
+    try:
+        with servers.database() as connection:
+            return runs_of_models(connection)
+    except DriftlineError as error:
+        say(f"which runs they scored is not known: {error}")
+        return None

@@ -1,0 +1,167 @@
+"""`driftline windows`, `columns`, `dead-letters`, `recompute`, `report`: what came of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import checks, chosen, listing, output, servers
+from cli.options import MODELS, FailOn, Json, KnownRun, Prefix, Reason, RunModel, Size, WindowStart, option
+from cli.output import say
+from schemas.durations import duration_ms, moment_ms
+from schemas.errors import ModelUnusable, UsageError
+
+WINDOW_FIELDS = (
+    *("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift"),
+    *("worst_column", "worst_severity", "mae"),
+)
+DEAD_LETTER_FIELDS = ("written_at", "run_id", "place", "reason", "detail", "record")
+"""What a table shows; JSON has everything."""
+
+DRIFTED = 3
+"""Exit code of `windows --fail-on`: not 1, which a script must not take for drift when the database is away."""
+
+
+def windows(
+    run: KnownRun = None,
+    size: Annotated[str | None, option("size", "Only this window size, such as 1h.", check=duration_ms)] = None,
+    newest: Annotated[int | None, option("newest", "Only so many of the newest of each size.", min=1)] = None,
+    fail_on: Annotated[
+        FailOn | None,
+        option(
+            "fail-on",
+            "Exit with 3 if a listed window has closed and any of its columns has drifted (drift), or it has as a "
+            "whole (dataset).",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
+    from cli.windows import drifted, latest
+    from monitor.drift.figures import Config
+    from storage import read
+
+    with servers.database() as connection:
+        name = read.known(connection, run).run_id
+        found = read.windows(connection, name, None if size is None else duration_ms(size) // 1_000)
+        sizes = read.sizes(connection, name) if size and not found else []
+        small = read.shortages(connection, name, Config().min_rows)
+    empty = f"no windows of {size}: run {name} has {', '.join(sizes)}" if sizes else f"no windows of run {name} yet"
+    if fail_on is not None and sizes:
+        raise UsageError(empty, "choose one of them with --size")
+    listed = latest(found, newest, closed=fail_on is not None)
+    listing.show(output.console, listed, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
+    for shortage in small:
+        if size is None or shortage.size_s * 1_000 == duration_ms(size):
+            say(shortage.told(Config().min_rows))
+    if fail_on is not None and drifted(listed, dataset=fail_on is FailOn.dataset):
+        raise typer.Exit(DRIFTED)
+
+
+def columns(
+    size: Size,
+    window: WindowStart,
+    run: KnownRun = None,
+    drifted: Annotated[bool, option("drifted", "Only the columns that have drifted.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The columns of one window, worst first; in brackets the reference. JSON has every figure."""
+    from cli import columns as figures
+    from storage import read
+
+    with servers.database() as connection:
+        known = read.known(connection, run)
+        found = read.existing(connection, known.run_id, duration_ms(size) // 1_000, moment_ms(window))
+    if drifted:
+        found = figures.drifted(found)
+    try:
+        found = figures.with_reference(found, known.model, MODELS)
+    except ModelUnusable as error:
+        say(f"without the reference's figures: {error.what}")
+    rows = found if as_json else figures.lines(found)
+    listing.show(output.console, rows, as_json=as_json, empty="no column has drifted")
+
+
+def dead_letters(
+    run: Annotated[
+        str | None, option("run", "Name of the run [default: all, and records in which none could be read].")
+    ] = None,
+    reason: Annotated[list[Reason] | None, option("reason", "Only of this reason; may be repeated.")] = None,
+    limit: Annotated[int, option("limit", "Only so many of the newest.", min=1)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Records that were kept aside, and why, newest first. JSON has their bytes: `jq '.[].raw | @base64d'`."""
+    from storage import read
+
+    with servers.database() as connection:
+        found, counts = read.dead_letters(connection, run, reason or (), limit)
+        if run is not None and not found:
+            read.known(connection, run)
+    listing.show(output.console, found, as_json=as_json, empty="no dead letters", fields=DEAD_LETTER_FIELDS)
+    if len(found) < counts.listed:
+        say(f"these are the newest {len(found):,} of {counts.listed:,}: --limit shows more")
+    if run is not None and counts.of_no_run:
+        say(f"{counts.of_no_run:,} more in which no run could be read: without --run they are listed, too")
+
+
+def recompute(
+    size: Size,
+    window: WindowStart,
+    run: KnownRun = None,
+    model: RunModel = None,
+    topic_prefix: Prefix = "",
+    as_json: Json = False,
+) -> None:
+    """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
+    name, length, start, scorer = _window(run, size, window, model)
+    from monitor.recompute.compare import recompute as compare
+
+    found = compare(chosen.monitor_settings(scorer, topic_prefix), name, length, start)
+    listing.show(output.console, found, as_json=as_json, empty="the log says the same")
+    if found:
+        raise typer.Exit(1)
+
+
+def report(
+    size: Size,
+    window: WindowStart,
+    run: KnownRun = None,
+    model: RunModel = None,
+    out: Annotated[
+        Path | None, option("out", "HTML file [default: below .driftline/reports].", check=checks.output_file)
+    ] = None,
+    back: Annotated[str | None, option("back", "Address of the window's page, to be linked.", hidden=True)] = None,
+) -> None:
+    """The full Evidently report of one window, as HTML."""
+    name, length, start, scorer = _window(run, size, window, model)
+    say("Evidently makes the report, which may take a minute")
+    from monitor.evidently.report import report as write
+    from monitor.settings import Settings
+
+    settings = Settings(database_url=servers.database_url(), model=scorer)
+    made = write(settings, name, length, start, out, back=back)
+    output.console.print(made.path, highlight=False, soft_wrap=True)
+    if made.left_out:
+        say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")
+
+
+def _window(run: str | None, size: str, window: str, named: Path | None) -> tuple[str, int, int, Path]:
+    """Run, length and start of a window that a monitor has written, ms; folder of the model that scored its run.
+
+    named: of the model, else it is the artifact that the run remembers. Comes before anything heavy is imported.
+    """
+    from models.lookup import with_hash
+    from storage import read
+
+    length, start = duration_ms(size), moment_ms(window)
+    with servers.database() as connection:
+        known = read.known(connection, run)
+        read.existing(connection, known.run_id, length // 1_000, start)
+    return (
+        known.run_id,
+        length,
+        start,
+        chosen.model(named) if named else with_hash(known.model, MODELS),
+    )

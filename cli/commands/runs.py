@@ -1,0 +1,52 @@
+"""`driftline runs`, `runs rm`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import listing, output, servers
+from cli.options import Json, Yes
+from cli.output import confirm, say
+
+RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "lag", "windows")
+
+app = typer.Typer(help="All runs, newest first; `runs rm` removes some.", invoke_without_command=True)
+
+
+@app.callback()
+def runs(context: typer.Context, as_json: Json = False) -> None:
+    """All runs, newest first. Rows are those of trips and of outcomes. `runs rm` removes some."""
+    if context.invoked_subcommand:
+        return
+    from storage import read
+
+    with servers.database() as connection:
+        found = read.runs(connection)
+    listing.show(output.console, found, as_json=as_json, empty="no runs yet: `driftline demo`", fields=RUN_FIELDS)
+
+
+@app.command("rm")
+def runs_rm(
+    run: Annotated[list[str], typer.Argument(help="Names of runs.")],
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove runs with all rows, windows, dead letters and alarms: all of them, or none where one cannot be.
+
+    A run to which anything was written within a minute is refused. Records stay in Kafka and are not read again,
+    since positions stay where they are: to have them again, replay them under another --run.
+    """
+    from cli.removal import holdings, remove_runs
+
+    with servers.database() as connection:
+        found = holdings(connection, run)
+        for each in found:
+            holds = f"{each.rows:,} rows, {each.windows:,} windows, {each.dead_letters:,} dead letters"
+            say(f"run {each.run_id}: {holds}")
+        if not yes:
+            confirm("Remove for good?")
+        remove_runs(connection, run)
+    listing.show(output.console, found, as_json=as_json)
+    say("removed; their records stay in Kafka and are not read again: replay them under another --run")

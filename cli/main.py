@@ -1,0 +1,146 @@
+"""The command line: all commands in the order of `--help`, and how the program ends."""
+
+from __future__ import annotations
+
+from runtime import interrupts
+
+# isort: split
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import structlog
+import typer
+
+from cli import exits, output
+from cli.commands import data, local, models, results, runs, stack, stages
+from runtime import connections
+from runtime.invocation import pasteable, program
+from schemas.errors import DriftlineError, UsageError
+from schemas.text import printable_event
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
+"""On shared cores more threads make scikit-learn a hundred times slower; Evidently is to tell nobody anything."""
+
+FIRST_STEPS = """\
+Driftline watches a stream of scored events drift. All of it in two minutes:
+
+  {program} demo
+
+Step by step:
+
+  {program} stack up               Kafka and Postgres; or name yours: KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL
+  {program} train                  a model, and the reference that windows are compared with
+  {program} consume &              scores trips, sorts them into windows
+  {program} monitor &              compares every window with the reference
+  {program} board &                the live page, http://127.0.0.1:8000
+  {program} produce --run NAME     replays a month
+  {program} windows --run NAME     what came of it
+
+`{program} doctor` says what is missing, `{program} --help` lists all commands."""
+
+app = typer.Typer(
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Watch a stream of scored events drift: producer, consumer, monitor. Begin with `driftline demo`."""
+    if version:
+        from importlib.metadata import version as installed
+
+        output.console.print(f"driftline {installed('driftline-app')}", highlight=False)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        output.console.print(FIRST_STEPS.format(program=program()), markup=False, highlight=False, soft_wrap=True)
+
+
+app.command()(local.demo)
+app.command()(models.train)
+app.command()(stages.produce)
+app.command()(stages.consume)
+app.command()(stages.monitor)
+app.command()(data.migrate)
+app.command()(data.backup)
+app.command()(data.restore)
+app.command()(local.dummy)
+app.command()(stages.board)
+app.command()(results.windows)
+app.command()(results.columns)
+app.command("dead-letters")(results.dead_letters)
+app.command()(results.recompute)
+app.command()(results.report)
+app.command()(local.grafana)
+app.command()(data.doctor)
+app.add_typer(stack.app, name="stack")
+app.add_typer(runs.app, name="runs")
+app.add_typer(models.app, name="models")
+
+
+def logging() -> None:
+    """Events with fields on stderr: coloured for people, `key=value` lines elsewhere."""
+    people = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if people else "iso", utc=True),
+            structlog.processors.format_exc_info,
+            printable_event,
+            structlog.dev.ConsoleRenderer()
+            if people
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=lambda *_: structlog.PrintLogger(
+            sys.stderr
+        ),  # of the moment: a progress bar is in its place
+    )
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 failed (one line says what to do), 2 wrong usage, 3 drift, 130 interrupted."""
+    interrupts.raise_on_interrupt()
+    try:
+        logging()
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        connections.forget_platform(os.environ)
+        connections.forget_libpq(os.environ)
+        exits.print_anything()
+        _warn_of_unknown_variables()
+        try:
+            app()
+        finally:
+            interrupts.end_on_interrupt()
+            exits.flush()
+    except KeyboardInterrupt:
+        sys.exit(interrupts.INTERRUPTED)
+    except DriftlineError as error:
+        _fail(error)
+    except OSError as error:
+        if (refused := exits.explained(error)) is None:
+            raise
+        _fail(refused)
+    except Exception as error:
+        if (lost := exits.of_database(error, os.environ)) is None:
+            raise
+        _fail(lost)
+
+
+def _warn_of_unknown_variables() -> None:
+    from cli.variables import PREFIX, unknown
+
+    if any(name.startswith(PREFIX) for name in os.environ):
+        for text in unknown(os.environ, typer.main.get_command(app)):
+            output.warn(text)
+
+
+def _fail(error: DriftlineError) -> NoReturn:
+    output.err.print(f"driftline: {pasteable(str(error))}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -1,0 +1,27 @@
+"""The servers that commands use, by the environment."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from runtime import connections
+
+
+def database_url() -> str:
+    """The address of the database. Raises UsageError without one, and for what libpq cannot read."""
+    check_database_url()
+    return connections.database_url(os.environ)
+
+
+def check_database_url() -> None:
+    """Raises UsageError where DATABASE_URL is set to what libpq cannot read."""
+    from storage.address import read
+
+    read(os.environ.get("DATABASE_URL", "").strip())
+
+
+def database() -> Any:
+    from storage.connect import connect_now
+
+    return connect_now(database_url())
