@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import psycopg
 
-import producer.__main__ as process
+import producer.stage as process
 from benchmarks.consumer_steps import fresh_database
 from benchmarks.ours import model
 from local import stack

@@ -18,7 +18,7 @@ import structlog
 import consumer.stage
 import monitor.__main__
 import monitor.evidently.engine
-import producer.__main__
+import producer.stage
 import runtime.failpoint
 from monitor.evidently.engine import DriftEngine
 from monitor.settings import Settings as MonitorSettings
@@ -45,7 +45,7 @@ def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
     try:
         if stage == "producer":
             trips, arguments = settings
-            producer.__main__.run(Settings(source=from_generator(**trips), **arguments), stop)
+            producer.stage.run(Settings(source=from_generator(**trips), **arguments), stop)
         else:
             _share_engine(settings)
             _STAGES[stage](settings, stop)

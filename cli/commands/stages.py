@@ -53,7 +53,7 @@ def produce(
     metrics_host: MetricsHost = "127.0.0.1",
 ) -> None:
     """Replay trips onto Kafka in event order. Killed or stopped, it goes on where it was."""
-    from producer import __main__ as stage
+    from producer import stage
     from producer.pace import parse_speed
     from producer.settings import Settings
 
@@ -156,7 +156,7 @@ def board(
 ) -> None:
     """The live page in a browser: drift as it happens, windows, reports, dead letters. It only reads."""
     url = servers.database_url()
-    from board import __main__ as stage
+    from board import stage
     from board.settings import Settings
     from cli.database import prepare
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from board.__main__ import Server, bound
 from board.app import Board
 from board.settings import Settings
+from board.stage import Server, bound
 from cli.database import prepare
 from runtime.connections import Addresses
 from tests.databases import fresh_database

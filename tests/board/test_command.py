@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from board.__main__ import address, bound
+from board.stage import address, bound
 from runtime.connections import ROOT
 from schemas.errors import DriftlineError
 from tests.monitor.feed import T0, Feed

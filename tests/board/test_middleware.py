@@ -13,10 +13,10 @@ import psycopg
 import pytest
 
 from board import files
-from board.__main__ import bound
 from board.app import HANDLERS
 from board.metrics import Metrics
 from board.middleware import Guard
+from board.stage import bound
 from tests.board.conftest import Served
 
 pytestmark = pytest.mark.integration

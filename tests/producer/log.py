@@ -105,7 +105,7 @@ KILLED = -signal.SIGKILL
 if __name__ == "__main__":
     import threading
 
-    from producer.__main__ import run
+    from producer.stage import run
 
     config, topics, pace = json.loads(sys.argv[1])
     run(settings(config, topics, speed=pace), threading.Event())

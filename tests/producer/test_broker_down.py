@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from producer.__main__ import Progress, Summary, run
+from producer.stage import Progress, Summary, run
 from tests.producer.log import essence, expected, of_run, settings, stored
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from producer.__main__ import Progress, run
 from producer.log import Log
 from producer.settings import Settings
+from producer.stage import Progress, run
 from schemas.errors import BrokerUnreachable, LogUnwritable, RunConflict, UsageError
 from schemas.topics import partition_of
 from tests.producer.log import KILLED, essence, expected, in_a_process, of_run, settings, source, stored

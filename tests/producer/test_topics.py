@@ -11,8 +11,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from structlog.testing import capture_logs
 
-from producer.__main__ import Progress, run
 from producer.log import Log
+from producer.stage import Progress, run
 from producer.topics import findings
 from schemas.errors import LogUnwritable
 from schemas.records import Heartbeat, encode_heartbeat
