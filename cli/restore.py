@@ -12,6 +12,7 @@ import psycopg
 
 from cli.backup import SCHEMA
 from cli.programs import Programs, programs, said
+from runtime.programs import output_of
 from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
 from storage import roles
 from storage.address import where
@@ -104,7 +105,7 @@ def _check(tools: Programs, file: Path) -> None:
 
 def _listed(tools: Programs, file: Path, *options: str) -> str | None:
     argv = tools.argv("pg_restore", *options, str(file))
-    told = subprocess.run(argv, capture_output=True, text=True, check=False, encoding="utf-8", errors="replace")
+    told = output_of(argv)
     return None if told.returncode else told.stdout
 
 

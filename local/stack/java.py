@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.programs import output_of
 from schemas.errors import StackBroken
 
 OLDEST = 17
@@ -92,15 +93,6 @@ def version_of(path: Path) -> str | None:
 
 def _told(path: Path) -> str:
     try:
-        return subprocess.run(
-            [path, "-version"],
-            env=environment(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
-        ).stderr
+        return output_of([path, "-version"], env=environment(os.environ), timeout=30).stderr
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
 import time
 import uuid
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from confluent_kafka.admin import AdminClient
 from local.stack import jars, java
 from local.stack.part import Command, Say, chosen_ports, ports
 from runtime.connections import kafka_config, make_folder, refused_setting
+from runtime.programs import output_of
 from schemas.errors import StackBroken, UsageError
 
 _SILENT = logging.Logger("driftline.stack.probe", logging.CRITICAL + 1)
@@ -175,16 +175,7 @@ def _format(runtime: java.Java, class_path: str, home: Path, env: Mapping[str, s
     """Make the data folder. The formatter writes `meta.properties` last, so that half a folder is made anew."""
     shutil.rmtree(home / "data", ignore_errors=True)
     formatter = ["-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool", "format", "--standalone"]
-    told = subprocess.run(
-        [str(runtime.path), *formatter, "-t", cluster_id(), "-c", PROPERTIES],
-        env=env,
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        errors="replace",
-    )
+    told = output_of([runtime.path, *formatter, "-t", cluster_id(), "-c", PROPERTIES], env=env, cwd=home)
     if told.returncode != 0:
         said = (told.stderr + told.stdout).strip().splitlines() or [f"exit code {told.returncode}"]
         raise StackBroken(f"Kafka's data folder could not be made ({said[-1]})", f"check the disk under {home}")

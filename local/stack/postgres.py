@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from urllib.parse import quote
 import psycopg
 
 from local.stack.part import Command, Say, chosen_ports, ports
+from runtime.programs import output_of
 from schemas.errors import StackBroken, UsageError
 from storage.address import parameters, where
 from storage.refusal import explained
@@ -135,9 +135,7 @@ def as_somebody() -> tuple[str, ...]:
 
 def _refusal(prefix: tuple[str, ...]) -> str:
     try:
-        told = subprocess.run(
-            [*prefix, "true"], capture_output=True, text=True, check=False, encoding="utf-8", errors="replace"
-        )
+        told = output_of([*prefix, "true"])
     except OSError as error:
         return str(error)
     return (told.stderr.strip() or f"{prefix[0]}: exit code {told.returncode}") if told.returncode else ""
@@ -174,17 +172,7 @@ def _initialize(programs: Path, prefix: tuple[str, ...], home: Path, env: dict[s
 
 
 def _call(argv: list[str], home: Path, env: dict[str, str], text: str = "") -> None:
-    told = subprocess.run(
-        argv,
-        input=text,
-        env=env,
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        errors="replace",
-    )
+    told = output_of(argv, input=text, env=env, cwd=home)
     if told.returncode != 0:
         said = [
             line for line in told.stderr.splitlines() if "rror" in line or "FATAL" in line or "could not" in line

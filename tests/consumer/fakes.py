@@ -59,20 +59,28 @@ def messages(values: Sequence[bytes | None], first: int = 0) -> list[Fake]:
     return [Fake(first + i, value) for i, value in enumerate(values)]
 
 
+TRIP: dict[str, Any] = {
+    "trip_id": "t-1",
+    "pickup_at": 1_643_673_600_000,
+    "PULocationID": 74,
+    "DOLocationID": 75,
+    "trip_distance": 1.25,
+    "fare_amount": 7.5,
+    "tip_amount": 0.0,
+    "tolls_amount": 0.0,
+    "total_amount": 8.8,
+}
+"""As somebody else's producer sends it."""
+
+
 def trip(time: int, seq: int | None = None, run: str | None = "r", **changes: Any) -> bytes:
     record = {
         "kind": "trip",
         "run_id": run,
         "seq": seq,
+        **TRIP,
         "trip_id": f"t-{time}",
         "pickup_at": time,
-        "PULocationID": 74,
-        "DOLocationID": 75,
-        "trip_distance": 1.25,
-        "fare_amount": 7.5,
-        "tip_amount": 0.0,
-        "tolls_amount": 0.0,
-        "total_amount": 8.8,
     }
     return json.dumps(record | changes).encode()
 

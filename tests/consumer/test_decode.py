@@ -11,22 +11,9 @@ from consumer.decode import INVALID, UNDECODABLE, Decoder
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests import oracle
+from tests.consumer.fakes import TRIP as FOREIGN
 
-TRIP: dict[str, Any] = {
-    "kind": "trip",
-    "run_id": "r",
-    "seq": 0,
-    "trip_id": "t-1",
-    "pickup_at": 1_643_673_600_000,
-    "PULocationID": 74,
-    "DOLocationID": 75,
-    "trip_distance": 1.2,
-    "fare_amount": 7.5,
-    "tip_amount": 0.0,
-    "tolls_amount": 0.0,
-    "total_amount": 8.8,
-}
-FOREIGN = {k: v for k, v in TRIP.items() if k not in ("kind", "run_id", "seq")}
+TRIP: dict[str, Any] = {"kind": "trip", "run_id": "r", "seq": 0} | FOREIGN
 BEAT = encode_heartbeat(Heartbeat(run_id="r", seq=0, at=1_643_673_600_000))
 
 

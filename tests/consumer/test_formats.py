@@ -9,7 +9,6 @@ import json
 import lzma
 import pickle
 import zlib
-from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -18,18 +17,8 @@ import pytest
 from consumer import formats
 from consumer.decode import INVALID, UNDECODABLE, Decoder
 from schemas.streams.taxi import TRIPS
+from tests.consumer.fakes import TRIP
 
-TRIP: dict[str, Any] = {
-    "trip_id": "t-1",
-    "pickup_at": 1_643_673_600_000,
-    "PULocationID": 74,
-    "DOLocationID": 75,
-    "trip_distance": 1.2,
-    "fare_amount": 7.5,
-    "tip_amount": 0.0,
-    "tolls_amount": 0.0,
-    "total_amount": 8.8,
-}
 TEXT = json.dumps(TRIP)
 JSON = TEXT.encode()
 FRAME = b"\x00" + (4711).to_bytes(4)
