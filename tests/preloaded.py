@@ -16,8 +16,8 @@ from typing import Any
 import structlog
 
 import consumer.stage
-import monitor.__main__
 import monitor.evidently.engine
+import monitor.stage
 import producer.stage
 import runtime.failpoint
 from monitor.evidently.engine import DriftEngine
@@ -30,7 +30,7 @@ from schemas.errors import DriftlineError
 _MODEL = os.environ.get("DRIFTLINE_TEST_MODEL")
 _ENGINE = DriftEngine(MonitorSettings(database_url="", model=Path(_MODEL))) if _MODEL else None
 
-_STAGES: dict[str, Any] = {"consumer": consumer.stage.run, "monitor": monitor.__main__.run}
+_STAGES: dict[str, Any] = {"consumer": consumer.stage.run, "monitor": monitor.stage.run}
 
 
 def run(stage: str, settings: Any, log: str, failpoint: str) -> None:

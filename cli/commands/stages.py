@@ -134,7 +134,7 @@ def monitor(
     """Compare every window that closes with the reference and write its figures. Run as many as you like."""
     stop = stopping()
     structlog.get_logger().info("starting", takes="some seconds: Evidently is imported, the reference prepared")
-    from monitor import __main__ as stage
+    from monitor import stage
 
     watched = {"metrics_port": metrics_port, "metrics_host": metrics_host}
     stage.run(chosen.monitor_settings(model, topic_prefix, until_done, sizes, idle_timeout, **watched), stop)

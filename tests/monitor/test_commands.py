@@ -12,7 +12,6 @@ import pytest
 
 from models.artifact import Model
 from models.taxi.train import train
-from monitor.__main__ import run
 from monitor.drift.figures import CATEGORY_METRICS, NUMBER_METRICS, Config
 from monitor.evidently import window as drift
 from monitor.evidently.engine import DriftEngine
@@ -20,6 +19,7 @@ from monitor.evidently.report import report
 from monitor.panes import Gathered
 from monitor.recompute.compare import recompute
 from monitor.settings import Settings
+from monitor.stage import run
 from schemas.errors import ModelUnusable, UsageError
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from storage.chunk import OFFSET, PREDICTION, layout

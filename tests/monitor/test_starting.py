@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +12,8 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.__main__ import run
 from monitor.settings import Settings
+from monitor.stage import run
 from monitor.starting import announced, check_sizes, unless_stopped
 from schemas.errors import ModelUnusable, UsageError
 from schemas.streams.taxi import TRIPS
@@ -140,3 +142,10 @@ def test_the_lag_of_a_run_is_what_may_be_of_it(connection: psycopg.Connection[tu
         " ('new', 'trips', 1, true, 0)"
     )
     assert {run.run_id: run.lag for run in read.runs(connection)} == {"over": 0, "new": 40}
+
+
+def test_the_package_is_no_program_and_says_so() -> None:
+    """Its stage is begun by `driftline monitor`; a silent exit 0 would look like a run."""
+    ended = subprocess.run([sys.executable, "-m", "monitor"], capture_output=True, text=True, timeout=60)
+    assert ended.returncode != 0
+    assert "cannot be directly executed" in ended.stderr
