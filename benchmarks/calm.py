@@ -22,7 +22,7 @@ from models import reference as references
 from models.taxi.train import train
 from monitor.drift.figures import DRIFT, Config, WindowFigures
 from monitor.evidently.reference import Reference
-from monitor.evidently.window import trip_figures
+from monitor.evidently.window_figures import trip_figures
 from producer.sources.selection import Source
 from schemas.streams.taxi import OUTCOMES, TRIPS
 

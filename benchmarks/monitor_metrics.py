@@ -27,10 +27,11 @@ from scipy.special import rel_entr
 
 from monitor.drift.category import CategoryReference
 from monitor.drift.columns import monitored
-from monitor.drift.figures import DRIFT, QUANTILES
+from monitor.drift.figures import DRIFT, QUANTILES, Config
 from monitor.drift.number import NumberReference
 from monitor.evidently.metrics import definition
-from monitor.evidently.window import Config, Reference, trip_figures
+from monitor.evidently.reference import Reference
+from monitor.evidently.window_figures import trip_figures
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION
 

@@ -6,8 +6,9 @@ import pyarrow as pa
 
 from models import artifact
 from monitor.drift.figures import WindowFigures
-from monitor.evidently import window as drift
+from monitor.drift.sampling import sample
 from monitor.evidently.reference import Reference
+from monitor.evidently.window_figures import outcome_figures, trip_figures
 from monitor.panes import Loaded
 from monitor.settings import Settings
 from schemas.definition import Stream
@@ -15,7 +16,7 @@ from schemas.streams.taxi import OUTCOMES, TRIPS
 
 
 class DriftEngine:
-    """Evidently, by `monitor.evidently.window`."""
+    """Evidently, by `monitor.evidently.window_figures`."""
 
     def __init__(self, settings: Settings) -> None:
         """Loads the model and prepares its reference: seconds. Raises ModelUnusable, UsageError."""
@@ -28,9 +29,9 @@ class DriftEngine:
         return self.scorer.hash
 
     def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
-        return drift.sample(rows, stream.id, self.config.max_rows)
+        return sample(rows, stream.id, self.config.max_rows)
 
     def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         if joined is None:
-            return drift.trip_figures(rows.table, self.reference, self.config)
-        return drift.outcome_figures(rows.table, joined.table, self.reference, self.config)
+            return trip_figures(rows.table, self.reference, self.config)
+        return outcome_figures(rows.table, joined.table, self.reference, self.config)

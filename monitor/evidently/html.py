@@ -16,10 +16,10 @@ from monitor.drift.category import CategoryReference
 from monitor.drift.columns import Prepared, label, monitored
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
+from monitor.drift.sampling import sample
 from monitor.evidently.metrics import definition  # first: it keeps the warnings of Evidently's import inside
 from monitor.evidently.page import Heading, page
 from monitor.evidently.reference import Reference
-from monitor.evidently.window import sample
 from schemas.errors import UsageError
 from storage.chunk import PREDICTION
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from monitor.drift.figures import Config
 from monitor.evidently.html import write_html
 from monitor.evidently.page import Heading
-from monitor.evidently.window import Config, Reference
+from monitor.evidently.reference import Reference
 from schemas.definition import Stream
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.browser.conftest import Visit

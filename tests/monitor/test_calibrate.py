@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from monitor.drift.calibrate import BLOCKS, SIZES, Calibration, calibrate, starts
 from monitor.drift.category import CategoryReference
-from monitor.drift.figures import DRIFT
+from monitor.drift.figures import DRIFT, Config
 from monitor.drift.number import NumberReference
+from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import score
-from monitor.evidently.window import Config, Reference, trip_figures
+from monitor.evidently.window_figures import trip_figures
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.monitor.windows import by_name, trips
 

@@ -13,7 +13,7 @@ import pytest
 from models.artifact import Model
 from models.taxi.train import train
 from monitor.drift.figures import CATEGORY_METRICS, NUMBER_METRICS, Config
-from monitor.evidently import window as drift
+from monitor.drift.sampling import sample
 from monitor.evidently.engine import DriftEngine
 from monitor.evidently.report import report
 from monitor.panes import Gathered
@@ -156,7 +156,7 @@ def test_sampling_while_gathering_leaves_what_sampling_at_the_end_leaves(
     kept = gathered.loaded()
     assert kept.table.num_rows < 800
     assert kept.offsets == whole.loaded().offsets
-    assert drift.sample(kept.table, TRIPS.id, 100).equals(drift.sample(whole.loaded().table, TRIPS.id, 100))
+    assert sample(kept.table, TRIPS.id, 100).equals(sample(whole.loaded().table, TRIPS.id, 100))
     assert engine.sample(OUTCOMES, kept.table).num_rows == 100
 
 

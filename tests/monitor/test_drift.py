@@ -6,8 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift.figures import CATEGORY_METRICS, DRIFT, MEAN, MISSING, NEW, NUMBER_METRICS, OUTSIDE, QUANTILES
-from monitor.evidently.window import Config, Reference, outcome_figures, sample, trip_figures
+from monitor.drift.figures import (
+    CATEGORY_METRICS,
+    DRIFT,
+    MEAN,
+    MISSING,
+    NEW,
+    NUMBER_METRICS,
+    OUTSIDE,
+    QUANTILES,
+    Config,
+)
+from monitor.drift.sampling import sample
+from monitor.evidently.reference import Reference
+from monitor.evidently.window_figures import outcome_figures, trip_figures
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION
 from tests.monitor.windows import MONITORED, base, by_name, lawful, outcomes_of, put, reference, trips

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift.figures import CATEGORY_METRICS, DRIFT, MISSING, OUTSIDE
-from monitor.evidently.window import Config, Reference, trip_figures
+from monitor.drift.figures import CATEGORY_METRICS, DRIFT, MISSING, OUTSIDE, Config
+from monitor.evidently.reference import Reference
+from monitor.evidently.window_figures import trip_figures
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.monitor.windows import MONITORED, base, by_name, lawful, put, reference, trips
 

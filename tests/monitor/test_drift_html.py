@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from monitor.drift.figures import Config
 from monitor.evidently.html import frame, labelled, write_html
 from monitor.evidently.page import Heading, page
+from monitor.evidently.reference import Reference
 from monitor.evidently.report import verdict
-from monitor.evidently.window import Config, Reference
 from schemas.definition import Stream
 from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS

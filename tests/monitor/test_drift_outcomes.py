@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift.figures import DRIFT, OUTSIDE
-from monitor.evidently.window import Config, outcome_figures
+from monitor.drift.figures import DRIFT, OUTSIDE, Config
+from monitor.evidently.window_figures import outcome_figures
 from storage.chunk import PREDICTION
 from tests.monitor.windows import LABEL, base, by_name, lawful, outcomes_of, put, reference, trips
 

@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.drift.category import CategoryReference
-from monitor.drift.figures import DRIFT, QUANTILES
+from monitor.drift.figures import DRIFT, QUANTILES, Config
 from monitor.drift.number import NumberReference, quantile
 from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition
+from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import DISTANCES
-from monitor.evidently.window import Config, Reference, outcome_figures, trip_figures
+from monitor.evidently.window_figures import outcome_figures, trip_figures
 from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION

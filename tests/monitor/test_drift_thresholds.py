@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from monitor.drift.figures import DRIFT
-from monitor.evidently.window import MAX_SEVERITY, Config, severity_of, trip_figures
+from monitor.drift.figures import DRIFT, Config
+from monitor.evidently.window_figures import MAX_SEVERITY, severity_of, trip_figures
 from schemas.errors import UsageError
 from tests.monitor.windows import by_name, reference, trips
 

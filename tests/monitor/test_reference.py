@@ -9,8 +9,9 @@ import pytest
 
 from monitor.drift.category import CategoryReference
 from monitor.drift.columns import Column, by_label, categories, label, monitored, numbers
+from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
-from monitor.evidently.window import Config, Reference
+from monitor.evidently.reference import Reference
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION
 from tests.monitor.windows import LABEL, MONITORED, base, put

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from monitor.drift.figures import DRIFT, MISSING, NEW, OUTSIDE, ColumnFigure, WindowFigures
-from monitor.evidently.window import MAX_SEVERITY, Config, Reference
+from monitor.drift.figures import DRIFT, MISSING, NEW, OUTSIDE, ColumnFigure, Config, WindowFigures
+from monitor.evidently.reference import Reference
+from monitor.evidently.window_figures import MAX_SEVERITY
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION, layout
 

@@ -31,8 +31,6 @@ from monitor.evidently.metrics import ArrowDataset, Measured
 from monitor.evidently.reference import Method, Reference
 from storage.chunk import PREDICTION
 
-__all__ = ["ColumnFigure", "Config", "Reference", "WindowFigures", "outcome_figures", "sample", "trip_figures"]
-
 MAX_SEVERITY = 1e6
 """Of a p-value of 0, which would be infinite."""
 
