@@ -3,7 +3,8 @@
 They are ordinary metrics of Evidently's API, run by its `Report` and open to its tests, but
 - a calculation reads the reference prepared (`monitor.drift.number`, `monitor.drift.category`) where the method
   allows it, and calls Evidently's own registered statistical test for any other method;
-- what cannot be computed is noted for its column, where Evidently would end the Report;
+- a result carries beside its value what was found out about the column: `findings` reads it from the snapshot;
+- what cannot be computed is said in its column's result, where Evidently would end the Report;
 - identity and configuration are hashed once per metric, where Evidently does so several times per window.
 """
 
@@ -26,7 +27,7 @@ from monitor.evidently.stattests import score  # which also tells Evidently not 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its dependencies' deprecations
     from evidently import DataDefinition, Report
-    from evidently.core.datasets import DatasetStats, PandasDataset
+    from evidently.core.datasets import Dataset, DatasetColumn, DatasetStats
     from evidently.core.metric_types import (
         ColumnMetric,
         MetricConfig,
@@ -36,18 +37,7 @@ with warnings.catch_warnings():
         SingleValueMetric,
         single_value_location,
     )
-
-
-class Measured(NamedTuple):
-    """What a calculation found out about a column. score: finite, or None, and then `reason` says why.
-
-    failed: the column, or the test, could not be computed at all; else there merely were too few values.
-    """
-
-    looks: Looks | None = None
-    score: float | None = None
-    reason: str | None = None
-    failed: bool = False
+    from evidently.core.report import Snapshot
 
 
 class Errors(NamedTuple):
@@ -59,11 +49,25 @@ class Errors(NamedTuple):
     r2: float
 
 
-class ArrowDataset(PandasDataset):  # type: ignore[misc]
+class Measured(NamedTuple):
+    """What a calculation found out about a column. score: finite, or None, and then `reason` says why.
+
+    failed: the column, or the test, could not be computed at all; else there merely were too few values.
+    errors: of the prediction, whose score is the first of them.
+    """
+
+    looks: Looks | None = None
+    score: float | None = None
+    reason: str | None = None
+    failed: bool = False
+    errors: Errors | None = None
+
+
+class ArrowDataset(Dataset):  # type: ignore[misc]
     """A table as one of Evidently's datasets, without its copies and its statistics of every column.
 
-    prepared: the reference's columns; for one that cannot be used, the reason.
-    measured, errors: filled by the calculations below when it is the current side of a Report.
+    min_rows: usable values that a column needs. prepared: the reference's columns; for one that cannot be used, the
+    reason. Metrics of Evidently's own, put beside ours, are given the table as a DataFrame.
     """
 
     def __init__(
@@ -72,21 +76,25 @@ class ArrowDataset(PandasDataset):  # type: ignore[misc]
         self.table = table
         self.min_rows = min_rows
         self.prepared = prepared or {}
-        self.measured: dict[str, Measured] = {}
-        self.errors: Errors | None = None
-        self._dataset_stats = DatasetStats(table.num_rows, table.num_columns, {})
-        self._metadata: dict[str, str] = {}
-        self._tags: list[str] = []
 
     @cached_property
-    def _data(self) -> pd.DataFrame:  # only for metrics of Evidently's own, put beside ours
+    def _frame(self) -> pd.DataFrame:
         frame: pd.DataFrame = self.table.to_pandas()
         return frame
 
     @cached_property
-    def _data_definition(self) -> DataDefinition:
+    def _data_definition(self) -> DataDefinition:  # Evidently's Context reads it past `data_definition`
         numeric = {f.name for f in self.table.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)}
         return definition(numeric, set(self.table.column_names) - numeric)
+
+    def as_dataframe(self) -> pd.DataFrame:
+        return self._frame
+
+    def column(self, column_name: str) -> DatasetColumn:
+        return DatasetColumn(self.data_definition.get_column_type(column_name), self._frame[column_name])
+
+    def stats(self) -> DatasetStats:
+        return DatasetStats(self.table.num_rows, self.table.num_columns, {})
 
 
 def definition(numeric: set[str], category: set[str], **roles: Any) -> DataDefinition:
@@ -115,11 +123,18 @@ class _Metric(SingleValueMetric):  # type: ignore[misc]
         return self._fingerprint
 
 
-class _Value(SingleValue):  # type: ignore[misc]
-    """A SingleValue, also to whoever reads the snapshot, that has been told where it belongs."""
+class Finding(SingleValue):  # type: ignore[misc]
+    """A SingleValue, also to whoever stores the snapshot, with all that was found out beside the value.
+
+    It is made where it belongs, so that its location need not be set.
+    """
 
     class Config:
         type_alias = SingleValue.__fields__["type"].default
+        underscore_attrs_are_private = True
+
+    _column: str = ""
+    _measured: Any = None
 
     def set_metric_location(self, metric: MetricConfig) -> None: ...
 
@@ -133,21 +148,23 @@ class _Calculation(SingleValueCalculation[_M], Generic[_M], ABC):  # type: ignor
             self.metric._config = super().to_metric_config()
         return self.metric._config
 
-    def found(self, value: float | None) -> SingleValue:
+    def finding(self, column: str, measured: Measured) -> Finding:
         """An Evidently result, unvalidated. Its empty list of widgets is what keeps Evidently from drawing some."""
         if self.metric._location is None:
             self.metric._location = single_value_location(self.to_metric_config())
-        return _Value.construct(
-            value=nan if value is None else value,
+        made: Finding = Finding.construct(
+            value=nan if measured.score is None else measured.score,
             display_name=self.display_name(),
             metric_value_location=self.metric._location,
             widget=[],
             tests=[],
         )
+        made._column, made._measured = column, measured
+        return made
 
 
 class ColumnDrift(ColumnMetric, _Metric):  # type: ignore[misc]
-    """Drift score of a column by one of Evidently's tests. NaN where there is none: `measured` says why."""
+    """Drift score of a column by one of Evidently's tests. NaN where there is none: `findings` says why."""
 
     method: str
 
@@ -159,15 +176,14 @@ class ColumnDriftCalculation(_Calculation[ColumnDrift]):
             found = measure(column, self.metric.method, current_data, reference_data.prepared[column])
         except Exception as error:  # whatever is wrong with this column must not cost the others
             found = Measured(reason=told(error), failed=True)
-        current_data.measured[column] = found
-        return self.found(found.score)
+        return self.finding(column, found)
 
     def display_name(self) -> str:
         return f"Drift of {self.metric.column} ({self.metric.method})"
 
 
 class PredictionError(_Metric):
-    """Mean absolute error of `prediction` against `target` inside [low, high]; the other errors are in `errors`."""
+    """Mean absolute error of `prediction` against `target` inside [low, high]; the others stand beside it."""
 
     target: str
     prediction: str
@@ -177,18 +193,16 @@ class PredictionError(_Metric):
 
 class PredictionErrorCalculation(_Calculation[PredictionError]):
     def calculate(self, context: Any, current_data: ArrowDataset, reference_data: ArrowDataset) -> SingleValue:
-        name = self.metric.prediction
         try:
             truth, predicted = self._pairs(current_data.table)
             if len(truth) < current_data.min_rows:
                 found = Measured(reason=too_few(len(truth), current_data.min_rows))
             else:
-                current_data.errors = errors(truth, predicted)
-                found = Measured(score=current_data.errors.mae)
+                off = errors(truth, predicted)
+                found = Measured(score=off.mae, errors=off)
         except Exception as error:
             found = Measured(reason=told(error), failed=True)
-        current_data.measured[name] = found
-        return self.found(found.score)
+        return self.finding(self.metric.prediction, found)
 
     def _pairs(self, table: pa.Table) -> tuple[Floats, Floats]:
         truth = table[self.metric.target].to_numpy().astype(np.float64)
@@ -204,6 +218,12 @@ def report(methods: Mapping[str, str], error: PredictionError | None = None) -> 
     """A Report, to be run again and again. methods: by column, the test of its drift."""
     metrics: list[_Metric] = [ColumnDrift(column=column, method=method) for column, method in methods.items()]
     return Report(metrics if error is None else [*metrics, error])
+
+
+def findings(snapshot: Snapshot) -> dict[str, Measured]:
+    """What a Report of `report` found out, by column, from the snapshot that its run returned."""
+    results = snapshot.metric_results.values()
+    return {result._column: result._measured for result in results if isinstance(result, Finding)}
 
 
 def measure(column: str, method: str, current: ArrowDataset, prepared: Prepared | str) -> Measured:

@@ -27,7 +27,7 @@ from monitor.drift.figures import (
     totals,
 )
 from monitor.drift.sampling import sample
-from monitor.evidently.metrics import ArrowDataset, Measured
+from monitor.evidently.metrics import ArrowDataset, Measured, findings
 from monitor.evidently.reference import Method, Reference
 from storage.chunk import PREDICTION
 
@@ -42,9 +42,8 @@ def trip_figures(window: pa.Table, reference: Reference, config: Config) -> Wind
     Raises nothing for what is wrong with the rows: each column says so for itself.
     """
     rows = sample(window, reference.trips.id, config.max_rows)
-    current = ArrowDataset(rows, min_rows=config.min_rows)
-    _run(reference.trip_report, current, reference)
-    columns = _columns(monitored(reference.trips), current.measured, reference.methods, config.thresholds)
+    measured = _run(reference.trip_report, rows, reference, config)
+    columns = _columns(monitored(reference.trips), measured, reference.methods, config.thresholds)
     return WindowFigures(
         **totals(columns, config.drift_share),
         prediction_drift=score_of(columns, PREDICTION),
@@ -63,24 +62,27 @@ def outcome_figures(outcomes: pa.Table, trips: pa.Table, reference: Reference, c
     stream = reference.outcomes
     joined, coverage = _joined(outcomes, trips, stream.id)
     rows = sample(joined, stream.id, config.max_rows)
-    current = ArrowDataset(rows, min_rows=config.min_rows)
-    _run(reference.outcome_report, current, reference)
-    columns = _columns(monitored(stream), current.measured, reference.methods, config.thresholds)
+    measured = _run(reference.outcome_report, rows, reference, config)
+    columns = _columns(monitored(stream), measured, reference.methods, config.thresholds)
+    error = measured[PREDICTION]
     return WindowFigures(
         **totals(columns, config.drift_share),
-        **(current.errors._asdict() if current.errors else {}),
+        **(error.errors._asdict() if error.errors else {}),
         target_drift=score_of(columns, stream.label),
         label_coverage=coverage,
-        columns=(*columns, _error(current.measured[PREDICTION])),
+        columns=(*columns, _error(error)),
         sampled=rows.num_rows,
         sufficient=outcomes.num_rows >= config.min_rows,
     )
 
 
-def _run(report: Any, current: ArrowDataset, reference: Reference) -> None:
-    """Fills `current.measured`. Overflow in a column shows as a figure that is not finite, not as a warning."""
+def _run(report: Any, rows: pa.Table, reference: Reference, config: Config) -> dict[str, Measured]:
+    """What one of our Reports finds out, by column.
+
+    Overflow in a column shows as a figure that is not finite, not as a warning.
+    """
     with np.errstate(all="ignore"):
-        report.run(current, reference.dataset)
+        return findings(report.run(ArrowDataset(rows, min_rows=config.min_rows), reference.dataset))
 
 
 def _joined(outcomes: pa.Table, trips: pa.Table, id_field: str) -> tuple[pa.Table, float | None]:

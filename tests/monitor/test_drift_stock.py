@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from monitor.drift.category import CategoryReference
 from monitor.drift.figures import DRIFT, QUANTILES, Config
 from monitor.drift.number import NumberReference, quantile
-from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition
+from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition, findings
 from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import DISTANCES
 from monitor.evidently.window_figures import outcome_figures, trip_figures
@@ -27,11 +27,12 @@ from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION
 from tests import stock
-from tests.monitor.windows import LABEL, base, by_name, lawful, outcomes_of, reference, trips
+from tests.monitor.windows import LABEL, MONITORED, base, by_name, lawful, outcomes_of, reference, trips
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from evidently import Dataset, Report
+    from evidently.core.report import Snapshot
     from evidently.metrics import (
         DatasetMissingValueCount,
         DriftedColumnsCount,
@@ -190,6 +191,20 @@ def test_a_run_is_an_ordinary_snapshot_of_evidently() -> None:
     scores = {metric["config"]["column"]: metric["value"] for metric in found}
     figures = by_name(trip_figures(trips(100, seed=1), reference(), CONFIG))
     assert scores == {column: c.value for (column, metric), c in figures.items() if metric == DRIFT}
+
+
+def test_figures_are_read_from_what_a_run_returns_and_leave_its_input_alone() -> None:
+    current = ArrowDataset(trips(100, seed=1), min_rows=30)
+    before = dict(vars(current))
+    first = reference().trip_report.run(current, reference().dataset)
+    again = reference().trip_report.run(ArrowDataset(trips(100, seed=2), min_rows=30), reference().dataset)
+    assert vars(current) == before
+    measured = findings(first)
+    assert set(measured) == {*MONITORED}
+    assert {name: c.score for name, c in measured.items()} != {name: c.score for name, c in findings(again).items()}
+    stored = Snapshot.loads(first.dumps())  # for Evidently's own pages: values, and nothing of ours
+    assert stored.dict() == first.dict()
+    assert findings(stored) == {}
 
 
 def test_metrics_of_evidently_run_beside_ours_in_one_report() -> None:
