@@ -52,7 +52,13 @@ class Gauges:
     def measured(
         self, measures: Mapping[str, Any], lags: Mapping[Partition, int], pending: Mapping[Partition, int]
     ) -> None:
-        """measures: as `Meter.measures`. lags, pending: of the partitions that are ours; others are not shown."""
+        """Show how the consumer is doing.
+
+        Args:
+            measures: As `ConsumerMeter.measures`.
+            lags: Records in the log that are not committed, of each partition that is ours; no other is shown.
+            pending: Records that await their flush, likewise.
+        """
         watermark = measures["watermark_ms"]
         self._watermark.set(nan if watermark is None else watermark / 1_000)
         self._age.set(measures["watermark_age_s"])

@@ -137,10 +137,10 @@ def books() -> Books:
     return Books()
 
 
-def worker(log: Log, books: Books, **more: Any) -> Worker:
+def worker(log: Log, books: Books, gauges: Gauges | None = None, **more: Any) -> Worker:
     """A worker that has taken over what it was assigned, at second 0."""
-    told = Settings(database_url="", kafka={}, **more)
-    made = Worker(told, log, books, Stub(), 0.0)  # type: ignore[arg-type]
+    settings = Settings(database_url="", kafka={}, **more)
+    made = Worker(settings, log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
     made.step(0.0)
     return made
 
@@ -506,8 +506,8 @@ def test_what_was_read_waits_for_a_kafka_that_does_not_say_which_topic_it_is(log
 @pytest.mark.parametrize("gone", ["trips", "outcomes"])
 def test_a_deleted_topic_is_not_well_and_says_what_to_do(log: Log, books: Books, gone: str) -> None:
     books.seeded = [Partition("outcomes", 0)]
-    made, gauges = worker(log, books), Gauges()
-    made._gauges = gauges
+    gauges = Gauges()
+    made = worker(log, books, gauges)
     del log.topics[gone]
     log.rebalance = () if gone == "trips" else None  # what is gone is assigned to nobody
     with capture_logs() as logs:

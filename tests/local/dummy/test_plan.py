@@ -7,7 +7,7 @@ from operator import itemgetter
 
 import pytest
 
-from consumer.health import Meter as ConsumerMeter
+from consumer.meter import ConsumerMeter
 from local.dummy import run as stage
 from local.dummy.figures import CONFIG, written
 from local.dummy.plan import DAY, HOUR, Plan, Traffic, windows

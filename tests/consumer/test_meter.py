@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from consumer.health import Meter
 from consumer.ledger import Claim
+from consumer.meter import ConsumerMeter
 from schemas.records import Manifest
 from tests.consumer.fakes import LATENESS, MINUTE, PLACE, RULES, START, beat, flushed, trip
 
 
 def test_a_consumer_tells_lag_speed_and_watermark() -> None:
-    meter = Meter(since=100.0)
+    meter = ConsumerMeter(since=100.0)
     flush = flushed([trip(START, 0), trip(START + MINUTE, 1), b"{", beat(START + MINUTE, 1)])
     meter.count(flush, {"r": RULES})
     measures = meter.measures(102.0, [flush.committed()], [10])
@@ -28,7 +28,7 @@ def test_a_consumer_tells_lag_speed_and_watermark() -> None:
 
 
 def test_a_partition_that_has_seen_nothing_of_the_run_leaves_the_watermark_unknown() -> None:
-    meter = Meter(since=0.0)
+    meter = ConsumerMeter(since=0.0)
     flush = flushed([trip(START, 0)])
     meter.count(flush, {"r": RULES})
     empty = Claim(PLACE._replace(number=1), 1, 0, {})
@@ -36,7 +36,7 @@ def test_a_partition_that_has_seen_nothing_of_the_run_leaves_the_watermark_unkno
 
 
 def test_a_partition_that_was_added_to_the_topic_leaves_the_watermark_as_it_is() -> None:
-    meter = Meter(since=0.0)
+    meter = ConsumerMeter(since=0.0)
     manifest = Manifest(source="s", period=(START, START + 1), partitions=1)
     flush = flushed([beat(START, manifest=manifest), trip(START, 0)])
     meter.count(flush, {"r": RULES})
@@ -45,5 +45,5 @@ def test_a_partition_that_was_added_to_the_topic_leaves_the_watermark_as_it_is()
 
 
 def test_a_consumer_without_partitions_has_nothing_to_tell() -> None:
-    measures = Meter(since=0.0).measures(0.0, [], [])
+    measures = ConsumerMeter(since=0.0).measures(0.0, [], [])
     assert (measures["lag"], measures["watermark_ms"]) == (0, None)

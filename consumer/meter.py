@@ -12,7 +12,7 @@ from consumer.windows import Rules
 
 
 @dataclass
-class Meter:
+class ConsumerMeter:
     """Counts what is flushed. now: seconds of a monotonic clock, everywhere.
 
     run_id: the run that was last flushed.

@@ -1,0 +1,48 @@
+"""What an operator should know of a flush that was committed, as events of the log."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import structlog
+
+from consumer.ledger import Flush
+from schemas.durations import misread_unit, moment
+
+log = structlog.get_logger()
+
+
+class FlushLog:
+    """Logs gaps, dead letters, records that were not scored, suspicious event times, and ends of runs."""
+
+    def __init__(self) -> None:
+        self._warned_of_unit: set[str] = set()
+
+    def write(self, flush: Flush) -> None:
+        """Log what is remarkable in a flush; nothing where nothing is."""
+        place = str(flush.claim.partition)
+        if flush.losses:
+            missing = sum(loss.last - loss.first + 1 for loss in flush.losses)
+            log.warning(
+                "gap", place=place, gaps=len(flush.losses), missing=missing, first_seq=flush.losses[0].first
+            )
+        if flush.dead:
+            reasons = dict(sorted(Counter(letter.reason for letter in flush.dead).items()))
+            count, first = len(flush.dead), flush.dead[0].detail
+            log.warning("dead_letters", place=place, count=count, reasons=reasons, first=first)
+        for unscored in flush.unscored:
+            event = "run_of_another_model" if unscored.foreign else "model_fails"
+            log.error(event, run=unscored.run_id, place=place, records=unscored.count, why=unscored.why)
+        self._check_unit(flush)
+        for run_id in flush.finished:
+            log.info("finished", run=run_id, place=place)
+
+    def _check_unit(self, flush: Flush) -> None:
+        """Warn once for each run whose event times look like seconds: its windows are exact, but lie in 1970."""
+        for run in flush.runs:
+            if run.state.max_time is None or run.run_id in self._warned_of_unit:
+                continue
+            if advice := misread_unit(run.state.max_time):
+                self._warned_of_unit.add(run.run_id)
+                newest = moment(run.state.max_time).isoformat(timespec="seconds")
+                log.warning("event_times_in_another_unit", run=run.run_id, newest=newest, do=advice)

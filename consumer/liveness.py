@@ -1,0 +1,130 @@
+"""Signs of life: beats of the owned partitions in `partition_progress`, a row in `health`, metrics, and /healthz.
+
+Other processes go by these: the monitor leaves an idle partition out of the watermark only while its owner is alive
+and says that everything in it is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from consumer.assignment import Assignment
+from consumer.gauges import Gauges
+from consumer.ledger import Flush
+from consumer.meter import ConsumerMeter
+from consumer.source import Source
+from consumer.store import Beat, Store
+from consumer.windows import Rules
+
+MODEL_FAILURES = 100
+"""Records in a row that the model cannot score: from there on the consumer is not well."""
+
+
+class Liveness:
+    """Beats at an interval, and says whether this consumer does its work. All times are monotonic seconds."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        assignment: Assignment,
+        gauges: Gauges,
+        *,
+        now: float,
+        interval_s: float,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._assignment = assignment
+        self._gauges = gauges
+        self._meter = ConsumerMeter(now)
+        self._interval_s = interval_s
+        self._next_beat = now
+        self._kafka_answered = True  # since the last beat
+        self._model_failures = 0
+
+    def received(self) -> None:
+        """Note that Kafka handed out records."""
+        self._kafka_answered = True
+
+    def committed(self, flush: Flush, rules: Mapping[str, Rules], *, scored: bool, seconds: float) -> None:
+        """Count a flush that was committed.
+
+        Args:
+            flush: What was committed.
+            rules: Of the runs in it that have begun.
+            scored: Whether the model made the predictions of its rows.
+            seconds: Scoring and committing took so long.
+        """
+        self._gauges.flushed(flush, seconds)
+        self._meter.count(flush, rules)
+        if scored and flush.chunks:
+            self._model_failures = 0
+        else:
+            self._model_failures += sum(each.count for each in flush.unscored if not each.foreign)
+        if flush.finished:
+            self._next_beat = 0.0  # whoever waits for the end of a run learns of it at once
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time for `beat`."""
+        return now >= self._next_beat
+
+    def beat(self, now: float) -> dict[str, Any]:
+        """Write the beats and the row in `health`, and update metrics and /healthz.
+
+        Returns:
+            What the row in `health` says, as `ConsumerMeter.measures`, with the run.
+
+        Raises:
+            Fenced: Another consumer owns a partition by now.
+            LogUnreadable: A topic was recreated.
+        """
+        self._next_beat = now + self._interval_s
+        missing = self._assignment.missing_topics()
+        beats = self._beats()
+        self._store.beat(beats)
+        claims = [owned.claim for owned in self._assignment]
+        measures = self._meter.measures(now, claims, [beat.log_end for beat in beats])
+        self._store.report(self._meter.run_id, measures)
+        self._gauges.measured(
+            measures,
+            {b.partition: b.log_end - c.next_offset for b, c in zip(beats, claims, strict=True)},
+            {owned.claim.partition: owned.pending.records for owned in self._assignment},
+        )
+        self._update_health(missing)
+        return {"run": self._meter.run_id} | measures
+
+    def _update_health(self, missing: list[str]) -> None:
+        health = self._gauges.health
+        if missing:
+            health.trouble(f"topic_deleted: {', '.join(missing)}")
+        elif self._model_failures >= MODEL_FAILURES:
+            health.trouble(f"model_fails: on each of the last {self._model_failures:,} records")
+        elif self._kafka_answered or not self._assignment:
+            health.well()
+        else:
+            health.trouble("kafka_silent: no records come, and Kafka does not say that there are no more")
+        self._kafka_answered = False
+
+    def _beats(self) -> list[Beat]:
+        """One for each partition of ours. Caught up is what was read to the end of its log and committed.
+
+        By the broker's own word only: the end that the client knows may be old.
+        """
+        claims = {owned.claim.partition: owned.claim for owned in self._assignment}
+        known = {
+            owned.claim.partition: max(self._source.log_end(owned.claim.partition), owned.pending.expected)
+            for owned in self._assignment
+        }
+        try:
+            at_end = [p for p, end in self._source.reached.items() if p in claims and end == claims[p].next_offset]
+            confirmed = self._source.ends(at_end, 1.0)
+        except KafkaException as error:
+            self._source.complain(error.args[0])
+            confirmed = {}
+        self._kafka_answered = self._kafka_answered or bool(confirmed)
+        ends = known | confirmed
+        return [Beat(p, c.epoch, ends[p], confirmed.get(p) == c.next_offset) for p, c in claims.items()]
