@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
 from confluent_kafka import KafkaException
 
 from consumer.assignment import Assignment
@@ -18,6 +19,11 @@ from consumer.meter import ConsumerMeter
 from consumer.source import Source
 from consumer.store import Beat, Store
 from consumer.windows import Rules
+
+log = structlog.get_logger()
+
+ASSIGNMENT_S = 30.0
+"""A rebalance that takes longer is stuck: the group's coordinator does not answer."""
 
 MODEL_FAILURES = 100
 """Records in a row that the model cannot score: from there on the consumer is not well."""
@@ -45,6 +51,8 @@ class Liveness:
         self._next_beat = now
         self._kafka_answered = True  # since the last beat
         self._model_failures = 0
+        self._unassigned_since: float | None = None
+        self._reported_unassigned = False
 
     def received(self) -> None:
         """Note that Kafka handed out records."""
@@ -94,13 +102,28 @@ class Liveness:
             {b.partition: b.log_end - c.next_offset for b, c in zip(beats, claims, strict=True)},
             {owned.claim.partition: owned.pending.records for owned in self._assignment},
         )
-        self._update_health(missing)
+        self._update_health(missing, self._lacks_assignment(now))
         return {"run": self._meter.run_id} | measures
 
-    def _update_health(self, missing: list[str]) -> None:
+    def _lacks_assignment(self, now: float) -> bool:
+        """Whether the group has not assigned anything, nor nothing, for too long; logged once each time."""
+        if not self._source.awaits_assignment:
+            self._unassigned_since, self._reported_unassigned = None, False
+            return False
+        since = self._unassigned_since = now if self._unassigned_since is None else self._unassigned_since
+        lacks = now - since >= ASSIGNMENT_S
+        if lacks and not self._reported_unassigned:
+            advice = "look for __consumer_offsets in the brokers' logs, and restart the group's coordinator"
+            log.error("no_assignment", waited_s=round(now - since), do=advice)
+            self._reported_unassigned = True
+        return lacks
+
+    def _update_health(self, missing: list[str], lacks_assignment: bool) -> None:
         health = self._gauges.health
         if missing:
             health.trouble(f"topic_deleted: {', '.join(missing)}")
+        elif lacks_assignment:
+            health.trouble("no_assignment: Kafka's group coordinator does not say which partitions are ours")
         elif self._model_failures >= MODEL_FAILURES:
             health.trouble(f"model_fails: on each of the last {self._model_failures:,} records")
         elif self._kafka_answered or not self._assignment:

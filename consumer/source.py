@@ -64,6 +64,7 @@ class Source:
     topics: that are read, without prefix.
     generation: changes with every assignment; what was read before belongs to nobody here.
     assigned: the partitions of this generation.
+    awaits_assignment: whether a rebalance goes on: the group has yet to say which partitions are ours, be it none.
     reached: where reading last came to the end of a partition, since `start_at`. Offsets before were handed out, or
         hold nothing to be read.
     """
@@ -75,6 +76,7 @@ class Source:
         self._topics = {prefix + topic: topic for topic in topics}
         self.generation = 0
         self.assigned: tuple[Partition, ...] = ()
+        self.awaits_assignment = True
         self.reached: dict[Partition, int] = {}
         self._trouble: KafkaError | None = None
         self._said, self._said_at = 0, 0.0
@@ -200,10 +202,12 @@ class Source:
         """Nothing is fetched before `start_at`: where to start is in Postgres, and a callback must not fail."""
         consumer.assign([])
         self.assigned = tuple(sorted(Partition(self._topics[p.topic], p.partition) for p in places))
+        self.awaits_assignment = False
         self.generation += 1
 
     def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
         self.assigned = ()
+        self.awaits_assignment = True
         self.generation += 1
 
     def _on_error(self, error: KafkaError) -> None:

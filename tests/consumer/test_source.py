@@ -57,6 +57,19 @@ def test_wrong_credentials_are_said_at_once_and_not_tried_again() -> None:
     assert source.close(60)
 
 
+def test_a_member_knows_whether_the_group_has_yet_to_say_what_is_its_own() -> None:
+    source = Source({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TOPICS)
+    said = [source.awaits_assignment]
+    for happens in (
+        lambda: source._on_assign(source._consumer, []),
+        lambda: source._on_revoke(source._consumer, []),
+    ):
+        happens()
+        said.append(source.awaits_assignment)
+    assert said == [True, False, True]
+    assert source.close(60)
+
+
 @pytest.mark.integration
 def test_a_topic_that_is_made_later_is_found(kafka_config: dict[str, str], prefix: str) -> None:
     logs.create(kafka_config, prefix)

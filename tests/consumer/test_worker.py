@@ -29,6 +29,7 @@ class Log:
 
     generation: int = 0
     assigned: tuple[Partition, ...] = ()
+    awaits_assignment: bool = False
     next: list[tuple[Partition, list[Fake]]] = field(default_factory=list)
     end: dict[Partition, int] = field(default_factory=dict)
     cached: dict[Partition, int] = field(default_factory=dict)
@@ -357,6 +358,25 @@ def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) 
     clock[0] = 80.0
     made.step(80.0)
     assert gauges.health.finding().reason.startswith("kafka_silent")
+
+
+def test_a_group_that_assigns_nothing_for_long_is_said_once_and_makes_the_consumer_unwell(
+    log: Log, books: Books
+) -> None:
+    clock, gauges = [0.0], Gauges()
+    gauges.health = Health("consumer", 15.0, lambda: clock[0])
+    log.rebalance = ()
+    made = worker(log, books, gauges)
+    with capture_logs() as logs:
+        for at, awaits, well in [(2.0, True, True), (31.0, True, True), (50.0, True, False), (80.0, True, False)]:
+            clock[0], log.awaits_assignment = at, awaits
+            made.step(at)
+            assert gauges.health.finding().well == well, at
+        assert gauges.health.finding().reason.startswith("no_assignment: ")
+        clock[0], log.awaits_assignment = 90.0, False  # a spare consumer: it was assigned nothing
+        made.step(90.0)
+        assert gauges.health.finding().well
+    assert [entry["waited_s"] for entry in logs if entry["event"] == "no_assignment"] == [48]
 
 
 def test_a_run_of_another_model_stops_only_a_consumer_that_is_to_end_with_it(log: Log, books: Books) -> None:
