@@ -1,4 +1,8 @@
-"""How far the windows of a run have been planned, and which of them come next."""
+"""How far the windows of a run have been planned, and which of them come next. Pure.
+
+What a plan has to know of the tables it yields, and is sent the answer (`plan_queries`): whoever runs it asks the
+database, a test whatever it likes.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ from math import inf
 import msgspec
 
 from monitor.scheduling.close_times import Closings
+from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanSteps, WindowsBetween
 from monitor.scheduling.readiness import END, NEVER, Marks, Scan, advanced, due, growing, start_of
-from monitor.snapshot import Progress, Run, Snapshot, Window
+from monitor.snapshot import Progress, Run, Window
 from schemas.definition import Stream
 from schemas.streams.taxi import STREAMS
 
@@ -33,25 +38,26 @@ class Track:
         self.frontier = frontier
         self.seen = frontier
 
-    def scan(self, snapshot: Snapshot, run_id: str, marks: Marks) -> Scan:
+    def scan(self, marks: Marks) -> PlanSteps[Scan]:
         """The next closed windows; what has no rows is passed over."""
         start, closed = max(self.frontier, self.seen), start_of(marks.watermark, self.size)
-        pane = snapshot.first_pane(run_id, self.stream.topic, start)
+        pane = yield FirstPane(self.stream, start)
         first = END if pane is None else start_of(pane, self.size)
         end = min(closed, first + BATCH * self.size)
         if end <= first:
             return Scan(self.size, start, min(first, closed), {}, {})
-        found = snapshot.scan(run_id, self.stream, self.size, first, end)
+        found: Scan = yield WindowsBetween(self.stream, self.size, first, end)
         return Scan(self.size, start, end, found.holds, found.written)
 
-    def filling(self, snapshot: Snapshot, run_id: str, marks: Marks) -> list[int]:
+    def filling(self, marks: Marks) -> PlanSteps[list[int]]:
         """Starts of the open windows that have something new to show."""
-        newest = snapshot.last_pane(run_id, self.stream.topic)
+        newest = yield LastPane(self.stream)
         if newest is None:
             return []
         first = start_of(newest, self.size) - (OPEN_SHOWN - 1) * self.size
         first = max(first, start_of(marks.watermark, self.size))
-        return growing(snapshot.scan(run_id, self.stream, self.size, first, END), marks)
+        found: Scan = yield WindowsBetween(self.stream, self.size, first, END)
+        return growing(found, marks)
 
     def take(self, scan: Scan, marks: Marks) -> bool:
         """Take a scan as handed out; whether the frontier moved."""
@@ -112,28 +118,39 @@ class Plan:
         """Nothing can be due unless the run moves."""
         return not (self.busy or self.tries) and self._progress is not None and self._progress is self._swept
 
-    def refill(self, snapshot: Snapshot, progress: Progress, now: float) -> list[Track]:
-        """Queue the windows that closed, or else one that fills. Returns the tracks whose frontier moved."""
+    def refill(self, progress: Progress, now: float) -> PlanSteps[list[Track]]:
+        """Queue the windows that closed, or else one that fills.
+
+        Args:
+            progress: Of the run, in the snapshot that answers what is yielded.
+            now: Monotonic seconds.
+
+        Yields:
+            What has to be known of the tables.
+
+        Returns:
+            The tracks whose frontier moved.
+        """
         if self._progress is None or not progress.same_as(self._progress):
             self._progress = progress
         elif self.quiet:
             return []
         self.closings.saw(progress.marks, progress.moved_at)
         retried = [t.window for t in self.tries.values() if t.at <= now]
-        moved, found = self._scanned(snapshot, progress.marks)
+        moved, found = yield from self._scan_all(progress.marks)
         fresh = [window for window in found if window.name not in self.tries]
         self.queue.extend(sorted([*retried, *fresh], key=lambda window: (window.end, window.size)))
         if not self.queue:
-            self._sweep(snapshot, progress, now)
+            yield from self._sweep(progress, now)
         return moved
 
-    def _scanned(self, snapshot: Snapshot, marks: Mapping[str, Marks]) -> tuple[list[Track], list[Window]]:
+    def _scan_all(self, marks: Mapping[str, Marks]) -> PlanSteps[tuple[list[Track], list[Window]]]:
         moved: list[Track] = []
         found: list[Window] = []
         self._behind = False
         for track in self.tracks:
             mark = marks[track.stream.topic]
-            scan = track.scan(snapshot, self.run.run_id, mark)
+            scan = yield from track.scan(mark)
             starts = due(scan, mark)
             if track.take(scan, mark):
                 moved.append(track)
@@ -143,7 +160,7 @@ class Plan:
             found.extend(Window(self.run.run_id, track.stream, track.size, start) for start in starts)
         return moved, found
 
-    def _sweep(self, snapshot: Snapshot, progress: Progress, now: float) -> None:
+    def _sweep(self, progress: Progress, now: float) -> PlanSteps[None]:
         """Look for windows that fill, and for rows that came to provisional ones: a fifth of the time at most."""
         if not self._filling and self._swept_at > self._sweep_at:
             self._sweep_at = self._swept_at + max(self._open_every_s, 5 * (now - self._swept_at))
@@ -151,7 +168,7 @@ class Plan:
             self._swept, self._swept_at = self._progress, now
             for track in self.tracks:
                 track.seen = track.frontier
-                starts = track.filling(snapshot, self.run.run_id, progress.marks[track.stream.topic])
+                starts = yield from track.filling(progress.marks[track.stream.topic])
                 self._filling.extend(Window(self.run.run_id, track.stream, track.size, start) for start in starts)
             self._behind = True
         if self._filling:

@@ -15,6 +15,7 @@ from monitor.gauges import Gauges
 from monitor.panes import ChunkCache
 from monitor.scheduling.close_times import Meter
 from monitor.scheduling.plan import Plan
+from monitor.scheduling.planning import run_steps
 from monitor.scheduling.readiness import Patience
 from monitor.scheduling.turns import Turns
 from monitor.scheduling.window_job import TAKEN, Worker, about
@@ -148,7 +149,7 @@ class Watch:
         if not plan.queue:
             with self._store.snapshot() as snapshot:
                 progress = snapshot.progress(plan.run, self._patience)
-                moved = plan.refill(snapshot, progress, time.monotonic())
+                moved = run_steps(plan.refill(progress, time.monotonic()), snapshot, plan.run.run_id)
             for track in moved:
                 self._store.advance(plan.run.run_id, track.stream.topic, track.size, track.frontier)
             if moved and plan.done:

@@ -20,6 +20,7 @@ from monitor.drift.figures import WindowFigures
 from monitor.engine import Engine
 from monitor.panes import ChunkCache, Loaded
 from monitor.scheduling.plan import Plan
+from monitor.scheduling.planning import run_steps
 from monitor.scheduling.readiness import Patience
 from monitor.scheduling.window_job import TAKEN, Worker
 from monitor.store import Store as MonitorStore
@@ -164,7 +165,8 @@ class Monitor:
             return
         self._now += 100
         with self._store.snapshot() as snapshot:
-            moved = plan.refill(snapshot, snapshot.progress(plan.run, self._patience), self._now)
+            progress = snapshot.progress(plan.run, self._patience)
+            moved = run_steps(plan.refill(progress, self._now), snapshot, self._run_id)
         for track in moved:
             self._store.advance(self._run_id, track.stream.topic, track.size, track.frontier)
         for _ in range(min(windows, len(plan.queue))):
