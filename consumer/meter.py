@@ -9,6 +9,7 @@ from typing import Any
 
 from consumer.ledger import Claim, Flush
 from consumer.windows import Rules
+from schemas.watermark import NEVER, partition_watermark, stream_watermark
 
 
 @dataclass
@@ -51,7 +52,7 @@ class ConsumerMeter:
         last moved.
         """
         claims = tuple(claims)
-        watermark = self._smallest(claims)
+        watermark = self._current_watermark(claims)
         if watermark != self._watermark:
             self._watermark, self._moved = watermark, now
         (then, before), self._told = self._told, (now, self.rows)
@@ -67,15 +68,20 @@ class ConsumerMeter:
             "unscored": self.unscored,
         }
 
-    def _smallest(self, claims: Iterable[Claim]) -> int | None:
-        """None where a partition has seen nothing of the run yet, unless it was added to the topic later."""
-        reached = []
-        for claim in claims:
-            rules = self._rules.get((self.run_id or "", claim.partition.topic))
-            run = claim.runs.get(self.run_id or "")
-            if run is None and claim.partition.number >= self._partitions.get(self.run_id or "", inf):
-                continue
-            if rules is None or run is None or run.state.max_time is None:
-                return None
-            reached.append(run.state.max_time - rules.lateness)
-        return min(reached, default=None)
+    def _current_watermark(self, claims: Iterable[Claim]) -> int | None:
+        """The smallest M - L of the last run; None where a partition that counts has seen nothing of it yet.
+
+        A partition that was added to the topic after the run began counts once a record of the run is in it.
+        """
+        run_id = self.run_id or ""
+        counted = self._partitions.get(run_id, inf)
+        watermark = stream_watermark(
+            self._watermark_of(claim, run_id)
+            for claim in claims
+            if run_id in claim.runs or claim.partition.number < counted
+        )
+        return None if watermark == NEVER else watermark
+
+    def _watermark_of(self, claim: Claim, run_id: str) -> int:
+        rules, run = self._rules.get((run_id, claim.partition.topic)), claim.runs.get(run_id)
+        return NEVER if rules is None or run is None else partition_watermark(run.state.max_time, rules.lateness)

@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from monitor.drift.figures import ColumnFigure, WindowFigures
-from monitor.scheduling.readiness import END, NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
+from monitor.scheduling.readiness import NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
 from schemas.definition import Stream
 from schemas.durations import moment
 from schemas.errors import UsageError
 from schemas.records import MAX_TIME
 from schemas.streams.taxi import STREAMS, TRIPS
+from schemas.watermark import END
 from storage.compact import Chunk
 from storage.connect import Connection, snapshots
 from storage.queries import load_queries

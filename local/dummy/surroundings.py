@@ -11,10 +11,10 @@ import msgspec
 
 from local.dummy.plan import DAY, HOUR, LATENESS, PANE, PARTITIONS, WALL, Plan, Traffic
 from models.lookup import MANUFACTURED
-from monitor.scheduling.readiness import END
 from schemas.durations import duration_text, moment
 from schemas.records import Manifest, encode
 from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.watermark import END
 
 Row = dict[str, Any]
 """By column, without run_id."""

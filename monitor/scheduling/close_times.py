@@ -6,8 +6,9 @@ from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Mapping
 
-from monitor.scheduling.readiness import NEVER, Marks
+from monitor.scheduling.readiness import Marks
 from schemas.durations import duration_text
+from schemas.watermark import NEVER
 
 KEPT = 4_096
 

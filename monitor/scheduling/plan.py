@@ -14,10 +14,11 @@ import msgspec
 
 from monitor.scheduling.close_times import Closings
 from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanSteps, WindowsBetween
-from monitor.scheduling.readiness import END, NEVER, Marks, Scan, advanced, due, growing, start_of
+from monitor.scheduling.readiness import Marks, Scan, advanced, due, growing, start_of
 from monitor.snapshot import Progress, Run, Window
 from schemas.definition import Stream
 from schemas.streams.taxi import STREAMS
+from schemas.watermark import END, NEVER
 
 BATCH = 64
 """Windows of one size that are planned at a time."""

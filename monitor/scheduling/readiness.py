@@ -10,11 +10,7 @@ from typing import Literal
 
 import msgspec
 
-NEVER = -(2**62)
-"""The watermark of a partition of which nothing is known."""
-
-END = 2**62
-"""The watermark behind the last window of a finished run."""
+from schemas.watermark import END, NEVER, partition_watermark, stream_watermark
 
 Closing = Literal["open", "provisional", "final"]
 Status = Literal["open", "provisional", "final", "insufficient"]
@@ -79,9 +75,7 @@ def is_idle(partition: Partition, now: int, patience: Patience) -> bool:
 
 def mark_of(partition: Partition, lateness: int) -> int:
     """A partition's own watermark, M - L."""
-    if partition.finished:
-        return END
-    return NEVER if partition.max_event_time is None else partition.max_event_time - lateness
+    return END if partition.finished else partition_watermark(partition.max_event_time, lateness)
 
 
 def marks(partitions: Sequence[Partition], lateness: int, now: int, patience: Patience) -> Marks:
@@ -89,7 +83,10 @@ def marks(partitions: Sequence[Partition], lateness: int, now: int, patience: Pa
     if not partitions:
         return NOTHING
     own = [(mark_of(p, lateness), is_idle(p, now, patience)) for p in partitions]
-    return Marks(min((mark for mark, idle in own if not idle), default=END), min(mark for mark, _ in own))
+    return Marks(
+        stream_watermark((mark for mark, idle in own if not idle), empty=END),
+        stream_watermark(mark for mark, _ in own),
+    )
 
 
 def both(one: Marks, other: Marks) -> Marks:

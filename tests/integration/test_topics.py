@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 
 from consumer.settings import Settings
 from consumer.source import Source
-from monitor.scheduling.readiness import END, Marks, Patience
+from monitor.scheduling.readiness import Marks, Patience
 from monitor.snapshot import snapshot_of
 from schemas.errors import LogUnreadable
+from schemas.watermark import END
 from tests import logs
 from tests.consumer.helpers import Stub, assert_agrees, consuming, expected, position, query, until
 from tests.fleet import PATIENCE_S

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from monitor.scheduling.plan import BATCH, OPEN_SHOWN, Plan, Track
 from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanQuery, WindowsBetween
-from monitor.scheduling.readiness import END, NEVER, Marks, Rows, Scan, Status, Written, start_of
+from monitor.scheduling.readiness import Marks, Rows, Scan, Status, Written, start_of
 from monitor.snapshot import Progress, Run, Window
 from schemas.definition import Stream
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.watermark import END, NEVER
 from tests.monitor.feed import HOUR, LATENESS, MINUTE, PANE, T0
 
 RUN = Run("r", PANE, LATENESS, None)

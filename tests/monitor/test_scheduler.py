@@ -11,11 +11,11 @@ from psycopg import Connection
 from structlog.testing import capture_logs
 
 from monitor.gauges import Gauges
-from monitor.scheduling.readiness import END
 from monitor.scheduling.scheduler import Watch
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.watermark import END
 from storage.connect import connect
 from tests.fleet import PATIENCE_S
 from tests.monitor.feed import (

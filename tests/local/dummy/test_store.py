@@ -17,9 +17,9 @@ from local.dummy import run as stage
 from local.dummy import store
 from local.dummy.plan import HOUR, Plan
 from local.dummy.store import advance, replace
-from monitor.scheduling.readiness import END
 from runtime.connections import Addresses
 from schemas.errors import DriftlineError, RunConflict
+from schemas.watermark import END
 from storage import roles
 from tests.databases import fresh_database
 from tests.fleet import eventually
