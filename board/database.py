@@ -16,17 +16,18 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from board.http_errors import Away, Busy, Problem
-from runtime.connections import CORRECT, database_advice, refuses
 from schemas.errors import DatabaseUnreachable
-from storage.address import parameters, where
+from storage.address import CORRECT, parameters, where
 from storage.connect import AsyncConnection, Connection, connect, settle, snapshots
+from storage.errors import InsufficientPrivilege, explain
 from storage.queries import load_queries
-from storage.refusal import explained
+from storage.refusal import failure_reason, refuses
 
 log = structlog.get_logger()
 
 SQL = load_queries(Path(__file__).with_name("queries.sql"))
 MIGRATE = "run `driftline migrate`"
+_THEN = "this page goes on then"
 
 _NAME = "driftline-board"
 CONNECTIONS = 4
@@ -109,7 +110,7 @@ class Database:
 
     async def explained(self, error: psycopg.Error) -> str:
         """What went wrong, in one line; remembered where Postgres refuses."""
-        said = await asyncio.to_thread(explained, error, self._url)
+        said = await asyncio.to_thread(failure_reason, error, self._url)
         self.refused = said if refuses(said) else ""
         return said
 
@@ -136,18 +137,15 @@ class Database:
             raise self._away(error) from error
 
     def _away(self, error: psycopg.Error) -> Problem:
-        if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
-            return Away("there are no tables yet", f"{MIGRATE}, or start a stage: this page goes on then")
-        if isinstance(error, psycopg.errors.UndefinedColumn):
-            return Away("the tables are of an older version", f"{MIGRATE}: this page goes on then")
-        if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            return Away(f"{self._where} may not read the tables", f"{MIGRATE} as their owner")
-        if isinstance(error, psycopg.errors.QueryCanceled):
-            return Away("the database took too long", "ask again; see what else keeps Postgres busy")
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return self._busy() if self._full(error) else self._down(self.refused or str(error))
-        log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
-        return Away("the database answered with an error", "see the board's log")
+        if self._full(error):
+            return self._busy()
+        if error.sqlstate is None and refuses(self.refused or str(error)):
+            return Away(f"Postgres refused {self._where}", CORRECT)
+        if (failure := explain(error, self._url, "read the tables")) is None:
+            log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
+            return Away("the database answered with an error", "see the board's log")
+        do = f"{MIGRATE} as their owner" if isinstance(error, InsufficientPrivilege) else failure.advice(_THEN)
+        return Away(failure.what, do)
 
     def _full(self, error: psycopg.Error) -> bool:
         return isinstance(error, PoolTimeout | TooManyRequests) and self._used >= CONNECTIONS
@@ -156,14 +154,6 @@ class Database:
         return Busy(
             f"all {CONNECTIONS} of the board's connections to Postgres are in use",
             "ask again in a moment; where it stays so, see what keeps Postgres busy",
-        )
-
-    def _down(self, said: str) -> Away:
-        if refuses(said):
-            return Away(f"Postgres refused {self._where}", CORRECT)
-        return Away(
-            f"Postgres does not answer at {self._where}",
-            f"{database_advice()}: this page goes on when it is back",
         )
 
     async def _configure(self, connection: AsyncConnection) -> None:

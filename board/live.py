@@ -17,7 +17,6 @@ from typing import Annotated, Any
 
 import msgspec
 import orjson
-import psycopg
 import structlog
 
 from board.database import SQL, Database, Reader
@@ -27,10 +26,13 @@ from board.overview import Picture, known_run, marks
 from board.query_params import MAX_SIZE
 from board.series import Row
 from board.status import status
-from runtime.connections import CORRECT, refuses
 from schemas.durations import duration_text
 from schemas.records import Time
 from schemas.streams.taxi import TRIPS
+from storage.address import CORRECT
+from storage.connect import AsyncConnection
+from storage.errors import Error
+from storage.refusal import refuses
 
 log = structlog.get_logger()
 
@@ -276,7 +278,7 @@ class Hub:
                         await connection.execute(SQL[channel])
                     delay = FIRST_RETRY_S
                     await self._heard(connection)
-            except psycopg.Error as error:
+            except Error as error:
                 if self.listening or delay == FIRST_RETRY_S:
                     said = await self._database.explained(error)
                     do = CORRECT if refuses(said) else "it goes on when Postgres is back"
@@ -287,7 +289,7 @@ class Hub:
             await asyncio.sleep(delay)
             delay = min(2 * delay, LAST_RETRY_S)
 
-    async def _heard(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def _heard(self, connection: AsyncConnection) -> None:
         """Pass on what comes, and ask now and then whether the connection still lives."""
         self._listens(True)
         log.info("listening")
@@ -300,7 +302,7 @@ class Hub:
                 self._pass_on(note.channel, note.payload)
             await connection.execute("SELECT 1")
 
-    async def _poll(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    async def _poll(self, connection: AsyncConnection) -> None:
         """Behind a pooler nothing can be heard: look now and then for what was written."""
         self._listens(True)
         log.info("polling", why="a connection pooler passes no notifications on", every_s=POLL_S)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-import psycopg
 import uvicorn
 
 from board.app import Board, application
@@ -18,6 +17,7 @@ from board.connections import Connection, Waiting
 from board.settings import Settings
 from schemas.errors import DriftlineError
 from storage.connect import connect
+from storage.errors import Error
 
 END_S = 5
 """For answers that are under way when it ends."""
@@ -58,7 +58,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     Raises DriftlineError where the port is taken, DatabaseUnreachable where Postgres refuses, UsageError for what
     is no libpq URL.
     """
-    with suppress(psycopg.OperationalError):  # while it is down, the pages say so
+    with suppress(Error):  # while it is down, the pages say so
         connect(settings.database_url).close()
     for noisy in ("psycopg.pool", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

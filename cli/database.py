@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import psycopg
-
 from cli.restore import free
 from schemas.errors import DatabaseUnreachable
 from storage import roles
 from storage.address import where
 from storage.connect import connect_now
+from storage.errors import LockNotAvailable, permission
 from storage.migrations import migrate
 
 PASSWORDS = {
@@ -19,6 +18,8 @@ PASSWORDS = {
     "DRIFTLINE_BOARD_PASSWORD": roles.BOARD,
 }
 """Variables of the environment by which a role gets a login."""
+
+_LOGIN = "set DATABASE_URL to a login that may: the owner of the database, with CREATEROLE"
 
 
 def prepare(url: str, environ: Mapping[str, str] = {}) -> list[int]:
@@ -29,13 +30,9 @@ def prepare(url: str, environ: Mapping[str, str] = {}) -> list[int]:
     passwords = {role: environ[name] for name, role in PASSWORDS.items() if environ.get(name)}
     with connect_now(url) as connection:
         try:
-            applied = migrate(connection)
-            roles.grant(connection, passwords)
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
-            raise DatabaseUnreachable(
-                f"{where(url)} may not make tables and roles ({error.diag.message_primary})",
-                "set DATABASE_URL to a login that may: the owner of the database, with CREATEROLE",
-            ) from None
-        except psycopg.errors.LockNotAvailable:
+            with permission("make tables and roles", url, _LOGIN):
+                applied = migrate(connection)
+                roles.grant(connection, passwords)
+        except LockNotAvailable:
             raise DatabaseUnreachable(f"the tables at {where(url)} are locked", free(connection)) from None
     return applied

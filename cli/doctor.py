@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
@@ -18,6 +17,7 @@ from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
 from schemas.streams.taxi import STREAMS
 from storage.connect import connect_now
+from storage.errors import Error
 from storage.queries import load_queries
 
 _SQL = load_queries(Path(__file__).with_suffix(".sql"))
@@ -86,7 +86,7 @@ def _runs(environ: Mapping[str, str]) -> Iterator[Check]:
     try:
         with connect_now(database_url(environ)) as connection:
             found = connection.execute(_SQL["newest_times"]).fetchall()
-    except (DriftlineError, psycopg.Error):  # of the server another check speaks; the tables may not be there yet
+    except (DriftlineError, Error):  # of the server another check speaks; the tables may not be there yet
         return
     for run_id, newest in found:
         if advice := misread_unit(newest):

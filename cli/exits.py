@@ -67,9 +67,9 @@ def of_database(error: Exception, environ: Mapping[str, str]) -> DriftlineError 
     """What Postgres refuses in the middle of a command, as the operator's to mend; None for any other error."""
     if not type(error).__module__.startswith("psycopg"):
         return None
-    from storage.retry import told  # noqa: PLC0415 - where it is needed: `--help` is to be quick
+    from storage.errors import unreachable  # noqa: PLC0415 - where it is needed: `--help` is to be quick
 
-    return told(error, database_url(environ))
+    return unreachable(error, database_url(environ))
 
 
 def explained(error: OSError) -> DriftlineError | None:

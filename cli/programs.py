@@ -11,13 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
-
 from local.stack.postgres import binaries
 from schemas.errors import StackBroken
-from storage.address import read
-
-_SECRETS = {"password": "PGPASSWORD"}
+from storage.address import without_password
 
 
 @dataclass(frozen=True)
@@ -40,12 +36,12 @@ def programs(url: str, server_version: int, environ: Mapping[str, str] = os.envi
 
     Raises StackBroken where none is new enough: pg_dump refuses a server that is newer than itself.
     """
-    parts = read(url)
-    secrets = {_SECRETS[name]: str(parts.pop(name)) for name in _SECRETS if name in parts}
+    address, password = without_password(url)
+    secrets = {} if password is None else {"PGPASSWORD": password}
     needed = server_version // 10_000
     for folder in _folders(environ):
         if _major(folder) >= needed:
-            return Programs(folder, make_conninfo("", **parts), {**environ, **secrets, "LC_ALL": "C"})
+            return Programs(folder, address, {**environ, **secrets, "LC_ALL": "C"})
     raise StackBroken(
         f"no pg_dump of version {needed} or newer, which this server needs",
         f"run `make setup`, or put PostgreSQL {needed}'s client programs on PATH",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import psycopg
 
 from models import names
 from models.names import Artifact
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, RunConflict, UsageError
+from storage.connect import Connection
+from storage.errors import MISSING_TABLES, NOT_ALLOWED
 from storage.queries import load_queries
 
 SQL = load_queries(Path(__file__).with_suffix(".sql"))
@@ -25,8 +25,6 @@ _DELETES = (
     *("delete_alarms", "delete_frontier", "delete_windows", "delete_run"),
 )
 """In the order in which the stages lock these tables."""
-
-Connection = psycopg.Connection[Any]
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +98,7 @@ def runs_of_models(connection: Connection) -> dict[str, list[str]]:
     """Hash of the model → runs that it scored, the newest first. Nothing where no stage has made the tables yet."""
     try:
         return dict(connection.execute(SQL["runs_of_models"]).fetchall())
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+    except MISSING_TABLES:
         return {}
 
 
@@ -194,7 +192,7 @@ def remove_runs(connection: Connection, runs: Sequence[str]) -> None:
                 _held(connection, run)
                 for query in _DELETES:
                     connection.execute(SQL[query], {"run_id": run})
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+    except NOT_ALLOWED as error:
         raise DatabaseUnreachable(
             f"this login may not remove runs ({error.diag.message_primary})",
             "set DATABASE_URL to one that writes, such as the consumer's",
@@ -204,7 +202,7 @@ def remove_runs(connection: Connection, runs: Sequence[str]) -> None:
 def _held(connection: Connection, run: str) -> Removed:
     try:
         found = connection.execute(SQL["holdings"], {"run_id": run}).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):  # nobody has made the tables yet
+    except MISSING_TABLES:  # nobody has made the tables yet
         found = None
     if found is None:
         raise UsageError(f"there is no run {run}", "`driftline runs` lists them")

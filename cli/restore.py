@@ -8,8 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
-import psycopg
-
 from cli.backup import SCHEMA
 from cli.programs import Programs, programs, said
 from runtime.programs import output_of
@@ -17,6 +15,7 @@ from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
 from storage import roles
 from storage.address import where
 from storage.connect import Connection, connect_directly
+from storage.errors import InsufficientPrivilege, LockNotAvailable
 from storage.migrations import migrate, migrations
 from storage.queries import load_queries
 
@@ -49,7 +48,7 @@ def restore(url: str, file: Path, *, replace: bool = False, say: Say = print) ->
         connection.execute(_SQL["patience"])
         try:
             active = _look(connection, url, replace=replace)
-        except psycopg.errors.LockNotAvailable:
+        except LockNotAvailable:
             raise DatabaseUnreachable(f"the tables at {where(url)} are locked", free(connection)) from None
         say(f"restoring {file} into {where(url)}")
         if active:
@@ -65,12 +64,12 @@ def _finish(connection: Connection, url: str, active: list[str]) -> Restored:
         roles.grant(connection)
         row = connection.execute(_SQL["runs"]).fetchone()
         return Restored(row[0] if row else 0, applied, active)
-    except psycopg.errors.InsufficientPrivilege as error:
+    except InsufficientPrivilege as error:
         raise DatabaseUnreachable(
             f"all is restored, but {where(url)} may not make roles ({error.diag.message_primary})",
             "run `driftline migrate` with a login that may",
         ) from None
-    except psycopg.errors.LockNotAvailable:
+    except LockNotAvailable:
         raise DatabaseUnreachable(
             f"all is restored, but tables and roles at {where(url)} could not be brought up to date",
             f"{free(connection)}, then run `driftline migrate`",

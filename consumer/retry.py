@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 def connect(url: str) -> postgres.Connection:
     """An autocommitting connection.
 
-    Raises DatabaseUnreachable where trying again cannot help, psycopg.OperationalError where it may.
+    Raises DatabaseUnreachable where trying again cannot help, storage.errors.Error where it may.
     """
     return postgres.connect(url, "driftline-consumer", idle=_IDLE)
 
@@ -38,5 +38,5 @@ def _lost(error: Exception) -> Trouble | None:
     return None
 
 
-persistently = partial(retry.persistently, others=_lost)
-"""`storage.retry.persistently`, where Kafka and the partitions may be lost as well."""
+run_sessions = partial(retry.run_sessions, others=_lost)
+"""`storage.retry.run_sessions`, where Kafka and the partitions may be lost as well."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 import structlog
 
 from consumer.gauges import Gauges
-from consumer.retry import PATIENCE_S, connect, persistently
+from consumer.retry import PATIENCE_S, connect, run_sessions
 from consumer.settings import Settings
 from consumer.source import Source, deleted
 from consumer.store import Store
@@ -45,7 +45,7 @@ def run(settings: Settings, stop: threading.Event, model: Model | None = None) -
         pa.array([None])  # imports pandas, at the first conversion: not while partitions wait
         with _rare_collections():
             session = partial(_session, settings, stop, model, gauges)
-            persistently(session, settings.database_url, stop, trouble=gauges.health.trouble)
+            run_sessions(session, settings.database_url, stop, on_trouble=gauges.health.trouble)
 
 
 def _session(settings: Settings, stop: threading.Event, model: Model | None, gauges: Gauges) -> None:

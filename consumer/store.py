@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
-from psycopg.types.json import Jsonb
 
 from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally, Unscored
 from consumer.windows import State
@@ -17,9 +15,8 @@ from runtime.failpoint import reach
 from schemas.durations import moment
 from schemas.records import Manifest
 from schemas.text import printable
+from storage.connect import Connection, Jsonb
 from storage.queries import load_queries
-
-Connection = psycopg.Connection[Any]
 
 _SQL = load_queries(Path(__file__).with_name("queries.sql"))
 
@@ -59,7 +56,7 @@ class Beat:
 
 
 class Store:
-    """One autocommitting connection, of one thread. Any method raises psycopg.OperationalError when it breaks."""
+    """One autocommitting connection, of one thread. Any method raises `storage.errors.Error` when it breaks."""
 
     def __init__(self, connection: Connection, instance: str) -> None:
         self._connection = connection

@@ -91,7 +91,7 @@ class Worker:
             LogUnreadable: The log does not hold what is to be read next.
             RunConflict: The run that is waited for is scored by another model.
             BrokerUnreachable: Kafka refuses this client.
-            psycopg.OperationalError, KafkaException: The server went away.
+            storage.errors.Error, KafkaException: The server went away.
         """
         read = self._source.read(self._settings.read_rows, _READ_S)
         if not self._assignment.is_current:

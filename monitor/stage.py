@@ -13,7 +13,7 @@ from monitor.starting import announced, check_sizes, unless_stopped
 from runtime.metrics_server import serving
 from storage.connect import connect
 from storage.migrations import migrate
-from storage.retry import persistently
+from storage.retry import run_sessions
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -31,7 +31,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     gauges, url = Gauges(), settings.database_url
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
         artifact.load(settings.model)  # in milliseconds, and long before it is needed
-        persistently(partial(_prepare, settings), url, stop, trouble=gauges.health.trouble)
+        run_sessions(partial(_prepare, settings), url, stop, on_trouble=gauges.health.trouble)
         if not stop.is_set():
             with announced(url, settings.until_done):
                 work = unless_stopped(lambda: _ready(settings), stop)

@@ -10,15 +10,14 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-import psycopg
 import structlog
-from psycopg.types.json import Jsonb
 
 from monitor.settings import Settings
 from monitor.sizes import USUAL_PANE, fits, misfit
 from monitor.snapshot import SQL
 from schemas.durations import duration_text
-from storage.connect import Connection, connect
+from storage.connect import Connection, Jsonb, connect
+from storage.errors import Error
 
 log = structlog.get_logger()
 
@@ -65,7 +64,7 @@ def unless_stopped(make: Callable[[], T], stop: threading.Event) -> T | None:
 def _announce(url: str, run_id: str | None, ready: threading.Event) -> None:
     """Nothing depends on it: what is wrong with the database is found by those who need it."""
     params = {"instance": INSTANCE, "run_id": run_id, "measures": Jsonb({"starting": True})}
-    with suppress(psycopg.Error), connect(url) as connection:
+    with suppress(Error), connect(url) as connection:
         while not ready.is_set():
             connection.execute(SQL["report_health"], params)
             ready.wait(BEAT_S)

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from psycopg import Rollback
-from psycopg.types.json import Jsonb
 
 from monitor.drift.figures import ColumnFigure, WindowFigures
 from monitor.panes import decoded
@@ -25,7 +23,7 @@ from schemas.durations import moment
 from schemas.text import printable
 from storage.chunk import encode
 from storage.compact import Chunk, merged
-from storage.connect import Connection, connect, snapshots
+from storage.connect import Connection, Jsonb, Rollback, connect, snapshots
 from storage.read import Shortage, shortages
 
 CHANNEL = "driftline_progress"
@@ -91,7 +89,7 @@ class Claim:
 
 
 class Store:
-    """Three connections: snapshots, claims, and notifications. Any of them may raise psycopg.OperationalError."""
+    """Three connections: snapshots, claims, and notifications. Any of them may raise `storage.errors.Error`."""
 
     def __init__(self, reader: Connection, writer: Connection, listener: Connection) -> None:
         self._reader = snapshots(reader)

@@ -30,36 +30,6 @@ _FOREIGN_SCHEME = re.compile(
 )
 """librdkafka takes the names of Kafka's protocols before an address, and skips an address with any other."""
 
-_REFUSALS = (
-    "password authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "is not permitted to log in",
-    "permission denied for database",
-    "invalid ",
-    "SSL was required",
-    "certificate verify failed",
-    "definition of service",
-    "DATABASE_URL ",  # our own: it cannot be read
-    # Of pgbouncer, which gives them all one SQLSTATE.
-    "SASL authentication failed",
-    "no such database",
-    "no such user",
-    "unsupported startup parameter",
-)
-"""In English. A server may say it in another language, and then gives its SQLSTATE."""
-_REFUSED = re.compile(r"\(SQLSTATE (?:28|3D|42|22|0A)[0-9A-Z]{3}\)")
-
-CORRECT = "correct DATABASE_URL, or the password that Postgres has for its role"
-"""What to do where Postgres refuses."""
-UNREADABLE = (
-    "DATABASE_URL is no libpq URL",
-    "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
-    " with %40 %3A %2F %3F %23 %25 for @ : / ? # % in user and password",
-)
-"""What is wrong, what to do. libpq's own words quote it, with the password in it."""
-
 
 def make_folder(folder: Path, state: Path | None = None) -> Path:
     """Make a folder, and those above it; give it back. Raises OSError.
@@ -75,11 +45,6 @@ def make_folder(folder: Path, state: Path | None = None) -> Path:
             state.chmod(0o700)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def refuses(said: str) -> bool:
-    """Whether Postgres, by what was said of a connection that failed, is there: trying again cannot help."""
-    return bool(_REFUSED.search(said)) or any(text in said for text in _REFUSALS)
 
 
 class Addresses(msgspec.Struct, frozen=True):

@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from runtime.connections import UNREADABLE
 from schemas.errors import UsageError
+
+CORRECT = "correct DATABASE_URL, or the password that Postgres has for its role"
+"""What to do where Postgres refuses."""
+_UNREADABLE = (
+    "DATABASE_URL is no libpq URL",
+    "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
+    " with %40 %3A %2F %3F %23 %25 for @ : / ? # % in user and password",
+)
+"""What is wrong, what to do. libpq's own words quote it, with the password in it."""
 
 DEFAULTS: Mapping[str, Any] = {
     "connect_timeout": 5,
@@ -63,6 +71,13 @@ def where(url: str) -> str:
     return "{user}@{host}:{port}/{dbname}".format_map(parts)
 
 
+def without_password(url: str) -> tuple[str, str | None]:
+    """Split a URL into a connection string for the command line of another program, and the password."""
+    parts = read(url)
+    password = parts.pop("password", None)
+    return make_conninfo("", **parts), None if password is None else str(password)
+
+
 def read(url: str) -> dict[str, Any]:
     """The parameters of a libpq URL or connection string. Raises UsageError: what to write instead."""
     if mistake := _foreign(url) or _unescaped(url):
@@ -72,7 +87,7 @@ def read(url: str) -> dict[str, Any]:
     except psycopg.ProgrammingError:
         raise UsageError(*_unreadable(url)) from None
     if not all(re.fullmatch("[0-9]*", port.strip()) for port in str(parts.get("port", "")).split(",")):
-        raise UsageError(*UNREADABLE)  # a / in the password makes its beginning the port
+        raise UsageError(*_UNREADABLE)  # a / in the password makes its beginning the port
     return parts
 
 
@@ -110,4 +125,4 @@ def _unreadable(url: str) -> tuple[str, str]:
     names = re.findall(r"[?&]([A-Za-z_]+)=", url)
     if foreign := next((name for name in names if name in _OF_OTHERS), None):
         return f"DATABASE_URL has a parameter that libpq does not know, {foreign}", "leave it out"
-    return UNREADABLE
+    return _UNREADABLE

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import IsolationLevel, Transaction
+from psycopg import IsolationLevel, Transaction, rows
 from psycopg.abc import RV, PQGen
+from psycopg.types import json
 
-from runtime.connections import CORRECT, database_advice, refuses
+from runtime.connections import database_advice
 from schemas.errors import DatabaseUnreachable
 from storage.address import parameters, where
 from storage.encoding import adapt
-from storage.refusal import explained
+from storage.errors import explain
+from storage.refusal import connection_error
 
 _SESSION = """
     SELECT pg_backend_pid() = %(pid)s, set_config('DateStyle', 'ISO', false), set_config('TimeZone', 'UTC', false),
@@ -31,6 +33,10 @@ What dates look like follows a client through a pooler. The rest would be left b
 _LIMIT = """
     SELECT set_config('idle_in_transaction_session_timeout', %s, true)
     WHERE current_setting('idle_in_transaction_session_timeout') = '0'"""
+
+
+Jsonb, Rollback, dict_row = json.Jsonb, psycopg.Rollback, rows.dict_row
+"""Of psycopg, for those who use a `Connection`."""
 
 
 class Connection(psycopg.Connection[Any]):
@@ -89,9 +95,7 @@ def connect(url: str, name: str = "driftline", *, idle: str = Connection.idle) -
         connection.isolation_level = IsolationLevel.READ_COMMITTED  # whatever is the default there
         return connection
     except psycopg.OperationalError as error:
-        if refuses(said := explained(error, url)):
-            raise DatabaseUnreachable(f"Postgres refused {where(url)}", f"{CORRECT} ({said})") from None
-        raise
+        raise connection_error(error, url) from None
 
 
 async def settle(connection: AsyncConnection) -> None:
@@ -116,10 +120,15 @@ def connect_now(url: str) -> Connection:
     try:
         return connect(url)
     except psycopg.OperationalError as error:
-        raise DatabaseUnreachable(
-            f"Postgres did not answer at {where(url)}",
-            f"{database_advice()} ({' '.join(str(error).split())})",
-        ) from None
+        raise _no_answer(error, url) from None
+
+
+def _no_answer(error: psycopg.OperationalError, url: str) -> DatabaseUnreachable:
+    reason = " ".join(str(error).split())
+    failure = explain(error, url) if error.sqlstate else None
+    if failure is None:
+        return DatabaseUnreachable(f"Postgres did not answer at {where(url)}", f"{database_advice()} ({reason})")
+    return DatabaseUnreachable(f"{failure.what} ({reason})", failure.do)
 
 
 def connect_directly(url: str) -> Connection:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import psycopg
 from psycopg.rows import class_row
 
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from schemas.text import printable
 from storage.connect import Connection
+from storage.errors import MISSING_TABLES
 from storage.queries import load_queries
 
 SQL = load_queries(Path(__file__).with_name("read.sql"))
@@ -227,5 +227,5 @@ def _rows(connection: Connection, query: str, row: type[Row], params: Mapping[st
     with connection.cursor(row_factory=class_row(row)) as cursor:
         try:
             return cursor.execute(SQL[query], params).fetchall()
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        except MISSING_TABLES:
             return []

@@ -1,4 +1,4 @@
-"""Why a connection failed: by SQLSTATE, since a server says it in its own language."""
+"""Why a connection failed: by SQLSTATE, since a server writes its messages in its own language."""
 
 from __future__ import annotations
 
@@ -10,29 +10,92 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
-from psycopg import pq
+from psycopg import errors, pq
 from psycopg.conninfo import make_conninfo
 
-from storage.address import parameters
+from schemas.errors import DatabaseUnreachable, UsageError
+from storage.address import CORRECT, parameters, where
 
 _SQLSTATE = re.compile(r": {2}([0-9A-Z]{5})$", re.MULTILINE)
 _ONLY_SQLSTATE = 3  # PQERRORS_SQLSTATE
 _PATIENCE_S = 3.0
+_REFUSALS = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "is not permitted to log in",
+    "permission denied for database",
+    "invalid ",
+    "SSL was required",
+    "certificate verify failed",
+    "definition of service",
+    "DATABASE_URL ",  # our own: it cannot be read
+    # Of pgbouncer, which gives them all one SQLSTATE.
+    "SASL authentication failed",
+    "no such database",
+    "no such user",
+    "unsupported startup parameter",
+)
+"""In English. A server may use another language, and then gives its SQLSTATE."""
+_REFUSED = re.compile(r"\(SQLSTATE (?:28|3D|42|22|0A)[0-9A-Z]{3}\)")
+_STATE = re.compile(r"\(SQLSTATE (\w{5})\)$")
 
 
-def explained(error: psycopg.Error, url: str) -> str:
-    """What went wrong, in one line; with the SQLSTATE of a server that refused the connection."""
-    said = " ".join(str(error).split())
+def refuses(reason: str) -> bool:
+    """Say whether Postgres answered, and will refuse every further attempt.
+
+    Args:
+        reason: As `failure_reason` gives it.
+    """
+    return bool(_REFUSED.search(reason)) or any(text in reason for text in _REFUSALS)
+
+
+def connection_error(error: psycopg.OperationalError, url: str) -> Exception:
+    """Classify the failure of a connection, whose SQLSTATE psycopg does not know.
+
+    Returns:
+        DatabaseUnreachable where another attempt cannot help; else the error, of the class of its SQLSTATE.
+    """
+    reason = failure_reason(error, url)
+    if refuses(reason):
+        return DatabaseUnreachable(f"Postgres refused {where(url)}", f"{CORRECT} ({reason})")
+    state = _STATE.search(reason)
+    try:
+        return errors.lookup(state[1])(reason) if state else error
+    except KeyError:
+        return error
+
+
+def probe(url: str, timeout_s: float) -> str:
+    """Connect once, without waiting longer than that.
+
+    Returns:
+        Why it failed, in one line; '' where it did not.
+    """
+    try:
+        psycopg.connect(**parameters(url) | {"connect_timeout": max(2, round(timeout_s))}).close()
+    except psycopg.Error as error:
+        return failure_reason(error, url)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def failure_reason(error: psycopg.Error, url: str) -> str:
+    """Describe a failed connection in one line, with the SQLSTATE where a server gave one."""
+    reason = " ".join(str(error).split())
     # Behind the severity, a server's message has two spaces. What libpq says by itself has not.
-    code = _asked_again(url) if error.sqlstate is None and re.search(r": {2}\S", str(error)) else None
-    return f"{said} (SQLSTATE {code})" if code else said
+    asked = error.sqlstate is None and re.search(r": {2}\S", str(error))
+    state = _state_of_failure(url) if asked else None
+    return f"{reason} (SQLSTATE {state})" if state else reason
 
 
-def _asked_again(url: str) -> str | None:
-    """The SQLSTATE of a connection that fails, None where it does not, or nothing can be found out.
+def _state_of_failure(url: str) -> str | None:
+    """Connect once more for the SQLSTATE; None where that succeeds, or nothing can be found out.
 
-    libpq keeps it to itself, but puts it into the message when told to before the message comes; psycopg has no
-    function for that.
+    libpq keeps the SQLSTATE to itself, but puts it into the message if asked before the message comes; psycopg has
+    no function for that.
     """
     if (libpq := _libpq()) is None:
         return None

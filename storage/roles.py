@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+
+import psycopg
 
 from storage.queries import load_queries
 
@@ -24,16 +26,7 @@ _RACE = ("XX000", "23505", "40P01")
 lock reaches over two of its databases."""
 
 
-class Connection(Protocol):
-    """The part of psycopg's Connection that is needed here."""
-
-    pgconn: Any
-
-    def execute(self, query: Any, params: Any = ..., /) -> Any: ...
-    def transaction(self) -> Any: ...
-
-
-def grant(connection: Connection, passwords: Mapping[str, str] = {}) -> None:
+def grant(connection: psycopg.Connection[Any], passwords: Mapping[str, str] = {}) -> None:
     """Make the roles that are missing and give them their rights in this database, all or nothing.
 
     Called again it changes nothing.
@@ -45,12 +38,12 @@ def grant(connection: Connection, passwords: Mapping[str, str] = {}) -> None:
             with connection.transaction():
                 _grant(connection, passwords)
             return
-        except Exception as error:
-            if left == 0 or getattr(error, "sqlstate", None) not in _RACE:
+        except psycopg.Error as error:
+            if left == 0 or error.sqlstate not in _RACE:
                 raise
 
 
-def _grant(connection: Connection, passwords: Mapping[str, str]) -> None:
+def _grant(connection: psycopg.Connection[Any], passwords: Mapping[str, str]) -> None:
     for role in (*([WRITER] if WRITER in passwords else []), READER, BOARD):
         connection.execute(_SQL["create"].format(role=role))
     for role, password in passwords.items():

@@ -12,9 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
-import psycopg
 import structlog
 from rich.console import Console
 from rich.live import Live
@@ -32,7 +30,8 @@ from runtime.connections import STATE, Addresses
 from runtime.invocation import pasteable
 from schemas.durations import moment
 from storage import roles
-from storage.connect import connect_now
+from storage.connect import Connection, connect_now
+from storage.errors import InsufficientPrivilege
 from storage.migrations import migrate
 
 log = structlog.get_logger()
@@ -127,10 +126,10 @@ def _answered(out: Console) -> Iterator[None]:
 
 
 @contextmanager
-def _connected(addresses: Addresses) -> Iterator[psycopg.Connection[Any]]:
+def _connected(addresses: Addresses) -> Iterator[Connection]:
     with connect_now(addresses.database_url) as connection:
         migrate(connection)
-        with suppress(psycopg.errors.InsufficientPrivilege):  # on a server of yours the board reads as this login
+        with suppress(InsufficientPrivilege):  # on a server of yours the board reads as this login
             roles.grant(connection)
         yield connection
 
@@ -186,7 +185,7 @@ def _first_frame(chosen: Plan, name: str) -> Frame:
 
 
 def _watch(
-    connection: psycopg.Connection[Any], children: Children, frame: Frame, board: Page, out: Console, *, told: bool
+    connection: Connection, children: Children, frame: Frame, board: Page, out: Console, *, told: bool
 ) -> None:
     """Show the run until its stages have ended."""
     if out.is_terminal:
@@ -210,7 +209,7 @@ def _watch(
 
 
 def _looks(
-    connection: psycopg.Connection[Any], children: Children, frame: Frame, board: Page, limit: int
+    connection: Connection, children: Children, frame: Frame, board: Page, limit: int
 ) -> Iterator[tuple[Snapshot, Frame]]:
     """The run every LOOK_S seconds, the last time after all stages have ended. Raises as `Children.check`."""
     rows, at, rate, ended = 0, time.monotonic(), 0.0, False

@@ -8,10 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from psycopg.rows import dict_row
-
 from schemas.durations import moment
+from storage.connect import Connection, dict_row
 from storage.queries import load_queries
 
 QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
@@ -52,14 +50,12 @@ class Snapshot:
     """Closed windows of trips by size in seconds."""
 
 
-def execute(connection: psycopg.Connection[Any], name: str, **params: Any) -> list[dict[str, Any]]:
+def execute(connection: Connection, name: str, **params: Any) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(QUERIES[name].encode(), params).fetchall()
+        return cursor.execute(QUERIES[name], params).fetchall()
 
 
-def read(
-    connection: psycopg.Connection[Any], run: str, *, size_s: int, limit: int, before: datetime | None = None
-) -> Snapshot:
+def read(connection: Connection, run: str, *, size_s: int, limit: int, before: datetime | None = None) -> Snapshot:
     """The run's state now, with its newest windows of one size, newest first. before: those that start earlier."""
     tally = execute(connection, "progress", run=run)[0]
     newest = execute(connection, "newest_windows", run=run, size_s=size_s, limit=limit, before=before)

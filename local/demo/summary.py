@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import psycopg
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -14,11 +13,10 @@ from local.demo.snapshot import execute
 from runtime.invocation import program
 from schemas.durations import duration_text, moment
 from schemas.errors import DriftlineError
+from storage.connect import Connection
 
 
-def show(
-    connection: psycopg.Connection[Any], run: str, out: Console, *, seconds: float, held_out: float | None = None
-) -> None:
+def show(connection: Connection, run: str, out: Console, *, seconds: float, held_out: float | None = None) -> None:
     """Print the summary. held_out: the model's mean absolute error in training, minutes.
 
     Raises DriftlineError when a trip is not accounted for.
@@ -50,7 +48,7 @@ def _account(tally: Mapping[str, Any]) -> str:
     return text + (f"; {tally['duplicates']:,} sent twice and dropped" if tally["duplicates"] else "")
 
 
-def _windows(connection: psycopg.Connection[Any], run: str) -> str:
+def _windows(connection: Connection, run: str) -> str:
     closed: dict[int, int] = {}
     for row in execute(connection, "windows_by_status", run=run):
         if row["stream"] == "trips" and row["status"] != "open":
@@ -58,7 +56,7 @@ def _windows(connection: psycopg.Connection[Any], run: str) -> str:
     return "  ".join(f"{n:,} of {duration_text(size * 1000)}" for size, n in sorted(closed.items()))
 
 
-def _noticed(connection: psycopg.Connection[Any], run: str, held_out: float | None) -> list[tuple[str, str]]:
+def _noticed(connection: Connection, run: str, held_out: float | None) -> list[tuple[str, str]]:
     """Per injected drift: when, what it did to the model, which window showed it first, how calm it was before."""
     lines = []
     for injected in execute(connection, "injected", run=run):
@@ -94,7 +92,7 @@ def _size(row: Mapping[str, Any]) -> str:
     return duration_text(row["size_s"] * 1000)
 
 
-def commands(connection: psycopg.Connection[Any], run: str) -> list[str]:
+def commands(connection: Connection, run: str) -> list[str]:
     """What to look at next, of a window that is worth it."""
     found = [f"windows --run {run} --size 6h"]
     if worth := execute(connection, "worth_a_look", run=run):

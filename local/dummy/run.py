@@ -6,16 +6,14 @@ import threading
 import time
 from collections.abc import Callable
 
-import psycopg
-
 from local.dummy.plan import PANE, Plan
 from local.dummy.store import advance, finish, replace
 from schemas.durations import moment, sizes_ms
-from schemas.errors import DatabaseUnreachable, UsageError
+from schemas.errors import UsageError
 from schemas.records import is_run_id
 from storage import roles
-from storage.address import where
 from storage.connect import Connection, connect_now
+from storage.errors import InsufficientPrivilege, permission
 from storage.migrations import migrate
 
 LONGEST = 400
@@ -43,26 +41,17 @@ def write(url: str, made: Plan, stop: threading.Event, say: Say, *, pause: float
 
     Raises DatabaseUnreachable where Postgres does not answer or refuses, RunConflict for a run that is no dummy.
     """
-    with connect_now(url) as connection:
-        try:
-            _prepare(connection)
-            began = time.monotonic()
-            windows, figures = replace(connection, made)
-            say(f"wrote run {made.run}: {windows:,} windows, {figures:,} figures, {time.monotonic() - began:.1f} s")
-            say(f"event time {moment(made.start):%Y-%m-%d} to {moment(made.now):%Y-%m-%d %H:%M}")
-            for text in places(made):
-                say(text)
-            if made.live:
-                _go_on(connection, made, stop, say, pause)
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
-            raise DatabaseUnreachable(
-                f"{where(url)} may not write ({error.diag.message_primary})",
-                "set DATABASE_URL to a login that may: the owner of schema driftline",
-            ) from None
-        except psycopg.OperationalError as error:
-            raise DatabaseUnreachable(
-                f"Postgres went away at {where(url)}", f"see that it is up, and call this again ({error})"
-            ) from None
+    do = "set DATABASE_URL to a login that may: the owner of schema driftline"
+    with connect_now(url) as connection, permission("write", url, do):
+        _prepare(connection)
+        began = time.monotonic()
+        windows, figures = replace(connection, made)
+        say(f"wrote run {made.run}: {windows:,} windows, {figures:,} figures, {time.monotonic() - began:.1f} s")
+        say(f"event time {moment(made.start):%Y-%m-%d} to {moment(made.now):%Y-%m-%d %H:%M}")
+        for text in places(made):
+            say(text)
+        if made.live:
+            _go_on(connection, made, stop, say, pause)
 
 
 def places(made: Plan) -> tuple[str, ...]:
@@ -79,7 +68,7 @@ def _prepare(connection: Connection) -> None:
     migrate(connection)
     try:
         roles.grant(connection)
-    except psycopg.errors.InsufficientPrivilege:
+    except InsufficientPrivilege:
         return
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import astuple
-from psycopg.types.json import Jsonb
 
 from local.dummy import surroundings as around
 from local.dummy.figures import Written, written
@@ -17,7 +16,7 @@ from monitor.drift.figures import ColumnFigure, WindowFigures
 from schemas.durations import moment
 from schemas.errors import RunConflict
 from schemas.streams.taxi import OUTCOMES
-from storage.connect import Connection
+from storage.connect import Connection, Jsonb
 from storage.queries import load_queries
 
 SQL = load_queries(Path(__file__).with_name("queries.sql"))

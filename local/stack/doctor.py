@@ -12,8 +12,10 @@ import msgspec
 from local.stack import jars, java
 from local.stack.embedded import CACHE, status
 from local.stack.postgres import as_somebody, binaries
-from runtime.connections import CORRECT, STATE, refuses
+from runtime.connections import STATE
 from schemas.errors import DriftlineError
+from storage.address import CORRECT
+from storage.refusal import refuses
 
 ROOM = 2 * 10**9
 """Bytes that a month of trips and its logs want."""

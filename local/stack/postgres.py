@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
-
 from local.stack.part import Command, Say, chosen_ports, ports
 from runtime.programs import output_of
-from schemas.errors import StackBroken, UsageError
-from storage.address import parameters, where
-from storage.refusal import explained
+from schemas.errors import StackBroken
+from storage.address import where
+from storage.refusal import probe
 
 USER = DATABASE = "driftline"
 PASSFILE = "pgpass"
@@ -73,13 +71,7 @@ class Postgres:
         return f"postgresql://{USER}:{password}@127.0.0.1:{chosen_ports(home)[0]}/{DATABASE}"
 
     def trouble(self, address: str, environ: Mapping[str, str], timeout: float) -> str:
-        try:
-            psycopg.connect(**parameters(address) | {"connect_timeout": max(2, round(timeout))}).close()
-        except psycopg.Error as error:
-            return explained(error, address)
-        except UsageError as error:
-            return str(error)
-        return ""
+        return probe(address, timeout)
 
 
 def shown(address: str, home: Path | None) -> str:

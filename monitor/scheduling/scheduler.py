@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from math import inf
 
-import psycopg
 import structlog
 
 from monitor.engine import Engine, check_model
@@ -29,7 +28,8 @@ from schemas.durations import duration_text
 from schemas.errors import DriftlineError
 from schemas.streams.taxi import STREAMS
 from storage.compact import Chunk, groups
-from storage.retry import PASSES, persistently
+from storage.errors import explain
+from storage.retry import run_sessions
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ ENOUGH_WINDOWS = 24
 
 
 class Watch:
-    """One session with the database. Any method may raise psycopg.OperationalError: begin a new session then."""
+    """One session with the database. Any method may raise `storage.errors.Error`: begin a new session then."""
 
     def __init__(self, store: Store, worker: Worker, model: str, settings: Settings, gauges: Gauges) -> None:
         """model: hash of the loaded model."""
@@ -168,9 +168,9 @@ class Watch:
             outcome = self._worker.work(
                 plan.run, window, plan.closings, known.reason if known and hopeless else None
             )
-        except (*PASSES, psycopg.errors.InsufficientPrivilege):
-            raise
         except Exception as error:
+            if explain(error, self._settings.database_url):  # no fault of the window
+                raise
             self._gauges.failed(window)
             tried = plan.failed(window, f"{type(error).__name__}: {error}", time.monotonic())
             log.warning("window_failed", **about(window), failures=tried.failures, exc_info=tried.failures == 1)
@@ -264,7 +264,7 @@ def watch(settings: Settings, stop: threading.Event, engine: Engine, gauges: Gau
             worker = Worker(store, engine, cache, patience(settings))
             Watch(store, worker, engine.model, settings, gauges).run(stop)
 
-    persistently(session, settings.database_url, stop, trouble=gauges.health.trouble)
+    run_sessions(session, settings.database_url, stop, on_trouble=gauges.health.trouble)
 
 
 def patience(settings: Settings) -> Patience:

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
-from consumer.retry import connect, persistently
+from consumer.retry import connect, run_sessions
 from consumer.store import Fenced, RunRemoved
 from schemas.errors import DatabaseUnreachable, UsageError
 
@@ -33,7 +33,7 @@ def test_a_session_begins_anew_until_it_ends_by_itself() -> None:
             raise errors.pop(0)
 
     with capture_logs() as logs:
-        persistently(session, URL, threading.Event(), longest=0.01)
+        run_sessions(session, URL, threading.Event(), longest=0.01)
     assert [entry["event"] for entry in logs] == [
         *("database_down", "kafka_down", "fenced", "database_full", "database_full"),
         *("database_locked", "database_read_only", "database_full", "database_full"),
@@ -50,7 +50,7 @@ def test_whoever_removes_a_run_is_not_taken_for_another_consumer() -> None:
             raise errors.pop()
 
     with capture_logs() as logs:
-        persistently(session, URL, threading.Event(), longest=0.01)
+        run_sessions(session, URL, threading.Event(), longest=0.01)
     assert [(entry["event"], "another consumer" in entry["do"]) for entry in logs] == [
         ("fenced", True),
         ("run_removed", False),
@@ -77,7 +77,7 @@ def test_where_a_server_was_named_the_log_does_not_advise_to_start_ours(
 
     monkeypatch.setenv(name, "somewhere")
     with capture_logs() as logs:
-        persistently(session, URL, threading.Event(), longest=0.01)
+        run_sessions(session, URL, threading.Event(), longest=0.01)
     named, ours = (entry["do"] for entry in logs)
     assert (f"or correct {name}" in named, "stack up" in named) == (True, False)
     assert f"`driftline stack up`, or set {name}" in ours
@@ -88,13 +88,13 @@ def test_a_programming_mistake_is_not_tried_again() -> None:
         raise ValueError("mistake")
 
     with pytest.raises(ValueError, match="mistake"):
-        persistently(session, URL, threading.Event())
+        run_sessions(session, URL, threading.Event())
 
 
 def test_nothing_begins_after_the_stop() -> None:
     stop = threading.Event()
     stop.set()
-    persistently(lambda: pytest.fail("began"), URL, stop)
+    run_sessions(lambda: pytest.fail("began"), URL, stop)
 
 
 def test_a_database_that_is_down_may_come_back() -> None:

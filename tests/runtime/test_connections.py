@@ -19,7 +19,6 @@ from runtime.connections import (
     make_folder,
     of_platform,
     refused_setting,
-    refuses,
 )
 from schemas.errors import UsageError
 
@@ -153,20 +152,3 @@ def test_a_damaged_address_file_is_no_stack(tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text("{")
     with pytest.raises(UsageError):
         database_url({}, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("said", "refused"),
-    [
-        ('FATAL:  password authentication failed for user "driftline"', True),
-        ('FATAL:  database "nowhere" does not exist', True),
-        ('FATAL:  role "driftline_board" is not permitted to log in', True),
-        ('FATAL:  permission denied for database "other"', True),
-        ("connection refused: Is the server running on that host and accepting TCP/IP connections?", False),
-        ("FATAL:  the database system is starting up", False),
-        ("FATAL:  sorry, too many clients already", False),
-        ("connection timeout expired", False),
-    ],
-)
-def test_a_refusal_is_told_from_a_server_that_is_away(said: str, refused: bool) -> None:
-    assert refuses(said) == refused

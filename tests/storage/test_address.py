@@ -14,7 +14,7 @@ from runtime.connections import ROOT
 from schemas.errors import DatabaseUnreachable, UsageError
 from storage.address import DEFAULTS, parameters, where
 from storage.connect import connect, connect_now
-from storage.retry import lost
+from storage.errors import explain
 
 LETTERS = "αβγδεζηθ"
 """In no message of anybody's: where one of them is seen, it is a piece of the password."""
@@ -32,7 +32,7 @@ def told(url: str) -> str:
     try:
         connect(url)
     except psycopg.OperationalError as error:
-        said.extend(lost(error, url) or ())
+        said.extend(map(str, explain(error, url) or ()))
     except (DatabaseUnreachable, UsageError) as error:
         said.append(str(error))
     return "\n".join(said)

@@ -13,10 +13,9 @@ from board.settings import Settings
 from cli.database import prepare
 from consumer.retry import connect as consumer_connect
 from local.stack.postgres import Postgres
-from runtime.connections import refuses
 from schemas.errors import DatabaseUnreachable
 from storage.connect import connect, connect_now
-from storage.refusal import explained
+from storage.refusal import failure_reason, refuses
 from tests.board.conftest import serving
 from tests.databases import fresh_database
 from tests.monitor.feed import T0, TRIPS, Feed, monitor
@@ -59,7 +58,7 @@ def test_too_many_connections_pass(german: str) -> None:
         admin.execute(f"CREATE ROLE narrow LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT 0")
     with pytest.raises(psycopg.OperationalError) as caught:
         connect(other(german, user="narrow"))
-    said = explained(caught.value, other(german, user="narrow"))
+    said = failure_reason(caught.value, other(german, user="narrow"))
     assert said.endswith("(SQLSTATE 53300)")
     assert not refuses(said)
 
@@ -68,7 +67,7 @@ def test_a_server_that_is_away_is_not_asked_again() -> None:
     away = "postgresql://postgres@127.0.0.1:1/postgres"
     with pytest.raises(psycopg.OperationalError) as caught:
         connect(away)
-    assert "SQLSTATE" not in explained(caught.value, away)
+    assert "SQLSTATE" not in failure_reason(caught.value, away)
 
 
 def test_tables_roles_windows_and_board_on_a_postgres_of_debian_s(german: str, tmp_path: Path) -> None:
