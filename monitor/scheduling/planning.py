@@ -21,7 +21,7 @@ def run_steps(steps: PlanSteps[T], snapshot: Snapshot, run_id: str) -> T:
         What the steps return.
 
     Raises:
-        psycopg.OperationalError: The database went away; the plan is of no use any more.
+        storage.errors.Error: The database went away; the plan is of no use any more.
     """
     answer: Any = None
     while True:
