@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
+from msgspec.structs import replace
 
 import consumer.stage as process
 from benchmarks import log
@@ -32,8 +33,11 @@ from consumer.source import Source
 from consumer.store import Store
 from local import stack
 from runtime.connections import kafka_config
-from schemas.streams.taxi import TRIPS
+from schemas.streams.taxi import TAXI, TRIPS
 from storage import chunk
+
+ALONE = replace(TAXI, labels=None)
+"""Trips without the topic of outcomes."""
 
 STEPS: tuple[tuple[str, Any, str], ...] = (
     ("read from the client", Source, "read"),
@@ -108,7 +112,7 @@ def main() -> None:
         for _ in range(options.runs):
             with fresh_database(addresses.database_url) as database:
                 settings = Settings(
-                    database_url=database, kafka=kafka, topic_prefix=prefix, until_done=log.RUN, streams=(TRIPS,)
+                    database_url=database, kafka=kafka, topic_prefix=prefix, until_done=log.RUN, stream=ALONE
                 )
                 show(*measure(settings), options.trips)
 

@@ -25,6 +25,7 @@ from producer.settings import Settings
 from producer.sources.selection import from_generator
 from runtime.connections import ROOT, kafka_config
 from schemas.durations import moment_ms
+from schemas.streams.taxi import TAXI
 
 RUN = "latency"
 START = moment_ms("2022-02-01")
@@ -52,7 +53,8 @@ def replay(kafka: dict[str, str], database: str, hours: int, volume: float, spee
     ]
     source = from_generator(START, START + hours * 3_600_000, volume=volume)
     process.run(
-        Settings(run_id=RUN, source=source, kafka=kafka, speed=speed, topic_prefix=prefix), threading.Event()
+        Settings(stream=TAXI, run_id=RUN, source=source, kafka=kafka, speed=speed, topic_prefix=prefix),
+        threading.Event(),
     )
     if any([stage.wait() for stage in stages]):  # noqa: C419 - wait for all of them, whatever the first said
         raise SystemExit("a stage failed")

@@ -22,6 +22,7 @@ from unittest.mock import patch
 
 import psycopg
 import pyarrow as pa
+from msgspec.structs import replace
 
 import consumer.stage as process
 from benchmarks.consumer_steps import fresh_database
@@ -33,7 +34,10 @@ from models.taxi.train import train
 from producer.sources.selection import choose
 from runtime.connections import ROOT, database_url, kafka_config
 from schemas.errors import ModelUnusable
-from schemas.streams.taxi import TRIPS
+from schemas.streams.taxi import TAXI, TRIPS
+
+ALONE = replace(TAXI, labels=None)
+"""Trips without the topic of outcomes."""
 
 MODEL = ROOT / "benchmarks" / "out" / "model"
 _ROWS = "SELECT coalesce(sum(accepted), 0)::bigint FROM driftline.run_progress WHERE run_id = %s"
@@ -104,7 +108,7 @@ def main() -> None:
     def settings(database: str) -> Settings:
         prefix = options.topic.removesuffix(TRIPS.topic)
         return Settings(
-            database_url=database, kafka=kafka, topic_prefix=prefix, until_done=RUN, streams=(TRIPS,), model=model()
+            database_url=database, kafka=kafka, topic_prefix=prefix, until_done=RUN, stream=ALONE, model=model()
         )
 
     if options.database:

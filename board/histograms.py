@@ -16,7 +16,7 @@ from monitor.drift.category import CategoryReference
 from monitor.drift.columns import Floats, numbers
 from monitor.drift.figures import MISSING, NEW, OUTSIDE, Config
 from monitor.drift.number import NumberReference
-from schemas.streams.taxi import OUTCOMES, TRIPS, value_names
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import PREDICTION
 
 BINS = 30
@@ -126,7 +126,7 @@ def prepared(reference: pa.Table) -> Bins:
     for name in TRIPS.categories:
         if name in reference.column_names:
             category = CategoryReference.prepare(reference[name])
-            found[name] = CategoryBins(category, usual(category, reference[name]), value_names(name))
+            found[name] = CategoryBins(category, usual(category, reference[name]), TAXI.value_names(name))
     return found
 
 

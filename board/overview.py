@@ -14,7 +14,7 @@ from board.series import Floats, Row, aligned, ordered, series
 from board.status import Run, status
 from schemas.durations import duration_text, moment
 from schemas.records import MAX_TIME
-from schemas.streams.taxi import OUTCOMES, unit_of
+from schemas.streams.taxi import TAXI
 
 USEFUL = 1_000
 """Windows that can be told apart in one picture."""
@@ -73,7 +73,7 @@ class Picture:
             "period": run.period,
             "model": run.model,
             "started_at": run.started_at,
-            "unit": unit_of(OUTCOMES.label or ""),
+            "unit": TAXI.unit,
             "now": now["now"],
             "status": now,
             "columns": columns,

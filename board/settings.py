@@ -7,18 +7,22 @@ from pathlib import Path
 import msgspec
 
 from runtime.connections import ROOT, STATE
+from schemas.definition import Stream
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 """Names under which a browser on this machine finds it."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """host, port: where it listens; port 0: any that is free. allow_hosts: further names it may be called by.
+    """stream: of runs whose definition is not stored, since a version before met them first.
+
+    host, port: where it listens; port 0: any that is free. allow_hosts: further names it may be called by.
 
     models: folders of artifacts, or artifacts themselves. reports: folder of finished reports. attended: whoever
     started the board starts the other stages as well, so that nobody need be told to.
     """
 
+    stream: Stream
     database_url: str
     host: str = "127.0.0.1"
     port: int = 8000

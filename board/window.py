@@ -10,7 +10,7 @@ from board.http_errors import Unknown
 from board.overview import chosen_size, known_run
 from monitor.drift.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from schemas.durations import duration_text, moment
-from schemas.streams.taxi import OUTCOMES, TRIPS, unit_of
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import PREDICTION
 
 FIGURES = (
@@ -78,7 +78,7 @@ def _column(stream: str, name: str, metrics: dict[str, dict[str, Any]]) -> dict[
         "name": name,
         "stream": stream,
         "kind": kind(name),
-        "unit": unit_of(OUTCOMES.label or "" if name == PREDICTION else name),
+        "unit": TAXI.unit_of(name),
         "method": drift["method"],
         "score": drift["value"],
         "threshold": drift["threshold"],

@@ -22,8 +22,10 @@ def monitor_settings(
     **more: Any,
 ) -> Any:
     from monitor.settings import Settings
+    from schemas.streams.taxi import TAXI
 
     return Settings(
+        stream=TAXI,
         model=usable_model(model),
         kafka=connections.kafka_config(os.environ),
         database_url=servers.database_url(),

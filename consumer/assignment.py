@@ -12,7 +12,7 @@ from consumer.flush import Pending
 from consumer.ledger import Claim, Partition
 from consumer.source import Source, deleted, recreated, unreadable
 from consumer.store import Store
-from schemas.definition import Stream
+from schemas.definition import Records
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class Assignment:
         topics: Topics in which any consumer has a position.
     """
 
-    def __init__(self, source: Source, store: Store, streams: Mapping[str, Stream]) -> None:
+    def __init__(self, source: Source, store: Store, streams: Mapping[str, Records]) -> None:
         self._source = source
         self._store = store
         self._streams = streams

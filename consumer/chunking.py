@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from consumer import scoring
 from consumer.scoring import Floats, Score
-from schemas.definition import Stream
+from schemas.definition import Records
 from storage import chunk
 
 Ints = npt.NDArray[np.int64]
@@ -36,7 +36,7 @@ class Chunk:
     counts: Sequence[int]
 
 
-def table(stream: Stream, columns: Mapping[str, Sequence[Any]], offsets: Ints) -> pa.RecordBatch:
+def table(stream: Records, columns: Mapping[str, Sequence[Any]], offsets: Ints) -> pa.RecordBatch:
     """Decoded columns in the layout of a chunk, in offset order, not yet scored."""
     schema = _unscored(stream)
     arrays = [pa.array(offsets if f.name == chunk.OFFSET else columns[f.name], f.type) for f in schema]
@@ -44,7 +44,7 @@ def table(stream: Stream, columns: Mapping[str, Sequence[Any]], offsets: Ints) -
 
 
 @cache
-def _unscored(stream: Stream) -> pa.Schema:
+def _unscored(stream: Records) -> pa.Schema:
     """The layout of a chunk without a prediction that is still to be made."""
     kept = {chunk.OFFSET, stream.id, stream.time, *(field.name for field in stream.kept)}
     return pa.schema([field for field in chunk.layout(stream) if field.name in kept])
@@ -64,7 +64,7 @@ def choose(table: pa.RecordBatch, chosen: Ints, panes: Ints) -> Rows | None:
     return Rows(table if len(chosen) == table.num_rows else table.take(pa.array(chosen)), panes)
 
 
-def pack(stream: Stream, run_id: str, parts: Sequence[Rows], score: Score | None) -> Chunk:
+def pack(stream: Records, run_id: str, parts: Sequence[Rows], score: Score | None) -> Chunk:
     """A chunk of all rows of a run, one or more. parts: in offset order.
 
     score: None where the stream brings its own prediction, or has a label instead. Raises Unscorable.
@@ -89,7 +89,7 @@ def pack(stream: Stream, run_id: str, parts: Sequence[Rows], score: Score | None
     )
 
 
-def _scored(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> pa.RecordBatch:
+def _scored(stream: Records, batch: pa.RecordBatch, score: Score | None) -> pa.RecordBatch:
     """The batch with its prediction, where it has none yet. Raises Unscorable, ModelUnusable."""
     layout = chunk.layout(stream)
     if batch.num_columns == len(layout):
@@ -97,7 +97,7 @@ def _scored(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> pa.Re
     return with_predictions(stream, batch, scoring.predict(stream, batch, score))
 
 
-def with_predictions(stream: Stream, batch: pa.RecordBatch, values: Floats) -> pa.RecordBatch:
+def with_predictions(stream: Records, batch: pa.RecordBatch, values: Floats) -> pa.RecordBatch:
     """Rows that are not scored yet in the layout of a chunk. values: shape (rows,)."""
     layout = chunk.layout(stream)
     columns = batch.columns if batch.num_columns == len(layout) else [*batch.columns, pa.array(values)]

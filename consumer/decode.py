@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from consumer import formats
 from schemas import records
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.durations import misread_unit
 from schemas.text import printable
 
@@ -58,7 +58,7 @@ class Decoded:
 class Decoder:
     """Decodes batches of one stream."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Records) -> None:
         self._stream = stream
         self._data = records.record_type(stream, any_run=True)
         self._tagged: Decode = records.decoder(stream, any_run=True).decode
@@ -157,7 +157,7 @@ class Decoder:
         return Rejected(place, INVALID, detail, named, _event_time(time))
 
 
-def _misnamed(place: int, record: Any, stream: Stream) -> Rejected:
+def _misnamed(place: int, record: Any, stream: Records) -> Rejected:
     detail = f"no run may be called {printable(record.run_id, 140)!r} - at `$.run_id`"
     return Rejected(place, INVALID, detail, "", getattr(record, stream.time))
 

@@ -23,7 +23,7 @@ from consumer.decode import Decoded, Decoder
 from consumer.ledger import Claim, DeadLetter, Flush, Loss, RunProgress, Tally, Unscored
 from consumer.scoring import NOTHING, PredictEach, Score
 from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, Judgement, Rules, State, Stretch
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.records import LIVE, Heartbeat, Manifest
 
 Ints = npt.NDArray[np.int64]
@@ -102,7 +102,7 @@ class Pending:
         record without a prediction can be kept. Else all is scored at once when it is sealed, which is faster.
     """
 
-    def __init__(self, stream: Stream, claim: Claim, isolate: PredictEach | None = None) -> None:
+    def __init__(self, stream: Records, claim: Claim, isolate: PredictEach | None = None) -> None:
         self.claim = claim
         self.expected = claim.next_offset
         self.records = self.size = 0
@@ -251,7 +251,7 @@ def _put_aside(judged: _Judged, foreign: Mapping[str, str]) -> _Judged:
 
 
 def _scored_each(
-    stream: Stream, judged: Sequence[_Judged], table: pa.RecordBatch, predict_each: PredictEach
+    stream: Records, judged: Sequence[_Judged], table: pa.RecordBatch, predict_each: PredictEach
 ) -> tuple[list[_Judged], pa.RecordBatch]:
     """Predict what was accepted, of all runs at once; what has no prediction is no row."""
     rows = np.concatenate([j.share.data[j.data_verdicts == ACCEPTED] for j in judged])

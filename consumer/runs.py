@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from consumer.store import Store, Terms
 from consumer.windows import Rules
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.errors import RunConflict
 from schemas.records import LIVE
 
@@ -36,11 +36,11 @@ class Runs:
         """Begin those of the runs that nobody has met yet, all at once."""
         self._store.meet(run_ids, self._ours)
 
-    def rules(self, run_ids: Iterable[str], stream: Stream) -> dict[str, Rules]:
+    def rules(self, run_ids: Iterable[str], stream: Records) -> dict[str, Rules]:
         """By which rules the records of each run are judged."""
         return {run_id: self._rules(run_id, stream) for run_id in run_ids}
 
-    def foreign(self, run_ids: Iterable[str], stream: Stream) -> dict[str, str]:
+    def foreign(self, run_ids: Iterable[str], stream: Records) -> dict[str, str]:
         """Runs whose records this consumer must not make rows of, since another model scores them.
 
         Returns:
@@ -63,7 +63,7 @@ class Runs:
             )
         return {run_id: f"{detail}: {another_run(run_id)}" for run_id, detail in foreign.items()}
 
-    def _rules(self, run_id: str, stream: Stream) -> Rules:
+    def _rules(self, run_id: str, stream: Records) -> Rules:
         terms = self._store.terms(run_id, self._ours)
         lateness = terms.lateness_ms if stream.label is None else terms.outcome_lateness_ms
         return Rules(terms.pane_ms, lateness, terms.max_ahead_ms)

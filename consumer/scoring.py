@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.errors import ModelUnusable
 from schemas.text import printable
 
@@ -59,7 +59,7 @@ PredictEach = Callable[[pa.RecordBatch], Predictions]
 NOTHING = Predictions(np.empty(0), {})
 
 
-def predict(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> Floats:
+def predict(stream: Records, batch: pa.RecordBatch, score: Score | None) -> Floats:
     """The prediction of every row: the model's, or the one that it came with, shape (rows,).
 
     Args:
@@ -77,7 +77,7 @@ def predict(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> Float
     return found.values
 
 
-def predict_each(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> Predictions:
+def predict_each(stream: Records, batch: pa.RecordBatch, score: Score | None) -> Predictions:
     """As `predict`, of each row that has a prediction.
 
     What the model cannot score as a whole is halved, down to the rows that it cannot score alone. Since a row's
@@ -94,7 +94,7 @@ def predict_each(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> 
     return Predictions(np.concatenate([first.values, second.values]), {**first.failures, **moved})
 
 
-def _attempt(stream: Stream, batch: pa.RecordBatch, score: Score | None) -> Predictions:
+def _attempt(stream: Records, batch: pa.RecordBatch, score: Score | None) -> Predictions:
     if stream.prediction is not None:
         return _finite(batch.column(stream.prediction).cast(pa.float64()).to_numpy(zero_copy_only=False))
     if score is None:

@@ -12,7 +12,6 @@ import msgspec
 from runtime.connections import ROOT
 from schemas.definition import Stream
 from schemas.errors import UsageError
-from schemas.streams.taxi import STREAMS
 
 
 def _instance() -> str:
@@ -22,6 +21,7 @@ def _instance() -> str:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `driftline consume`.
 
+    stream: what is consumed.
     kafka: librdkafka settings.
     until_done: return once this run is finished in every partition; None: consume until stopped.
     model: folder of the artifact that scores the streams that bring no prediction.
@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     """
 
+    stream: Stream
     database_url: str
     kafka: Mapping[str, str]
     topic_prefix: str = ""
@@ -44,7 +45,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lateness_ms: int = 600_000
     outcome_lateness_ms: int = 7_200_000
     max_ahead_ms: int = 86_400_000
-    streams: tuple[Stream, ...] = STREAMS
     flush_ms: int = 1_000
     flush_rows: int = 20_000
     flush_bytes: int = 16_000_000

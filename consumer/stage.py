@@ -40,7 +40,7 @@ def run(settings: Settings, stop: threading.Event, model: Model | None = None) -
     """
     gauges = Gauges()
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
-        if model is None and any(stream.needs_model for stream in settings.streams):
+        if model is None and settings.stream.needs_model:
             model = load(settings.model)
         pa.array([None])  # imports pandas, at the first conversion: not while partitions wait
         with _rare_collections():
@@ -55,7 +55,7 @@ def _session(settings: Settings, stop: threading.Event, model: Model | None, gau
         connection.patience = PATIENCE_S
         store = Store(connection, settings.instance)
         store.forget_health()
-        source = Source(settings.kafka, settings.topic_prefix, [stream.topic for stream in settings.streams])
+        source = Source(settings.kafka, settings.topic_prefix, [stream.topic for stream in settings.stream.topics])
         try:
             _wait_for_topics(source, store, gauges.health, stop)
             source.subscribe()

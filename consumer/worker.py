@@ -24,7 +24,7 @@ from consumer.settings import Settings
 from consumer.source import Source
 from consumer.store import Store, Terms
 from runtime.failpoint import reach
-from schemas.definition import Stream
+from schemas.definition import Records
 
 log = structlog.get_logger()
 
@@ -65,8 +65,8 @@ class Worker:
         self._source = source
         self._store = store
         self._score = model.predict if model else None
-        self._streams: Mapping[str, Stream] = {stream.topic: stream for stream in settings.streams}
-        self._decoders = {stream.topic: Decoder(stream) for stream in settings.streams}
+        self._streams: Mapping[str, Records] = {stream.topic: stream for stream in settings.stream.topics}
+        self._decoders = {stream.topic: Decoder(stream) for stream in settings.stream.topics}
         terms = Terms(
             settings.pane_ms,
             settings.lateness_ms,

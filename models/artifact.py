@@ -22,7 +22,7 @@ from models.names import CARD
 from models.taxi.features import Columns, Floats
 from models.taxi.linear import Linear
 from models.taxi.tables import Tables
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.errors import ModelUnusable, UsageError
 from schemas.streams.taxi import TRIPS
 
@@ -75,7 +75,7 @@ class Model:
         return pq.read_table(pa.BufferReader(_file(self.path, REFERENCE, self.card)))
 
 
-def load(path: Path, stream: Stream = TRIPS) -> Model:
+def load(path: Path, stream: Records = TRIPS) -> Model:
     """The model in a directory. Raises ModelUnusable where it is missing, damaged, or made for something else.
 
     path: the directory, or a name that points to it, such as `default`. It loads in a few milliseconds, without

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from schemas.definition import Stream
+from schemas.definition import Records
 
 FORMAT = 1
 """Of an artifact. One more whenever older programs could not read it."""
@@ -55,9 +55,18 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     hash: str = ""
 
 
-def definition(stream: Stream) -> str:
-    """The sha256 of a stream's definition: fields, types, roles, bounds."""
-    return sha256(msgspec.json.encode(stream)).hexdigest()
+_BOUND = ("topic", "kind", "id", "time", "fields", "label", "label_range", "prediction")
+_BOUND_OF_FIELD = ("name", "type", "role", "required", "low", "high")
+
+
+def definition(stream: Records) -> str:
+    """The sha256 of what a model is bound to: fields, types, roles, bounds; not what is there for display.
+
+    The order is part of it: artifacts keep this hash for good.
+    """
+    fields = [{name: getattr(field, name) for name in _BOUND_OF_FIELD} for field in stream.fields]
+    bound = {name: getattr(stream, name) for name in _BOUND} | {"fields": fields}
+    return sha256(msgspec.json.encode(bound)).hexdigest()
 
 
 def sealed(card: Card) -> Card:

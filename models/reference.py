@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from models.taxi.features import Columns, Floats
-from schemas.definition import Field, Stream
+from schemas.definition import Field, Records
 from schemas.records import MAX_TIME
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import OFFSET, PREDICTION, layout
@@ -26,7 +26,7 @@ LAYOUT = layout(TRIPS).remove(layout(TRIPS).get_field_index(OFFSET)).append(pa.f
 """A chunk of trips without offsets, and the label: minutes, null where a trip's end is not known."""
 
 
-def valid(trips: pa.Table, stream: Stream = TRIPS) -> pa.Table:
+def valid(trips: pa.Table, stream: Records = TRIPS) -> pa.Table:
     """The rows of a canonical table that the consumer would accept, by event time, then id; what is not finite is
     null. One order, whatever the table's was, since training is repeatable only in the same order.
 
@@ -46,7 +46,7 @@ def valid(trips: pa.Table, stream: Stream = TRIPS) -> pa.Table:
     return kept.sort_by([(stream.time, "ascending"), (stream.id, "ascending")])
 
 
-def columns(trips: pa.Table, stream: Stream = TRIPS) -> Columns:
+def columns(trips: pa.Table, stream: Records = TRIPS) -> Columns:
     """Event time and kept fields as the model takes them: int64 where a whole number is never missing, else
     float64 with NaN; text as objects with None."""
     required = {field.name for field in stream.kept if field.required and field.type == "int"} | {stream.time}

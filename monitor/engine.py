@@ -9,7 +9,7 @@ import pyarrow as pa
 from monitor.drift.figures import DRIFT, ColumnFigure, WindowFigures
 from monitor.panes import Loaded
 from monitor.snapshot import Run
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.errors import ModelUnusable
 
 
@@ -19,14 +19,14 @@ class Engine(Protocol):
     @property
     def model(self) -> str: ...
 
-    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+    def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         """Of very many rows those that `figures` would take; sampling parts first changes nothing."""
 
-    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         """joined: id and prediction of each row of the stream that holds them, where `stream` holds labels."""
 
 
-def failed(stream: Stream, reason: str) -> WindowFigures:
+def failed(stream: Records, reason: str) -> WindowFigures:
     """What is written of a window that cannot be computed: every column says why."""
     columns = (*stream.numbers, *stream.categories)
     return WindowFigures(

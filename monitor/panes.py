@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.snapshot import Ranges, Slice, Snapshot, Window
-from schemas.definition import Stream
+from schemas.definition import Records
 from storage.chunk import OFFSET, decode, layout
 
 FETCH = 64
@@ -95,7 +95,7 @@ def unread(snapshot: Snapshot, window: Window) -> Loaded:
 class Gathered:
     """Rows that come in any order, cut anywhere; they leave in canonical order."""
 
-    def __init__(self, stream: Stream, columns: Sequence[str] | None = None, reduce: Reduce | None = None) -> None:
+    def __init__(self, stream: Records, columns: Sequence[str] | None = None, reduce: Reduce | None = None) -> None:
         self._schema = layout(stream)
         self._columns = self._schema.names if columns is None else [OFFSET, *columns]
         self._reduce = reduce
@@ -152,7 +152,7 @@ def _pieces(
         yield part.partition, _slice(chunks[part.partition, part.first_offset], part, topic)
 
 
-def decoded(payload: bytes, stream: Stream, at: tuple[int, int]) -> pa.RecordBatch:
+def decoded(payload: bytes, stream: Records, at: tuple[int, int]) -> pa.RecordBatch:
     """A chunk's rows. at: partition and first offset, for the message. Raises ValueError for anything else."""
     try:
         chunk = decode(payload)

@@ -9,11 +9,13 @@ import msgspec
 
 from monitor.drift.figures import Config
 from runtime.connections import ROOT
+from schemas.definition import Stream
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `driftline monitor`, `report` and `recompute`.
 
+    stream: of runs whose definition is not stored, since a version before met them first.
     kafka: librdkafka settings; only `recompute` reads the log.
     sizes: of windows, in ms; each a multiple of the run's pane.
     until_done: return once all windows of this run are final; None: watch all runs until stopped.
@@ -26,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     """
 
+    stream: Stream
     database_url: str
     kafka: Mapping[str, str] = {}
     topic_prefix: str = ""

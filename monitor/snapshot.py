@@ -12,7 +12,7 @@ import msgspec
 
 from monitor.drift.figures import ColumnFigure, WindowFigures
 from monitor.scheduling.readiness import NOTHING, Marks, Partition, Patience, Rows, Scan, Written, both, marks
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.durations import moment
 from schemas.errors import UsageError
 from schemas.records import MAX_TIME
@@ -32,7 +32,7 @@ Ranges = Mapping[str, tuple[int, int]]
 """Partition → its first and last offset, both inclusive."""
 
 
-def joined_with(stream: Stream) -> Stream | None:
+def joined_with(stream: Records) -> Records | None:
     """The stream that holds the predictions for this one's labels."""
     return None if stream.label is None else TRIPS
 
@@ -55,7 +55,7 @@ class Window(msgspec.Struct, frozen=True):
     """The key of a result; size and start in ms."""
 
     run_id: str
-    stream: Stream
+    stream: Records
     size: int
     start: int
 
@@ -63,7 +63,7 @@ class Window(msgspec.Struct, frozen=True):
     def end(self) -> int:
         return self.start + self.size
 
-    def of(self, stream: Stream) -> Window:
+    def of(self, stream: Records) -> Window:
         """The same window of another stream."""
         return msgspec.structs.replace(self, stream=stream)
 
@@ -175,7 +175,7 @@ class Snapshot:
     def last_pane(self, run_id: str, stream: str) -> int | None:
         return _ms_or_none(self._one("last_pane", run_id=run_id, stream=stream))
 
-    def scan(self, run_id: str, stream: Stream, size: int, start: int, end: int) -> Scan:
+    def scan(self, run_id: str, stream: Records, size: int, start: int, end: int) -> Scan:
         """The windows of one size in [start, end)."""
         where = {"run_id": run_id, "size_s": size // 1_000, "from": _moment(start), "to": _moment(end)}
         rows = dict(self._rows("rows", stream=stream.topic, **where))

@@ -18,7 +18,7 @@ from monitor.panes import decoded
 from monitor.scheduling.readiness import RANK, Rows, Status
 from monitor.snapshot import SCALARS, SQL, Ranges, Run, Snapshot, Window
 from runtime.failpoint import reach
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.durations import moment
 from schemas.text import printable
 from storage.chunk import encode
@@ -118,7 +118,7 @@ class Store:
         where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}
         self._writer.execute(SQL["set_back"], where | {"next_start_ms": frontier})
 
-    def merge(self, run: Run, stream: Stream, partition: int, group: Sequence[Chunk]) -> bool:
+    def merge(self, run: Run, stream: Records, partition: int, group: Sequence[Chunk]) -> bool:
         """Put one chunk in place of several; False where another monitor was faster. All or nothing.
 
         Raises ValueError for chunks that cannot be read, or that do not hold what the panes say.

@@ -16,13 +16,13 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from schemas.definition import Stream
+from schemas.definition import Records
 
 _encode = msgspec.json.Encoder().encode
 
 
 @cache
-def _struct(stream: Stream) -> Any:
+def _struct(stream: Records) -> Any:
     """A struct with the record's fields in the order in which they are written; `kind`, the tag, comes first."""
     names = ("run_id", "seq", stream.id, stream.time, *(field.name for field in stream.fields))
     layout = [(name, Any, None) for name in names]
@@ -31,7 +31,7 @@ def _struct(stream: Stream) -> Any:
     )
 
 
-def records(stream: Stream, rows: pa.Table, run_id: str, seqs: Iterable[int]) -> list[bytes]:
+def records(stream: Records, rows: pa.Table, run_id: str, seqs: Iterable[int]) -> list[bytes]:
     """One JSON object a row, in order. rows: the stream's id, time and fields as columns, others are ignored."""
     names = (stream.id, stream.time, *(field.name for field in stream.fields))
     columns = (values(rows[name]) for name in names)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from producer.sources.canonical import DROPOFF
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
 from schemas.streams.taxi import STREAMS
 
@@ -77,7 +77,7 @@ class Plan:
         """The grid in (after, until], ascending."""
         return np.arange((after // self.mark_ms + 1) * self.mark_ms, until + 1, self.mark_ms, dtype=np.int64)
 
-    def position(self, stream: Stream, record: Mapping[str, Any]) -> Position:
+    def position(self, stream: Records, record: Mapping[str, Any]) -> Position:
         """How far a lane has come, by the last record of this run in it: data, mark, beat, start or final."""
         if record["kind"] != stream.kind:
             return Position(record["seq"], record["at"], bool(record.get("final")))

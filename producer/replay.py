@@ -17,7 +17,7 @@ import pyarrow as pa
 from producer import encode
 from producer.order import CLOCK, PARTITION, Step, steps
 from producer.plan import Ints, Lane, Plan, Position
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.errors import RunConflict
 from schemas.streams.taxi import OUTCOMES, TRIPS
 
@@ -99,7 +99,7 @@ class _Sequence:
         value = self._plan.heartbeat(given - 1, self._until, final=True)
         return _single(lane, self._until, value, given - 1, final=True)
 
-    def _laid(self, stream: Stream, rows: pa.Table, marks: Ints) -> Iterator[Stretch]:
+    def _laid(self, stream: Records, rows: pa.Table, marks: Ints) -> Iterator[Stretch]:
         """Rows laid out lane by lane, numbered, and encoded in one go, for its price is per column and call."""
         parts = rows[PARTITION].to_numpy()
         order = np.argsort(parts, kind="stable")

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from producer.log import Log
 from producer.plan import Lane, Plan, Position
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.errors import LogUnreadable, RunConflict
 from schemas.records import HEARTBEAT, Manifest
 from schemas.streams.taxi import STREAMS
@@ -89,7 +89,7 @@ def _told(name: str, manifest: Manifest) -> str:
     return f"without {name}" if value is None else f"with {name} {value!r}"
 
 
-def _first_manifest(values: Iterator[bytes], run_id: str, stream: Stream) -> Manifest | None:
+def _first_manifest(values: Iterator[bytes], run_id: str, stream: Records) -> Manifest | None:
     likely = (value for value in values if b'"manifest"' in value)
     return next(filter(None, map(_manifest, _records(likely, run_id, stream))), None)
 
@@ -101,7 +101,7 @@ def _manifest(record: Mapping[str, Any]) -> Manifest | None:
         return None
 
 
-def _records(values: Iterator[bytes], run_id: str, stream: Stream) -> Iterator[dict[str, Any]]:
+def _records(values: Iterator[bytes], run_id: str, stream: Records) -> Iterator[dict[str, Any]]:
     """The records of the run among these. What others wrote in its name and does not fit is passed over."""
     for value in values:
         try:

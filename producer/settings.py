@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from producer.sources.selection import Source
+from schemas.definition import Stream
 from schemas.errors import UsageError
 from schemas.records import LIVE
 
@@ -15,7 +16,9 @@ _RUN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(frozen=True)
 class Settings:
-    """run_id: the run's name, new or to be resumed. source: `producer.sources.selection.choose` makes one.
+    """stream: whose records are sent.
+
+    run_id: the run's name, new or to be resumed. source: `producer.sources.selection.choose` makes one.
 
     kafka: librdkafka settings, `bootstrap.servers` among them.
     speed: event seconds per wall second; None is as fast as it goes.
@@ -26,6 +29,7 @@ class Settings:
     Raises UsageError for a name that no run may have.
     """
 
+    stream: Stream
     run_id: str
     source: Source
     kafka: Mapping[str, str] = field(repr=False)

@@ -1,43 +1,64 @@
-"""What a stream looks like: its fields, their types, ranges and roles. A stream is one such definition.
+"""What a monitored stream looks like: its topics, the fields of their records, and the terms of its runs.
 
-Every stage works from the definition, so that another stream is one more file beside `taxi.py`, not a fork.
+A definition is a value. It is passed to every stage at the edge (`cli`, tests), and stored in the database beside
+the runs that it belongs to, so that whatever works on stored runs reads it there (`storage/streams.py`). Another
+stream is one more definition beside `streams/taxi.py`, and nothing else.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Literal
 
 import msgspec
 
+from schemas.errors import UsageError
+
 Type = Literal["int", "float", "str"]
-Role = Literal["number", "category", "carried"]
+Use = Literal["number", "category", "carried"]
 """number, category: monitored for drift. carried: rides along on the topic, is neither decoded nor stored."""
 
+Role = Literal["events", "labels"]
+"""What a topic of a stream holds: what happened, or how it turned out. Tables call a topic's rows by it."""
 
-class Field(msgspec.Struct, frozen=True, kw_only=True):
+EVENTS: Role = "events"
+LABELS: Role = "labels"
+
+RESERVED = ("kind", "run_id", "seq", "offset")
+"""Names that a record's own fields may not have: the envelope's, and a chunk's column of offsets."""
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """One field of a record.
 
     low, high: inclusive; for a str the bounds of its length. A value outside makes the record invalid (a dead
-    letter), so they are what is *possible*; what is *usual* is learnt from the reference.
+        letter), so they are what is *possible*; what is *usual* is learnt from the reference.
+    unit, description, value_names: for display alone. value_names: what people call single values, as pairs of
+        (value as text, name).
     """
 
     name: str
     type: Type
-    role: Role
+    role: Use
     required: bool = True
     low: float | None = None
     high: float | None = None
+    unit: str | None = None
+    description: str | None = None
+    value_names: tuple[tuple[str, str], ...] = ()
 
 
-class Stream(msgspec.Struct, frozen=True, kw_only=True):
+class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """One topic of records that share a shape.
 
-    topic: the name of the topic and of the stream in every table.
+    topic: the name of the topic, without the prefix of an installation.
     kind: the value of `kind` in its records.
     id: the field that holds the record's id, a str; also the Kafka key.
     time: the field that holds the event time, ms since the epoch.
     fields: all others.
-    label: the field that holds the true value (outcomes only); joined to the prediction by the id.
+    label: the field that holds the true value (of labels only); joined to the prediction by the id.
     label_range: inclusive; labels outside are counted, but not part of MAE, RMSE, bias and R², because the
         model was trained inside.
     prediction: the field that holds a prediction made upstream; None where the consumer's model makes it.
@@ -52,6 +73,22 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     label_range: tuple[float, float] | None = None
     prediction: str | None = None
 
+    def __post_init__(self) -> None:
+        names = [self.id, self.time, *(field.name for field in self.fields)]
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"{self.topic}: two fields are called {name!r}", "give each a name of its own")
+            if name in RESERVED:
+                raise UsageError(f"{self.topic}: a field is called {name!r}", f"{', '.join(RESERVED)} are reserved")
+        for meant in (self.label, self.prediction):
+            if meant is not None and meant not in names[2:]:
+                raise UsageError(f"{self.topic}: there is no field {meant!r}", "name one of its fields")
+
+    @property
+    def role(self) -> Role:
+        """What these records are to their stream."""
+        return EVENTS if self.label is None else LABELS
+
     @property
     def kept(self) -> tuple[Field, ...]:
         """The fields that are decoded, validated and stored."""
@@ -64,8 +101,123 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        return tuple(f.name for f in self.fields if f.role == "number")
+        """Names of the fields that are monitored as numbers, without a prediction made upstream."""
+        return tuple(f.name for f in self.fields if f.role == "number" and f.name != self.prediction)
 
     @property
     def categories(self) -> tuple[str, ...]:
-        return tuple(f.name for f in self.fields if f.role == "category")
+        """Names of the fields that are monitored as categories."""
+        return tuple(f.name for f in self.fields if f.role == "category" and f.name != self.prediction)
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name, or None."""
+        return next((f for f in self.fields if f.name == name), None)
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+    """What a new run of the stream begins with, all in ms; a run keeps what it was begun with.
+
+    pane_ms: the smallest window. lateness_ms, label_lateness_ms: how far behind the newest record of its partition
+        an event, or a label, is still accepted. max_ahead_ms: a record further ahead than that is a dead letter.
+    """
+
+    pane_ms: int = 300_000
+    lateness_ms: int = 600_000
+    label_lateness_ms: int = 7_200_000
+    max_ahead_ms: int = 86_400_000
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=True):
+    """A monitored stream: the value that is passed to every stage.
+
+    name: of the stream, unique in a database.
+    events: what happened. labels: how it turned out, joined to the events by their ids; None where nobody knows.
+    unit: of label and prediction, for display.
+    season_ms: after so long the usual pattern of the stream repeats itself, such as a week; None where it has none.
+    segments: names of fields of the events, by whose values the stream is to be monitored separately.
+    terms: of new runs.
+    default_run: the run of records that name none.
+
+    Raises:
+        UsageError: The parts contradict one another.
+    """
+
+    name: str
+    events: Records
+    labels: Records | None = None
+    unit: str | None = None
+    season_ms: int | None = None
+    segments: tuple[str, ...] = ()
+    terms: RunConfig = RunConfig()
+    default_run: str = "live"
+
+    def __post_init__(self) -> None:
+        if self.events.label is not None:
+            raise UsageError(f"{self.name}: the events carry the label", "put it into the labels' own topic")
+        if self.labels is not None and self.labels.label is None:
+            raise UsageError(f"{self.name}: the labels name no label", "name the field that holds it")
+        if self.labels is not None and self.labels.topic == self.events.topic:
+            raise UsageError(f"{self.name}: events and labels share a topic", "give each a topic of its own")
+        for name in self.segments:
+            if self.events.field(name) is None:
+                raise UsageError(
+                    f"{self.name}: there is no field {name!r} to segment by", "name a field of the events"
+                )
+
+    @property
+    def topics(self) -> tuple[Records, ...]:
+        """Its topics, events first."""
+        return (self.events,) if self.labels is None else (self.events, self.labels)
+
+    def records(self, role: str) -> Records:
+        """The topic of that role. Raises KeyError where the stream has none."""
+        for records in self.topics:
+            if records.role == role:
+                return records
+        raise KeyError(role)
+
+    @property
+    def label(self) -> str | None:
+        """The field of the labels that holds the true value; None without labels."""
+        return self.labels.label if self.labels is not None else None
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether the consumer's model makes the predictions."""
+        return self.events.needs_model
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 in hex of the definition as `encode` writes it: equal hashes are equal definitions."""
+        return sha256(encode(self)).hexdigest()
+
+    def unit_of(self, column: str) -> str | None:
+        """The unit of a column, for display; the prediction and the label have the stream's."""
+        if column in (self.label, "prediction", self.events.prediction):
+            return self.unit
+        return next((field.unit for field in self._named(column)), None)
+
+    def value_names(self, column: str) -> dict[str, str]:
+        """What people call the values of a column, by the value as text; most have no such names."""
+        return next((dict(field.value_names) for field in self._named(column)), {})
+
+    def _named(self, column: str) -> Iterator[Field]:
+        return (field for records in self.topics if (field := records.field(column)) is not None)
+
+
+def encode(stream: Stream) -> bytes:
+    """A definition as canonical JSON: names in alphabetical order, defaults written out, bounds as floats."""
+    return msgspec.json.encode(decode(msgspec.to_builtins(stream)), order="deterministic")
+
+
+def decode(definition: bytes | str | dict[str, Any]) -> Stream:
+    """The definition that `encode` was given, from JSON or from what JSON holds, as `jsonb` is read.
+
+    Fields of later versions are ignored; those that are missing have their defaults.
+
+    Raises:
+        msgspec.ValidationError: It is no definition.
+    """
+    if isinstance(definition, dict):
+        return msgspec.convert(definition, Stream)
+    return msgspec.json.decode(definition, type=Stream)

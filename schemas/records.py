@@ -18,7 +18,7 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from schemas.definition import Field, Stream
+from schemas.definition import Field, Records
 from schemas.text import LONGEST
 
 LIVE = "live"
@@ -112,7 +112,7 @@ def _type_of(field: Field) -> Any:
 
 
 @cache
-def record_type(stream: Stream, *, every_field: bool = False, any_run: bool = False) -> Any:
+def record_type(stream: Records, *, every_field: bool = False, any_run: bool = False) -> Any:
     """The msgspec Struct of one data record of a stream, built from its definition.
 
     every_field: also those that are merely carried, which may hold anything; for the exported JSON Schema.
@@ -140,7 +140,7 @@ def is_run_id(text: str) -> bool:
 
 
 @cache
-def decoder(stream: Stream, *, any_run: bool = False) -> msgspec.json.Decoder[Any]:
+def decoder(stream: Records, *, any_run: bool = False) -> msgspec.json.Decoder[Any]:
     """Decodes and validates one record of a stream: a data record or a Heartbeat.
 
     Its `decode(bytes)` raises msgspec.ValidationError (a DecodeError) with the path of the field that is wrong,
@@ -150,13 +150,13 @@ def decoder(stream: Stream, *, any_run: bool = False) -> msgspec.json.Decoder[An
 
 
 @cache
-def bare_decoder(stream: Stream, *, any_run: bool = False) -> msgspec.json.Decoder[Any]:
+def bare_decoder(stream: Records, *, any_run: bool = False) -> msgspec.json.Decoder[Any]:
     """As `decoder`, for records that do not say their `kind`: data records of somebody else's producer."""
     return msgspec.json.Decoder(record_type(stream, any_run=any_run))
 
 
 @cache
-def patient_decoder(stream: Stream, *, any_run: bool = False) -> Callable[[bytes], Any]:
+def patient_decoder(stream: Records, *, any_run: bool = False) -> Callable[[bytes], Any]:
     """Decodes any valid record, for those that fail with `decoder`: with or without `kind`, and as others spell it.
 
     Accepts integers as `1.0` or `1e0`, as pandas writes a column of integers with gaps and as JSON Schema allows,
@@ -215,7 +215,7 @@ def encode_heartbeat(beat: Heartbeat) -> bytes:
     return msgspec.json.encode(beat)
 
 
-def json_schema(stream: Stream) -> dict[str, Any]:
+def json_schema(stream: Records) -> dict[str, Any]:
     """JSON Schema of what a topic may hold, for producers in other languages: what is valid by it is decoded."""
     schema = msgspec.json.schema(record_type(stream, every_field=True) | Heartbeat)
     schema["$defs"][stream.kind.capitalize()]["required"].remove("kind")  # may be missing, see `bare_decoder`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from schemas.definition import Field, Stream
+from schemas.definition import Field, Records
 
 OFFSET = "offset"
 PREDICTION = "prediction"
@@ -20,7 +20,7 @@ def _field(field: Field) -> pa.Field:
     return pa.field(field.name, _TYPES[field.type], nullable=not field.required)
 
 
-def layout(stream: Stream) -> pa.Schema:
+def layout(stream: Records) -> pa.Schema:
     """Columns of a chunk: offset, id, event time (int64, ms), the kept fields, and the prediction (float64).
 
     Outcomes carry no prediction: theirs is the trip's. A missing value is null, never NaN.

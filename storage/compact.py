@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from schemas.definition import Stream
+from schemas.definition import Records
 from storage.chunk import OFFSET, layout
 
 TOGETHER = 64
@@ -61,7 +61,7 @@ def _groups(chunks: Sequence[Chunk], limit: int) -> Iterator[list[Chunk]]:
             group = []
 
 
-def merged(stream: Stream, pane: int, batches: Sequence[pa.RecordBatch]) -> Merged:
+def merged(stream: Records, pane: int, batches: Sequence[pa.RecordBatch]) -> Merged:
     """The rows of several chunks of one partition as one. pane: size, ms."""
     table = pa.Table.from_batches(batches, schema=layout(stream))
     panes = table[stream.time].to_numpy() // pane * pane

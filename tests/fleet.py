@@ -13,6 +13,7 @@ from typing import Any
 
 from consumer.settings import Settings as ConsumerSettings
 from monitor.settings import Settings as MonitorSettings
+from schemas.streams.taxi import TAXI
 from tests.logs import DAY, HOUR, RUN, START
 
 PATIENCE_S = 120.0
@@ -115,7 +116,7 @@ class Fleet:
             stage.kill()
 
     def _settings(self, kind: Any, values: dict[str, Any]) -> Any:
-        return kind(**{"database_url": self.database, "model": self._model, **values})
+        return kind(**{"stream": TAXI, "database_url": self.database, "model": self._model, **values})
 
     def _start(self, name: str, settings: Any, failpoint: str) -> Stage:
         log = self._logs / f"{len(self._stages)}-{name}.log"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from schemas.definition import Field, Stream
+from schemas.definition import Field, Records
 
 Record = dict[str, Any]
 
@@ -71,7 +71,7 @@ class Reading:
 
 def read(
     log: Iterable[Entry],
-    streams: Mapping[str, Stream],
+    streams: Mapping[str, Records],
     rules: Rules,
     scores: Callable[[Record], bool] = lambda record: True,
 ) -> Reading:
@@ -98,7 +98,9 @@ def read(
     return reading
 
 
-def judged(record: Record, state: State, stream: Stream, rules: Rules, written_at: int | None = None) -> str | None:
+def judged(
+    record: Record, state: State, stream: Records, rules: Rules, written_at: int | None = None
+) -> str | None:
     """Why this valid record is no row, None where it is one. Moves the state of its run and partition."""
     beat, seq = record.get("kind") == "heartbeat", record.get("seq")
     at = record["at"] if beat else record[stream.time]
@@ -124,7 +126,7 @@ def is_beyond_belief(at: int, state: State, rules: Rules, written_at: int | None
     return jumps and written_at is not None and at > written_at + rules.max_ahead
 
 
-def timed(at: int, state: State, stream: Stream, rules: Rules) -> str | None:
+def timed(at: int, state: State, stream: Records, rules: Rules) -> str | None:
     """As `judged`, for a new data record by its time alone."""
     if state.M is None or at > state.M + rules.max_ahead:
         gathered(at, state, rules)
@@ -176,7 +178,7 @@ _BEAT_SEQ = Field(name="seq", type="int", role="carried", low=-1, high=2**53)
 _PYTHON = {"int": (int,), "float": (int, float), "str": (str,)}
 
 
-def decoded(value: bytes | None, stream: Stream) -> tuple[str | None, Record | None]:
+def decoded(value: bytes | None, stream: Records) -> tuple[str | None, Record | None]:
     """(None, record), or why not: ("undecodable", None) what is no JSON, ("invalid", record) what does not fit."""
     try:
         record = json.loads((value or b"").decode("utf-8-sig"), parse_constant=_refuse)
@@ -187,7 +189,7 @@ def decoded(value: bytes | None, stream: Stream) -> tuple[str | None, Record | N
     return (None if fits_record(record, stream) else "invalid"), record
 
 
-def fits_record(record: Record, stream: Stream) -> bool:
+def fits_record(record: Record, stream: Records) -> bool:
     kind, run = record.get("kind", stream.kind), record.get("run_id")
     if run is not None and not (isinstance(run, str) and _RUN.fullmatch(run)):
         return False

@@ -26,9 +26,10 @@ from producer.settings import Settings
 from producer.sources.selection import from_generator
 from runtime.stopping import stopping
 from schemas.errors import DriftlineError
+from schemas.streams.taxi import TAXI
 
 _MODEL = os.environ.get("DRIFTLINE_TEST_MODEL")
-_ENGINE = DriftEngine(MonitorSettings(database_url="", model=Path(_MODEL))) if _MODEL else None
+_ENGINE = DriftEngine(MonitorSettings(stream=TAXI, database_url="", model=Path(_MODEL))) if _MODEL else None
 
 _STAGES: dict[str, Any] = {"consumer": consumer.stage.run, "monitor": monitor.stage.run}
 
@@ -45,7 +46,7 @@ def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
     try:
         if stage == "producer":
             trips, arguments = settings
-            producer.stage.run(Settings(source=from_generator(**trips), **arguments), stop)
+            producer.stage.run(Settings(stream=TAXI, source=from_generator(**trips), **arguments), stop)
         else:
             _share_engine(settings)
             _STAGES[stage](settings, stop)

@@ -12,7 +12,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.streams.taxi import STREAMS
 from storage.chunk import OFFSET, decode
 from tests.oracle import Reading
@@ -100,7 +100,7 @@ def same(what: str, found: Iterable[Any], expected: Iterable[Any]) -> None:
         pytest.fail(f"{what}: {surplus.total()} too many {some[0]}, {lacking.total()} too few {some[1]}")
 
 
-def _ids(batch: pa.RecordBatch, stream: Stream) -> list[tuple[int, str]]:
+def _ids(batch: pa.RecordBatch, stream: Records) -> list[tuple[int, str]]:
     return list(zip(batch.column(OFFSET).to_pylist(), batch.column(stream.id).to_pylist(), strict=True))
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from schemas.definition import Field, Stream
+from schemas.definition import Field, Records
 from tests.oracle import Entry, Reading, Rules, read, windows
 
-STREAM = Stream(
+STREAM = Records(
     topic="t",
     kind="thing",
     id="id",

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from consumer import windows
 from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, UNNUMBERED
-from schemas.definition import Stream
+from schemas.definition import Records
 from tests.oracle import Entry, Rules, State, read
 
-STREAM = Stream(topic="t", kind="thing", id="id", time="at_ms", fields=())
+STREAM = Records(topic="t", kind="thing", id="id", time="at_ms", fields=())
 PANE, LATENESS, AHEAD, AGREEING = 5, 7, 30, 4
 NAMES = {ACCEPTED: "accepted", DUPLICATE: "duplicates", LATE: "late", FUTURE: "future", HEARTBEAT: "heartbeats"}
 

@@ -139,8 +139,9 @@ def report(
     say("Evidently makes the report, which may take a minute")
     from monitor.evidently.report import report as write
     from monitor.settings import Settings
+    from schemas.streams.taxi import TAXI
 
-    settings = Settings(database_url=servers.database_url(), model=scorer)
+    settings = Settings(stream=TAXI, database_url=servers.database_url(), model=scorer)
     made = write(settings, name, length, start, out, back=back)
     output.console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:

@@ -56,9 +56,11 @@ def produce(
     from producer import stage
     from producer.pace import parse_speed
     from producer.settings import Settings
+    from schemas.streams.taxi import TAXI
 
     kafka = connections.kafka_config(os.environ)  # before a month is downloaded in vain
     settings = Settings(
+        stream=TAXI,
         run_id=run,
         source=chosen.source(file, month, synthetic, kind, volume, seed, default_month="2022-02"),
         kafka=kafka,
@@ -98,8 +100,10 @@ def consume(
     stop = stopping()
     from consumer import stage
     from consumer.settings import Settings
+    from schemas.streams.taxi import TAXI
 
     settings = Settings(
+        stream=TAXI,
         model=chosen.usable_model(model),
         kafka=connections.kafka_config(os.environ),
         database_url=servers.database_url(),
@@ -159,10 +163,12 @@ def board(
     from board import stage
     from board.settings import Settings
     from cli.database import prepare
+    from schemas.streams.taxi import TAXI
 
     if not os.environ.get("DATABASE_URL"):
         prepare(url)
     settings = Settings(
+        stream=TAXI,
         database_url=url,
         host=host,
         port=port,

@@ -28,7 +28,7 @@ from monitor.drift.figures import (
     score_of,
     totals,
 )
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.streams.taxi import STREAMS
 from storage.chunk import PREDICTION
 
@@ -106,7 +106,7 @@ def _labelled(window: Window, level: float, rng: np.random.Generator) -> dict[st
 
 
 def _columns(
-    plan: Plan, window: Window, stream: Stream, bent: Mapping[tuple[str, ...], float], rng: np.random.Generator
+    plan: Plan, window: Window, stream: Records, bent: Mapping[tuple[str, ...], float], rng: np.random.Generator
 ) -> Iterator[ColumnFigure]:
     """In the monitor's order: numbers, categories, and the prediction that was made from them."""
     categories = stream.categories

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.definition import Stream
+from schemas.definition import Records
 from storage.chunk import PREDICTION
 
 Floats = NDArray[np.float64]
@@ -30,7 +30,7 @@ class Column(NamedTuple):
     label_range: tuple[float, float] | None = None
 
 
-def monitored(stream: Stream) -> tuple[Column, ...]:
+def monitored(stream: Records) -> tuple[Column, ...]:
     """A stream's numbers, its categories, and the prediction that was made from them."""
     numbers = [Column(n, True, stream.label_range if n == stream.label else None) for n in stream.numbers]
     categories = [Column(n, False) for n in stream.categories]

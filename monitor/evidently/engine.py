@@ -11,7 +11,7 @@ from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import outcome_figures, trip_figures
 from monitor.panes import Loaded
 from monitor.settings import Settings
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.streams.taxi import OUTCOMES, TRIPS
 
 
@@ -28,10 +28,10 @@ class DriftEngine:
     def model(self) -> str:
         return self.scorer.hash
 
-    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+    def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return sample(rows, stream.id, self.config.max_rows)
 
-    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         if joined is None:
             return trip_figures(rows.table, self.reference, self.config)
         return outcome_figures(rows.table, joined.table, self.reference, self.config)

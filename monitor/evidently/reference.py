@@ -16,7 +16,7 @@ from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
 from monitor.evidently.metrics import ArrowDataset, PredictionError, report
 from monitor.evidently.stattests import DISTANCES, score, test_of
-from schemas.definition import Stream
+from schemas.definition import Records
 from storage.chunk import PREDICTION
 
 
@@ -43,14 +43,14 @@ class Reference:
     """The reference side of every figure. columns: prepared, or the reason why that could not be."""
 
     table: pa.Table
-    trips: Stream
-    outcomes: Stream
+    trips: Records
+    outcomes: Records
     columns: Mapping[str, Prepared | str]
     methods: Mapping[str, Method]
 
     @classmethod
     def prepare(
-        cls, table: pa.Table, trips: Stream, outcomes: Stream, config: Config, *, calibrated: bool = True
+        cls, table: pa.Table, trips: Records, outcomes: Records, config: Config, *, calibrated: bool = True
     ) -> Reference:
         """table: the layout of chunks of `trips` without offset, and the label of `outcomes`; by event time.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.artifact import Model
 from monitor.panes import Gathered, Loaded
 from monitor.snapshot import Window
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.records import LIVE, Heartbeat, decoder, patient_decoder
 from storage.chunk import OFFSET, PREDICTION, layout
 
@@ -63,7 +63,7 @@ def _accepted(
             yield partition, offset, record
 
 
-def _decoded(stream: Stream, value: bytes | None) -> Any:
+def _decoded(stream: Records, value: bytes | None) -> Any:
     """A record or heartbeat; None for what is neither, which is a dead letter."""
     try:
         return decoder(stream).decode(value or b"")
@@ -73,7 +73,7 @@ def _decoded(stream: Stream, value: bytes | None) -> Any:
     return None
 
 
-def _scored(stream: Stream, offsets: list[int], rows: list[Any], model: Model) -> pa.RecordBatch:
+def _scored(stream: Records, offsets: list[int], rows: list[Any], model: Model) -> pa.RecordBatch:
     """Decoded rows in the layout of a chunk, with their predictions."""
     fields = [field for field in layout(stream) if field.name != PREDICTION]
     columns = [

@@ -16,7 +16,7 @@ from monitor.scheduling.close_times import Closings
 from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanSteps, WindowsBetween
 from monitor.scheduling.readiness import Marks, Scan, advanced, due, growing, start_of
 from monitor.snapshot import Progress, Run, Window
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.streams.taxi import STREAMS
 from schemas.watermark import END, NEVER
 
@@ -33,7 +33,7 @@ class Track:
     frontier: all that start before are final. seen: all that start before were handed out since the last sweep.
     """
 
-    def __init__(self, stream: Stream, size: int, frontier: int) -> None:
+    def __init__(self, stream: Records, size: int, frontier: int) -> None:
         self.stream = stream
         self.size = size
         self.frontier = frontier

@@ -7,20 +7,20 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from schemas.definition import Stream
+from schemas.definition import Records
 
 
 class FirstPane(msgspec.Struct, frozen=True):
     """Where does the first pane with rows start, from `at` on? Answer: ms since the epoch, None without one."""
 
-    stream: Stream
+    stream: Records
     at: int
 
 
 class LastPane(msgspec.Struct, frozen=True):
     """Where does the last pane with rows start? Answer: as for FirstPane."""
 
-    stream: Stream
+    stream: Records
 
 
 class WindowsBetween(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class WindowsBetween(msgspec.Struct, frozen=True):
     size, start, end: ms.
     """
 
-    stream: Stream
+    stream: Records
     size: int
     start: int
     end: int

@@ -23,7 +23,7 @@ from monitor.sizes import fits, misfit
 from monitor.snapshot import Run, Window
 from monitor.starting import INSTANCE
 from monitor.store import Receipt, Store, opened
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.durations import duration_text
 from schemas.errors import DriftlineError
 from schemas.streams.taxi import STREAMS
@@ -200,7 +200,7 @@ class Watch:
             if time.monotonic() > now + TURN_S:
                 return
 
-    def _merge(self, run: Run, stream: Stream, partition: int, group: list[Chunk]) -> None:
+    def _merge(self, run: Run, stream: Records, partition: int, group: list[Chunk]) -> None:
         place = (run.run_id, stream.topic, partition, group[0].first_offset)
         if place not in self._unmergeable:
             try:

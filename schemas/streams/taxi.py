@@ -1,4 +1,4 @@
-"""NYC taxi trips as a stream: the only file but `models/` and the producer's sources that knows their columns.
+"""NYC taxi trips as a stream: the only file but `models/taxi/` and the producer's sources that knows their columns.
 
 Names are TLC's own (data dictionary of the green and yellow trip records), but for `trip_id`, `pickup_at` and
 `dropoff_at`, so that green (`lpep_*`) and yellow (`tpep_*`) files become one shape. Bounds are what is
@@ -7,44 +7,72 @@ possible, not what is usual: refunds are negative, and one odometer in a thousan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from schemas.definition import Field, Stream
+from schemas.definition import Field, Records, Stream
 
-_MONEY = {"type": "float", "low": -100_000.0, "high": 100_000.0}
-_CODE = {"type": "int", "role": "category", "required": False, "low": 0, "high": 255}
-_ZONE = {"type": "int", "role": "category", "low": 1, "high": 265}
+_ZONES = Path(__file__).with_name("taxi_zones.txt").read_text(encoding="utf-8").splitlines()
+"""TLC's names of the taxi zones, by number from 1 on."""
 
-TRIPS = Stream(
+_MONEY: dict[str, Any] = {"type": "float", "low": -100_000.0, "high": 100_000.0, "unit": "$"}
+_CODE: dict[str, Any] = {"type": "int", "role": "category", "required": False, "low": 0, "high": 255}
+_ZONE: dict[str, Any] = {
+    "type": "int",
+    "role": "category",
+    "low": 1,
+    "high": 265,
+    "value_names": tuple((str(number), name) for number, name in enumerate(_ZONES, 1)),
+}
+_VENDORS = (("1", "Creative Mobile"), ("2", "Curb"), ("6", "Myle"), ("7", "Helix"))
+_RATES = (
+    ("1", "standard"),
+    ("2", "JFK"),
+    ("3", "Newark"),
+    ("4", "Nassau or Westchester"),
+    ("5", "negotiated"),
+    ("6", "group ride"),
+    ("99", "unknown"),
+)
+_PAYMENTS = (
+    ("0", "flex fare"),
+    ("1", "credit card"),
+    ("2", "cash"),
+    ("3", "no charge"),
+    ("4", "dispute"),
+    ("5", "unknown"),
+    ("6", "voided"),
+)
+
+TRIPS = Records(
     topic="trips",
     kind="trip",
     id="trip_id",
     time="pickup_at",
     fields=(
-        Field(name="VendorID", **_CODE),  # type: ignore[arg-type]
+        Field(name="VendorID", value_names=_VENDORS, **_CODE),
         Field(name="store_and_fwd_flag", type="str", role="category", required=False, low=1, high=8),
-        Field(name="RatecodeID", **_CODE),  # type: ignore[arg-type]
-        Field(name="PULocationID", **_ZONE),  # type: ignore[arg-type]
-        Field(name="DOLocationID", **_ZONE),  # type: ignore[arg-type]
+        Field(name="RatecodeID", value_names=_RATES, **_CODE),
+        Field(name="PULocationID", **_ZONE),
+        Field(name="DOLocationID", **_ZONE),
         Field(name="passenger_count", type="int", role="number", required=False, low=0, high=255),
-        Field(name="trip_distance", type="float", role="number", low=0.0, high=10_000_000.0),
-        Field(name="fare_amount", role="number", **_MONEY),  # type: ignore[arg-type]
-        Field(name="extra", role="carried", **_MONEY),  # type: ignore[arg-type]
-        Field(name="mta_tax", role="carried", **_MONEY),  # type: ignore[arg-type]
-        Field(name="tip_amount", role="number", **_MONEY),  # type: ignore[arg-type]
-        Field(name="tolls_amount", role="number", **_MONEY),  # type: ignore[arg-type]
-        Field(name="improvement_surcharge", role="carried", **_MONEY),  # type: ignore[arg-type]
-        Field(name="total_amount", role="number", **_MONEY),  # type: ignore[arg-type]
-        Field(name="payment_type", **_CODE),  # type: ignore[arg-type]
-        Field(name="trip_type", **_CODE),  # type: ignore[arg-type]
+        Field(name="trip_distance", type="float", role="number", low=0.0, high=10_000_000.0, unit="mi"),
+        Field(name="fare_amount", role="number", **_MONEY),
+        Field(name="extra", role="carried", **_MONEY),
+        Field(name="mta_tax", role="carried", **_MONEY),
+        Field(name="tip_amount", role="number", **_MONEY),
+        Field(name="tolls_amount", role="number", **_MONEY),
+        Field(name="improvement_surcharge", role="carried", **_MONEY),
+        Field(name="total_amount", role="number", **_MONEY),
+        Field(name="payment_type", value_names=_PAYMENTS, **_CODE),
+        Field(name="trip_type", value_names=(("1", "street hail"), ("2", "dispatch")), **_CODE),
         Field(
             name="congestion_surcharge", type="float", role="category", required=False, low=-1_000.0, high=1_000.0
         ),
     ),
 )
 
-OUTCOMES = Stream(
+OUTCOMES = Records(
     topic="outcomes",
     kind="outcome",
     id="trip_id",
@@ -57,35 +85,7 @@ OUTCOMES = Stream(
     label_range=(1.0, 60.0),
 )
 
-STREAMS = (TRIPS, OUTCOMES)
+TAXI = Stream(name="taxi", events=TRIPS, labels=OUTCOMES, unit="min", season_ms=604_800_000)
+"""Trips, and a while later how long each of them took."""
 
-# For display alone, and so apart from the definition: a model is bound to that.
-_MONEY_FIELDS = ("fare_amount", "tip_amount", "tolls_amount", "total_amount")
-_UNITS = {"trip_distance": "mi", "duration_min": "min", **dict.fromkeys(_MONEY_FIELDS, "$")}
-_ZONES = Path(__file__).with_name("taxi_zones.txt").read_text(encoding="utf-8").splitlines()
-"""TLC's names of the taxi zones, by number from 1 on."""
-_ZONE_NAMES = {str(number): name for number, name in enumerate(_ZONES, 1)}
-_VALUE_NAMES: Mapping[str, Mapping[str, str]] = {
-    "VendorID": {"1": "Creative Mobile", "2": "Curb", "6": "Myle", "7": "Helix"},
-    "RatecodeID": {
-        "1": "standard", "2": "JFK", "3": "Newark", "4": "Nassau or Westchester", "5": "negotiated",
-        "6": "group ride", "99": "unknown",
-    },
-    "PULocationID": _ZONE_NAMES,
-    "DOLocationID": _ZONE_NAMES,
-    "payment_type": {
-        "0": "flex fare", "1": "credit card", "2": "cash", "3": "no charge", "4": "dispute", "5": "unknown",
-        "6": "voided",
-    },
-    "trip_type": {"1": "street hail", "2": "dispatch"},
-}  # fmt: skip
-
-
-def unit_of(column: str) -> str | None:
-    """The unit of a column of either stream, where it has one."""
-    return _UNITS.get(column)
-
-
-def value_names(column: str) -> Mapping[str, str]:
-    """What people call the values of a column, by the value as text; most have no such names."""
-    return _VALUE_NAMES.get(column, {})
+STREAMS = TAXI.topics

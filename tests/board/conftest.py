@@ -18,6 +18,7 @@ from board.settings import Settings
 from board.stage import Server, bound
 from cli.database import prepare
 from runtime.connections import Addresses
+from schemas.streams.taxi import TAXI
 from tests.databases import fresh_database
 from tests.fleet import PATIENCE_S, eventually
 
@@ -69,7 +70,9 @@ def calm(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A board and its database, for all tests of a module that only ask."""
     with fresh_database(stack.database_url) as database:
         prepare(database)
-        with serving(Settings(database_url=database, reports=tmp_path_factory.mktemp("reports"))) as board:
+        with serving(
+            Settings(stream=TAXI, database_url=database, reports=tmp_path_factory.mktemp("reports"))
+        ) as board:
             yield board, database
 
 
@@ -86,7 +89,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     with ExitStack() as stack:
 
         def start(database: str, **changes: Any) -> Served:
-            settings = Settings(database_url=database, **{"reports": tmp_path / "reports", **changes})
+            settings = Settings(stream=TAXI, database_url=database, **{"reports": tmp_path / "reports", **changes})
             return stack.enter_context(serving(settings))
 
         yield start

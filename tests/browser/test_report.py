@@ -11,7 +11,7 @@ from monitor.drift.figures import Config
 from monitor.evidently.html import write_html
 from monitor.evidently.page import Heading
 from monitor.evidently.reference import Reference
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.browser.conftest import Visit
 from tests.monitor.windows import LABEL, base, outcomes_of, put, trips
@@ -38,7 +38,7 @@ HEADING = Heading(
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    stream = Stream(
+    stream = Records(
         topic="trips",
         kind="trip",
         id="trip_id",

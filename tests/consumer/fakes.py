@@ -16,7 +16,7 @@ from consumer.flush import Pending, take_apart
 from consumer.ledger import Claim, Flush, Partition
 from consumer.scoring import Score, predict_each
 from consumer.windows import Rules
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.records import Heartbeat, encode_heartbeat
 from schemas.streams.taxi import TRIPS
 
@@ -97,7 +97,7 @@ def flushed(
     values: Sequence[bytes | None],
     claim: Claim | None = None,
     *,
-    stream: Stream = TRIPS,
+    stream: Records = TRIPS,
     score: Score | None = distance,
     batches: Sequence[int] = (),
     foreign: Mapping[str, str] = {},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from consumer.decode import Decoder
 from consumer.flush import Pending, take_apart
 from consumer.ledger import Claim, Flush, Loss, Tally
-from schemas.definition import Field, Stream
+from schemas.definition import Field, Records
 from schemas.records import Injected, Manifest
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage import chunk
@@ -147,7 +147,7 @@ def test_outcomes_are_neither_scored_nor_given_a_prediction() -> None:
 
 @pytest.mark.parametrize("name", ["prediction", "score"])
 def test_a_stream_may_bring_its_own_prediction(name: str) -> None:
-    own = Stream(
+    own = Records(
         topic="mine",
         kind="mine",
         id="id",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from consumer.flush import MODEL
 from consumer.ledger import Flush, Tally
 from consumer.scoring import Score, Unscorable, predict, predict_each
-from schemas.definition import Field, Stream
+from schemas.definition import Field, Records
 from schemas.streams.taxi import TRIPS
 from storage import chunk
 from tests import oracle
@@ -144,7 +144,7 @@ def test_a_run_of_another_model_is_kept_and_counted_and_the_runs_beside_it_are_s
 
 def test_a_record_that_should_bring_its_prediction_and_does_not_is_kept() -> None:
     fields = (Field(name="score", type="float", role="number", required=False),)
-    own = Stream(topic="mine", kind="mine", id="id", time="at", fields=fields, prediction="score")
+    own = Records(topic="mine", kind="mine", id="id", time="at", fields=fields, prediction="score")
     values = [json.dumps({"id": "a", "at": START, "score": score}).encode() for score in (0.25, None)]
     flush = flushed(values, stream=own, score=None, isolate=True)
     assert chunk.decode(flush.chunks[0].payload)["prediction"].to_pylist() == [0.25]

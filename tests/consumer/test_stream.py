@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from consumer.settings import Settings
 from consumer.store import Store
 from schemas.errors import LogUnreadable, UsageError
-from schemas.streams.taxi import STREAMS
+from schemas.streams.taxi import STREAMS, TAXI
 from tests import logs, oracle
 from tests.consumer.fakes import trip
 from tests.consumer.helpers import RULES, Stub, assert_agrees, consuming, expected, position, query, until
@@ -26,7 +26,7 @@ Config = dict[str, str]
 
 @pytest.fixture
 def settings(database: str, kafka_config: Config, prefix: str) -> Settings:
-    return Settings(database_url=database, kafka=kafka_config, topic_prefix=prefix, flush_ms=100)
+    return Settings(stream=TAXI, database_url=database, kafka=kafka_config, topic_prefix=prefix, flush_ms=100)
 
 
 def changed(settings: Settings, **changes: Any) -> Settings:

@@ -17,6 +17,7 @@ from consumer.store import Beat, Terms
 from consumer.worker import Worker
 from runtime.health import Health
 from schemas.errors import LogUnreadable, RunConflict
+from schemas.streams.taxi import TAXI
 from tests.consumer.fakes import PLACE, START, Fake, beat, messages, trip
 from tests.consumer.helpers import Stub
 
@@ -140,7 +141,7 @@ def books() -> Books:
 
 def worker(log: Log, books: Books, gauges: Gauges | None = None, **more: Any) -> Worker:
     """A worker that has taken over what it was assigned, at second 0."""
-    settings = Settings(database_url="", kafka={}, **more)
+    settings = Settings(stream=TAXI, database_url="", kafka={}, **more)
     made = Worker(settings, log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
     made.step(0.0)
     return made
@@ -344,7 +345,7 @@ def test_that_nobody_has_met_the_run_that_is_waited_for_is_said_once(
 def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) -> None:
     clock, gauges = [0.0], Gauges()
     gauges.health = Health("consumer", 15.0, lambda: clock[0])
-    made = Worker(Settings(database_url="", kafka={}), log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
+    made = Worker(Settings(stream=TAXI, database_url="", kafka={}), log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
     made.step(0.0)
     log.reached, log.end = {PLACE: 0}, {PLACE: 0}
     for at, down, well in [(2.0, False, True), (20.0, True, False), (40.0, False, True)]:
@@ -425,7 +426,7 @@ def test_a_model_that_fails_on_every_record_is_said_and_makes_the_consumer_unwel
         def predict(self, columns: Mapping[str, Any]) -> Any:
             return None if broken[0] else super().predict(columns)
 
-    made = Worker(Settings(database_url="", kafka={}), log, books, Model(), 0.0, gauges=gauges)  # type: ignore[arg-type]
+    made = Worker(Settings(stream=TAXI, database_url="", kafka={}), log, books, Model(), 0.0, gauges=gauges)  # type: ignore[arg-type]
     made.step(0.0)
     with capture_logs() as logs:
         for n, (broken[0], well) in enumerate([(False, True), (True, False), (False, True)], 1):

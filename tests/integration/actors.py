@@ -24,7 +24,7 @@ from monitor.scheduling.planning import run_steps
 from monitor.scheduling.readiness import Patience
 from monitor.scheduling.window_job import TAKEN, Worker
 from monitor.store import Store as MonitorStore
-from schemas.definition import Stream
+from schemas.definition import Records
 from tests.rows import BY_TOPIC, Connection
 
 
@@ -118,10 +118,10 @@ class Checksums:
 
     model = "m"
 
-    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+    def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return rows
 
-    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         return WindowFigures(
             mae=checksum(rows.table[stream.id].to_pylist()),
             rmse=float(joined.table.num_rows if joined else 0),
@@ -133,7 +133,7 @@ class Checksums:
 class Dying(Checksums):
     """An engine whose process is killed in the middle of its report."""
 
-    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         raise Crash
 
 

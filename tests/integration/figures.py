@@ -14,7 +14,7 @@ import pandas as pd
 
 from models.artifact import load
 from monitor.drift.figures import Config
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION
 from tests import stock
@@ -56,7 +56,7 @@ class Stock:
         rows[PREDICTION] = rows[OUTCOMES.id].map(predictions)
         return stock.outcome_figures(rows, self._reference, Config())
 
-    def disagreements(self, connection: Connection, stream: Stream, window: Window) -> Iterator[str]:
+    def disagreements(self, connection: Connection, stream: Records, window: Window) -> Iterator[str]:
         """Figures that differ by more than 1e-9, or that only one side has; where there are rows enough for all."""
         expected = self.trips(window) if stream is TRIPS else self.outcomes(window)
         found = self._written(connection, stream, window)
@@ -66,7 +66,7 @@ class Stock:
                 yield f"{stream.topic} {window} {name}: {ours}, Evidently {theirs}"
 
     def _written(
-        self, connection: Connection, stream: Stream, window: Window
+        self, connection: Connection, stream: Records, window: Window
     ) -> dict[tuple[str, str], float | None]:
         where = (self._run, stream.topic, *window)
         cursor = connection.execute(_WINDOW, where)
@@ -83,7 +83,7 @@ class Stock:
         rows[PREDICTION] = self._model.predict(_columns(rows))
         return rows
 
-    def _frame(self, stream: Stream, window: Window) -> pd.DataFrame:
+    def _frame(self, stream: Records, window: Window) -> pd.DataFrame:
         size, start = window
         found = [
             row

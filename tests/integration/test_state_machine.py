@@ -25,7 +25,7 @@ from consumer.store import Fenced, Terms
 from monitor.drift.figures import WindowFigures
 from monitor.panes import Loaded
 from monitor.store import opened
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from tests import oracle, rows
 from tests.integration.actors import AGREEING, Checksums, Consumer, Crash, Dying, Monitor, Sent, checksum
@@ -214,7 +214,7 @@ class Machine(RuleBasedStateMachine):
         first, second = self.monitors
 
         class Slow(Checksums):
-            def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+            def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
                 second.work(2)
                 return super().figures(stream, rows, joined)
 

@@ -16,6 +16,7 @@ from consumer.source import Source
 from monitor.scheduling.readiness import Marks, Patience
 from monitor.snapshot import snapshot_of
 from schemas.errors import LogUnreadable
+from schemas.streams.taxi import TAXI
 from schemas.watermark import END
 from tests import logs
 from tests.consumer.helpers import Stub, assert_agrees, consuming, expected, position, query, until
@@ -31,7 +32,7 @@ FINALS = 2 * logs.PARTITIONS
 @pytest.fixture
 def settings(database: str, kafka_config: Config, prefix: str) -> Settings:
     quick = kafka_config | {"topic.metadata.refresh.interval.ms": "200"}
-    return Settings(database_url=database, kafka=quick, topic_prefix=prefix, flush_ms=100, beat_ms=100)
+    return Settings(stream=TAXI, database_url=database, kafka=quick, topic_prefix=prefix, flush_ms=100, beat_ms=100)
 
 
 def calm(count: int, *, run: str = logs.RUN, seed: int = 7) -> list[logs.Sent]:

@@ -18,9 +18,9 @@ from monitor.gauges import Gauges
 from monitor.panes import Loaded
 from monitor.scheduling.scheduler import watch
 from monitor.settings import Settings
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.durations import moment
-from schemas.streams.taxi import STREAMS, TRIPS
+from schemas.streams.taxi import STREAMS, TAXI, TRIPS
 from storage.chunk import PREDICTION, encode, layout
 from tests.fleet import PATIENCE_S
 
@@ -31,7 +31,7 @@ LATENESS = {"trips": 10 * MINUTE, "outcomes": 2 * HOUR}
 MODEL = "a" * 64
 
 
-def rows_at(stream: Stream, times: Sequence[int], offsets: Sequence[int], partition: int) -> pa.RecordBatch:
+def rows_at(stream: Records, times: Sequence[int], offsets: Sequence[int], partition: int) -> pa.RecordBatch:
     """Rows in chunk layout; every value depends on partition and offset alone."""
     random = [np.random.default_rng([partition, offset]) for offset in offsets]
     columns: dict[str, Any] = {
@@ -52,7 +52,7 @@ def rows_at(stream: Stream, times: Sequence[int], offsets: Sequence[int], partit
     return pa.RecordBatch.from_pydict(columns, schema=layout(stream))
 
 
-def in_pane_order(batch: pa.RecordBatch, stream: Stream) -> tuple[pa.RecordBatch, list[tuple[int, int, int]]]:
+def in_pane_order(batch: pa.RecordBatch, stream: Records) -> tuple[pa.RecordBatch, list[tuple[int, int, int]]]:
     """Sorted by (pane, offset), and (pane start, first row, rows) of each pane."""
     panes = batch[stream.time].to_numpy() // PANE * PANE
     order = np.lexsort((batch["offset"].to_numpy(), panes))
@@ -98,7 +98,7 @@ class Feed:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    def flush(self, stream: Stream, partition: int, times: Sequence[int] = (), *, mark: int | None = None) -> None:
+    def flush(self, stream: Records, partition: int, times: Sequence[int] = (), *, mark: int | None = None) -> None:
         """Rows at these event times, then a heartbeat at `mark`."""
         at = self.offsets.get((stream.topic, partition), 0)
         offsets = range(at, at + len(times))
@@ -119,12 +119,14 @@ class Feed:
                 with self.connection.transaction():
                     self._progress(stream, partition, finished=True)
 
-    def mark(self, at: int, streams: Sequence[Stream] = STREAMS) -> None:
+    def mark(self, at: int, streams: Sequence[Records] = STREAMS) -> None:
         for stream in streams:
             for partition in range(self.partitions):
                 self.flush(stream, partition, mark=at)
 
-    def beat(self, partition: int, *, caught_up_s: float | None, stream: Stream = TRIPS, beat_s: float = 0) -> None:
+    def beat(
+        self, partition: int, *, caught_up_s: float | None, stream: Records = TRIPS, beat_s: float = 0
+    ) -> None:
         """The owner's sign of life; caught_up_s: for how long nothing has come."""
         self.connection.execute(
             "UPDATE driftline.partition_progress SET log_end = next_offset,"
@@ -133,7 +135,7 @@ class Feed:
             (beat_s, caught_up_s, stream.topic, partition),
         )
 
-    def chunk(self, stream: Stream, partition: int, batch: pa.RecordBatch) -> None:
+    def chunk(self, stream: Records, partition: int, batch: pa.RecordBatch) -> None:
         """Rows of one flush, in offset order."""
         ordered, panes = in_pane_order(batch, stream)
         first, last = batch["offset"][0].as_py(), batch["offset"][-1].as_py()
@@ -149,7 +151,7 @@ class Feed:
                 [(*key, moment(start), row, rows) for start, row, rows in panes],
             )
 
-    def _progress(self, stream: Stream, partition: int, *, finished: bool) -> None:
+    def _progress(self, stream: Records, partition: int, *, finished: bool) -> None:
         place = (stream.topic, partition)
         self.connection.execute(
             "UPDATE driftline.partition_progress SET next_offset = %s, log_end = greatest(log_end, %s),"
@@ -177,10 +179,10 @@ class StubEngine:
         self.min_rows = min_rows
         self.computed: list[tuple[str, int]] = []
 
-    def sample(self, stream: Stream, rows: pa.Table) -> pa.Table:
+    def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return rows
 
-    def figures(self, stream: Stream, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         self.computed.append((stream.topic, rows.table.num_rows))
         if self.break_on(rows.table):
             raise ZeroDivisionError("broken on purpose")
@@ -218,7 +220,7 @@ def in_order(column: pa.ChunkedArray) -> float:
 def settings(url: str, **changes: Any) -> Settings:
     defaults: dict[str, Any] = {"sizes": (HOUR,), "until_done": "r", "poll_s": 0.2, "open_every_s": 0.05}
     defaults["alive_s"] = 50.0  # a test may take longer than consumers are given from one beat to the next
-    return Settings(database_url=url, **(defaults | changes))
+    return Settings(stream=TAXI, database_url=url, **(defaults | changes))
 
 
 class Running:
@@ -277,7 +279,7 @@ def results(connection: psycopg.Connection[Any], *, more: str = "") -> list[Any]
     return [*windows, *columns]
 
 
-def status_of(connection: psycopg.Connection[Any], start: int, stream: Stream = TRIPS) -> Any:
+def status_of(connection: psycopg.Connection[Any], start: int, stream: Records = TRIPS) -> Any:
     """(status, rows, revision) of an hour, None where it has no result."""
     return connection.execute(
         "SELECT status, rows, revision FROM driftline.window_result"

@@ -21,7 +21,7 @@ from monitor.recompute.compare import recompute
 from monitor.settings import Settings
 from monitor.stage import run
 from schemas.errors import ModelUnusable, UsageError
-from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.streams.taxi import OUTCOMES, STREAMS, TAXI, TRIPS
 from storage.chunk import OFFSET, PREDICTION, layout
 from tests import logs
 from tests.models.conftest import made_up
@@ -63,6 +63,7 @@ def scene(
         yield (
             feed,
             Settings(
+                stream=TAXI,
                 database_url=database,
                 kafka=kafka_config,
                 topic_prefix=prefix,
@@ -130,7 +131,7 @@ def test_a_window_without_trips_has_no_report(scene: tuple[Feed, Settings], tmp_
 
 def test_a_model_that_is_missing_is_said_before_anything_is_written(database: str, tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match="train"):
-        run(Settings(database_url=database, model=tmp_path), threading.Event())
+        run(Settings(stream=TAXI, database_url=database, model=tmp_path), threading.Event())
 
 
 def test_a_database_that_refuses_is_said_before_the_reference_is_prepared(
@@ -140,14 +141,17 @@ def test_a_database_that_refuses_is_said_before_the_reference_is_prepared(
         "monitor.evidently.engine.DriftEngine.__init__", lambda *_: pytest.fail("the reference is prepared")
     )
     with pytest.raises(UsageError):
-        run(Settings(database_url="postgresql://127.0.0.1:nonsense/", model=model.path), threading.Event())
+        run(
+            Settings(stream=TAXI, database_url="postgresql://127.0.0.1:nonsense/", model=model.path),
+            threading.Event(),
+        )
 
 
 def test_sampling_while_gathering_leaves_what_sampling_at_the_end_leaves(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("monitor.panes.REDUCE_FROM", 300)
-    engine = DriftEngine(Settings(database_url="", model=model.path, metrics=Config(max_rows=100)))
+    engine = DriftEngine(Settings(stream=TAXI, database_url="", model=model.path, metrics=Config(max_rows=100)))
     parts = [batch(first, 50) for first in range(0, 2_000, 50)]
     gathered, whole = Gathered(TRIPS, reduce=lambda table: engine.sample(TRIPS, table)), Gathered(TRIPS)
     for number, part in enumerate(parts):

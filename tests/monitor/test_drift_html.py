@@ -13,7 +13,7 @@ from monitor.evidently.html import frame, labelled, write_html
 from monitor.evidently.page import Heading, page
 from monitor.evidently.reference import Reference
 from monitor.evidently.report import verdict
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.read import ColumnRow
@@ -28,7 +28,7 @@ def small() -> Reference:
     """So that it is quick: some columns, and the prediction."""
     kept = {"trip_distance", "fare_amount", "tip_amount", "tolls_amount", "trip_type"}
     fields = tuple(field for field in TRIPS.fields if field.name in kept)
-    stream = Stream(topic="trips", kind="trip", id="trip_id", time="pickup_at", fields=fields)
+    stream = Records(topic="trips", kind="trip", id="trip_id", time="pickup_at", fields=fields)
     return Reference.prepare(base(), stream, OUTCOMES, CONFIG, calibrated=False)
 
 

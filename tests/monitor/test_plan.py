@@ -14,7 +14,7 @@ from monitor.scheduling.plan import BATCH, OPEN_SHOWN, Plan, Track
 from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanQuery, WindowsBetween
 from monitor.scheduling.readiness import Marks, Rows, Scan, Status, Written, start_of
 from monitor.snapshot import Progress, Run, Window
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from schemas.watermark import END, NEVER
 from tests.monitor.feed import HOUR, LATENESS, MINUTE, PANE, T0
@@ -51,7 +51,7 @@ class Tables:
             case WindowsBetween(stream, size, start, end):
                 return self.scan(stream, size, start, end)
 
-    def scan(self, stream: Stream, size: int, start: int, end: int) -> Scan:
+    def scan(self, stream: Records, size: int, start: int, end: int) -> Scan:
         holds = self.rows(stream, size, start, end)
         joined = self.rows(TRIPS, size, start, end) if stream is OUTCOMES else {}
         results = {
@@ -61,7 +61,7 @@ class Tables:
         }
         return Scan(size, start, end, {at: Rows(n, joined.get(at, 0)) for at, n in holds.items()}, results)
 
-    def rows(self, stream: Stream, size: int, start: int, end: int) -> dict[int, int]:
+    def rows(self, stream: Records, size: int, start: int, end: int) -> dict[int, int]:
         found: dict[int, int] = {}
         for pane, rows in self.panes[stream.topic].items():
             at = start_of(pane, size)
@@ -69,7 +69,7 @@ class Tables:
                 found[at] = found.get(at, 0) + rows
         return found
 
-    def add(self, *times: int, stream: Stream = TRIPS) -> None:
+    def add(self, *times: int, stream: Records = TRIPS) -> None:
         for time in times:
             at = start_of(time, PANE)
             self.panes[stream.topic][at] = self.panes[stream.topic].get(at, 0) + 1
@@ -216,7 +216,7 @@ steps = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), arrivals), ma
 
 @given(steps, arrivals)
 def test_whatever_came_in_whatever_order_every_row_is_in_a_final_window_in_the_end(
-    history: list[tuple[int, int, list[tuple[Stream, int]]]], last: list[tuple[Stream, int]]
+    history: list[tuple[int, int, list[tuple[Records, int]]]], last: list[tuple[Records, int]]
 ) -> None:
     """Rows never join a window behind the strict watermark: consumers see to that."""
     tables, plan = Tables(), plan_of(HOUR, 6 * HOUR)

@@ -16,9 +16,9 @@ from confluent_kafka.admin import AdminClient
 from monitor.recompute.compare import Difference, Recomputation, stored_windows
 from monitor.settings import Settings
 from monitor.snapshot import snapshot_of
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
-from schemas.streams.taxi import STREAMS
+from schemas.streams.taxi import STREAMS, TAXI
 from storage.chunk import OFFSET, PREDICTION, decode, encode, layout
 from storage.connect import connect
 from tests import logs
@@ -105,7 +105,7 @@ def set_up(database: str, log: Log, runs: tuple[str, ...]) -> None:
 def scene(database: str, log: Log) -> Iterator[Scene]:
     set_up(database, log, RUNS)
     with Feed(database, run="other", partitions=logs.PARTITIONS) as feed:
-        yield Scene(feed, Settings(database_url=database, kafka=log.kafka, topic_prefix=log.prefix))
+        yield Scene(feed, Settings(stream=TAXI, database_url=database, kafka=log.kafka, topic_prefix=log.prefix))
 
 
 def fill(feed: Feed, reading: Reading) -> None:
@@ -130,7 +130,7 @@ def fill(feed: Feed, reading: Reading) -> None:
     monitor(feed.url, until_done=feed.run, sizes=(HOUR, 6 * HOUR))
 
 
-def batch_of(stream: Stream, rows: list[tuple[int, dict[str, Any]]]) -> pa.RecordBatch:
+def batch_of(stream: Records, rows: list[tuple[int, dict[str, Any]]]) -> pa.RecordBatch:
     columns = {f.name: [record.get(f.name) for _, record in rows] for f in layout(stream)}
     columns[OFFSET] = [offset for offset, _ in rows]
     if PREDICTION in columns:
@@ -196,7 +196,8 @@ def test_a_log_that_retention_took_is_told_from_a_wrong_figure(
         future.result(60)
     with pytest.raises(LogUnreadable, match=prefix + "trips"):
         Scene(
-            scene.feed, Settings(database_url=scene.feed.url, kafka=shortened.kafka, topic_prefix=prefix)
+            scene.feed,
+            Settings(stream=TAXI, database_url=scene.feed.url, kafka=shortened.kafka, topic_prefix=prefix),
         ).differences(logs.RUN, scene.fullest())
 
 
@@ -217,14 +218,16 @@ def test_a_recreated_topic_that_holds_the_offsets_is_no_wrong_figure(scene: Scen
 
 
 def test_a_topic_that_is_gone_is_said(scene: Scene) -> None:
-    elsewhere = Settings(database_url=scene.feed.url, kafka=scene.settings.kafka, topic_prefix="nowhere-")
+    elsewhere = Settings(
+        stream=TAXI, database_url=scene.feed.url, kafka=scene.settings.kafka, topic_prefix="nowhere-"
+    )
     with pytest.raises(LogUnreadable, match="nowhere-trips"):
         Scene(scene.feed, elsewhere).differences(logs.RUN, scene.fullest())
 
 
 def test_a_broker_that_is_down_is_said(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.recompute.source.ANSWER_S", 0.5)
-    down = Settings(database_url=scene.feed.url, kafka={"bootstrap.servers": "127.0.0.1:1"})
+    down = Settings(stream=TAXI, database_url=scene.feed.url, kafka={"bootstrap.servers": "127.0.0.1:1"})
     with pytest.raises(BrokerUnreachable, match=r"127\.0\.0\.1:1"):
         Scene(scene.feed, down).differences(logs.RUN, scene.fullest())
 

@@ -16,7 +16,7 @@ from monitor.settings import Settings
 from monitor.stage import run
 from monitor.starting import announced, check_sizes, unless_stopped
 from schemas.errors import ModelUnusable, UsageError
-from schemas.streams.taxi import TRIPS
+from schemas.streams.taxi import TAXI, TRIPS
 from storage import read
 from tests.fleet import eventually
 from tests.monitor.feed import HOUR, T0, Feed, monitor
@@ -41,7 +41,7 @@ def run_of(connection: psycopg.Connection[tuple[object, ...]], name: str, pane: 
 
 
 def settings(*minutes: int, until_done: str | None = None) -> Settings:
-    return Settings(database_url="", sizes=tuple(n * MINUTE for n in minutes), until_done=until_done)
+    return Settings(stream=TAXI, database_url="", sizes=tuple(n * MINUTE for n in minutes), until_done=until_done)
 
 
 def test_sizes_that_fit_no_run_which_goes_on_are_refused(
@@ -77,7 +77,10 @@ def test_where_there_is_no_run_yet_a_size_of_no_usual_pane_is_said_and_others_ar
 
 def test_a_model_that_is_not_there_is_said_before_a_database_is_waited_for(tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match="there is no model"):
-        run(Settings(database_url="postgresql://127.0.0.1:1/x", model=tmp_path / "none"), threading.Event())
+        run(
+            Settings(stream=TAXI, database_url="postgresql://127.0.0.1:1/x", model=tmp_path / "none"),
+            threading.Event(),
+        )
 
 
 def test_a_monitor_is_heard_of_while_it_starts(

@@ -19,7 +19,7 @@ from producer.settings import Settings
 from producer.sources.selection import Source
 from runtime.connections import ROOT
 from schemas.records import Manifest
-from schemas.streams.taxi import STREAMS
+from schemas.streams.taxi import STREAMS, TAXI
 from tests.producer.trips import DAY, HOUR, MINUTE, START, table
 
 
@@ -34,7 +34,7 @@ def source(day: int = 0) -> Source:
 
 def settings(kafka: Mapping[str, str], prefix: str, **options: Any) -> Settings:
     given: dict[str, Any] = {"run_id": "run-1", "source": source(), "partitions": 2, **options}
-    return Settings(kafka=kafka, topic_prefix=prefix, **given)
+    return Settings(stream=TAXI, kafka=kafka, topic_prefix=prefix, **given)
 
 
 def expected(wanted: Settings, partitions: int = 2) -> dict[Lane, list[bytes]]:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from consumer.decode import Decoder
 from producer import encode
-from schemas.definition import Stream
+from schemas.definition import Records
 from schemas.json.__main__ import HERE, schemas
 from schemas.records import Heartbeat, encode_heartbeat
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
@@ -29,7 +29,7 @@ def test_there_is_one_schema_a_topic_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.topic)
-def test_ids_times_and_numbers_are_described(stream: Stream) -> None:
+def test_ids_times_and_numbers_are_described(stream: Records) -> None:
     known = json.loads((HERE / f"{stream.topic}.schema.json").read_text(encoding="utf-8"))["$defs"]
     described = {
         stream.kind.capitalize(): {"run_id", "seq", stream.id, stream.time},
@@ -125,7 +125,7 @@ def spellings(record: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[st
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.topic)
-def test_what_the_schema_calls_valid_is_decoded_and_nothing_else(stream: Stream) -> None:
+def test_what_the_schema_calls_valid_is_decoded_and_nothing_else(stream: Records) -> None:
     schema = json.loads((HERE / f"{stream.topic}.schema.json").read_text(encoding="utf-8"))
     validator = Draft202012Validator(schema)
     values = [*spellings(DATA[stream.topic]), *spellings(BEAT)]

@@ -14,6 +14,7 @@ from cli.database import prepare
 from consumer.retry import connect as consumer_connect
 from local.stack.postgres import Postgres
 from schemas.errors import DatabaseUnreachable
+from schemas.streams.taxi import TAXI
 from storage.connect import connect, connect_now
 from storage.refusal import failure_reason, refuses
 from tests.board.conftest import serving
@@ -81,5 +82,5 @@ def test_tables_roles_windows_and_board_on_a_postgres_of_debian_s(german: str, t
             monitor(writer)
             assert [row[0] for row in feed.connection.execute("SELECT rows FROM driftline.window_result")] == [1]
         for login in (url, writer, other(url, user="driftline_board", password="board0", path=urlsplit(url).path)):
-            with serving(Settings(database_url=login, reports=tmp_path / "reports")) as board:
+            with serving(Settings(stream=TAXI, database_url=login, reports=tmp_path / "reports")) as board:
                 assert [run["run"] for run in board.json("/api/runs")["runs"]] == ["r"]
