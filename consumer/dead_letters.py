@@ -1,4 +1,4 @@
-"""Dead letters: what is kept of a record that goes nowhere else. Pure."""
+"""Dead letters: what is kept of a record that does not become a row. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NO_TIMESTAMP = 0
 
 
 class Message(Protocol):
-    """The part of confluent_kafka.Message that is needed."""
+    """The part of confluent_kafka.Message that the consumer needs."""
 
     def offset(self) -> int: ...
     def key(self) -> bytes | None: ...
@@ -25,40 +25,47 @@ class Message(Protocol):
     def timestamp(self) -> tuple[int, int]: ...
 
 
-def rejected(message: Message, found: Rejected) -> DeadLetter:
-    """Of a record that is no record."""
-    return _letter(message, found.run_id, found.reason, found.detail, found.time)
+def from_rejected(message: Message, found: Rejected) -> DeadLetter:
+    """Make the dead letter of a record that could not be decoded, or is not valid."""
+    return _dead_letter(message, found.run_id, found.reason, found.detail, found.time)
 
 
-def mistimed(message: Message, run_id: str, reason: str, time: int, reach: int | None) -> DeadLetter:
-    """Of a good record that came too late, or is too far ahead.
+def from_mistimed(message: Message, run_id: str, reason: str, time: int, max_time: int | None) -> DeadLetter:
+    """Make the dead letter of a valid record that came too late, or is too far ahead.
 
-    time, reach: its event time and M before it, ms; reach is None while M is unset.
+    Args:
+        message: The record.
+        run_id: Its run.
+        reason: `late` or `future`.
+        time: Its event time, ms.
+        max_time: M before it, ms; None while M is unset.
     """
-    # Not how far: the same log, written again, must leave the same letters.
-    why = "is far beyond the record's Kafka timestamp" if reach is None else f"when {_iso(reach)} had been seen"
-    return _letter(message, run_id, reason, f"event time {_iso(time)} {why}{_unit(time, reach)}", time)
+    # Not how far beyond: the same records, sent again, must leave the same dead letters.
+    why = (
+        "is far beyond the record's Kafka timestamp" if max_time is None else f"when {_iso(max_time)} had been seen"
+    )
+    return _dead_letter(message, run_id, reason, f"event time {_iso(time)} {why}{_unit(time, max_time)}", time)
 
 
 def written_at(message: Message) -> int | None:
-    """The record's Kafka timestamp, ms; None where it has none."""
+    """Return the record's Kafka timestamp, ms; None where it has none."""
     kind, ms = message.timestamp()
     return ms if kind != _NO_TIMESTAMP and 0 < ms <= LAST_MOMENT else None
 
 
-def _unit(time: int, reach: int | None) -> str:
-    """What to do where either time looks like another unit: one of them may be right."""
+def _unit(time: int, max_time: int | None) -> str:
+    """Advise where one of the times looks as if it had another unit."""
     if advice := misread_unit(time):
         return f"; it {advice}"
-    return f"; what had been seen {advice}" if reach is not None and (advice := misread_unit(reach)) else ""
+    return f"; what had been seen {advice}" if max_time is not None and (advice := misread_unit(max_time)) else ""
 
 
-def unscored(message: Message, run_id: str, reason: str, why: str, time: int) -> DeadLetter:
-    """Of a good record without a prediction. time: its event time, ms."""
-    return _letter(message, run_id, reason, why, time)
+def from_unscored(message: Message, run_id: str, reason: str, why: str, time: int) -> DeadLetter:
+    """Make the dead letter of a valid record of which this consumer makes no row. time: its event time, ms."""
+    return _dead_letter(message, run_id, reason, why, time)
 
 
-def _letter(message: Message, run_id: str, reason: str, detail: str, time: int | None) -> DeadLetter:
+def _dead_letter(message: Message, run_id: str, reason: str, detail: str, time: int | None) -> DeadLetter:
     return DeadLetter(
         run_id=run_id,
         offset=message.offset(),

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from consumer import chunking, windows
-from consumer import dead_letters as letters
+from consumer import chunking, dead_letters, windows
 from consumer.chunking import Rows
 from consumer.dead_letters import Message
 from consumer.decode import Decoded, Decoder
@@ -68,10 +67,17 @@ class _Data(NamedTuple):
 
 @dataclass(frozen=True)
 class _Judged:
-    """One run's part, judged. places: of its records in the batch, in offset order; verdicts likewise.
+    """One run's part, judged.
 
-    data_verdicts, data_reach, panes: of its data records only. reach: M before the record; panes: starts; ms.
-    unscored: row of the batch's table → why it is UNSCORED.
+    Attributes:
+        share: Which records they are.
+        places: Of its records in the batch, in offset order.
+        stretch: The same records.
+        judgement: What becomes of them.
+        data_verdicts: Of its data records only, as `share.data`.
+        data_max_times: M before each data record, ms.
+        panes: The start of each data record's pane, ms.
+        unscored: Row of the batch's table → why it is UNSCORED.
     """
 
     share: _Share
@@ -79,7 +85,7 @@ class _Judged:
     stretch: Stretch
     judgement: Judgement
     data_verdicts: npt.NDArray[np.uint8]
-    data_reach: Ints
+    data_max_times: Ints
     panes: Ints
     unscored: Mapping[int, str] = field(default_factory=dict)
 
@@ -138,7 +144,7 @@ class Pending:
         runs = ChainMap(self._runs, self.claim.runs)  # type: ignore[arg-type]  # of which only the first is written
         judged = _judge(runs, rules, batch, table)
         if foreign:
-            judged = [_put_aside(j, foreign) for j in judged]
+            judged = [_reject_foreign(j, foreign) for j in judged]
         if self._isolate:
             judged, table = _scored_each(self._stream, judged, table, self._isolate)
         for j in judged:
@@ -147,20 +153,20 @@ class Pending:
                 self._rows[j.share.run_id].append(rows)
                 self.size += rows.batch.nbytes
         self._runs.update(_progress(runs, batch, judged))
-        self._bury([*_dead(batch, table, judged)])
+        self._add_dead([*_dead(batch, table, judged)])
         self._losses += _losses(judged)
         for unscored in _unscored(judged, table, foreign):
             key = (unscored.run_id, unscored.foreign)
             self._unscored[key] = self._unscored[key] + unscored if key in self._unscored else unscored
-        self._hear(beat for _, beat in batch.decoded.beats)
+        self._add_heartbeats(beat for _, beat in batch.decoded.beats)
         self.expected = int(batch.offsets[-1]) + 1
         self.records += len(batch.offsets)
 
-    def _bury(self, dead: Sequence[DeadLetter]) -> None:
+    def _add_dead(self, dead: Sequence[DeadLetter]) -> None:
         self._dead += dead
         self.size += sum(len(d.raw or b"") + len(d.headers or "") for d in dead)
 
-    def _hear(self, beats: Iterable[Heartbeat]) -> None:
+    def _add_heartbeats(self, beats: Iterable[Heartbeat]) -> None:
         for beat in beats:
             if beat.manifest is not None:
                 self._manifests.setdefault(beat.run_id, beat.manifest)
@@ -235,17 +241,17 @@ def _judged(state: State, rules: Rules, share: _Share, records: _Data, messages:
         seqs=seqs[order],
         beats=is_beat[order],
         finals=finals[order],
-        written_at=lambda index: letters.written_at(messages[int(ordered[index])]),
+        written_at=lambda index: dead_letters.written_at(messages[int(ordered[index])]),
     )
     judgement = windows.judge(state, rules, stretch)
-    verdicts, reach = np.empty_like(judgement.verdicts), np.empty_like(judgement.reach)
-    verdicts[order], reach[order] = judgement.verdicts, judgement.reach
+    verdicts, max_times = np.empty_like(judgement.verdicts), np.empty_like(judgement.max_times)
+    verdicts[order], max_times[order] = judgement.verdicts, judgement.max_times
     panes = windows.pane_starts(records.times, rules.pane)
-    return _Judged(share, ordered, stretch, judgement, verdicts[:data], reach[:data], panes)
+    return _Judged(share, ordered, stretch, judgement, verdicts[:data], max_times[:data], panes)
 
 
-def _put_aside(judged: _Judged, foreign: Mapping[str, str]) -> _Judged:
-    """Nothing of a run that another model scores is a row."""
+def _reject_foreign(judged: _Judged, foreign: Mapping[str, str]) -> _Judged:
+    """Give the verdict UNSCORED to all rows of a foreign run."""
     why = foreign.get(judged.share.run_id)
     return judged if why is None else _unscore(judged, dict.fromkeys(judged.share.data.tolist(), why))
 
@@ -317,17 +323,19 @@ def _tally(judged: _Judged) -> Tally:
 
 def _dead(batch: Batch, table: pa.RecordBatch, judged: Sequence[_Judged]) -> Iterator[DeadLetter]:
     for found in batch.decoded.rejected:
-        yield letters.rejected(batch.messages[found.place], found)
+        yield dead_letters.from_rejected(batch.messages[found.place], found)
     times, places = _times(table), batch.decoded.places
     for j in judged:
         for reason, verdict in (("late", LATE), ("future", FUTURE)):
             for i in np.flatnonzero(j.data_verdicts == verdict).tolist():
                 row = int(j.share.data[i])
-                message, reach = batch.messages[int(places[row])], int(j.data_reach[i])
-                seen = None if reach == windows.UNSET else reach
-                yield letters.mistimed(message, j.share.run_id, reason, int(times[row]), seen)
+                message, before = batch.messages[int(places[row])], int(j.data_max_times[i])
+                max_time = None if before == windows.UNSET else before
+                yield dead_letters.from_mistimed(message, j.share.run_id, reason, int(times[row]), max_time)
         for row, why in j.unscored.items():
-            yield letters.unscored(batch.messages[int(places[row])], j.share.run_id, MODEL, why, int(times[row]))
+            yield dead_letters.from_unscored(
+                batch.messages[int(places[row])], j.share.run_id, MODEL, why, int(times[row])
+            )
 
 
 def _unscored(judged: Sequence[_Judged], table: pa.RecordBatch, foreign: Mapping[str, str]) -> Iterator[Unscored]:

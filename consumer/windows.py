@@ -53,7 +53,14 @@ _FIRST_AGREEING = 2
 
 @dataclass(frozen=True)
 class Rules:
-    """Of one run and topic, in ms. agreeing: 2 or more."""
+    """When a record is late or too far ahead, in one run and topic.
+
+    Attributes:
+        pane: Length of a pane, ms.
+        lateness: L, the allowed lateness, ms.
+        max_ahead: How far beyond M a record may be, ms.
+        agreeing: So many data records in a row move M; 2 or more.
+    """
 
     pane: int
     lateness: int
@@ -63,10 +70,14 @@ class Rules:
 
 @dataclass(frozen=True)
 class State:
-    """Of one run in one partition, after some offset.
+    """How far one run has come in one partition.
 
-    max_time: M, None while unset. candidate, agreed: the largest event time and the length of the row of agreeing
-    records that M may move to; None and 0 without one.
+    Attributes:
+        max_time: M, ms; None while unset.
+        last_seq: The largest `seq`; -1 before the first.
+        finished: Whether the final heartbeat was seen.
+        candidate: The largest event time of the agreeing records that M may move to, ms; None without any.
+        agreed: How many agreeing records there are in a row.
     """
 
     max_time: int | None = None
@@ -82,10 +93,15 @@ def _no_timestamp(_: int) -> None:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Consecutive records of one run in one partition, in offset order; all arrays of shape (records,).
+    """Consecutive records of one run in one partition, in offset order.
 
-    times: event time; of a heartbeat its `at`. seqs: UNNUMBERED where there is none.
-    written_at: the Kafka timestamp of the record with this index, ms, None without one. Called where it matters.
+    Attributes:
+        times: Event time of each record, of a heartbeat its `at`, ms, shape (records,).
+        seqs: `seq` of each, UNNUMBERED where there is none, shape (records,).
+        beats: Which are heartbeats, shape (records,).
+        finals: Which are final heartbeats, shape (records,).
+        written_at: Returns the Kafka timestamp of the record with this index, ms, None without one. Called only
+            where it matters.
     """
 
     times: Ints
@@ -106,21 +122,34 @@ class Gap:
 
 @dataclass(frozen=True)
 class Judgement:
-    """verdicts: ACCEPTED … HEARTBEAT. reach: M before each record, UNSET without one. Shape (records,)."""
+    """What becomes of the records of a stretch.
+
+    Attributes:
+        verdicts: ACCEPTED … HEARTBEAT of each record, shape (records,).
+        max_times: M before each record, UNSET without one, ms, shape (records,).
+        state: After the last record.
+        gaps: Ascending.
+    """
 
     verdicts: npt.NDArray[np.uint8]
-    reach: Ints
+    max_times: Ints
     state: State
     gaps: tuple[Gap, ...]
 
 
 def pane_starts(times: Ints, pane: int) -> Ints:
-    """Start of the pane that each time falls in: a multiple of `pane`."""
+    """Return the start of the pane that each time falls in: a multiple of `pane`, ms."""
     return times // pane * pane
 
 
 def judge(state: State, rules: Rules, stretch: Stretch) -> Judgement:
-    """What becomes of each record, and the state after the last. A stretch cut in two gives the same."""
+    """Decide what becomes of each record. A stretch cut in two gives the same.
+
+    Args:
+        state: Before the first record.
+        rules: Of the run and topic.
+        stretch: The records.
+    """
     if not len(stretch.times):
         return Judgement(np.empty(0, np.uint8), np.empty(0, np.int64), state, ())
     last = _largest_before(state.last_seq, stretch.seqs)
@@ -128,49 +157,49 @@ def judge(state: State, rules: Rules, stretch: Stretch) -> Judgement:
     duplicates = data & (stretch.seqs != UNNUMBERED) & (stretch.seqs <= last)
     gaps = _gaps(stretch.seqs - last - data, last)
     over = _over_before(state, stretch)
-    run = _run_clock(state, rules, stretch, still=duplicates | over)
-    late = data & (over | (pane_starts(stretch.times, rules.pane) + rules.pane <= run.before - rules.lateness))
+    path = _run_clock(state, rules, stretch, inert=duplicates | over)
+    late = data & (over | (pane_starts(stretch.times, rules.pane) + rules.pane <= path.before - rules.lateness))
     verdicts = np.select(
-        [stretch.beats, duplicates, run.future, late], [HEARTBEAT, DUPLICATE, FUTURE, LATE], ACCEPTED
+        [stretch.beats, duplicates, path.future, late], [HEARTBEAT, DUPLICATE, FUTURE, LATE], ACCEPTED
     ).astype(np.uint8)
     after = State(
-        max_time=None if run.after.reach == UNSET else run.after.reach,
+        max_time=None if path.after.max_time == UNSET else path.after.max_time,
         last_seq=max(state.last_seq, int(stretch.seqs.max())),
         finished=state.finished or bool(stretch.finals.any()),
-        candidate=run.after.candidate,
-        agreed=run.after.agreed,
+        candidate=path.after.candidate,
+        agreed=path.after.agreed,
     )
-    return Judgement(verdicts, run.before, after, gaps)
+    return Judgement(verdicts, path.before, after, gaps)
 
 
 @dataclass
 class _Clock:
-    """M of one run in one partition, record by record. reach: M, or UNSET; candidate, agreed: as in State."""
+    """M of one run in one partition, record by record. max_time: M, or UNSET; candidate, agreed: as in State."""
 
     rules: Rules
-    reach: int
+    max_time: int
     candidate: int | None
     agreed: int
 
     def is_ahead(self, time: int) -> bool:
-        return self.reach == UNSET or time > self.reach + self.rules.max_ahead
+        return self.max_time == UNSET or time > self.max_time + self.rules.max_ahead
 
     def is_believable(self, time: int, written_at: int | None) -> bool:
         return written_at is None or time <= written_at + self.rules.max_ahead
 
     def heartbeat(self, at: int) -> None:
         """Move M to a heartbeat; where it is the first to set M, with the record that waits for one that agrees."""
-        if self.reach == UNSET:
+        if self.max_time == UNSET:
             at = max(at, self.candidate) if self.candidate is not None and self._agrees(at) else at
             self.forget()
-        self.reach = max(self.reach, at)
+        self.max_time = max(self.max_time, at)
 
-    def ahead(self, time: int) -> None:
+    def take_ahead(self, time: int) -> None:
         """Take in a data record that is ahead. If enough of them agree now, M moves to those before it."""
         agrees = self._agrees(time)
         largest, self.agreed = (self.candidate, self.agreed + 1) if agrees else (None, 1)
         if largest is not None and self.agreed >= self._enough():
-            self.reach = largest  # which is beyond it
+            self.max_time = largest  # which is beyond it
             self.forget()
         else:
             self.candidate = time if largest is None else max(largest, time)
@@ -182,39 +211,42 @@ class _Clock:
         return self.candidate is not None and abs(time - self.candidate) <= self.rules.max_ahead
 
     def _enough(self) -> int:
-        return _FIRST_AGREEING if self.reach == UNSET else self.rules.agreeing
+        return _FIRST_AGREEING if self.max_time == UNSET else self.rules.agreeing
 
 
 @dataclass(frozen=True)
-class _Run:
-    """before: M that each record is judged by. future: which are too far ahead. after: the clock at the end."""
+class _ClockPath:
+    """The clock over a stretch.
+
+    before: M that each record is judged by. future: which are too far ahead. after: the clock at the end.
+    """
 
     before: Ints
     future: Flags
     after: _Clock
 
 
-def _run_clock(state: State, rules: Rules, stretch: Stretch, still: Flags) -> _Run:
+def _run_clock(state: State, rules: Rules, stretch: Stretch, inert: Flags) -> _ClockPath:
     """Run M over the records. Supposes that none is ahead of it, and goes one by one only if some are.
 
-    still: records that neither move M nor are judged by it.
+    inert: records that neither move M nor are judged by it.
     """
     clock = _Clock(rules, UNSET if state.max_time is None else state.max_time, state.candidate, state.agreed)
-    moving = np.where(still, UNSET, stretch.times)
-    before = _largest_before(clock.reach, moving)
+    moving = np.where(inert, UNSET, stretch.times)
+    before = _largest_before(clock.max_time, moving)
     if (moving > before + rules.max_ahead).any():
-        return _one_by_one(clock, stretch, still)
-    if not (still | stretch.beats).all():
+        return _one_by_one(clock, stretch, inert)
+    if not (inert | stretch.beats).all():
         clock.forget()
-    clock.reach = max(int(before[-1]), int(moving[-1]))
-    return _Run(before, np.zeros(len(moving), bool), clock)
+    clock.max_time = max(int(before[-1]), int(moving[-1]))
+    return _ClockPath(before, np.zeros(len(moving), bool), clock)
 
 
-def _one_by_one(clock: _Clock, stretch: Stretch, still: Flags) -> _Run:
+def _one_by_one(clock: _Clock, stretch: Stretch, inert: Flags) -> _ClockPath:
     before, future = np.empty_like(stretch.times), np.zeros(len(stretch.times), bool)
-    each = zip(stretch.times.tolist(), stretch.beats.tolist(), still.tolist(), strict=True)
+    each = zip(stretch.times.tolist(), stretch.beats.tolist(), inert.tolist(), strict=True)
     for i, (time, beat, stays) in enumerate(each):
-        before[i] = clock.reach
+        before[i] = clock.max_time
         if stays:
             continue
         ahead = clock.is_ahead(time)
@@ -224,19 +256,19 @@ def _one_by_one(clock: _Clock, stretch: Stretch, still: Flags) -> _Run:
             clock.heartbeat(time)
         else:
             before[i], future[i] = _data(clock, time, ahead)
-    return _Run(before, future, clock)
+    return _ClockPath(before, future, clock)
 
 
 def _data(clock: _Clock, time: int, ahead: bool) -> tuple[int, bool]:
-    """M that a data record is judged by, and whether it is from the future."""
+    """Move the clock by a data record; returns M that it is judged by, and whether it is from the future."""
     if ahead:
-        clock.ahead(time)
+        clock.take_ahead(time)
     else:
         clock.forget()
-    judged_by = clock.reach
+    judged_by = clock.max_time
     if judged_by == UNSET or clock.is_ahead(time):
         return judged_by, judged_by != UNSET
-    clock.reach = max(judged_by, time)
+    clock.max_time = max(judged_by, time)
     return judged_by, False
 
 

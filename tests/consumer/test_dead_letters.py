@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from consumer.dead_letters import mistimed, rejected, written_at
+from consumer.dead_letters import from_mistimed, from_rejected, written_at
 from consumer.decode import Rejected
 from tests.consumer.fakes import START, Fake
 
 
 def headers(extra: Any) -> Any:
-    text = rejected(Fake(7, b"raw", b"key", extra), Rejected(0, "invalid", "why")).headers
+    text = from_rejected(Fake(7, b"raw", b"key", extra), Rejected(0, "invalid", "why")).headers
     return None if text is None else json.loads(text)
 
 
 def test_a_dead_letter_keeps_the_record_as_it_came() -> None:
-    letter = rejected(Fake(7, b"\x00\xff", b"\x00"), Rejected(0, "invalid", "why", "r", START))
+    letter = from_rejected(Fake(7, b"\x00\xff", b"\x00"), Rejected(0, "invalid", "why", "r", START))
     assert (letter.offset, letter.raw, letter.key, letter.run_id, letter.event_time) == (
         7,
         b"\x00\xff",
@@ -29,7 +29,7 @@ def test_a_dead_letter_keeps_the_record_as_it_came() -> None:
 
 
 def test_a_late_trip_says_when_it_was_and_what_had_been_seen() -> None:
-    letter = mistimed(Fake(7, b"raw"), "r", "late", START, START + 3_600_000)
+    letter = from_mistimed(Fake(7, b"raw"), "r", "late", START, START + 3_600_000)
     assert letter.detail == "event time 2022-02-01T00:00:00.000 when 2022-02-01T01:00:00.000 had been seen"
 
 
@@ -62,7 +62,7 @@ def test_headers_that_the_client_cannot_hand_over_are_said_to_be_so() -> None:
 
 
 def detail(reason: str, time: int, reach: int | None, written_at: int | None = None) -> str:
-    return mistimed(Fake(0, b"", written_at=written_at), "r", reason, time, reach).detail
+    return from_mistimed(Fake(0, b"", written_at=written_at), "r", reason, time, reach).detail
 
 
 def test_a_letter_of_the_future_says_what_it_was_judged_by() -> None:
