@@ -1,0 +1,17 @@
+-- name: remember
+-- Keeps a definition; one that is there already stays as it is.
+INSERT INTO driftline.stream (name, hash, definition) VALUES (%(name)s, %(hash)s, %(definition)s)
+ON CONFLICT (name, hash) DO NOTHING;
+
+-- name: definition_of
+SELECT s.definition
+FROM driftline.run AS r
+JOIN driftline.stream AS s ON s.name = r.stream AND s.hash = r.stream_hash
+WHERE r.run_id = %(run_id)s;
+
+-- name: definitions_of
+-- Of each run that has one.
+SELECT r.run_id, s.hash, s.definition
+FROM driftline.run AS r
+JOIN driftline.stream AS s ON s.name = r.stream AND s.hash = r.stream_hash
+WHERE r.run_id = ANY(%(run_ids)s);
