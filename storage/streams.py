@@ -1,4 +1,4 @@
-"""The definitions of streams, kept beside their runs, so that a run stays readable after its definition has changed."""
+"""Definitions of streams, kept beside their runs: a run stays readable after its definition has changed."""
 
 from __future__ import annotations
 
