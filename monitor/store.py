@@ -24,6 +24,7 @@ from schemas.text import printable
 from storage.chunk import encode
 from storage.compact import Chunk, merged
 from storage.connect import Connection, Jsonb, Rollback, connect, snapshots
+from storage.keepalive import kept_alive
 from storage.read import Shortage, shortages
 
 CHANNEL = "driftline_progress"
@@ -177,4 +178,6 @@ def opened(url: str) -> Iterator[Store]:
     with connect(url, name) as reader, connect(url, name) as writer, connect(url, name) as listener:
         for connection in (reader, writer, listener):
             connection.patience = PATIENCE_S
-        yield Store(reader, writer, listener)
+        store = Store(reader, writer, listener)
+        with kept_alive([reader, writer]):
+            yield store

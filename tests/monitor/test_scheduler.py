@@ -437,6 +437,54 @@ def test_the_database_may_go_away_and_come_back(database: str, feed: Feed) -> No
     assert [status_of(feed.connection, T0 + n * HOUR)[:2] for n in range(3)] == [("final", 12)] * 3
 
 
+LIMIT = (
+    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET idle_in_transaction_session_timeout = %L',"
+    " current_database(), '400ms'); END $$"
+)
+
+
+def test_a_window_may_take_longer_than_postgres_lets_a_transaction_idle(feed: Feed) -> None:
+    fill(feed, 1)
+    feed.finish()
+    feed.connection.execute(LIMIT)
+
+    def slow(_: object) -> bool:
+        feed.connection.execute("SELECT pg_sleep(1)")
+        return False
+
+    with capture_logs() as logs:
+        monitor(feed.url, StubEngine(break_on=slow))
+    assert status_of(feed.connection, T0) == ("final", 12, 0)
+    assert [entry["event"] for entry in logs if entry["event"].startswith("database")] == []
+
+
+def test_a_monitor_that_was_stopped_in_a_window_for_too_long_goes_on_in_a_new_session(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by SIGSTOP, or a laptop that was closed: Postgres has ended the transaction meanwhile."""
+    monkeypatch.setattr("storage.keepalive._interval", lambda _: 1_000.0)
+    fill(feed, 2)
+    feed.finish()
+    feed.connection.execute(LIMIT)
+    open_claims = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND state = 'idle in transaction' AND pid <> pg_backend_pid()"
+    )
+    engine = StubEngine()
+
+    def stopped(_: object) -> bool:
+        if len(engine.computed) == 1:
+            until(lambda: feed.connection.execute(open_claims).fetchone() == (0,))
+        return False
+
+    engine.break_on = stopped
+    with capture_logs() as logs:
+        monitor(feed.url, engine)
+    assert [status_of(feed.connection, T0 + n * HOUR) for n in range(2)] == [("final", 12, 0)] * 2
+    assert [entry["event"] for entry in logs if entry["event"].startswith("database")] == ["database_down"]
+    assert not any(entry["event"] == "window_failed" for entry in logs)
+
+
 def test_a_wrong_password_is_said_at_once_and_not_printed(database: str) -> None:
     wrong = urlsplit(database)._replace(netloc=f"driftline:hush@{urlsplit(database).netloc.rpartition('@')[2]}")
     with pytest.raises(DatabaseUnreachable, match="DATABASE_URL") as caught:
