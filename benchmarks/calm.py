@@ -22,9 +22,9 @@ from models import reference as references
 from models.taxi.train import train
 from monitor.drift.figures import DRIFT, Config, WindowFigures
 from monitor.evidently.reference import Reference
-from monitor.evidently.window_figures import trip_figures
+from monitor.evidently.window_figures import event_figures
 from producer.sources.selection import Source
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import TAXI, TRIPS
 
 HOUR = 3_600_000
 SIZES = {"1 h": HOUR, "6 h": 6 * HOUR, "1 d": 24 * HOUR}
@@ -58,7 +58,7 @@ def main() -> None:
         table = references.reference(rows, model.predict(references.columns(rows)))
         config = Config()
         by = {
-            name: Reference.prepare(model.reference(), TRIPS, OUTCOMES, config, calibrated=calibrated)
+            name: Reference.from_table(model.reference(), TAXI, config, calibrated=calibrated)
             for name, calibrated in (("fixed", False), ("drawn", True))
         }
     print(f"{calm.name} against {known.name}\n")
@@ -66,7 +66,7 @@ def main() -> None:
     print("|---|---|---:" + "|---:" * (2 + len(SHOWN)) + "|")
     for size, length in SIZES.items():
         for name, reference in by.items():
-            found = [trip_figures(window, reference, config) for window in windows(calm, table, length)]
+            found = [event_figures(window, reference, config) for window in windows(calm, table, length)]
             enough = [figures for figures in found if figures.sufficient]
             shares = " | ".join(f"{share:.1%}" for share in flagged(enough))
             print(f"| {size} | {name} | {len(enough)} | {shares} |", flush=True)

@@ -31,8 +31,8 @@ from monitor.drift.figures import DRIFT, QUANTILES, Config
 from monitor.drift.number import NumberReference
 from monitor.evidently.metrics import definition
 from monitor.evidently.reference import Reference
-from monitor.evidently.window_figures import trip_figures
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from monitor.evidently.window_figures import event_figures
+from schemas.streams.taxi import TAXI, TRIPS
 from storage.chunk import PREDICTION
 
 SIZES = (1_000, 10_000)
@@ -58,7 +58,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     reference, windows, source = tables()
     config = Config()
-    prepared = Reference.prepare(reference, TRIPS, OUTCOMES, config)
+    prepared = Reference.from_table(reference, TAXI, config)
     print(f"{source}: reference {reference.num_rows:,} rows, {len(monitored(TRIPS))} columns, medians of {rounds}")
     print(
         f"{'rows':>7}  {'':15} {'ms':>9} {'best ms':>9} {'CPU ms':>9}   … and each as a multiple of the monitor's"
@@ -94,11 +94,11 @@ def measured(window: pa.Table, reference: Reference, config: Config, rounds: int
     preset = preset_of(window, reference)
     ready = prepare_floor(reference)
     calls: dict[str, Callable[[], Any]] = {
-        "monitor": lambda: trip_figures(window, reference, config),
+        "monitor": lambda: event_figures(window, reference, config),
         "numpy floor": lambda: floor(window, ready),
         "DataDriftPreset": preset,
     }
-    agree(trip_figures(window, reference, config), floor(window, ready))
+    agree(event_figures(window, reference, config), floor(window, ready))
     times = {name: Times([], []) for name in calls}
     for round_ in range(rounds + 1):
         if round_ == 1:  # the round before warmed the caches

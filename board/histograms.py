@@ -40,7 +40,7 @@ class NumberBins:
     @classmethod
     def of(cls, column: pa.ChunkedArray, label_range: tuple[float, float] | None = None) -> NumberBins | None:
         """None for a column without values. Raises TypeError for what are no numbers."""
-        prepared = NumberReference.prepare(column, Config().clip, label_range)
+        prepared = NumberReference.from_column(column, Config().clip, label_range)
         if not prepared.count:
             return None
         low, high = prepared.low, prepared.high
@@ -90,14 +90,14 @@ class CategoryBins:
 
     def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
         """labels: those with the largest share on either side. new: those that the reference does not have."""
-        looks, ours = self.prepared.look(column), max(self.prepared.count, 1)
-        rows = max(looks.count, 1)
+        summary, ours = self.prepared.summarize(column), max(self.prepared.count, 1)
+        rows = max(summary.count, 1)
         both = {
             name: (float(before) / ours, float(now) / rows)
-            for name, before, now in zip(self.prepared.labels, self.prepared.counts, looks.known, strict=True)
-        } | {name: (0.0, count / rows) for name, count in looks.new.items()}
+            for name, before, now in zip(self.prepared.labels, self.prepared.counts, summary.known, strict=True)
+        } | {name: (0.0, count / rows) for name, count in summary.new.items()}
         top = sorted(both, key=lambda name: (-max(both[name]), name))[:TOP]
-        new = sorted(looks.new, key=lambda name: (-looks.new[name], name))[:NEWEST]
+        new = sorted(summary.new, key=lambda name: (-summary.new[name], name))[:NEWEST]
         rest = [both[name] for name in both.keys() - {*top}]
         return {
             "kind": "category",
@@ -105,7 +105,7 @@ class CategoryBins:
             "reference": [both[name][0] for name in top],
             "current": [both[name][1] for name in top],
             "other": {"reference": sum(r for r, _ in rest), "current": sum(c for _, c in rest)},
-            "new": [{"label": name, "share": looks.new[name] / rows} for name in new],
+            "new": [{"label": name, "share": summary.new[name] / rows} for name in new],
             "names": {name: self.names[name] for name in (*top, *new) if name in self.names},
             "usual": self.usual,
         }
@@ -125,14 +125,14 @@ def prepared(reference: pa.Table) -> Bins:
                 found[name] = bins
     for name in TRIPS.categories:
         if name in reference.column_names:
-            category = CategoryReference.prepare(reference[name])
+            category = CategoryReference.from_column(reference[name])
             found[name] = CategoryBins(category, usual(category, reference[name]), TAXI.value_names(name))
     return found
 
 
 def usual(prepared: NumberReference | CategoryReference, column: pa.ChunkedArray) -> dict[str, float | None]:
     """What the reference itself is missing and has out of range, 0 to 1, as the monitor counts it in windows."""
-    figures = prepared.look(column).figures
+    figures = prepared.summarize(column).figures
     return {
         "missing": figures.get(MISSING),
         "new_categories": figures.get(NEW),

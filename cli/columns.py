@@ -11,6 +11,7 @@ from models.artifact import load
 from models.lookup import with_hash
 from monitor.drift.figures import DRIFT, MISSING, NEW, OUTSIDE
 from monitor.drift.reference_figures import reference_figures
+from schemas.definition import Stream
 from storage.read import ColumnRow
 
 MEDIAN = "q50"
@@ -32,12 +33,19 @@ class Line(msgspec.Struct, frozen=True):
     remark: str
 
 
-def with_reference(rows: Sequence[ColumnRow], model: str | None, folder: Path) -> list[ColumnRow]:
-    """The figures with those of the reference beside them. Raises ModelUnusable where the run's model is not here.
+def with_reference(rows: Sequence[ColumnRow], stream: Stream, model: str | None, folder: Path) -> list[ColumnRow]:
+    """Put those of the reference beside the figures of a window.
 
-    model: hash of the one that scored the run, which is looked for below the folder.
+    Args:
+        rows: The figures.
+        stream: Of the run.
+        model: Hash of the model that scored the run.
+        folder: Where that model is looked for.
+
+    Raises:
+        ModelUnusable: The run's model is not there.
     """
-    known = reference_figures(load(with_hash(model, folder)).reference())
+    known = reference_figures(load(with_hash(model, folder), stream.events).reference(), stream)
     return [msgspec.structs.replace(r, reference=known.get((r.column_name, r.metric))) for r in rows]
 
 

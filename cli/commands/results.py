@@ -69,6 +69,7 @@ def columns(
 ) -> None:
     """The columns of one window, worst first; in brackets the reference. JSON has every figure."""
     from cli import columns as figures
+    from schemas.streams.taxi import TAXI
     from storage import read
 
     with servers.database() as connection:
@@ -77,7 +78,7 @@ def columns(
     if drifted:
         found = figures.drifted(found)
     try:
-        found = figures.with_reference(found, known.model, MODELS)
+        found = figures.with_reference(found, TAXI, known.model, MODELS)
     except ModelUnusable as error:
         say(f"without the reference's figures: {error.what}")
     rows = found if as_json else figures.lines(found)

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from monitor.drift.columns import Ints, Looks, Prepared
+from monitor.drift.columns import ColumnSummary, Ints, ReferenceColumn
 
 SIZES = (30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 BLOCKS = 200
@@ -48,7 +48,11 @@ def starts(times: Ints, size: int, blocks: int) -> list[int]:
 
 
 def calibrate(
-    column: pa.ChunkedArray, times: Ints, prepared: Prepared, score: Callable[[Looks], float], min_rows: int
+    column: pa.ChunkedArray,
+    times: Ints,
+    prepared: ReferenceColumn,
+    score: Callable[[ColumnSummary], float],
+    min_rows: int,
 ) -> Calibration | None:
     """column, times: of the reference, by event time, ascending. None where it is too short to draw from.
 
@@ -58,11 +62,11 @@ def calibrate(
     for size in SIZES:
         if size < min_rows or size > len(column) // 4:
             continue
-        blocks = [prepared.look(column.slice(start, size)) for start in starts(times, size, BLOCKS)]
-        usable = [looks for looks in blocks if looks.count >= min_rows]
+        blocks = [prepared.summarize(column.slice(start, size)) for start in starts(times, size, BLOCKS)]
+        usable = [summary for summary in blocks if summary.count >= min_rows]
         if not usable:
             continue
-        held_out = [score(looks) / (1 - looks.count / prepared.count) for looks in usable]
-        rows.append(float(np.mean([looks.count for looks in usable])))
+        held_out = [score(summary) / (1 - summary.count / prepared.count) for summary in usable]
+        rows.append(float(np.mean([summary.count for summary in usable])))
         scores.append(float(np.quantile(held_out, LEVEL)))
     return Calibration(tuple(rows), tuple(scores)) if rows else None

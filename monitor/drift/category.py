@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
-from monitor.drift.columns import Floats, Ints, Looks, by_label, categories, label
+from monitor.drift.columns import ColumnSummary, Floats, Ints, by_label, categories, label
 from monitor.drift.figures import MISSING, NEW
 
 _EXACT = 2**53
@@ -30,7 +30,7 @@ class CategoryReference:
     counts: Ints
 
     @classmethod
-    def prepare(cls, column: pa.ChunkedArray) -> CategoryReference:
+    def from_column(cls, column: pa.ChunkedArray) -> CategoryReference:
         rows = by_label(*categories(column))
         labels = tuple(sorted(rows))
         return cls(labels, np.array([rows[name] for name in labels], np.int64))
@@ -55,7 +55,7 @@ class CategoryReference:
         )
         return np.array([value for value, _ in found]), np.array([code for _, code in found], np.int64)
 
-    def look(self, column: pa.ChunkedArray) -> Looks:
+    def summarize(self, column: pa.ChunkedArray) -> ColumnSummary:
         """Figures of the window's column."""
         values, counts = categories(column)
         rows, count = len(column), int(counts.sum())
@@ -64,7 +64,7 @@ class CategoryReference:
             MISSING: (rows - count) / rows if rows else None,
             NEW: sum(new.values()) / count if count else None,
         }
-        return Looks(count, figures, known=known, new=new)
+        return ColumnSummary(count, figures, known=known, new=new)
 
     def _split(self, values: NDArray[np.generic] | list[object], counts: Ints) -> tuple[Ints, dict[str, int]]:
         known = np.zeros(len(self.labels), np.int64)
@@ -79,26 +79,26 @@ class CategoryReference:
             known[self.codes[name]] += new.pop(name)
         return known, new
 
-    def distance(self, looks: Looks) -> float:
+    def distance(self, summary: ColumnSummary) -> float:
         """Jensen-Shannon distance, base e: 0 when identical, sqrt(ln 2) = 0.83 when nothing is shared."""
-        share = looks.known / looks.count
+        share = summary.known / summary.count
         middle = (self.share + share) / 2
-        new = sum(looks.new.values()) / looks.count  # theirs alone: each contributes share * log(2)
+        new = sum(summary.new.values()) / summary.count  # theirs alone: each contributes share * log(2)
         total = np.add.reduce(rel_entr(self.share, middle)) + np.add.reduce(rel_entr(share, middle)) + new * log(2)
         return sqrt(max(float(total), 0.0) / 2)
 
-    def sides(self, looks: Looks) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    def sides(self, summary: ColumnSummary) -> tuple[pd.Series[Any], pd.Series[Any]]:
         """(reference, window) as Evidently's statistical tests take them: codes in the order of the labels.
 
         Not as text: the tests sum over sets, whose order for text changes from process to process, and with it
         the last bits of the score.
         """
-        labels = sorted({*self.labels, *looks.new})
+        labels = sorted({*self.labels, *summary.new})
         code = {name: number for number, name in enumerate(labels)}
         known = np.array([code[name] for name in self.labels], np.int64)
         rows = np.zeros(len(labels), np.int64)
-        rows[known] = looks.known
-        for name, count in looks.new.items():
+        rows[known] = summary.known
+        for name, count in summary.new.items():
             rows[code[name]] = count
         return pd.Series(np.repeat(known, self.counts)), pd.Series(np.repeat(np.arange(len(labels)), rows))
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.definition import Records
+from schemas.definition import Records, Stream
 from storage.chunk import PREDICTION
 
 Floats = NDArray[np.float64]
@@ -30,16 +30,21 @@ class Column(NamedTuple):
     label_range: tuple[float, float] | None = None
 
 
-def monitored(stream: Records) -> tuple[Column, ...]:
-    """A stream's numbers, its categories, and the prediction that was made from them."""
-    numbers = [Column(n, True, stream.label_range if n == stream.label else None) for n in stream.numbers]
-    categories = [Column(n, False) for n in stream.categories]
-    prediction = [Column(PREDICTION, True)] if stream.label is None else []
+def monitored(records: Records) -> tuple[Column, ...]:
+    """The monitored columns of a topic: numbers, categories and, of events, the prediction, whoever made it."""
+    numbers = [Column(n, True, records.label_range if n == records.label else None) for n in records.numbers]
+    categories = [Column(n, False) for n in records.categories]
+    prediction = [Column(PREDICTION, True)] if records.label is None else []
     return (*numbers, *categories, *prediction)
 
 
+def monitored_columns(stream: Stream) -> tuple[Column, ...]:
+    """All monitored columns of a stream, those of its events first."""
+    return tuple(column for records in stream.topics for column in monitored(records))
+
+
 @dataclass(frozen=True, slots=True)
-class Looks:
+class ColumnSummary:
     """A window's column beside its reference.
 
     count: usable values: not missing, finite, and of a label inside its range.
@@ -55,7 +60,7 @@ class Looks:
     new: dict[str, int] = field(default_factory=dict)
 
 
-class Prepared(Protocol):
+class ReferenceColumn(Protocol):
     """A column of the reference, with all that does not depend on the window done.
 
     method: the test of Evidently's that `distance` computes. count: usable values.
@@ -65,13 +70,13 @@ class Prepared(Protocol):
     def method(self) -> str: ...
     @property
     def count(self) -> int: ...
-    def look(self, column: pa.ChunkedArray, /) -> Looks:
+    def summarize(self, column: pa.ChunkedArray, /) -> ColumnSummary:
         """Figures of the window's column. Raises TypeError where it cannot be read."""
 
-    def distance(self, looks: Looks, /) -> float:
+    def distance(self, summary: ColumnSummary, /) -> float:
         """From the reference to at least one usable value: 0 when identical."""
 
-    def sides(self, looks: Looks, /) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    def sides(self, summary: ColumnSummary, /) -> tuple[pd.Series[Any], pd.Series[Any]]:
         """(reference, window) as Evidently's statistical tests take them."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from monitor.drift.columns import Floats, Ints, Looks, numbers
+from monitor.drift.columns import ColumnSummary, Floats, Ints, numbers
 from monitor.drift.figures import MEAN, MISSING, OUTSIDE, QUANTILES
 
 
@@ -29,7 +29,7 @@ class NumberReference:
     outside: Literal["clip", "drop", "keep"] = "clip"
 
     @classmethod
-    def prepare(
+    def from_column(
         cls, column: pa.ChunkedArray, clip: tuple[float, float], label_range: tuple[float, float] | None = None
     ) -> NumberReference:
         """clip: quantiles of the column to whose range it is clipped. Raises TypeError for what are no numbers."""
@@ -71,12 +71,12 @@ class NumberReference:
         found: Floats = area[1:][np.searchsorted(support[1:], self.values)]
         return found
 
-    def look(self, column: pa.ChunkedArray) -> Looks:
+    def summarize(self, column: pa.ChunkedArray) -> ColumnSummary:
         """Figures of the window's column. Raises TypeError for what are no numbers."""
         values = numbers(column)
         rows, count = len(column), len(values)
         if not count:
-            return Looks(0, {MISSING: 1.0 if rows else None, **dict.fromkeys((OUTSIDE, *QUANTILES, MEAN))})
+            return ColumnSummary(0, {MISSING: 1.0 if rows else None, **dict.fromkeys((OUTSIDE, *QUANTILES, MEAN))})
         below = int(values.searchsorted(self.low, "left"))
         inside = int(values.searchsorted(self.high, "right"))
         figures: dict[str, float | None] = {
@@ -86,18 +86,18 @@ class NumberReference:
             MEAN: float(np.add.reduce(values)) / count,
         }
         if self.outside == "drop":
-            return Looks(inside - below, figures, values[below:inside])
+            return ColumnSummary(inside - below, figures, values[below:inside])
         if self.outside == "clip":
             values[:below], values[inside:] = self.low, self.high
-        return Looks(count, figures, values)
+        return ColumnSummary(count, figures, values)
 
-    def distance(self, looks: Looks) -> float:
+    def distance(self, summary: ColumnSummary) -> float:
         """First Wasserstein distance in standard deviations of the reference: 0 when identical."""
-        return wasserstein(looks.numbers, self) / self.norm
+        return wasserstein(summary.numbers, self) / self.norm
 
-    def sides(self, looks: Looks) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    def sides(self, summary: ColumnSummary) -> tuple[pd.Series[Any], pd.Series[Any]]:
         """(reference, window) as Evidently's statistical tests take them."""
-        return pd.Series(self.values), pd.Series(looks.numbers)
+        return pd.Series(self.values), pd.Series(summary.numbers)
 
 
 def quantile(values: Floats, q: float) -> float:

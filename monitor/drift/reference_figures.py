@@ -7,26 +7,31 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from monitor.drift.category import CategoryReference
-from monitor.drift.columns import Column, Prepared, monitored
+from monitor.drift.columns import Column, ReferenceColumn, monitored_columns
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.definition import Stream
 
 
-def reference_figures(table: pa.Table) -> Mapping[tuple[str, str], float]:
-    """Missing share, share out of range, quantiles … of the reference, by column and metric, as for a window.
+def reference_figures(table: pa.Table, stream: Stream) -> Mapping[tuple[str, str], float]:
+    """Compute missing share, share out of range, quantiles … of the reference, as for a window.
 
-    table: of a model. What cannot be computed is left out, and so is drift, which would be 0.
+    Args:
+        table: The reference of a model.
+        stream: What it is of.
+
+    Returns:
+        Figures by column and metric, without what cannot be computed, and without drift, which would be 0.
     """
     config, found = Config(), dict[tuple[str, str], float]()
-    for column in (*monitored(TRIPS), *monitored(OUTCOMES)):
+    for column in monitored_columns(stream):
         if column.name in table.column_names:
-            figures = _prepared(column, table[column.name], config).look(table[column.name]).figures
+            figures = _reference_column(column, table[column.name], config).summarize(table[column.name]).figures
             found |= {(column.name, name): value for name, value in figures.items() if value is not None}
     return found
 
 
-def _prepared(column: Column, values: pa.ChunkedArray, config: Config) -> Prepared:
+def _reference_column(column: Column, values: pa.ChunkedArray, config: Config) -> ReferenceColumn:
     if column.numeric:
-        return NumberReference.prepare(values, config.clip, column.label_range)
-    return CategoryReference.prepare(values)
+        return NumberReference.from_column(values, config.clip, column.label_range)
+    return CategoryReference.from_column(values)

@@ -8,11 +8,10 @@ from models import artifact
 from monitor.drift.figures import WindowFigures
 from monitor.drift.sampling import sample
 from monitor.evidently.reference import Reference
-from monitor.evidently.window_figures import outcome_figures, trip_figures
+from monitor.evidently.window_figures import event_figures, label_figures
 from monitor.panes import Loaded
 from monitor.settings import Settings
 from schemas.definition import Records
-from schemas.streams.taxi import OUTCOMES, TRIPS
 
 
 class DriftEngine:
@@ -20,9 +19,10 @@ class DriftEngine:
 
     def __init__(self, settings: Settings) -> None:
         """Loads the model and prepares its reference: seconds. Raises ModelUnusable, UsageError."""
-        self.scorer = artifact.load(settings.model)
+        self.stream = settings.stream
+        self.scorer = artifact.load(settings.model, self.stream.events)
         self.config = settings.metrics
-        self.reference = Reference.prepare(self.scorer.reference(), TRIPS, OUTCOMES, settings.metrics)
+        self.reference = Reference.from_table(self.scorer.reference(), self.stream, settings.metrics)
 
     @property
     def model(self) -> str:
@@ -33,5 +33,5 @@ class DriftEngine:
 
     def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
         if joined is None:
-            return trip_figures(rows.table, self.reference, self.config)
-        return outcome_figures(rows.table, joined.table, self.reference, self.config)
+            return event_figures(rows.table, self.reference, self.config)
+        return label_figures(rows.table, joined.table, self.reference, self.config)

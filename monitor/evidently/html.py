@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.drift.category import CategoryReference
-from monitor.drift.columns import Prepared, label, monitored
+from monitor.drift.columns import ReferenceColumn, label, monitored, monitored_columns
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
 from monitor.drift.sampling import sample
@@ -47,21 +47,35 @@ def write_html(
     config: Config,
     heading: Heading,
     *,
-    outcomes: pa.Table | None = None,
+    labels: pa.Table | None = None,
 ) -> tuple[str, ...]:
-    """Drift, summary and, where outcomes are known, regression. Returns the columns that had to be left out.
+    """Write drift, summary and, where labels are known, regression.
 
-    window: rows of trips in the layout of chunks; outcomes: of the same window. Drift is tested for the columns
-    that the monitor tests, by its methods and thresholds; the label's has a table of its own, since the label is
-    not a column of the trips. Numbers are clipped as they are for the drift scores, labels outside their range are
-    left out, so that the Report and the tables say the same; a single absurd value would also squeeze every
-    histogram into one bar. Raises UsageError for an empty window.
+    Drift is tested for the columns that the monitor tests, by its methods and thresholds; the label has a table of
+    its own, since it is not a column of the events. Numbers are clipped as they are for the drift scores, labels
+    outside their range are left out, so that the Report and the tables say the same; a single absurd value would
+    also squeeze every histogram into one bar.
+
+    Args:
+        window: Events in the layout of chunks.
+        reference: What they are compared with.
+        path: Of the file.
+        config: As for `event_figures`.
+        heading: What stands above.
+        labels: Of the same window, in the layout of chunks; None where none are known.
+
+    Returns:
+        The columns that had to be left out, since Evidently's presets cannot take them.
+
+    Raises:
+        UsageError: The window holds too little.
     """
-    rows = sample(window, reference.trips.id, config.max_rows)
-    wanted = [column.name for column in monitored(reference.trips)]
-    if outcomes is not None:
-        rows = labelled(rows, outcomes, reference)
-        wanted += [column.name for column in monitored(reference.outcomes)]
+    events = reference.stream.events
+    rows = sample(window, events.id, config.max_rows)
+    wanted = [column.name for column in monitored(events)]
+    if labels is not None:
+        rows = labelled(rows, labels, reference)
+        wanted += [column.name for column in monitored(reference.labels)]
     current, base = frame(rows, reference), frame(reference.table, reference)
     usable = [name for name in wanted if _values(current, name) >= FEWEST <= _values(base, name)]
     if not usable:
@@ -71,18 +85,18 @@ def write_html(
     return tuple(name for name in wanted if name not in usable)
 
 
-def labelled(trips: pa.Table, outcomes: pa.Table, reference: Reference) -> pa.Table:
-    """Trips with the label of their outcome, null where it is not known."""
-    stream = reference.outcomes
-    at = pc.index_in(trips[stream.id], value_set=outcomes[stream.id].combine_chunks())
-    return trips.append_column(stream.label, outcomes[stream.label].take(at))
+def labelled(events: pa.Table, labels: pa.Table, reference: Reference) -> pa.Table:
+    """Events with their label, null where it is not known."""
+    records = reference.labels
+    at = pc.index_in(events[reference.stream.events.id], value_set=labels[records.id].combine_chunks())
+    return events.append_column(records.label, labels[records.label].take(at))
 
 
 def frame(table: pa.Table, reference: Reference) -> pd.DataFrame:
     """Monitored columns that can be read, in types that none of Evidently's metrics stumbles over: float64 with
     NaN, labels with None, an index of its own."""
     found: dict[str, pd.Series[float] | pd.Series[str]] = {}
-    for column in (*monitored(reference.trips), *monitored(reference.outcomes)):
+    for column in monitored_columns(reference.stream):
         prepared = reference.columns[column.name]
         if column.name in table.column_names and not isinstance(prepared, str):
             try:
@@ -92,7 +106,7 @@ def frame(table: pa.Table, reference: Reference) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _series(column: pa.ChunkedArray, prepared: Prepared) -> pd.Series[float] | pd.Series[str]:
+def _series(column: pa.ChunkedArray, prepared: ReferenceColumn) -> pd.Series[float] | pd.Series[str]:
     if isinstance(prepared, CategoryReference):
         return pd.Series([_name(value) for value in column.to_pylist()], dtype=object)
     assert isinstance(prepared, NumberReference)
@@ -116,8 +130,8 @@ def _values(side: pd.DataFrame, name: str) -> int:
 def _report(window: pd.DataFrame, base: pd.DataFrame, reference: Reference, config: Config) -> Any:
     names = [str(name) for name in window]
     numbers = {name for name in names if window[name].dtype.kind == "f"}
-    target = reference.outcomes.label
-    regression = {PREDICTION, target} <= set(names) and len(window[[PREDICTION, target]].dropna()) >= FEWEST
+    target = reference.stream.label
+    regression = {PREDICTION, target} <= {*names} and len(window[[PREDICTION, target]].dropna()) >= FEWEST
     roles = {"regression": [Regression(target=target, prediction=PREDICTION)]} if regression else {}
     kinds = definition(numbers, set(names) - numbers, **roles)
     tested = [name for name in names if _values(window, name) >= config.min_rows <= _values(base, name)]

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from monitor.drift.columns import Floats, Looks, Prepared
+from monitor.drift.columns import ColumnSummary, Floats, ReferenceColumn
 from monitor.evidently.stattests import score  # which also tells Evidently not to track
 
 with warnings.catch_warnings():
@@ -49,14 +49,14 @@ class Errors(NamedTuple):
     r2: float
 
 
-class Measured(NamedTuple):
+class Measurement(NamedTuple):
     """What a calculation found out about a column. score: finite, or None, and then `reason` says why.
 
     failed: the column, or the test, could not be computed at all; else there merely were too few values.
     errors: of the prediction, whose score is the first of them.
     """
 
-    looks: Looks | None = None
+    summary: ColumnSummary | None = None
     score: float | None = None
     reason: str | None = None
     failed: bool = False
@@ -71,7 +71,7 @@ class ArrowDataset(Dataset):  # type: ignore[misc]
     """
 
     def __init__(
-        self, table: pa.Table, *, min_rows: int, prepared: Mapping[str, Prepared | str] | None = None
+        self, table: pa.Table, *, min_rows: int, prepared: Mapping[str, ReferenceColumn | str] | None = None
     ) -> None:
         self.table = table
         self.min_rows = min_rows
@@ -148,7 +148,7 @@ class _Calculation(SingleValueCalculation[_M], Generic[_M], ABC):  # type: ignor
             self.metric._config = super().to_metric_config()
         return self.metric._config
 
-    def finding(self, column: str, measured: Measured) -> Finding:
+    def finding(self, column: str, measured: Measurement) -> Finding:
         """An Evidently result, unvalidated. Its empty list of widgets is what keeps Evidently from drawing some."""
         if self.metric._location is None:
             self.metric._location = single_value_location(self.to_metric_config())
@@ -175,7 +175,7 @@ class ColumnDriftCalculation(_Calculation[ColumnDrift]):
         try:
             found = measure(column, self.metric.method, current_data, reference_data.prepared[column])
         except Exception as error:  # whatever is wrong with this column must not cost the others
-            found = Measured(reason=told(error), failed=True)
+            found = Measurement(reason=describe(error), failed=True)
         return self.finding(column, found)
 
     def display_name(self) -> str:
@@ -196,12 +196,12 @@ class PredictionErrorCalculation(_Calculation[PredictionError]):
         try:
             truth, predicted = self._pairs(current_data.table)
             if len(truth) < current_data.min_rows:
-                found = Measured(reason=too_few(len(truth), current_data.min_rows))
+                found = Measurement(reason=too_few(len(truth), current_data.min_rows))
             else:
                 off = errors(truth, predicted)
-                found = Measured(score=off.mae, errors=off)
+                found = Measurement(score=off.mae, errors=off)
         except Exception as error:
-            found = Measured(reason=told(error), failed=True)
+            found = Measurement(reason=describe(error), failed=True)
         return self.finding(self.metric.prediction, found)
 
     def _pairs(self, table: pa.Table) -> tuple[Floats, Floats]:
@@ -220,31 +220,31 @@ def report(methods: Mapping[str, str], error: PredictionError | None = None) -> 
     return Report(metrics if error is None else [*metrics, error])
 
 
-def findings(snapshot: Snapshot) -> dict[str, Measured]:
+def findings(snapshot: Snapshot) -> dict[str, Measurement]:
     """What a Report of `report` found out, by column, from the snapshot that its run returned."""
     results = snapshot.metric_results.values()
     return {result._column: result._measured for result in results if isinstance(result, Finding)}
 
 
-def measure(column: str, method: str, current: ArrowDataset, prepared: Prepared | str) -> Measured:
+def measure(column: str, method: str, current: ArrowDataset, prepared: ReferenceColumn | str) -> Measurement:
     """A window's column beside its reference. Raises whatever the reading raises."""
     if isinstance(prepared, str):
         raise ValueError(f"reference: {prepared}")
-    looks = prepared.look(current.table[column])
-    if looks.count < current.min_rows:
-        return Measured(looks, None, too_few(looks.count, current.min_rows))
+    summary = prepared.summarize(current.table[column])
+    if summary.count < current.min_rows:
+        return Measurement(summary, None, too_few(summary.count, current.min_rows))
     if prepared.count < current.min_rows:
-        return Measured(looks, None, f"reference: {too_few(prepared.count, current.min_rows)}", failed=True)
+        return Measurement(summary, None, f"reference: {too_few(prepared.count, current.min_rows)}", failed=True)
     try:
-        value = score(method, prepared, looks)
+        value = score(method, prepared, summary)
     except Exception as error:  # any of Evidently's tests, on any values: what was seen of the column still holds
-        return Measured(looks, None, told(error), failed=True)
+        return Measurement(summary, None, describe(error), failed=True)
     if not isfinite(value):
-        return Measured(looks, None, f"{method} gave {value}", failed=True)
-    return Measured(looks, value)
+        return Measurement(summary, None, f"{method} gave {value}", failed=True)
+    return Measurement(summary, value)
 
 
-def told(error: Exception) -> str:
+def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 

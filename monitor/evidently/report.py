@@ -62,7 +62,7 @@ def report(
             path,
             engine.config,
             heading(window, trips.num_rows, figures, engine.config, back),
-            outcomes=outcomes if outcomes.num_rows else None,
+            labels=outcomes if outcomes.num_rows else None,
         )
     except OSError as error:
         raise UsageError(f"the report could not be written to {path} ({error})", "name another --out") from error

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from monitor.drift.columns import Looks, Prepared
+from monitor.drift.columns import ColumnSummary, ReferenceColumn
 from monitor.drift.number import NumberReference
 from schemas.errors import UsageError
 
@@ -38,19 +38,19 @@ def column_type(*, numeric: bool) -> ColumnType:
     return ColumnType.Numerical if numeric else ColumnType.Categorical
 
 
-def score(method: str, prepared: Prepared, looks: Looks) -> float:
+def score(method: str, prepared: ReferenceColumn, summary: ColumnSummary) -> float:
     """By the prepared arithmetic, or by Evidently's registered test; of at least one usable value.
 
     Such a test's warnings, and its seeding of numpy's global generator, stay inside.
     """
     if method == prepared.method:
-        return prepared.distance(looks)
+        return prepared.distance(summary)
     kind = column_type(numeric=isinstance(prepared, NumberReference))
     state = np.random.get_state()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = get_registered_stattest(method, kind)(*prepared.sides(looks), kind, None)
+            result = get_registered_stattest(method, kind)(*prepared.sides(summary), kind, None)
     finally:
         np.random.set_state(state)
     return float(result.drift_score)

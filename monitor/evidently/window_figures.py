@@ -27,7 +27,7 @@ from monitor.drift.figures import (
     totals,
 )
 from monitor.drift.sampling import sample
-from monitor.evidently.metrics import ArrowDataset, Measured, findings
+from monitor.evidently.metrics import ArrowDataset, Measurement, findings
 from monitor.evidently.reference import Method, Reference
 from storage.chunk import PREDICTION
 
@@ -35,15 +35,20 @@ MAX_SEVERITY = 1e6
 """Of a p-value of 0, which would be infinite."""
 
 
-def trip_figures(window: pa.Table, reference: Reference, config: Config) -> WindowFigures:
-    """The figures of a window of predictions. window: the layout of chunks, in canonical order.
+def event_figures(window: pa.Table, reference: Reference, config: Config) -> WindowFigures:
+    """Compute the figures of a window of events.
 
-    config: thresholds, drift_share, min_rows and max_rows; methods and clip are those of the reference.
     Raises nothing for what is wrong with the rows: each column says so for itself.
+
+    Args:
+        window: Rows in the layout of chunks, in canonical order, with their predictions.
+        reference: What they are compared with.
+        config: Thresholds, drift_share, min_rows and max_rows; methods and clip are those of the reference.
     """
-    rows = sample(window, reference.trips.id, config.max_rows)
-    measured = _run(reference.trip_report, rows, reference, config)
-    columns = _columns(monitored(reference.trips), measured, reference.methods, config.thresholds)
+    events = reference.stream.events
+    rows = sample(window, events.id, config.max_rows)
+    measured = _run(reference.event_report, rows, reference, config)
+    columns = _columns(monitored(events), measured, reference.methods, config.thresholds)
     return WindowFigures(
         **totals(columns, config.drift_share),
         prediction_drift=score_of(columns, PREDICTION),
@@ -53,30 +58,33 @@ def trip_figures(window: pa.Table, reference: Reference, config: Config) -> Wind
     )
 
 
-def outcome_figures(outcomes: pa.Table, trips: pa.Table, reference: Reference, config: Config) -> WindowFigures:
-    """The figures of a window of outcomes, which are joined with the trips of the same window by their id.
+def label_figures(labels: pa.Table, events: pa.Table, reference: Reference, config: Config) -> WindowFigures:
+    """Compute the figures of a window of labels, joined with the events of the same window by their id.
 
-    outcomes, trips: the layouts of chunks, in canonical order; of trips, id and prediction are read.
-    config: as for `trip_figures`.
+    Args:
+        labels: Rows in the layout of chunks, in canonical order.
+        events: The same; of these, id and prediction are read.
+        reference: Of a stream that has labels.
+        config: As for `event_figures`.
     """
-    stream = reference.outcomes
-    joined, coverage = _joined(outcomes, trips, stream.id)
-    rows = sample(joined, stream.id, config.max_rows)
-    measured = _run(reference.outcome_report, rows, reference, config)
-    columns = _columns(monitored(stream), measured, reference.methods, config.thresholds)
+    records = reference.labels
+    joined, coverage = _joined(labels, events, records.id, reference.stream.events.id)
+    rows = sample(joined, records.id, config.max_rows)
+    measured = _run(reference.label_report, rows, reference, config)
+    columns = _columns(monitored(records), measured, reference.methods, config.thresholds)
     error = measured[PREDICTION]
     return WindowFigures(
         **totals(columns, config.drift_share),
         **(error.errors._asdict() if error.errors else {}),
-        target_drift=score_of(columns, stream.label),
+        target_drift=score_of(columns, records.label),
         label_coverage=coverage,
         columns=(*columns, _error(error)),
         sampled=rows.num_rows,
-        sufficient=outcomes.num_rows >= config.min_rows,
+        sufficient=labels.num_rows >= config.min_rows,
     )
 
 
-def _run(report: Any, rows: pa.Table, reference: Reference, config: Config) -> dict[str, Measured]:
+def _run(report: Any, rows: pa.Table, reference: Reference, config: Config) -> dict[str, Measurement]:
     """What one of our Reports finds out, by column.
 
     Overflow in a column shows as a figure that is not finite, not as a warning.
@@ -85,17 +93,17 @@ def _run(report: Any, rows: pa.Table, reference: Reference, config: Config) -> d
         return findings(report.run(ArrowDataset(rows, min_rows=config.min_rows), reference.dataset))
 
 
-def _joined(outcomes: pa.Table, trips: pa.Table, id_field: str) -> tuple[pa.Table, float | None]:
-    """Outcomes with the prediction of their trip, null where that is not in the window; share of trips covered."""
-    at = pc.index_in(outcomes[id_field], value_set=trips[id_field].combine_chunks())
-    joined = outcomes.append_column(PREDICTION, trips[PREDICTION].take(at))
+def _joined(labels: pa.Table, events: pa.Table, label_id: str, event_id: str) -> tuple[pa.Table, float | None]:
+    """Labels with the prediction of their event, null where that is not in the window; share of events covered."""
+    at = pc.index_in(labels[label_id], value_set=events[event_id].combine_chunks())
+    joined = labels.append_column(PREDICTION, events[PREDICTION].take(at))
     known = len(at.drop_null().unique())
-    return joined, known / trips.num_rows if trips.num_rows else None
+    return joined, known / events.num_rows if events.num_rows else None
 
 
 def _columns(
     columns: Iterable[Column],
-    measured: Mapping[str, Measured],
+    measured: Mapping[str, Measurement],
     methods: Mapping[str, Method],
     thresholds: Mapping[str, float],
 ) -> tuple[ColumnFigure, ...]:
@@ -106,15 +114,15 @@ def _columns(
     )
 
 
-def _figures(column: Column, found: Measured, method: Method, fixed: float | None) -> Iterable[ColumnFigure]:
+def _figures(column: Column, found: Measurement, method: Method, fixed: float | None) -> Iterable[ColumnFigure]:
     """All rows of one column: drift first, then what it looks like. fixed: a threshold set by the operator."""
     yield _drift_figure(column.name, found, method, fixed)
-    figures = found.looks.figures if found.looks else {}
+    figures = found.summary.figures if found.summary else {}
     for metric in (NUMBER_METRICS if column.numeric else CATEGORY_METRICS)[1:]:
         value = figures.get(metric)
         if value is not None and isfinite(value):
             yield ColumnFigure(column.name, metric, value=value)
-        elif found.looks is None:
+        elif found.summary is None:
             yield ColumnFigure(column.name, metric, status="failed", reason=found.reason)
         elif value is None:
             yield ColumnFigure(column.name, metric, status="insufficient", reason="no values")
@@ -122,10 +130,10 @@ def _figures(column: Column, found: Measured, method: Method, fixed: float | Non
             yield ColumnFigure(column.name, metric, status="failed", reason="beyond the range of floats")
 
 
-def _drift_figure(name: str, found: Measured, method: Method, fixed: float | None) -> ColumnFigure:
-    if found.score is None or found.looks is None:
+def _drift_figure(name: str, found: Measurement, method: Method, fixed: float | None) -> ColumnFigure:
+    if found.score is None or found.summary is None:
         return ColumnFigure(name, DRIFT, method.name, status=_absent(found), reason=found.reason)
-    limit = fixed if fixed is not None else method.threshold(found.looks.count)
+    limit = fixed if fixed is not None else method.threshold(found.summary.count)
     severity = severity_of(found.score, limit, distance=method.distance)
     return ColumnFigure(name, DRIFT, method.name, found.score, limit, severity, "drift" if severity >= 1 else "ok")
 
@@ -136,12 +144,12 @@ def severity_of(score: float, threshold: float, *, distance: bool) -> float:
     return min(ratio, MAX_SEVERITY)
 
 
-def _error(found: Measured) -> ColumnFigure:
+def _error(found: Measurement) -> ColumnFigure:
     """Why there are errors of the prediction, or none."""
     if found.score is not None:
         return ColumnFigure(PREDICTION, "mae", value=found.score)
     return ColumnFigure(PREDICTION, "mae", status=_absent(found), reason=found.reason)
 
 
-def _absent(found: Measured) -> Status:
+def _absent(found: Measurement) -> Status:
     return "failed" if found.failed else "insufficient"

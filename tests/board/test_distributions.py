@@ -55,7 +55,7 @@ def test_a_column_without_values_is_left_out_of_the_reference_and_empty_in_a_win
 
 def test_categories_show_the_largest_of_either_side_and_what_is_new() -> None:
     reference = pa.chunked_array([pa.array([n % 30 for n in range(300)])])
-    bins = CategoryBins(CategoryReference.prepare(reference))
+    bins = CategoryBins(CategoryReference.from_column(reference))
     found = bins.beside(pa.chunked_array([pa.array([99] * 60 + [1] * 40)]))
     assert found["labels"][:2] == ["99", "1"]
     assert len(found["labels"]) == 12

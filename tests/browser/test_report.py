@@ -11,7 +11,7 @@ from monitor.drift.figures import Config
 from monitor.evidently.html import write_html
 from monitor.evidently.page import Heading
 from monitor.evidently.reference import Reference
-from schemas.definition import Records
+from schemas.definition import Records, Stream
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.browser.conftest import Visit
 from tests.monitor.windows import LABEL, base, outcomes_of, put, trips
@@ -38,14 +38,16 @@ HEADING = Heading(
 
 @pytest.fixture(scope="module")
 def reference() -> Reference:
-    stream = Records(
+    events = Records(
         topic="trips",
         kind="trip",
         id="trip_id",
         time="pickup_at",
         fields=tuple(f for f in TRIPS.fields if f.name in KEPT),
     )
-    return Reference.prepare(base(), stream, OUTCOMES, Config(), calibrated=False)
+    return Reference.from_table(
+        base(), Stream(name="small", events=events, labels=OUTCOMES), Config(), calibrated=False
+    )
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def saved(reference: Reference, tmp_path: Path) -> Callable[[list[str]], Path]:
             path,
             Config(),
             HEADING,
-            outcomes=outcomes_of(trips(rows, seed=2)),
+            labels=outcomes_of(trips(rows, seed=2)),
         )
         return path
 

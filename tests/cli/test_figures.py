@@ -27,6 +27,7 @@ from local.dummy.store import replace
 from models.taxi.train import train
 from runtime.connections import ROOT, Addresses
 from schemas.errors import ModelUnusable
+from schemas.streams.taxi import TAXI
 from storage.read import ColumnRow, WindowRow
 from tests.databases import fresh_database
 from tests.models.conftest import made_up
@@ -72,12 +73,12 @@ def test_the_reference_is_that_of_the_model_which_scored_the_run(tmp_path: Path)
     model = train(made_up(2_000), out=tmp_path / "one", source="made up")
     reference = model.reference()["trip_distance"]
     rows = [figure("trip_distance", "missing_share"), figure("trip_distance", "q50"), figure("trip_distance")]
-    missing, median, drift = with_reference(rows, model.hash, tmp_path)
+    missing, median, drift = with_reference(rows, TAXI, model.hash, tmp_path)
     assert missing.reference == reference.null_count / len(reference)
     assert median.reference == pytest.approx(pc.quantile(reference, 0.5)[0].as_py())
     assert drift.reference is None
     with pytest.raises(ModelUnusable):
-        with_reference(rows, "0" * 64, tmp_path)
+        with_reference(rows, TAXI, "0" * 64, tmp_path)
 
 
 def window(

@@ -16,8 +16,8 @@ from monitor.drift.figures import DRIFT, Config
 from monitor.drift.number import NumberReference
 from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import score
-from monitor.evidently.window_figures import trip_figures
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from monitor.evidently.window_figures import event_figures
+from schemas.streams.taxi import TAXI
 from tests.monitor.windows import by_name, trips
 
 
@@ -26,7 +26,9 @@ def column(values: object) -> pa.ChunkedArray:
 
 
 def calibrated(values: pa.ChunkedArray, *, numeric: bool = True) -> Calibration:
-    prepared = NumberReference.prepare(values, (0.001, 0.999)) if numeric else CategoryReference.prepare(values)
+    prepared = (
+        NumberReference.from_column(values, (0.001, 0.999)) if numeric else CategoryReference.from_column(values)
+    )
     found = calibrate(values, np.arange(len(values)), prepared, partial(score, prepared.method, prepared), 30)
     assert found
     return found
@@ -44,14 +46,16 @@ def test_a_threshold_falls_as_windows_grow() -> None:
 def test_fresh_windows_of_the_same_source_stay_below_their_threshold(rows: int) -> None:
     draw = np.random.default_rng(1)
     zones = draw.zipf(1.5, 20_000) % 250
-    prepared = CategoryReference.prepare(column(zones))
+    prepared = CategoryReference.from_column(column(zones))
     found = calibrated(column(zones), numeric=False)
     scores = [
-        prepared.distance(prepared.look(column(draw.zipf(1.5, rows) % 250))) > found.threshold(rows, 0.0)
+        prepared.distance(prepared.summarize(column(draw.zipf(1.5, rows) % 250))) > found.threshold(rows, 0.0)
         for _ in range(200)
     ]
     assert np.mean(scores) <= 0.05  # 1 % wanted, from 200 blocks
-    assert found.threshold(rows, 0.0) < 3 * prepared.distance(prepared.look(column(draw.zipf(1.5, rows) % 250)))
+    assert found.threshold(rows, 0.0) < 3 * prepared.distance(
+        prepared.summarize(column(draw.zipf(1.5, rows) % 250))
+    )
 
 
 def test_blocks_know_the_hours_that_a_window_falls_into() -> None:
@@ -73,10 +77,10 @@ def test_between_sizes_a_threshold_is_linear_in_log_rows_and_level_beyond() -> N
 
 def test_a_column_of_few_values_has_no_thresholds_of_its_own() -> None:
     values = column(np.arange(100.0))
-    prepared = NumberReference.prepare(values, (0, 1))
+    prepared = NumberReference.from_column(values, (0, 1))
     assert calibrate(values, np.arange(100), prepared, prepared.distance, 30) is None
     sparse = column([1.0] * 40 + [None] * 4_000)
-    prepared = NumberReference.prepare(sparse, (0, 1))
+    prepared = NumberReference.from_column(sparse, (0, 1))
     assert calibrate(sparse, np.arange(4_040), prepared, prepared.distance, 41) is None
 
 
@@ -109,26 +113,26 @@ def test_blocks_are_spread_over_the_days_and_the_hours_though_nights_have_few_ro
 
 def test_every_distance_is_calibrated_and_no_p_value() -> None:
     config = Config(methods={"fare_amount": "ks", "tip_amount": "psi"})
-    reference = Reference.prepare(trips(4_000, seed=3), TRIPS, OUTCOMES, config)
+    reference = Reference.from_table(trips(4_000, seed=3), TAXI, config)
     assert reference.methods["fare_amount"].calibration is None
     assert reference.methods["tip_amount"].calibration is not None
     assert reference.methods["PULocationID"].threshold(50) > reference.methods["PULocationID"].threshold(900) > 0.1
 
 
 def test_the_same_reference_gives_the_same_thresholds() -> None:
-    first, second = (Reference.prepare(trips(4_000, seed=3), TRIPS, OUTCOMES, Config()) for _ in range(2))
+    first, second = (Reference.from_table(trips(4_000, seed=3), TAXI, Config()) for _ in range(2))
     assert first.methods == second.methods
 
 
 def test_calm_small_windows_are_calm_and_bent_ones_are_not() -> None:
-    reference = Reference.prepare(trips(8_000, seed=3), TRIPS, OUTCOMES, Config())
-    plain = Reference.prepare(trips(8_000, seed=3), TRIPS, OUTCOMES, Config(), calibrated=False)
+    reference = Reference.from_table(trips(8_000, seed=3), TAXI, Config())
+    plain = Reference.from_table(trips(8_000, seed=3), TAXI, Config(), calibrated=False)
     calm = [trips(100, seed=seed) for seed in range(100, 120)]
     before, after = (
-        np.mean([trip_figures(window, side, Config()).columns_drifted for window in calm])
+        np.mean([event_figures(window, side, Config()).columns_drifted for window in calm])
         for side in (plain, reference)
     )
     assert before > 3
     assert after < 0.6
-    bent = by_name(trip_figures(trips(300, seed=99, scale=1.609), reference, Config()))
+    bent = by_name(event_figures(trips(300, seed=99, scale=1.609), reference, Config()))
     assert bent["trip_distance", DRIFT].status == "drift"

@@ -19,8 +19,8 @@ from monitor.drift.figures import (
 )
 from monitor.drift.sampling import sample
 from monitor.evidently.reference import Reference
-from monitor.evidently.window_figures import outcome_figures, trip_figures
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from monitor.evidently.window_figures import event_figures, label_figures
+from schemas.streams.taxi import TAXI, TRIPS
 from storage.chunk import PREDICTION
 from tests.monitor.windows import MONITORED, base, by_name, lawful, outcomes_of, put, reference, trips
 
@@ -29,7 +29,7 @@ ROWS = 500
 
 
 def test_the_reference_itself_has_not_drifted_in_any_column() -> None:
-    figures = trip_figures(base(), reference(), CONFIG)
+    figures = event_figures(base(), reference(), CONFIG)
     lawful(figures)
     drift = [c for c in figures.columns if c.metric == DRIFT]
     assert [c.column for c in drift] == list(MONITORED)
@@ -52,15 +52,15 @@ def test_every_column_always_has_the_same_rows_in_the_same_order() -> None:
         base().slice(0, 0),
         base().drop_columns(["fare_amount", "VendorID"]),
     ):
-        assert [(c.column, c.metric) for c in trip_figures(window, reference(), CONFIG).columns] == expected
+        assert [(c.column, c.metric) for c in event_figures(window, reference(), CONFIG).columns] == expected
 
 
 def test_the_order_of_the_rows_changes_nothing() -> None:
     window = trips(ROWS, seed=2, scale=1.3)
     shuffled = window.take(pa.array(np.random.default_rng(0).permutation(ROWS)))
     ours, theirs = (
-        by_name(trip_figures(window, reference(), CONFIG)),
-        by_name(trip_figures(shuffled, reference(), CONFIG)),
+        by_name(event_figures(window, reference(), CONFIG)),
+        by_name(event_figures(shuffled, reference(), CONFIG)),
     )
     assert ours.keys() == theirs.keys()
     for key, figure in ours.items():
@@ -71,13 +71,13 @@ def test_the_same_rows_give_the_same_bits_however_they_were_chunked() -> None:
     window = trips(ROWS, seed=3)
     pieces = pa.concat_tables([window.slice(0, 7), window.slice(7, 200), window.slice(207)])
     assert pieces["VendorID"].num_chunks == 3
-    assert trip_figures(pieces, reference(), CONFIG) == trip_figures(window, reference(), CONFIG)
-    again = Reference.prepare(base(), TRIPS, OUTCOMES, CONFIG, calibrated=False)
-    assert trip_figures(window, again, CONFIG) == trip_figures(window, reference(), CONFIG)
+    assert event_figures(pieces, reference(), CONFIG) == event_figures(window, reference(), CONFIG)
+    again = Reference.from_table(base(), TAXI, CONFIG, calibrated=False)
+    assert event_figures(window, again, CONFIG) == event_figures(window, reference(), CONFIG)
 
 
 def test_kilometres_for_miles_drift_in_the_distance_alone() -> None:
-    figures = trip_figures(trips(3_000, seed=4, scale=1.609), reference(), CONFIG)
+    figures = event_figures(trips(3_000, seed=4, scale=1.609), reference(), CONFIG)
     drifted = {c.column for c in figures.columns if c.status == "drift"}
     assert "trip_distance" in drifted
     assert not drifted & {*TRIPS.numbers, PREDICTION} - {"trip_distance"}
@@ -89,8 +89,8 @@ def test_one_absurd_odometer_neither_hides_nor_makes_drift() -> None:
     for window in (calm, bent):
         miles = window["trip_distance"].to_numpy().copy()
         miles[17] = 90_420.0
-        found = by_name(trip_figures(put(window, "trip_distance", miles), reference(), CONFIG))
-        clean = by_name(trip_figures(window, reference(), CONFIG))
+        found = by_name(event_figures(put(window, "trip_distance", miles), reference(), CONFIG))
+        clean = by_name(event_figures(window, reference(), CONFIG))
         key = ("trip_distance", DRIFT)
         assert found[key].value == pytest.approx(clean[key].value, abs=0.01)
         assert found["trip_distance", OUTSIDE].value >= clean["trip_distance", OUTSIDE].value
@@ -102,24 +102,24 @@ def test_a_reference_full_of_absurd_odometers_sees_kilometres_all_the_same() -> 
     """0.3 %, more than twice what the worst month of 2022 has."""
     miles = base()["trip_distance"].to_numpy().copy()
     miles[::333] = 60_000.0
-    strewn = Reference.prepare(put(base(), "trip_distance", miles), TRIPS, OUTCOMES, CONFIG, calibrated=False)
+    strewn = Reference.from_table(put(base(), "trip_distance", miles), TAXI, CONFIG, calibrated=False)
     window = trips(3_000, seed=4, scale=1.609)
-    assert by_name(trip_figures(window, strewn, CONFIG))["trip_distance", DRIFT].status == "drift"
+    assert by_name(event_figures(window, strewn, CONFIG))["trip_distance", DRIFT].status == "drift"
 
 
 def test_a_column_that_hardly_varies_is_not_blinded_by_clipping() -> None:
     rare = np.zeros(5_000)
     rare[0] = 5.0
-    still = Reference.prepare(put(base(), "tolls_amount", rare), TRIPS, OUTCOMES, CONFIG, calibrated=False)
+    still = Reference.from_table(put(base(), "tolls_amount", rare), TAXI, CONFIG, calibrated=False)
     window = put(trips(ROWS, seed=2), "tolls_amount", np.full(ROWS, 5.0))
-    assert by_name(trip_figures(window, still, CONFIG))["tolls_amount", DRIFT].status == "drift"
+    assert by_name(event_figures(window, still, CONFIG))["tolls_amount", DRIFT].status == "drift"
 
 
 def test_shares_and_quantiles_are_those_of_the_window() -> None:
     zones = [74] * 60 + [999] * 30 + [None] * 10
     miles = [float(number) for number in range(100)]
     window = put(put(trips(100, seed=2), "PULocationID", pa.array(zones, pa.int32())), "trip_distance", miles)
-    found = by_name(trip_figures(window, reference(), CONFIG))
+    found = by_name(event_figures(window, reference(), CONFIG))
     assert found["PULocationID", MISSING].value == pytest.approx(0.1)
     assert found["PULocationID", NEW].value == pytest.approx(30 / 90)
     assert found["trip_distance", MEAN].value == 49.5
@@ -132,7 +132,7 @@ def test_shares_and_quantiles_are_those_of_the_window() -> None:
 def test_share_missing_is_of_all_monitored_cells() -> None:
     window = put(trips(100, seed=2), "trip_distance", pa.nulls(100, pa.float64()))
     missing = sum(window[name].null_count for name in MONITORED)
-    assert trip_figures(window, reference(), CONFIG).share_missing == pytest.approx(missing / 100 / len(MONITORED))
+    assert event_figures(window, reference(), CONFIG).share_missing == pytest.approx(missing / 100 / len(MONITORED))
 
 
 def test_a_large_window_is_sampled_by_its_ids_in_the_order_it_had() -> None:
@@ -149,7 +149,7 @@ def test_a_large_window_is_sampled_by_its_ids_in_the_order_it_had() -> None:
 def test_the_figures_say_how_many_rows_they_are_of() -> None:
     small = Config(max_rows=200)
     window = trips(1_000, seed=6)
-    figures = trip_figures(window, reference(), small)
+    figures = event_figures(window, reference(), small)
     assert (figures.sampled, figures.sufficient) == (200, True)
-    assert figures == trip_figures(sample(window, "trip_id", 200), reference(), small)
-    assert outcome_figures(outcomes_of(window), window, reference(), small).sampled == 200
+    assert figures == event_figures(sample(window, "trip_id", 200), reference(), small)
+    assert label_figures(outcomes_of(window), window, reference(), small).sampled == 200

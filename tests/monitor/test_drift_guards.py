@@ -10,8 +10,8 @@ import pytest
 
 from monitor.drift.figures import CATEGORY_METRICS, DRIFT, MISSING, OUTSIDE, Config
 from monitor.evidently.reference import Reference
-from monitor.evidently.window_figures import trip_figures
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from monitor.evidently.window_figures import event_figures
+from schemas.streams.taxi import TAXI
 from tests.monitor.windows import MONITORED, base, by_name, lawful, put, reference, trips
 
 CONFIG = Config()
@@ -69,7 +69,7 @@ def with_column(name: str, values: pa.Array | None) -> pa.Table:
 
 @pytest.mark.parametrize("case", NO_NUMBERS)
 def test_what_are_no_numbers_fails_with_a_reason_and_alone(case: str) -> None:
-    figures = trip_figures(with_column("trip_distance", NO_NUMBERS[case]), reference(), CONFIG)
+    figures = event_figures(with_column("trip_distance", NO_NUMBERS[case]), reference(), CONFIG)
     lawful(figures)
     assert {c.status for c in figures.columns if c.column == "trip_distance"} == {"failed"}
     assert {c.status for c in figures.columns if c.column != "trip_distance"} <= {"ok", "drift"}
@@ -79,7 +79,7 @@ def test_what_are_no_numbers_fails_with_a_reason_and_alone(case: str) -> None:
 
 @pytest.mark.parametrize("case", NOTHING)
 def test_too_few_numbers_are_insufficient_not_drifted(case: str) -> None:
-    figures = trip_figures(with_column("trip_distance", NOTHING[case]), reference(), CONFIG)
+    figures = event_figures(with_column("trip_distance", NOTHING[case]), reference(), CONFIG)
     lawful(figures)
     found = by_name(figures)
     assert found["trip_distance", DRIFT].status == "insufficient"
@@ -90,29 +90,29 @@ def test_too_few_numbers_are_insufficient_not_drifted(case: str) -> None:
 
 @pytest.mark.parametrize("case", NUMBERS)
 def test_strange_numbers_still_have_a_drift_score(case: str) -> None:
-    figures = trip_figures(with_column("trip_distance", NUMBERS[case]), reference(), CONFIG)
+    figures = event_figures(with_column("trip_distance", NUMBERS[case]), reference(), CONFIG)
     lawful(figures)
     assert by_name(figures)["trip_distance", DRIFT].value is not None
 
 
 @pytest.mark.parametrize("case", LABELS)
 def test_categories_of_any_type_have_a_drift_score(case: str) -> None:
-    figures = trip_figures(with_column("PULocationID", LABELS[case]), reference(), CONFIG)
+    figures = event_figures(with_column("PULocationID", LABELS[case]), reference(), CONFIG)
     lawful(figures)
     assert by_name(figures)["PULocationID", DRIFT].value is not None
 
 
 @pytest.mark.parametrize("case", ["text", "floats", "int16", "a dictionary", "a dictionary of numbers"])
 def test_a_category_is_the_same_in_whatever_type_it_arrives(case: str) -> None:
-    plain = by_name(trip_figures(trips(ROWS, seed=9), reference(), CONFIG))
-    found = by_name(trip_figures(with_column("PULocationID", LABELS[case]), reference(), CONFIG))
+    plain = by_name(event_figures(trips(ROWS, seed=9), reference(), CONFIG))
+    found = by_name(event_figures(with_column("PULocationID", LABELS[case]), reference(), CONFIG))
     for metric in CATEGORY_METRICS:
         assert found["PULocationID", metric].value == plain["PULocationID", metric].value
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 29])
 def test_a_window_of_few_rows_is_insufficient_and_drifts_nowhere(rows: int) -> None:
-    figures = trip_figures(base().slice(0, rows), reference(), CONFIG)
+    figures = event_figures(base().slice(0, rows), reference(), CONFIG)
     lawful(figures)
     assert not figures.sufficient
     assert {c.status for c in figures.columns if c.metric == DRIFT} == {"insufficient"}
@@ -122,7 +122,7 @@ def test_a_window_of_few_rows_is_insufficient_and_drifts_nowhere(rows: int) -> N
 
 
 def test_a_window_of_just_enough_rows_is_sufficient() -> None:
-    assert trip_figures(base().slice(0, 30), reference(), CONFIG).sufficient
+    assert event_figures(base().slice(0, 30), reference(), CONFIG).sufficient
 
 
 REFERENCES = {
@@ -135,8 +135,8 @@ REFERENCES = {
 
 @pytest.mark.parametrize("case", REFERENCES)
 def test_a_broken_column_of_the_reference_fails_alone(case: str) -> None:
-    broken = Reference.prepare(REFERENCES[case], TRIPS, OUTCOMES, CONFIG, calibrated=False)
-    figures = trip_figures(trips(ROWS, seed=9), broken, CONFIG)
+    broken = Reference.from_table(REFERENCES[case], TAXI, CONFIG, calibrated=False)
+    figures = event_figures(trips(ROWS, seed=9), broken, CONFIG)
     lawful(figures)
     found = by_name(figures)["trip_distance", DRIFT]
     assert found.status == "failed"
@@ -146,11 +146,11 @@ def test_a_broken_column_of_the_reference_fails_alone(case: str) -> None:
 
 
 def test_a_constant_column_of_the_reference_drifts_when_it_moves() -> None:
-    constant = Reference.prepare(
-        put(base(), "trip_distance", np.full(5_000, 2.5)), TRIPS, OUTCOMES, CONFIG, calibrated=False
+    constant = Reference.from_table(
+        put(base(), "trip_distance", np.full(5_000, 2.5)), TAXI, CONFIG, calibrated=False
     )
-    found = by_name(trip_figures(trips(ROWS, seed=9), constant, CONFIG))
+    found = by_name(event_figures(trips(ROWS, seed=9), constant, CONFIG))
     assert found["trip_distance", DRIFT].status == "drift"
     assert found["trip_distance", OUTSIDE].value > 0.9
     still = put(trips(ROWS, seed=9), "trip_distance", np.full(ROWS, 2.5))
-    assert by_name(trip_figures(still, constant, CONFIG))["trip_distance", DRIFT].value == 0
+    assert by_name(event_figures(still, constant, CONFIG))["trip_distance", DRIFT].value == 0

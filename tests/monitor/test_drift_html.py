@@ -13,7 +13,7 @@ from monitor.evidently.html import frame, labelled, write_html
 from monitor.evidently.page import Heading, page
 from monitor.evidently.reference import Reference
 from monitor.evidently.report import verdict
-from schemas.definition import Records
+from schemas.definition import Records, Stream
 from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.read import ColumnRow
@@ -28,8 +28,10 @@ def small() -> Reference:
     """So that it is quick: some columns, and the prediction."""
     kept = {"trip_distance", "fare_amount", "tip_amount", "tolls_amount", "trip_type"}
     fields = tuple(field for field in TRIPS.fields if field.name in kept)
-    stream = Records(topic="trips", kind="trip", id="trip_id", time="pickup_at", fields=fields)
-    return Reference.prepare(base(), stream, OUTCOMES, CONFIG, calibrated=False)
+    events = Records(topic="trips", kind="trip", id="trip_id", time="pickup_at", fields=fields)
+    return Reference.from_table(
+        base(), Stream(name="small", events=events, labels=OUTCOMES), CONFIG, calibrated=False
+    )
 
 
 def test_a_window_with_outcomes_has_drift_summary_and_regression_but_no_broken_column(
@@ -39,7 +41,7 @@ def test_a_window_with_outcomes_has_drift_summary_and_regression_but_no_broken_c
     window = put(window, "tip_amount", np.full(200, np.inf))
     window = put(window, "tolls_amount", [[1.0]] * 200).drop_columns([LABEL, "trip_distance"])
     left_out = write_html(
-        window, small, tmp_path / "w.html", CONFIG, HEADING, outcomes=outcomes_of(trips(200, seed=2))
+        window, small, tmp_path / "w.html", CONFIG, HEADING, labels=outcomes_of(trips(200, seed=2))
     )
     text = (tmp_path / "w.html").read_text(encoding="utf-8")
     assert left_out == ("trip_distance", "fare_amount", "tip_amount", "tolls_amount")

@@ -22,9 +22,9 @@ from monitor.drift.number import NumberReference, quantile
 from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition, findings
 from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import DISTANCES
-from monitor.evidently.window_figures import outcome_figures, trip_figures
+from monitor.evidently.window_figures import event_figures, label_figures
 from schemas.errors import UsageError
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import TAXI, TRIPS
 from storage.chunk import PREDICTION
 from tests import stock
 from tests.monitor.windows import LABEL, MONITORED, base, by_name, lawful, outcomes_of, reference, trips
@@ -49,7 +49,7 @@ NEAR = {"rel": 1e-9, "abs": 1e-9}
 
 
 def agree(window: pa.Table, base_table: pa.Table, prepared: Reference) -> None:
-    ours = trip_figures(window, prepared, CONFIG)
+    ours = event_figures(window, prepared, CONFIG)
     lawful(ours)
     theirs = stock.trip_figures(window.to_pandas(), base_table.to_pandas(), CONFIG)
     found = {key: c.value for key, c in by_name(ours).items()}
@@ -57,7 +57,7 @@ def agree(window: pa.Table, base_table: pa.Table, prepared: Reference) -> None:
     assert found.keys() == theirs.keys()
     for key, value in theirs.items():
         assert found[key] == pytest.approx(value, **NEAR), key
-    errors = outcome_figures(outcomes_of(window), window.slice(0, len(window) - 3), prepared, CONFIG)
+    errors = label_figures(outcomes_of(window), window.slice(0, len(window) - 3), prepared, CONFIG)
     joined = window.to_pandas()
     joined.loc[len(window) - 3 :, PREDICTION] = np.nan
     for (column, name), value in stock.outcome_figures(joined, base_table.to_pandas(), CONFIG).items():
@@ -79,7 +79,7 @@ def test_real_windows_have_the_figures_of_stock_evidently(hours: tuple[int, int]
     inside = (clock >= start + hours[0] * 3_600_000) & (clock < start + hours[1] * 3_600_000)
     window = now.filter(pa.array(inside))
     assert len(window) >= CONFIG.min_rows
-    agree(window, past, Reference.prepare(past, TRIPS, OUTCOMES, CONFIG, calibrated=False))
+    agree(window, past, Reference.from_table(past, TAXI, CONFIG, calibrated=False))
 
 
 def real(month: str) -> pa.Table:
@@ -112,9 +112,9 @@ CATEGORICAL = ["chisquare", "hellinger", "jensenshannon", "kl_div", "psi", "z"]
 )
 def test_any_method_of_evidently_gives_the_score_it_gives_there(column: str, method: str) -> None:
     config = Config(methods={column: method})
-    prepared = Reference.prepare(base(), TRIPS, OUTCOMES, config, calibrated=False)
+    prepared = Reference.from_table(base(), TAXI, config, calibrated=False)
     window = trips(400, seed=21, scale=1.02)
-    ours = by_name(trip_figures(window, prepared, config))[column, DRIFT]
+    ours = by_name(event_figures(window, prepared, config))[column, DRIFT]
     assert (ours.method, ours.reason) == (method, None)
     sides = [stock._typed(side.to_pandas())[[column]] for side in (window, base())]
     if column == "trip_distance":
@@ -134,19 +134,19 @@ def test_any_method_of_evidently_gives_the_score_it_gives_there(column: str, met
 
 def test_a_test_that_seeds_numpys_generator_leaves_it_as_it_was() -> None:
     config = Config(methods={"trip_type": "TVD"})
-    prepared = Reference.prepare(base().slice(0, 60), TRIPS, OUTCOMES, config, calibrated=False)
+    prepared = Reference.from_table(base().slice(0, 60), TAXI, config, calibrated=False)
     np.random.seed(7)
     expected = np.random.random(3)
     np.random.seed(7)
-    first, second = (trip_figures(trips(40, seed=21), prepared, config) for _ in range(2))
+    first, second = (event_figures(trips(40, seed=21), prepared, config) for _ in range(2))
     assert by_name(first)["trip_type", DRIFT].value == by_name(second)["trip_type", DRIFT].value
     assert (np.random.random(3) == expected).all()
 
 
 def test_tests_that_need_equal_sizes_fail_alone() -> None:
     config = Config(methods={"trip_type": "g_test"})
-    prepared = Reference.prepare(base(), TRIPS, OUTCOMES, config, calibrated=False)
-    figures = trip_figures(trips(400, seed=21), prepared, config)
+    prepared = Reference.from_table(base(), TAXI, config, calibrated=False)
+    figures = event_figures(trips(400, seed=21), prepared, config)
     lawful(figures)
     assert by_name(figures)["trip_type", DRIFT].status == "failed"
     assert by_name(figures)["trip_type", "missing_share"].status == "ok"
@@ -163,12 +163,12 @@ def test_tests_that_need_equal_sizes_fail_alone() -> None:
 )
 def test_a_method_that_a_column_cannot_have_is_refused_before_any_window(column: str, method: str) -> None:
     with pytest.raises(UsageError):
-        Reference.prepare(base(), TRIPS, OUTCOMES, Config(methods={column: method}))
+        Reference.from_table(base(), TAXI, Config(methods={column: method}))
 
 
 def test_drifted_columns_and_missing_cells_are_counted_as_evidently_does() -> None:
     window = trips(800, seed=31, scale=1.609)
-    ours = trip_figures(window, reference(), CONFIG)
+    ours = event_figures(window, reference(), CONFIG)
     sides = [stock._typed(side.to_pandas()) for side in (window, base())]
     bounds = {name: stock._bounds(sides[1][name], CONFIG.clip) for name in stock.NUMBERS}
     kinds = definition(set(stock.NUMBERS), set(TRIPS.categories))
@@ -187,17 +187,17 @@ def test_drifted_columns_and_missing_cells_are_counted_as_evidently_does() -> No
 
 def test_a_run_is_an_ordinary_snapshot_of_evidently() -> None:
     current = ArrowDataset(trips(100, seed=1), min_rows=30)
-    found = reference().trip_report.run(current, reference().dataset).dict()["metrics"]
+    found = reference().event_report.run(current, reference().dataset).dict()["metrics"]
     scores = {metric["config"]["column"]: metric["value"] for metric in found}
-    figures = by_name(trip_figures(trips(100, seed=1), reference(), CONFIG))
+    figures = by_name(event_figures(trips(100, seed=1), reference(), CONFIG))
     assert scores == {column: c.value for (column, metric), c in figures.items() if metric == DRIFT}
 
 
 def test_figures_are_read_from_what_a_run_returns_and_leave_its_input_alone() -> None:
     current = ArrowDataset(trips(100, seed=1), min_rows=30)
     before = dict(vars(current))
-    first = reference().trip_report.run(current, reference().dataset)
-    again = reference().trip_report.run(ArrowDataset(trips(100, seed=2), min_rows=30), reference().dataset)
+    first = reference().event_report.run(current, reference().dataset)
+    again = reference().event_report.run(ArrowDataset(trips(100, seed=2), min_rows=30), reference().dataset)
     assert vars(current) == before
     measured = findings(first)
     assert set(measured) == {*MONITORED}
@@ -226,23 +226,23 @@ finite = st.floats(-1e6, 1e6).map(lambda number: round(number, 3))
 def test_wasserstein_equals_scipy_on_any_two_samples(past: list[float], now: list[float]) -> None:
     column = pa.chunked_array([pa.array(past)])
     for clip in ((0.0, 1.0), (0.1, 0.9)):
-        prepared = NumberReference.prepare(column, clip)
-        looks = prepared.look(pa.chunked_array([pa.array(now)]))
-        expected = wasserstein_distance(prepared.values, looks.numbers) / prepared.norm
-        assert prepared.distance(looks) == pytest.approx(expected, **NEAR)
-    assert prepared.distance(prepared.look(column)) == pytest.approx(0, abs=1e-9)
+        prepared = NumberReference.from_column(column, clip)
+        summary = prepared.summarize(pa.chunked_array([pa.array(now)]))
+        expected = wasserstein_distance(prepared.values, summary.numbers) / prepared.norm
+        assert prepared.distance(summary) == pytest.approx(expected, **NEAR)
+    assert prepared.distance(prepared.summarize(column)) == pytest.approx(0, abs=1e-9)
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.lists(st.integers(0, 12), min_size=1, max_size=60))
 def test_jensen_shannon_equals_scipy_on_any_two_samples(past: list[int], now: list[int]) -> None:
     column = pa.chunked_array([pa.array(past)])
-    prepared = CategoryReference.prepare(column)
+    prepared = CategoryReference.from_column(column)
     counts = [np.bincount(side, minlength=13) / len(side) for side in (past, now)]
-    assert prepared.distance(prepared.look(pa.chunked_array([pa.array(now)]))) == pytest.approx(
+    assert prepared.distance(prepared.summarize(pa.chunked_array([pa.array(now)]))) == pytest.approx(
         jensenshannon(*counts), abs=1e-7
     )
-    assert prepared.distance(prepared.look(column)) == 0
+    assert prepared.distance(prepared.summarize(column)) == 0
 
 
 @settings(deadline=None)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from monitor.drift.figures import DRIFT, Config
-from monitor.evidently.window_figures import MAX_SEVERITY, severity_of, trip_figures
+from monitor.evidently.window_figures import MAX_SEVERITY, event_figures, severity_of
 from schemas.errors import UsageError
 from tests.monitor.windows import by_name, reference, trips
 
@@ -26,17 +26,17 @@ def test_severity_grows_with_drift_whichever_way_the_score_runs() -> None:
 def test_an_operators_threshold_decides_over_any_other() -> None:
     window = trips(ROWS, seed=2)
     strict = Config(thresholds={"trip_distance": 1e-9, "PULocationID": 10.0})
-    found = by_name(trip_figures(window, reference(), strict))
+    found = by_name(event_figures(window, reference(), strict))
     assert (found["trip_distance", DRIFT].threshold, found["trip_distance", DRIFT].status) == (1e-9, "drift")
     assert (found["PULocationID", DRIFT].threshold, found["PULocationID", DRIFT].status) == (10.0, "ok")
 
 
 def test_dataset_drift_begins_at_the_share_asked_for() -> None:
     window = trips(3_000, seed=4, scale=1.609)
-    drifted = trip_figures(window, reference(), CONFIG).share_drifted
+    drifted = event_figures(window, reference(), CONFIG).share_drifted
     assert drifted
-    assert trip_figures(window, reference(), Config(drift_share=drifted)).dataset_drift
-    assert not trip_figures(window, reference(), Config(drift_share=min(drifted + 1e-9, 1.0))).dataset_drift
+    assert event_figures(window, reference(), Config(drift_share=drifted)).dataset_drift
+    assert not event_figures(window, reference(), Config(drift_share=min(drifted + 1e-9, 1.0))).dataset_drift
 
 
 @pytest.mark.parametrize(

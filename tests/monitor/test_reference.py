@@ -12,7 +12,7 @@ from monitor.drift.columns import Column, by_label, categories, label, monitored
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
 from monitor.evidently.reference import Reference
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import PREDICTION
 from tests.monitor.windows import LABEL, MONITORED, base, put
 
@@ -38,8 +38,8 @@ def test_numbers_are_the_finite_values_in_ascending_order() -> None:
 
 def test_reading_numbers_leaves_the_column_as_it_was() -> None:
     values = column(3.0, 1.0, 2.0)
-    prepared = NumberReference.prepare(column(0.0, 1.5), (0, 1))
-    prepared.look(values)
+    prepared = NumberReference.from_column(column(0.0, 1.5), (0, 1))
+    prepared.summarize(values)
     assert values.to_pylist() == [3.0, 1.0, 2.0]
 
 
@@ -58,25 +58,25 @@ def test_categories_are_counted_by_label_without_the_missing(values: pa.ChunkedA
 
 
 def test_numbers_are_clipped_to_quantiles_of_the_reference() -> None:
-    prepared = NumberReference.prepare(column(*map(float, range(101))), (0.1, 0.9))
+    prepared = NumberReference.from_column(column(*map(float, range(101))), (0.1, 0.9))
     assert (prepared.low, prepared.high, prepared.count) == (10.0, 90.0, 101)
     assert (prepared.values[0], prepared.values[-1]) == (10.0, 90.0)
-    looks = prepared.look(column(-1e9, 50.0, 1e9))
-    assert looks.numbers.tolist() == [10.0, 50.0, 90.0]
-    assert looks.figures["out_of_range_share"] == pytest.approx(2 / 3)
-    assert looks.figures["q50"] == 50.0
+    summary = prepared.summarize(column(-1e9, 50.0, 1e9))
+    assert summary.numbers.tolist() == [10.0, 50.0, 90.0]
+    assert summary.figures["out_of_range_share"] == pytest.approx(2 / 3)
+    assert summary.figures["q50"] == 50.0
 
 
 def test_labels_outside_their_range_are_left_out_on_both_sides() -> None:
-    prepared = NumberReference.prepare(column(0.5, 1.0, 30.0, 60.0, 1_440.0), (0, 1), (1.0, 60.0))
+    prepared = NumberReference.from_column(column(0.5, 1.0, 30.0, 60.0, 1_440.0), (0, 1), (1.0, 60.0))
     assert prepared.values.tolist() == [1.0, 30.0, 60.0]
-    looks = prepared.look(column(0.5, 20.0, 1_440.0, None))
-    assert looks.numbers.tolist() == [20.0]
-    assert (looks.count, looks.figures["out_of_range_share"]) == (1, pytest.approx(2 / 3))
+    summary = prepared.summarize(column(0.5, 20.0, 1_440.0, None))
+    assert summary.numbers.tolist() == [20.0]
+    assert (summary.count, summary.figures["out_of_range_share"]) == (1, pytest.approx(2 / 3))
 
 
 def test_the_distribution_functions_integral_is_that_of_its_steps() -> None:
-    prepared = NumberReference.prepare(column(0.0, 0.0, 1.0, 3.0), (0, 1))
+    prepared = NumberReference.from_column(column(0.0, 0.0, 1.0, 3.0), (0, 1))
     support, share, area = prepared.steps
     assert support.tolist() == [0.0, 0.0, 1.0, 3.0]
     assert share.tolist() == [0.0, 0.5, 0.75, 1.0]
@@ -85,32 +85,32 @@ def test_the_distribution_functions_integral_is_that_of_its_steps() -> None:
 
 
 def test_a_category_of_text_and_numbers_knows_both() -> None:
-    prepared = CategoryReference.prepare(column("N", "7", "7", "nan", "007", "inf", "1e3"))
+    prepared = CategoryReference.from_column(column("N", "7", "7", "nan", "007", "inf", "1e3"))
     assert prepared.numeric[0].tolist() == [7.0]
-    looks = prepared.look(column(7, 8))
-    assert dict(zip(prepared.labels, looks.known.tolist(), strict=True)) == {
+    summary = prepared.summarize(column(7, 8))
+    assert dict(zip(prepared.labels, summary.known.tolist(), strict=True)) == {
         "007": 0, "1e3": 0, "7": 1, "N": 0, "inf": 0, "nan": 0,
     }  # fmt: skip
-    assert looks.new == {"8": 1}
-    assert looks.figures["new_share"] == pytest.approx(1 / 2)
+    assert summary.new == {"8": 1}
+    assert summary.figures["new_share"] == pytest.approx(1 / 2)
 
 
 def test_whole_numbers_too_large_for_floats_are_told_apart() -> None:
-    prepared = CategoryReference.prepare(column("7", str(2**53), str(2**53 + 2)))
-    looks = prepared.look(column(2**53 + 1, 2**53 + 2))
-    assert looks.known.tolist() == [int(name == str(2**53 + 2)) for name in prepared.labels]
-    assert looks.new == {str(2**53 + 1): 1}
+    prepared = CategoryReference.from_column(column("7", str(2**53), str(2**53 + 2)))
+    summary = prepared.summarize(column(2**53 + 1, 2**53 + 2))
+    assert summary.known.tolist() == [int(name == str(2**53 + 2)) for name in prepared.labels]
+    assert summary.new == {str(2**53 + 1): 1}
 
 
 def test_two_spellings_of_one_label_are_counted_together() -> None:
-    prepared = CategoryReference.prepare(column(7, 8))
-    assert prepared.look(column("7", "7.0", "7")).new == {"7.0": 1}
-    assert CategoryReference.prepare(column(7.0, 7.5, 7.0)).labels == ("7", "7.5")
+    prepared = CategoryReference.from_column(column(7, 8))
+    assert prepared.summarize(column("7", "7.0", "7")).new == {"7.0": 1}
+    assert CategoryReference.from_column(column(7.0, 7.5, 7.0)).labels == ("7", "7.5")
 
 
 def test_both_sides_go_to_evidently_as_codes_in_the_order_of_the_labels() -> None:
-    prepared = CategoryReference.prepare(column("b", "b", "d"))
-    past, now = prepared.sides(prepared.look(column("a", "d", "c", "d")))
+    prepared = CategoryReference.from_column(column("b", "b", "d"))
+    past, now = prepared.sides(prepared.summarize(column("a", "d", "c", "d")))
     assert (past.tolist(), now.tolist()) == ([1, 1, 3], [0, 2, 3, 3])
     assert pd.api.types.is_integer_dtype(past)
     assert pd.api.types.is_integer_dtype(now)
@@ -118,7 +118,7 @@ def test_both_sides_go_to_evidently_as_codes_in_the_order_of_the_labels() -> Non
 
 def test_the_reference_keeps_every_column_that_can_be_prepared() -> None:
     table = put(base(), "fare_amount", ["a lot"] * len(base())).drop_columns(["VendorID"])
-    prepared = Reference.prepare(table, TRIPS, OUTCOMES, Config(), calibrated=False)
+    prepared = Reference.from_table(table, TAXI, Config(), calibrated=False)
     assert set(prepared.columns) == {*MONITORED, LABEL}
     broken = {name: reason for name, reason in prepared.columns.items() if isinstance(reason, str)}
     assert broken == {"fare_amount": "string where numbers belong", "VendorID": "no such column"}
@@ -130,7 +130,9 @@ def test_nothing_of_the_reference_depends_on_how_it_was_chunked() -> None:
     for name in (*MONITORED, LABEL):
         numeric = name not in TRIPS.categories
         one, two = (
-            NumberReference.prepare(t[name], (0.001, 0.999)) if numeric else CategoryReference.prepare(t[name])
+            NumberReference.from_column(t[name], (0.001, 0.999))
+            if numeric
+            else CategoryReference.from_column(t[name])
             for t in (table, pieces)
         )
         for key in ("values", "labels", "counts", "low", "high"):

@@ -14,7 +14,7 @@ import pyarrow as pa
 from monitor.drift.figures import DRIFT, MISSING, NEW, OUTSIDE, ColumnFigure, Config, WindowFigures
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import MAX_SEVERITY
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import PREDICTION, layout
 
 LABEL = "duration_min"
@@ -72,7 +72,7 @@ def base() -> pa.Table:
 @cache
 def reference() -> Reference:
     """Of `base`, with Evidently's thresholds."""
-    return Reference.prepare(base(), TRIPS, OUTCOMES, Config(), calibrated=False)
+    return Reference.from_table(base(), TAXI, Config(), calibrated=False)
 
 
 def by_name(figures: WindowFigures) -> dict[tuple[str, str], ColumnFigure]:
