@@ -13,30 +13,29 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from math import inf
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import orjson
 import structlog
 
-from board.database import SQL, Database, Reader
+from board.database import Database, Reader
 from board.http_errors import Busy, Problem
 from board.metrics import Metrics
 from board.overview import Picture, known_run, marks
-from board.query_params import MAX_SIZE
 from board.series import Row
 from board.status import status
 from schemas.durations import duration_text
-from schemas.records import Time
+from schemas.notices import PROGRESS, WINDOW, WindowNotice, decode
 from schemas.streams.taxi import TRIPS
 from storage.address import CORRECT
 from storage.connect import AsyncConnection
 from storage.errors import Error
+from storage.notices import listen_statement
 from storage.refusal import refuses
 
 log = structlog.get_logger()
 
-WINDOW, PROGRESS = "driftline_window", "driftline_progress"
 APART_S = 0.25
 """Between two messages of windows."""
 MOVING_S, STILL_S = 1.0, 5.0
@@ -52,16 +51,6 @@ POLL_S = 1.0
 FIRST_RETRY_S, LAST_RETRY_S = 0.25, 2.0
 SKEW_S = 10.0
 """How far the clock of Postgres may be ahead of ours."""
-
-
-class Note(msgspec.Struct, frozen=True):
-    """A window was written. Whoever may log in may say so: what no window can be is not believed."""
-
-    run: str
-    stream: str
-    size_s: Annotated[int, msgspec.Meta(ge=1, le=MAX_SIZE // 1_000)]
-    start: Time
-    status: str
 
 
 def steady() -> float:
@@ -94,7 +83,7 @@ class Feed:
         self._began = steady()
         self._measured: set[int] = set()
 
-    def note(self, note: Note) -> None:
+    def note(self, note: WindowNotice) -> None:
         """A window of this run was written."""
         self._moved = True
         if note.size_s == self.size_s:
@@ -274,8 +263,8 @@ class Hub:
                     if connection.pooled:
                         delay = FIRST_RETRY_S
                         await self._poll(connection)
-                    for channel in ("listen_windows", "listen_progress"):
-                        await connection.execute(SQL[channel])
+                    for channel in (WINDOW, PROGRESS):
+                        await connection.execute(listen_statement(channel))
                     delay = FIRST_RETRY_S
                     await self._heard(connection)
             except Error as error:
@@ -319,7 +308,7 @@ class Hub:
             self._moved(payload)
             return
         try:
-            note = msgspec.json.decode(payload, type=Note)
+            note = decode(payload)
         except msgspec.DecodeError:
             log.warning("note_not_understood", payload=payload[:200])
             return

@@ -15,12 +15,6 @@ SELECT current_user::text, has_database_privilege(current_database(), 'CREATE')
        OR EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                   WHERE n.nspname = 'driftline' AND c.relname = 'run' AND has_table_privilege(c.oid, 'INSERT'));
 
--- name: listen_windows
-LISTEN driftline_window;
-
--- name: listen_progress
-LISTEN driftline_progress;
-
 -- name: alive
 SELECT run_id FROM driftline.run LIMIT 1;
 

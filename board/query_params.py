@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from board.http_errors import Wrong
 from schemas.durations import duration_ms, moment_ms
 from schemas.errors import UsageError
+from schemas.notices import MAX_SIZE_S
 from schemas.records import MAX_TIME, is_run_id
 
 LONGEST = 40
 """Characters of a duration or a moment."""
-MAX_SIZE = 366 * 86_400_000
+MAX_SIZE = 1_000 * MAX_SIZE_S
 
 Query = Mapping[str, str]
 

@@ -136,9 +136,6 @@ DELETE FROM driftline.frontier f USING reopened r WHERE f.run_id = r.run_id;
 -- name: is_finished
 SELECT coalesce((SELECT finished_at IS NOT NULL FROM driftline.run WHERE run_id = %(run_id)s), false);
 
--- name: notify
-SELECT pg_notify('driftline_progress', run_id) FROM unnest(%(run_ids)s::text[]) AS moved (run_id);
-
 -- name: beat
 -- Only what is still ours. caught_up_since begins anew with every flush, and where the clock was set back.
 UPDATE driftline.partition_progress p

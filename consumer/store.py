@@ -16,6 +16,7 @@ from schemas.durations import moment
 from schemas.records import Manifest
 from schemas.text import printable
 from storage.connect import Connection, Jsonb
+from storage.notices import notify_progress
 from storage.queries import load_queries
 
 _SQL = load_queries(Path(__file__).with_name("queries.sql"))
@@ -129,7 +130,7 @@ class Store:
             for unscored in flush.unscored:
                 self._write_unscored(unscored)
             if flush.moved:
-                self._do("notify", run_ids=list(flush.moved))
+                notify_progress(self._connection, flush.moved)
 
     def beat(self, beats: Sequence[Beat]) -> None:
         """Say that the owner of these partitions lives. Raises Fenced where some have another owner by now."""

@@ -143,12 +143,6 @@ WHERE w.rows <= excluded.rows AND w.joined_rows <= excluded.joined_rows
        OR CASE w.status WHEN 'open' THEN 0 WHEN 'provisional' THEN 1 ELSE 2 END < %(rank)s)
 RETURNING revision, latency_ms;
 
--- name: tell_window
--- Once committed: whoever shows windows shows this one.
-SELECT pg_notify('driftline_window', jsonb_build_object(
-    'run', %(run_id)s::text, 'stream', %(stream)s::text, 'size_s', %(size_s)s::int,
-    'start', (extract(epoch FROM %(window_start)s::timestamptz) * 1000)::bigint, 'status', %(status)s::text)::text);
-
 -- name: clear_columns
 DELETE FROM driftline.column_metric
 WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s

@@ -15,6 +15,7 @@ from monitor.scheduling.readiness import NOTHING, Marks, Partition, Patience, Ro
 from schemas.definition import Records
 from schemas.durations import moment
 from schemas.errors import UsageError
+from schemas.notices import WindowNotice
 from schemas.records import MAX_TIME
 from schemas.streams.taxi import STREAMS, TRIPS
 from schemas.watermark import END
@@ -79,6 +80,11 @@ class Window(msgspec.Struct, frozen=True):
             "size_s": self.size // 1_000,
             "window_start": moment(self.start),
         }
+
+    def notice(self, status: str) -> WindowNotice:
+        """Say that this window was written."""
+        key = self.key
+        return WindowNotice(self.run_id, key["stream"], key["size_s"], self.start, status)
 
 
 class Slice(msgspec.Struct, frozen=True):

@@ -20,15 +20,14 @@ from monitor.snapshot import SCALARS, SQL, Ranges, Run, Snapshot, Window
 from runtime.failpoint import reach
 from schemas.definition import Records
 from schemas.durations import moment
+from schemas.notices import PROGRESS
 from schemas.text import printable
 from storage.chunk import encode
 from storage.compact import Chunk, merged
 from storage.connect import Connection, Jsonb, Rollback, connect, snapshots
 from storage.keepalive import kept_alive
+from storage.notices import listen_statement, notify_windows
 from storage.read import Shortage, shortages
-
-CHANNEL = "driftline_progress"
-"""Notified by consumers in the transaction that moves something; the payload is the run."""
 
 PATIENCE_S = 300.0
 """For an answer of Postgres: of a large run, some take seconds."""
@@ -84,7 +83,7 @@ class Claim:
         columns = {f: [getattr(c, f) for c in result.figures.columns] for f in ColumnFigure.__struct_fields__}
         columns["reason"] = [reason and printable(reason) for reason in columns["reason"]]
         self._connection.execute(SQL["write_columns"], self._window.key | columns)
-        self._connection.execute(SQL["tell_window"], self._window.key | {"status": result.status})
+        notify_windows(self._connection, [self._window.notice(result.status)])
         revision, latency = row
         return Receipt(revision, latency, result.status, result.compute_ms)
 
@@ -97,7 +96,7 @@ class Store:
         self._writer = writer
         self._listener = listener
         if not listener.pooled:
-            self._listener.execute(f"LISTEN {CHANNEL}")
+            self._listener.execute(listen_statement(PROGRESS))
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:

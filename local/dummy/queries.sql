@@ -38,8 +38,6 @@ UPDATE driftline.run SET finished_at = %(at)s WHERE run_id = %(run_id)s;
 -- name: copy
 COPY driftline.{table} ({columns}) FROM STDIN;
 
--- name: tell
-SELECT pg_notify('driftline_window', jsonb_build_object(
-    'run', run_id, 'stream', stream, 'size_s', size_s, 'start', (extract(epoch FROM window_start) * 1000)::bigint,
-    'status', status)::text)
+-- name: written_since
+SELECT stream, size_s, (extract(epoch FROM window_start) * 1000)::bigint AS start, status
 FROM driftline.window_result WHERE run_id = %(run_id)s AND written_at >= %(since)s;

@@ -15,8 +15,10 @@ from local.dummy.surroundings import SOURCE, Row
 from monitor.drift.figures import ColumnFigure, WindowFigures
 from schemas.durations import moment
 from schemas.errors import RunConflict
+from schemas.notices import WindowNotice
 from schemas.streams.taxi import OUTCOMES
 from storage.connect import Connection, Jsonb
+from storage.notices import notify_windows
 from storage.queries import load_queries
 
 SQL = load_queries(Path(__file__).with_name("queries.sql"))
@@ -92,7 +94,8 @@ def _put_windows(
     _put(connection, plan, "window_result", [_window(plan, one, wall) for one in found])
     columns = ((plan.run, *key.values(), *astuple(c)) for key, c in _figures(found))
     _copy(connection, "column_metric", ("run_id", *_COLUMN), columns)
-    connection.execute(SQL["tell"], {"run_id": plan.run, "since": moment(since)})
+    written = connection.execute(SQL["written_since"], {"run_id": plan.run, "since": moment(since)})
+    notify_windows(connection, [WindowNotice(plan.run, *row) for row in written])
     return sum(len(one.figures.columns) for one in found)
 
 

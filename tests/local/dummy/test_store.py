@@ -142,7 +142,7 @@ def test_no_monitor_takes_it_for_its_own(written: psycopg.Connection[Any]) -> No
 
 def test_half_of_it_is_never_seen(written: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     before = everything(written)
-    monkeypatch.setitem(store.SQL, "tell", "SELECT 1 / 0")
+    monkeypatch.setitem(store.SQL, "written_since", "SELECT 1 / 0")
     with pytest.raises(psycopg.errors.DivisionByZero):
         replace(written, Plan("dummy", NOW, days=2))
     assert everything(written) == before
