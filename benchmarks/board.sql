@@ -22,16 +22,16 @@ INSERT INTO driftline.window_result (
     closed_at, latency_ms, compute_ms, written_at)
 SELECT %(run)s, stream, %(size_s)s, at, at + %(size_s)s * interval '1 second', 'final', 100, 100, %(columns)s,
        (n %% 97 = 0)::int * 11, (n %% 97 = 0)::int * 0.55, n %% 97 = 0, 0.02 * (n %% 7), 0.01,
-       CASE stream WHEN 'outcomes' THEN 3 + sin(n / 50.0) END, CASE stream WHEN 'outcomes' THEN 5 END,
-       CASE stream WHEN 'outcomes' THEN 0.98 END, '{"0": [0, 99]}',
+       CASE stream WHEN 'labels' THEN 3 + sin(n / 50.0) END, CASE stream WHEN 'labels' THEN 5 END,
+       CASE stream WHEN 'labels' THEN 0.98 END, '{"0": [0, 99]}',
        clock_timestamp() - (%(windows)s::bigint - n) * interval '1 second', 40, 12,
        clock_timestamp() - (%(windows)s::bigint - n) * interval '1 second'
 FROM generate_series(0, %(windows)s::bigint - 1) n,
      LATERAL (SELECT %(start)s::timestamptz + n * %(size_s)s * interval '1 second' AS at) w,
-     unnest('{trips,outcomes}'::text[]) stream;
+     unnest('{events,labels}'::text[]) stream;
 
 -- name: columns
--- Of each window of trips every column, with these figures.
+-- Of each window of events every column, with these figures.
 INSERT INTO driftline.column_metric (
     run_id, stream, size_s, window_start, column_name, metric, method, value, threshold, severity, status)
 SELECT run_id, stream, size_s, window_start, name, metric,
@@ -41,4 +41,4 @@ SELECT run_id, stream, size_s, window_start, name, metric,
        CASE WHEN metric = 'drift' AND dataset_drift AND place > 5 THEN 'drift' ELSE 'ok' END
 FROM driftline.window_result, unnest(%(names)s::text[]) WITH ORDINALITY AS c (name, place),
      unnest(%(metrics)s::text[]) metric
-WHERE run_id = %(run)s AND stream = 'trips' AND size_s = %(size_s)s;
+WHERE run_id = %(run)s AND stream = 'events' AND size_s = %(size_s)s;

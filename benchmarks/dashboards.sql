@@ -18,14 +18,14 @@ INSERT INTO driftline.window_result (
     share_drifted, dataset_drift, prediction_drift, share_missing, mae, rmse, bias, label_coverage, target_drift,
     offsets, closed_at, written_at, compute_ms, latency_ms)
 SELECT run, stream, size_s, at, at + size_s * interval '1 second', 'final', size_s / 10, size_s / 10,
-       CASE stream WHEN 'trips' THEN %(columns)s END, CASE stream WHEN 'trips' THEN drifted END,
-       CASE stream WHEN 'trips' THEN drifted / %(columns)s::float8 END, CASE stream WHEN 'trips' THEN drifted >= %(columns)s / 2 END,
-       CASE stream WHEN 'trips' THEN random() / 5 END, 0.02, 3 + random(), 5 + random(), random() - 0.5,
-       0.9 + random() / 10, CASE stream WHEN 'outcomes' THEN random() / 5 END, '{"0": [1, 2]}', closed, closed + interval '80 milliseconds',
+       CASE stream WHEN 'events' THEN %(columns)s END, CASE stream WHEN 'events' THEN drifted END,
+       CASE stream WHEN 'events' THEN drifted / %(columns)s::float8 END, CASE stream WHEN 'events' THEN drifted >= %(columns)s / 2 END,
+       CASE stream WHEN 'events' THEN random() / 5 END, 0.02, 3 + random(), 5 + random(), random() - 0.5,
+       0.9 + random() / 10, CASE stream WHEN 'labels' THEN random() / 5 END, '{"0": [1, 2]}', closed, closed + interval '80 milliseconds',
        20 + 20 * random(), 40 + 60 * random()
 FROM (SELECT 'run-' || r AS run, stream, size_s, at, CASE WHEN random() < 0.03 THEN 1 + floor(random() * 3)::int ELSE 0 END AS drifted,
              now() - (%(runs)s - r) * interval '1 day' - interval '10 minutes' * (1 - extract(epoch FROM at - '2022-01-01') / 86400 / %(days)s) AS closed
-      FROM generate_series(1, %(runs)s) r, unnest(ARRAY['trips', 'outcomes']) stream, unnest(ARRAY[3600, 21600, 86400]) size_s,
+      FROM generate_series(1, %(runs)s) r, unnest(ARRAY['events', 'labels']) stream, unnest(ARRAY[3600, 21600, 86400]) size_s,
            generate_series(timestamptz '2022-01-01', timestamptz '2022-01-01' + %(days)s * interval '1 day' - interval '1 second',
                            size_s * interval '1 second') at) w;
 
@@ -35,7 +35,7 @@ SELECT w.run_id, w.stream, w.size_s, w.window_start, 'c' || c, 'drift', 'wassers
        CASE WHEN s < 1 THEN 'ok' ELSE 'drift' END
 FROM driftline.window_result w, generate_series(1, %(columns)s) c,
      LATERAL (SELECT CASE WHEN c <= w.columns_drifted THEN 1 + random() ELSE random() * 0.99 END AS s) severity
-WHERE w.stream = 'trips';
+WHERE w.stream = 'events';
 
 -- name: events
 INSERT INTO driftline.event (event_id, run_id, kind, starts_at, ends_at, label)

@@ -312,7 +312,7 @@ class Hub:
         except msgspec.DecodeError:
             log.warning("note_not_understood", payload=payload[:200])
             return
-        self._moved(note.run, tested=note.stream == TRIPS.topic and note.status in ("final", "provisional"))
+        self._moved(note.run, tested=note.stream == TRIPS.role and note.status in ("final", "provisional"))
         for (run, _), (feed, _) in self._feeds.items():
             if run == note.run:
                 feed.note(note)

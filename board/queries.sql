@@ -29,7 +29,7 @@ LEFT JOIN (
     SELECT run_id, array_agg(size_s ORDER BY size_s) AS sizes, sum(n)::bigint AS windows, sum(tested) AS tested
     FROM (SELECT run_id, size_s, count(*) AS n, count(*) FILTER (WHERE columns_tested > 0) AS tested
           FROM driftline.window_result
-          WHERE stream = 'trips' AND segment = '' GROUP BY run_id, size_s) s
+          WHERE stream = 'events' AND segment = '' GROUP BY run_id, size_s) s
     GROUP BY run_id) w USING (run_id)
 WHERE r.run_id !~ '[[:cntrl:]]' AND position(lower(%(find)s) IN lower(r.run_id)) > 0
 ORDER BY coalesce(w.tested, 0) > 0 DESC, w.windows IS NOT NULL DESC, r.started_at DESC, r.run_id LIMIT %(limit)s;
@@ -39,9 +39,9 @@ ORDER BY coalesce(w.tested, 0) > 0 DESC, w.windows IS NOT NULL DESC, r.started_a
 SELECT r.run_id FROM driftline.run r
 WHERE r.run_id !~ '[[:cntrl:]]'
 ORDER BY EXISTS (SELECT FROM driftline.window_result w
-                 WHERE w.run_id = r.run_id AND w.stream = 'trips' AND w.segment = '' AND w.columns_tested > 0) DESC,
+                 WHERE w.run_id = r.run_id AND w.stream = 'events' AND w.segment = '' AND w.columns_tested > 0) DESC,
          EXISTS (SELECT FROM driftline.window_result w
-                 WHERE w.run_id = r.run_id AND w.stream = 'trips' AND w.segment = '') DESC,
+                 WHERE w.run_id = r.run_id AND w.stream = 'events' AND w.segment = '') DESC,
          r.started_at DESC, r.run_id LIMIT 1;
 
 -- name: run
@@ -53,14 +53,14 @@ FROM driftline.run r WHERE r.run_id = %(run)s;
 
 -- name: sizes
 SELECT size_s, count(*) FROM driftline.window_result
-WHERE run_id = %(run)s AND stream = 'trips' AND segment = '' GROUP BY size_s ORDER BY size_s;
+WHERE run_id = %(run)s AND stream = 'events' AND segment = '' GROUP BY size_s ORDER BY size_s;
 
 -- name: columns
 -- Those that windows of this size were tested for: of the newest ones, since a column may be new.
 SELECT DISTINCT column_name FROM driftline.column_metric
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '') AND metric = 'drift'
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '') AND metric = 'drift'
   AND window_start IN (SELECT window_start FROM driftline.window_result
-                       WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
+                       WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
                        ORDER BY window_start DESC LIMIT 2);
 
 -- name: windows
@@ -71,9 +71,9 @@ SELECT (extract(epoch FROM w.window_start) * 1000)::bigint,
        o.mae, o.label_coverage, w.closed_at IS NOT NULL, (extract(epoch FROM w.written_at) * 1000000)::bigint
 FROM driftline.window_result w
 LEFT JOIN driftline.window_result o
-       ON o.run_id = w.run_id AND o.stream = 'outcomes' AND o.size_s = w.size_s
+       ON o.run_id = w.run_id AND o.stream = 'labels' AND o.size_s = w.size_s
       AND o.window_start = w.window_start AND o.segment = ''
-WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.size_s = %(size_s)s AND w.segment = ''
+WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.size_s = %(size_s)s AND w.segment = ''
   AND w.window_start >= %(from)s::timestamptz AND w.window_start <= %(to)s::timestamptz
 ORDER BY w.window_start;
 
@@ -81,7 +81,8 @@ ORDER BY w.window_start;
 -- What came too late for each window of a stretch.
 SELECT (extract(epoch FROM date_bin(%(size_s)s * interval '1 second', event_time, 'epoch')) * 1000)::bigint, count(*)
 FROM driftline.dead_letter
-WHERE run_id = %(run)s AND topic = 'trips' AND reason = 'late'
+WHERE run_id = %(run)s AND reason = 'late'
+  AND topic = (SELECT topic FROM driftline.run_topic WHERE run_id = %(run)s AND role = 'events')
   AND event_time >= %(from)s::timestamptz AND event_time < %(to)s::timestamptz + %(size_s)s * interval '1 second'
 GROUP BY 1;
 
@@ -92,12 +93,12 @@ SELECT (extract(epoch FROM window_start) * 1000)::bigint,
        string_agg(column_name, E'\x1f' ORDER BY column_name),
        string_agg(float4send(coalesce(severity, 'NaN')::float4), ''::bytea ORDER BY column_name)
 FROM driftline.column_metric
-WHERE run_id = %(run)s AND stream = 'trips' AND size_s = %(size_s)s AND segment = '' AND metric = 'drift'
+WHERE run_id = %(run)s AND stream = 'events' AND size_s = %(size_s)s AND segment = '' AND metric = 'drift'
   AND window_start >= %(from)s::timestamptz AND window_start <= %(to)s::timestamptz
 GROUP BY window_start;
 
 -- name: written_since
--- Windows of which either stream was written in the last seconds.
+-- Windows of which events or labels were written in the last seconds.
 SELECT DISTINCT (extract(epoch FROM window_start) * 1000)::bigint FROM driftline.window_result
 WHERE run_id = %(run)s AND size_s = %(size_s)s AND segment = ''
   AND written_at > clock_timestamp() - %(seconds)s * interval '1 second';
@@ -115,42 +116,43 @@ WITH mark AS (
 SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM ends_at) * 1000)::bigint,
        label, kind, severity,
        (SELECT (extract(epoch FROM w.closed_at) * 1000)::bigint FROM driftline.window_result w
-        WHERE (w.run_id, w.stream, w.size_s, w.segment) = (%(run)s, 'trips', %(size_s)s, '')
+        WHERE (w.run_id, w.stream, w.size_s, w.segment) = (%(run)s, 'events', %(size_s)s, '')
           AND w.window_start > starts_at - %(size_s)s * interval '1 second'
           AND w.window_start <= coalesce(ends_at, 'infinity') AND w.closed_at IS NOT NULL
         ORDER BY w.window_start LIMIT 1),
        CASE WHEN ends_at IS NOT NULL THEN (
         SELECT (extract(epoch FROM w.closed_at) * 1000)::bigint FROM driftline.window_result w
-        WHERE (w.run_id, w.stream, w.size_s, w.segment) = (%(run)s, 'trips', %(size_s)s, '')
+        WHERE (w.run_id, w.stream, w.size_s, w.segment) = (%(run)s, 'events', %(size_s)s, '')
           AND w.window_start > starts_at - %(size_s)s * interval '1 second'
           AND w.window_start < greatest(ends_at, starts_at + interval '1 millisecond') AND w.closed_at IS NOT NULL
         ORDER BY w.window_start DESC LIMIT 1) END
 FROM mark ORDER BY starts_at;
 
 -- name: tallies
--- Progress of the run; records to read are those of all runs: whose they are is known when they are read.
+-- Progress of the run; records to read are those of all runs of its topics: whose they are is known when they are read.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-       min(max_event_time_ms) FILTER (WHERE topic = 'trips'),
-       coalesce(sum(accepted) FILTER (WHERE topic = 'trips'), 0)::bigint,
+       min(max_event_time_ms) FILTER (WHERE role = 'events'),
+       coalesce(sum(accepted) FILTER (WHERE role = 'events'), 0)::bigint,
        coalesce(sum(late), 0)::bigint, coalesce(sum(future + invalid), 0)::bigint,
        coalesce(sum(duplicates), 0)::bigint, coalesce(sum(missing), 0)::bigint,
        EXISTS (SELECT FROM driftline.window_result WHERE run_id = %(run)s AND size_s = %(size_s)s)
        AND NOT EXISTS (SELECT FROM driftline.frontier
                        WHERE run_id = %(run)s AND size_s = %(size_s)s AND next_start_ms < 1::bigint << 62),
-       (SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint FROM driftline.partition_progress),
+       (SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint
+        FROM driftline.partition_progress JOIN driftline.run_topic USING (topic) WHERE run_id = %(run)s),
        (SELECT (extract(epoch FROM max(written_at)) * 1000)::bigint FROM driftline.window_result WHERE run_id = %(run)s),
        (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms)
         FROM (SELECT latency_ms FROM driftline.window_result
-              WHERE run_id = %(run)s AND stream = 'trips' AND size_s = %(size_s)s AND closed_at IS NOT NULL
+              WHERE run_id = %(run)s AND stream = 'events' AND size_s = %(size_s)s AND closed_at IS NOT NULL
               ORDER BY closed_at DESC LIMIT 200) l)
-FROM driftline.run_progress WHERE run_id = %(run)s;
+FROM driftline.run_progress LEFT JOIN driftline.run_topic USING (run_id, topic) WHERE run_id = %(run)s;
 
 -- name: newest_window
 -- The newest one that says something of drift, else the newest closed one, else the one that fills.
 SELECT (extract(epoch FROM window_start) * 1000)::bigint, (extract(epoch FROM window_end) * 1000)::bigint,
        status, rows, columns_drifted, columns_tested, share_drifted, dataset_drift
 FROM (SELECT * FROM driftline.window_result
-      WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
+      WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
       ORDER BY window_start DESC LIMIT 200) w
 ORDER BY (status <> 'open' AND columns_tested > 0) DESC NULLS LAST, status <> 'open' DESC, window_start DESC LIMIT 1;
 
@@ -159,14 +161,14 @@ ORDER BY (status <> 'open' AND columns_tested > 0) DESC NULLS LAST, status <> 'o
 -- smallest larger size of which a window was tested.
 SELECT count(*), count(*) FILTER (WHERE columns_tested > 0), percentile_disc(0.5) WITHIN GROUP (ORDER BY rows),
        (SELECT min(o.size_s) FROM driftline.window_result o
-        WHERE (o.run_id, o.stream, o.segment) = (%(run)s, 'trips', '')
+        WHERE (o.run_id, o.stream, o.segment) = (%(run)s, 'events', '')
           AND o.size_s > %(size_s)s AND o.columns_tested > 0)
 FROM driftline.window_result
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '') AND status <> 'open';
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '') AND status <> 'open';
 
 -- name: worst
 SELECT column_name, severity FROM driftline.column_metric
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
   AND window_start = %(start)s AND metric = 'drift' AND severity IS NOT NULL
 ORDER BY severity DESC, column_name LIMIT 1;
 
@@ -178,42 +180,43 @@ WHERE run_id = %(run)s OR at > now() - interval '1 minute' ORDER BY stage, at DE
 -- name: covering
 -- Event time: the window that a moment lies in.
 SELECT (extract(epoch FROM window_start) * 1000)::bigint FROM driftline.window_result
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
   AND window_start <= %(at)s AND window_end > %(at)s ORDER BY window_start DESC LIMIT 1;
 
 -- name: closed_by
 -- Wall time: the last window that was closed by then.
 SELECT (extract(epoch FROM window_start) * 1000)::bigint FROM driftline.window_result
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '')
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
   AND closed_at <= %(at)s ORDER BY closed_at DESC, window_start DESC LIMIT 1;
 
 -- name: figures
--- A window's results, of both streams, with what came too late for it or was refused.
+-- A window's results, of events and labels, with what came too late for it or was refused.
 SELECT w.stream, (extract(epoch FROM w.window_end) * 1000)::bigint AS "end", w.status, w.revision, w.rows, w.sampled,
        w.columns_tested, w.columns_drifted, w.share_drifted, w.dataset_drift, w.prediction_drift, w.share_missing,
        w.mae, w.rmse, w.bias, w.r2, w.target_drift, w.label_coverage, w.joined_rows, w.latency_ms, w.compute_ms,
        (extract(epoch FROM w.closed_at) * 1000)::bigint, (extract(epoch FROM w.written_at) * 1000)::bigint, w.offsets,
        d.late, d.dead
-FROM driftline.window_result w CROSS JOIN LATERAL (
+FROM driftline.window_result w LEFT JOIN driftline.run_topic t ON t.run_id = w.run_id AND t.role = w.stream
+CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE l.reason = 'late') AS late, count(*) FILTER (WHERE l.reason <> 'late') AS dead
     FROM driftline.dead_letter l
-    WHERE l.run_id = w.run_id AND l.topic = w.stream
+    WHERE l.run_id = w.run_id AND l.topic = t.topic
       AND l.event_time >= w.window_start AND l.event_time < w.window_end) d
 WHERE (w.run_id, w.size_s, w.window_start, w.segment) = (%(run)s, %(size_s)s, %(start)s, '')
-  AND w.stream IN ('trips', 'outcomes') ORDER BY w.stream DESC;
+  AND w.stream IN ('events', 'labels') ORDER BY w.stream = 'events' DESC;
 
 -- name: neighbours
 -- The windows before and after.
 SELECT (SELECT (extract(epoch FROM max(window_start)) * 1000)::bigint FROM driftline.window_result
-        WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '') AND window_start < %(start)s),
+        WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '') AND window_start < %(start)s),
        (SELECT (extract(epoch FROM min(window_start)) * 1000)::bigint FROM driftline.window_result
-        WHERE (run_id, stream, size_s, segment) = (%(run)s, 'trips', %(size_s)s, '') AND window_start > %(start)s);
+        WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '') AND window_start > %(start)s);
 
 -- name: column_figures
 SELECT stream, column_name, metric, method, value, threshold, severity, status, reason
 FROM driftline.column_metric
-WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') AND stream IN ('trips', 'outcomes')
-ORDER BY stream DESC, column_name;
+WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') AND stream IN ('events', 'labels')
+ORDER BY stream = 'events' DESC, column_name;
 
 -- name: injected_in
 SELECT left(label, 300) FROM driftline.event
@@ -223,23 +226,25 @@ ORDER BY starts_at;
 -- name: versions
 -- What a window's report is made of: another when more rows have joined.
 SELECT stream, rows, revision FROM driftline.window_result
-WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') ORDER BY stream;
+WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') ORDER BY stream = 'events' DESC;
 
 -- name: letter_buckets
 -- Dead letters by when they were written, in some hundred stretches; apart from the run's own, those in which no run
--- could be read and which came while this one was read.
+-- could be read and which came in its topics while this one was read.
 WITH letter AS (
     SELECT d.topic, d.reason, d.run_id = '' AS no_run, d.written_at FROM driftline.dead_letter d WHERE d.run_id = %(run)s
     UNION ALL
     SELECT d.topic, d.reason, true, d.written_at FROM driftline.dead_letter d JOIN driftline.run r ON r.run_id = %(run)s
     WHERE d.run_id = '' AND d.written_at BETWEEN r.started_at AND coalesce(r.finished_at, 'infinity')
+      AND d.topic IN (SELECT t.topic FROM driftline.run_topic t WHERE t.run_id = %(run)s)
 ), span AS (
     SELECT greatest(1000, ceil(extract(epoch FROM max(written_at) - min(written_at)) * 10 / 1000) * 1000)::bigint AS ms
     FROM letter
 )
-SELECT topic, reason, no_run, span.ms, ((extract(epoch FROM written_at) * 1000)::bigint / span.ms * span.ms) AS at,
+SELECT l.topic, l.reason, l.no_run, span.ms, ((extract(epoch FROM l.written_at) * 1000)::bigint / span.ms * span.ms) AS at,
        count(*)
-FROM letter, span GROUP BY 1, 2, 3, 4, 5 ORDER BY 1 DESC, 2, 3, 5;
+FROM letter l CROSS JOIN span LEFT JOIN driftline.run_topic t ON t.run_id = %(run)s AND t.topic = l.topic
+GROUP BY 1, 2, 3, 4, 5, t.role ORDER BY t.role = 'events' DESC NULLS LAST, 1, 2, 3, 5;
 
 -- name: letters
 SELECT d.topic, d.partition, d.kafka_offset, d.reason, left(d.detail, 1000),
@@ -247,5 +252,6 @@ SELECT d.topic, d.partition, d.kafka_offset, d.reason, left(d.detail, 1000),
        substring(d.key FROM 1 FOR 1000), substring(d.raw FROM 1 FOR 8000), coalesce(octet_length(d.raw), 0)
 FROM driftline.dead_letter d JOIN driftline.run r ON r.run_id = %(run)s
 WHERE d.run_id = %(run)s
-   OR (d.run_id = '' AND d.written_at BETWEEN r.started_at AND coalesce(r.finished_at, 'infinity'))
+   OR (d.run_id = '' AND d.written_at BETWEEN r.started_at AND coalesce(r.finished_at, 'infinity')
+       AND d.topic IN (SELECT t.topic FROM driftline.run_topic t WHERE t.run_id = %(run)s))
 ORDER BY d.written_at DESC, d.topic, d.partition, d.kafka_offset DESC LIMIT 50;

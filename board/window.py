@@ -36,8 +36,8 @@ async def window(reader: Reader, run: str, size_s: int, start: int) -> dict[str,
     previous, following = await reader.row("neighbours", **where)
     end = start + 1_000 * size_s
     injected = await reader.rows("injected_in", run=run, start=where["start"], end=moment(end))
-    trips = results.get(TRIPS.topic)
-    shown = trips or next(iter(results.values()))
+    events = results.get(TRIPS.role)
+    shown = events or next(iter(results.values()))
     return {
         "run": run,
         "size": duration_text(1_000 * size_s),
@@ -45,8 +45,8 @@ async def window(reader: Reader, run: str, size_s: int, start: int) -> dict[str,
         "end": end,
         "previous": previous,
         "next": following,
-        "trips": trips,
-        "outcomes": results.get(OUTCOMES.topic),
+        "events": events,
+        "labels": results.get(OUTCOMES.role),
         "late": shown["late"],
         "dead": shown["dead"],
         "offsets": shown["offsets"],

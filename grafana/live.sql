@@ -8,16 +8,16 @@ SELECT run_id FROM driftline.run ORDER BY started_at DESC, run_id LIMIT 200;
 -- name: size
 -- Before the first window there is a choice too, so that no query is left without one.
 SELECT driftline.size_text(size_s) AS __text, size_s AS __value
-FROM (SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = '${run}' AND stream = 'trips'
-      UNION SELECT 3600 WHERE NOT EXISTS (SELECT FROM driftline.window_result WHERE run_id = '${run}' AND stream = 'trips')) s
+FROM (SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = '${run}' AND stream = 'events'
+      UNION SELECT 3600 WHERE NOT EXISTS (SELECT FROM driftline.window_result WHERE run_id = '${run}' AND stream = 'events')) s
 ORDER BY size_s;
 
 -- name: column
 -- Every window has them all.
 SELECT column_name FROM driftline.column_by_event
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND window_start = (
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND window_start = (
     SELECT max(window_start) FROM driftline.window_result
-    WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size})
+    WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size})
 ORDER BY 1;
 
 -- name: injected
@@ -46,17 +46,17 @@ ORDER BY 1;
 
 -- name: verdict
 SELECT state FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open'
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND status <> 'open'
 ORDER BY event_time DESC LIMIT 1;
 
 -- name: drifted
 SELECT columns_drifted AS drifted FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open'
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND status <> 'open'
 ORDER BY event_time DESC LIMIT 1;
 
 -- name: newest
 SELECT 1000 * extract(epoch FROM event_end)::float8 AS ends FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open'
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND status <> 'open'
 ORDER BY event_time DESC LIMIT 1;
 
 -- name: age
@@ -65,7 +65,7 @@ FROM driftline.window_result WHERE run_id = '${run}';
 
 -- name: latency
 SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) AS p95 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time);
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time);
 
 -- name: late_rows
 SELECT count(*) AS late FROM driftline.timed_letter
@@ -74,14 +74,14 @@ WHERE run_id = '${run}' AND reason = 'late' AND $__timeFilter(${axis}_time);
 -- name: share
 SELECT min(${axis}_time) AS time, max(share_drifted) AS "drifted columns"
 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: states
 SELECT min(${axis}_time) AS time, driftline.size_text(size_s) AS metric, max(state) AS value
 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND status <> 'open' AND $__timeFilter(${axis}_time)
+WHERE run_id = '${run}' AND stream = 'events' AND status <> 'open' AND $__timeFilter(${axis}_time)
 GROUP BY size_s, driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
@@ -89,39 +89,39 @@ ORDER BY 1;
 -- The windows of each bucket first: there are as many times fewer of them as there are columns.
 SELECT b.time, c.column_name AS metric, max(c.severity) AS value
 FROM (SELECT min(${axis}_time) AS time, array_agg(window_start) AS windows FROM driftline.timed_window
-      WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+      WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
       GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) b
 JOIN driftline.column_by_event c ON c.window_start = ANY (b.windows)
-WHERE c.run_id = '${run}' AND c.stream = 'trips' AND c.size_s = ${size}
+WHERE c.run_id = '${run}' AND c.stream = 'events' AND c.size_s = ${size}
   AND c.column_name = ANY (ARRAY[${column:sqlstring}]::text[])
 GROUP BY b.time, c.column_name
 ORDER BY 1;
 
 -- name: worst
 SELECT column_name AS metric, severity AS value FROM driftline.column_by_event
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND window_start = (
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND window_start = (
     SELECT max(window_start) FROM driftline.window_result
-    WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND status <> 'open')
+    WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND status <> 'open')
 ORDER BY severity DESC NULLS LAST, column_name LIMIT 15;
 
 -- name: errors
 SELECT min(${axis}_time) AS time, avg(mae) AS "MAE", avg(rmse) AS "RMSE"
 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: bias
 SELECT min(${axis}_time) AS time, avg(bias) AS bias
 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: coverage
 SELECT min(${axis}_time) AS time, min(label_coverage) AS "label coverage"
 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'outcomes' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
@@ -136,14 +136,14 @@ ORDER BY 1;
 -- name: missing
 SELECT min(${axis}_time) AS time, max(share_missing) AS "missing values"
 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: rows
 SELECT min(${axis}_time) AS time, avg(rows)::float8 AS "rows per window"
 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
@@ -152,5 +152,5 @@ SELECT event_time AS "window", wall_time AS closed, status, state, rows, columns
        share_drifted AS share, prediction_drift AS prediction, latency_ms AS latency, revision, 'report' AS report,
        (extract(epoch FROM event_time) * 1000)::bigint::text AS start_ms
 FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'trips' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 ORDER BY event_time DESC LIMIT 200;

@@ -33,7 +33,7 @@ ORDER BY size_s, run_id LIMIT 200;
 -- name: share
 SELECT min(event_time) AS time, run_id || ' ' || driftline.size_text(size_s) AS metric, max(share_drifted) AS value
 FROM driftline.timed_window
-WHERE run_id = ANY (ARRAY[${run:sqlstring}]::text[]) AND stream = 'trips' AND status <> 'open'
+WHERE run_id = ANY (ARRAY[${run:sqlstring}]::text[]) AND stream = 'events' AND status <> 'open'
   AND $__timeFilter(event_time)
 GROUP BY run_id, size_s, driftline.bucket(event_time, $__interval_ms)
 ORDER BY 1;
@@ -47,9 +47,9 @@ SELECT r.run_id AS run, r.source, r.manifest ->> 'scenario' AS scenario, r.start
 FROM (SELECT * FROM driftline.run ORDER BY started_at DESC, run_id LIMIT 50) r
 CROSS JOIN LATERAL (
     SELECT w.size_s, w.window_start AS starts FROM driftline.window_result w
-    WHERE w.run_id = r.run_id AND w.stream = 'trips' ORDER BY w.size_s, w.window_start LIMIT 1) first
+    WHERE w.run_id = r.run_id AND w.stream = 'events' ORDER BY w.size_s, w.window_start LIMIT 1) first
 CROSS JOIN LATERAL (
     SELECT w.window_end AS ends FROM driftline.window_result w
-    WHERE w.run_id = r.run_id AND w.stream = 'trips' AND w.size_s = first.size_s
+    WHERE w.run_id = r.run_id AND w.stream = 'events' AND w.size_s = first.size_s
     ORDER BY w.window_start DESC LIMIT 1) last
 ORDER BY r.started_at DESC;

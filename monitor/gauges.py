@@ -33,7 +33,7 @@ class Gauges:
     def wrote(self, window: Window, receipt: Receipt) -> None:
         """A window was committed."""
         self.looked()
-        place = window.stream.topic, duration_text(window.size)
+        place = window.stream.role, duration_text(window.size)
         self._windows.labels(*place, receipt.status).inc()
         if receipt.compute_ms is not None:
             self._compute.labels(*place).observe(receipt.compute_ms / 1_000)
@@ -48,7 +48,7 @@ class Gauges:
             self.health.well()
 
     def failed(self, window: Window) -> None:
-        self._failures.labels(window.stream.topic).inc()
+        self._failures.labels(window.stream.role).inc()
 
     def pending(self, windows: int) -> None:
         self._pending.set(windows)

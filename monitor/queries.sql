@@ -35,20 +35,20 @@ SELECT (extract(epoch FROM statement_timestamp()) * 1000)::bigint, p.topic, p.ne
        (extract(epoch FROM p.caught_up_since) * 1000)::bigint,
        (extract(epoch FROM p.moved_at) * 1000)::bigint
 FROM driftline.run_partition p
-WHERE p.run_id = %(run_id)s AND p.topic = ANY(%(streams)s);
+WHERE p.run_id = %(run_id)s AND p.topic = ANY(%(topics)s);
 
 -- name: first_pane
 SELECT min(pane_start) FROM driftline.pane
-WHERE run_id = %(run_id)s AND topic = %(stream)s AND pane_start >= %(at)s;
+WHERE run_id = %(run_id)s AND topic = %(topic)s AND pane_start >= %(at)s;
 
 -- name: last_pane
-SELECT max(pane_start) FROM driftline.pane WHERE run_id = %(run_id)s AND topic = %(stream)s;
+SELECT max(pane_start) FROM driftline.pane WHERE run_id = %(run_id)s AND topic = %(topic)s;
 
 -- name: rows
 -- Rows of each window that has any.
 SELECT date_bin(%(size_s)s * interval '1 second', pane_start, 'epoch'), sum(rows)::bigint
 FROM driftline.pane
-WHERE run_id = %(run_id)s AND topic = %(stream)s AND pane_start >= %(from)s AND pane_start < %(to)s
+WHERE run_id = %(run_id)s AND topic = %(topic)s AND pane_start >= %(from)s AND pane_start < %(to)s
 GROUP BY 1;
 
 -- name: written
@@ -62,14 +62,14 @@ WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND se
 -- their chunk, so xmin tells chunks of one place apart, should a run be deleted and another be given its name.
 SELECT partition, first_offset, min(first_row), sum(rows)::bigint, max(xmin::text)
 FROM driftline.pane
-WHERE run_id = %(run_id)s AND topic = %(stream)s AND pane_start >= %(from)s AND pane_start < %(to)s
+WHERE run_id = %(run_id)s AND topic = %(topic)s AND pane_start >= %(from)s AND pane_start < %(to)s
 GROUP BY partition, first_offset
 ORDER BY partition, first_offset;
 
 -- name: chunks
 SELECT c.partition, c.first_offset, c.payload
 FROM unnest(%(partitions)s::int[], %(first_offsets)s::bigint[]) AS k (partition, first_offset)
-JOIN driftline.chunk c ON c.run_id = %(run_id)s AND c.topic = %(stream)s
+JOIN driftline.chunk c ON c.run_id = %(run_id)s AND c.topic = %(topic)s
   AND c.partition = k.partition AND c.first_offset = k.first_offset;
 
 -- name: chunk_ranges
@@ -77,7 +77,7 @@ JOIN driftline.chunk c ON c.run_id = %(run_id)s AND c.topic = %(stream)s
 SELECT c.partition, min(c.first_offset), max(c.last_offset)
 FROM driftline.chunk c
 JOIN driftline.pane p USING (run_id, topic, partition, first_offset)
-WHERE p.run_id = %(run_id)s AND p.topic = %(stream)s AND p.pane_start >= %(from)s AND p.pane_start < %(to)s
+WHERE p.run_id = %(run_id)s AND p.topic = %(topic)s AND p.pane_start >= %(from)s AND p.pane_start < %(to)s
 GROUP BY c.partition;
 
 -- name: stored
@@ -95,13 +95,13 @@ WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND wi
   AND segment = '';
 
 -- name: topic_id
-SELECT max(topic_id) FROM driftline.partition_progress WHERE topic = %(stream)s;
+SELECT max(topic_id) FROM driftline.partition_progress WHERE topic = %(topic)s;
 
 -- name: dead
 -- Dead letters in stretches of the log, of whatever run.
 SELECT d.partition, d.kafka_offset
 FROM unnest(%(partitions)s::int[], %(firsts)s::bigint[], %(lasts)s::bigint[]) AS r (partition, first, last)
-JOIN driftline.dead_letter d ON d.topic = %(stream)s AND d.partition = r.partition
+JOIN driftline.dead_letter d ON d.topic = %(topic)s AND d.partition = r.partition
   AND d.kafka_offset BETWEEN r.first AND r.last;
 
 -- name: claim
@@ -158,35 +158,35 @@ FROM unnest(
 
 -- name: chunk_sizes
 SELECT partition, first_offset, rows FROM driftline.chunk
-WHERE run_id = %(run_id)s AND topic = %(stream)s ORDER BY partition, first_offset;
+WHERE run_id = %(run_id)s AND topic = %(topic)s ORDER BY partition, first_offset;
 
 -- name: take_chunks
 DELETE FROM driftline.chunk
-WHERE run_id = %(run_id)s AND topic = %(stream)s AND partition = %(partition)s AND first_offset = ANY(%(firsts)s)
+WHERE run_id = %(run_id)s AND topic = %(topic)s AND partition = %(partition)s AND first_offset = ANY(%(firsts)s)
 RETURNING first_offset, last_offset, payload;
 
 -- name: take_panes
 WITH taken AS (
     DELETE FROM driftline.pane
-    WHERE run_id = %(run_id)s AND topic = %(stream)s AND partition = %(partition)s AND first_offset = ANY(%(firsts)s)
+    WHERE run_id = %(run_id)s AND topic = %(topic)s AND partition = %(partition)s AND first_offset = ANY(%(firsts)s)
       AND pane_start BETWEEN %(from)s AND %(to)s
     RETURNING rows)
 SELECT coalesce(sum(rows), 0)::bigint FROM taken;
 
 -- name: put_chunk
 INSERT INTO driftline.chunk (run_id, topic, partition, first_offset, last_offset, rows, payload)
-VALUES (%(run_id)s, %(stream)s, %(partition)s, %(first)s, %(last)s, %(rows)s, %(payload)s);
+VALUES (%(run_id)s, %(topic)s, %(partition)s, %(first)s, %(last)s, %(rows)s, %(payload)s);
 
 -- name: put_panes
 INSERT INTO driftline.pane (run_id, topic, partition, first_offset, pane_start, first_row, rows)
-SELECT %(run_id)s, %(stream)s, %(partition)s, %(first)s, p.*
+SELECT %(run_id)s, %(topic)s, %(partition)s, %(first)s, p.*
 FROM unnest(%(starts)s::timestamptz[], %(first_rows)s::int[], %(counts)s::int[]) AS p;
 
 -- name: behind
 -- The earliest window whose result has fewer rows than its panes hold.
 SELECT min(h.window_start)
 FROM (SELECT date_bin(%(size_s)s * interval '1 second', pane_start, 'epoch') AS window_start, sum(rows) AS rows
-      FROM driftline.pane WHERE run_id = %(run_id)s AND topic = %(stream)s GROUP BY 1) h
+      FROM driftline.pane WHERE run_id = %(run_id)s AND topic = %(topic)s GROUP BY 1) h
 LEFT JOIN driftline.window_result w
     ON w.run_id = %(run_id)s AND w.stream = %(stream)s AND w.size_s = %(size_s)s
    AND w.window_start = h.window_start AND w.segment = ''

@@ -29,6 +29,7 @@ SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("columns
 
 COLUMN_FIELDS = ColumnFigure.__struct_fields__
 TOPICS = [stream.topic for stream in STREAMS]
+ROLES = [stream.role for stream in STREAMS]
 Ranges = Mapping[str, tuple[int, int]]
 """Partition → its first and last offset, both inclusive."""
 
@@ -70,13 +71,13 @@ class Window(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"{self.run_id}/{self.stream.topic}/{self.size}/{self.start}"
+        return f"{self.run_id}/{self.stream.role}/{self.size}/{self.start}"
 
     @property
     def key(self) -> dict[str, Any]:
         return {
             "run_id": self.run_id,
-            "stream": self.stream.topic,
+            "stream": self.stream.role,
             "size_s": self.size // 1_000,
             "window_start": moment(self.start),
         }
@@ -136,8 +137,8 @@ class Snapshot:
     def runs(self, sizes: Sequence[int], only: str | None = None) -> list[Run]:
         """Runs that have something left to do, for windows of these sizes; that with the most rows first."""
         sizes_s = [size // 1_000 for size in sizes]
-        tracks = len(sizes_s) * len(TOPICS)
-        params = {"only": only, "sizes_s": sizes_s, "streams": TOPICS, "tracks": tracks, "end": END}
+        tracks = len(sizes_s) * len(ROLES)
+        params = {"only": only, "sizes_s": sizes_s, "streams": ROLES, "tracks": tracks, "end": END}
         return [_run(row) for row in self._rows("runs", **params)]
 
     def run(self, run_id: str) -> Run | None:
@@ -150,7 +151,7 @@ class Snapshot:
         return run
 
     def frontiers(self, run_ids: Sequence[str]) -> dict[str, dict[tuple[str, int], int]]:
-        """By run: (stream, size) → frontier, where one was written."""
+        """By run: (role, size) → frontier, where one was written."""
         found: dict[str, dict[tuple[str, int], int]] = {}
         for run_id, stream, size_s, at in self._rows("frontiers", run_ids=list(run_ids)) if run_ids else ():
             found.setdefault(run_id, {})[stream, 1_000 * size_s] = at
@@ -158,7 +159,7 @@ class Snapshot:
 
     def progress(self, run: Run, patience: Patience) -> Progress:
         """Marks of each stream: of one that is joined with another, as far as both have come."""
-        rows = self._rows("progress", run_id=run.run_id, streams=TOPICS)
+        rows = self._rows("progress", run_id=run.run_id, topics=TOPICS)
         now = rows[0][0] if rows else 0
         known: dict[str, list[Partition]] = {topic: [] for topic in TOPICS}
         for _, topic, *state in rows:
@@ -174,20 +175,20 @@ class Snapshot:
                 moved_at[stream.topic] = max(moved_at[stream.topic], moved_at[other.topic])
         return Progress(own, moved_at, now, sum(p.next_offset for parts in known.values() for p in parts))
 
-    def first_pane(self, run_id: str, stream: str, at: int) -> int | None:
+    def first_pane(self, run_id: str, topic: str, at: int) -> int | None:
         """The first pane with rows that starts at `at` or later."""
-        return _ms_or_none(self._one("first_pane", run_id=run_id, stream=stream, at=_moment(at)))
+        return _ms_or_none(self._one("first_pane", run_id=run_id, topic=topic, at=_moment(at)))
 
-    def last_pane(self, run_id: str, stream: str) -> int | None:
-        return _ms_or_none(self._one("last_pane", run_id=run_id, stream=stream))
+    def last_pane(self, run_id: str, topic: str) -> int | None:
+        return _ms_or_none(self._one("last_pane", run_id=run_id, topic=topic))
 
     def scan(self, run_id: str, stream: Records, size: int, start: int, end: int) -> Scan:
         """The windows of one size in [start, end)."""
         where = {"run_id": run_id, "size_s": size // 1_000, "from": _moment(start), "to": _moment(end)}
-        rows = dict(self._rows("rows", stream=stream.topic, **where))
+        rows = dict(self._rows("rows", topic=stream.topic, **where))
         other = joined_with(stream)
-        joined = dict(self._rows("rows", stream=other.topic, **where)) if rows and other else {}
-        written = self._rows("written", stream=stream.topic, **where)
+        joined = dict(self._rows("rows", topic=other.topic, **where)) if rows and other else {}
+        written = self._rows("written", stream=stream.role, **where)
         return Scan(
             size,
             start,
@@ -201,21 +202,21 @@ class Snapshot:
         return [Slice(*row) for row in self._rows("index", **_span(window))]
 
     def chunks(
-        self, run_id: str, stream: str, places: Sequence[tuple[int, int]]
+        self, run_id: str, topic: str, places: Sequence[tuple[int, int]]
     ) -> Iterable[tuple[int, int, bytes]]:
         """(partition, first offset, payload) of each chunk at these (partition, first offset)."""
         partitions, first_offsets = [list(part) for part in zip(*places, strict=True)]
-        where = {"run_id": run_id, "stream": stream}
+        where = {"run_id": run_id, "topic": topic}
         return self._rows("chunks", **where, partitions=partitions, first_offsets=first_offsets)
 
     def chunk_ranges(self, window: Window) -> Ranges:
         """Offsets that the window's chunks cover: known even where a chunk cannot be read."""
         return {str(p): (first, last) for p, first, last in self._rows("chunk_ranges", **_span(window))}
 
-    def chunk_sizes(self, run_id: str, stream: str) -> dict[int, list[Chunk]]:
+    def chunk_sizes(self, run_id: str, topic: str) -> dict[int, list[Chunk]]:
         """The chunks of each partition, in order."""
         found: dict[int, list[Chunk]] = {}
-        for partition, first_offset, rows in self._rows("chunk_sizes", run_id=run_id, stream=stream):
+        for partition, first_offset, rows in self._rows("chunk_sizes", run_id=run_id, topic=topic):
             found.setdefault(partition, []).append(Chunk(first_offset, rows))
         return found
 
@@ -235,20 +236,21 @@ class Snapshot:
             columns={(column["column"], column["metric"]): column for column in columns},
         )
 
-    def topic_id(self, stream: str) -> str | None:
+    def topic_id(self, topic: str) -> str | None:
         """Kafka's id of the topic that offsets are of; None where it is not known."""
-        known: str | None = self._one("topic_id", stream=stream)
+        known: str | None = self._one("topic_id", topic=topic)
         return known
 
-    def dead(self, stream: str, ranges: Ranges) -> set[tuple[int, int]]:
+    def dead(self, topic: str, ranges: Ranges) -> set[tuple[int, int]]:
         """(partition, offset) of the dead letters in these ranges."""
         firsts, lasts = ([ends[i] for ends in ranges.values()] for i in (0, 1))
-        where = {"stream": stream, "partitions": [*map(int, ranges)], "firsts": firsts, "lasts": lasts}
+        where = {"topic": topic, "partitions": [*map(int, ranges)], "firsts": firsts, "lasts": lasts}
         return set(self._rows("dead", **where))
 
-    def behind(self, run_id: str, stream: str, size: int) -> int | None:
+    def behind(self, run_id: str, stream: Records, size: int) -> int | None:
         """The earliest window whose result lacks rows; None where every row is accounted for."""
-        return _ms_or_none(self._one("behind", run_id=run_id, stream=stream, size_s=size // 1_000))
+        where = {"run_id": run_id, "stream": stream.role, "topic": stream.topic, "size_s": size // 1_000}
+        return _ms_or_none(self._one("behind", **where))
 
 
 @contextmanager
@@ -259,7 +261,7 @@ def snapshot_of(connection: Connection) -> Iterator[Snapshot]:
 
 
 def _span(window: Window) -> dict[str, Any]:
-    where = {"run_id": window.run_id, "stream": window.stream.topic}
+    where = {"run_id": window.run_id, "topic": window.stream.topic}
     return where | {"from": _moment(window.start), "to": _moment(window.end)}
 
 

@@ -123,7 +123,7 @@ class Store:
 
         Raises ValueError for chunks that cannot be read, or that do not hold what the panes say.
         """
-        where = {"run_id": run.run_id, "stream": stream.topic, "partition": partition}
+        where = {"run_id": run.run_id, "topic": stream.topic, "partition": partition}
         with self._writer.transaction():
             firsts = [chunk.first_offset for chunk in group]
             with self._writer.cursor(binary=True) as cursor:

@@ -4,12 +4,12 @@ SELECT r.run_id, r.source, r.started_at, r.finished_at, p.watermark, p.rows, p.l
        r.manifest ->> 'scenario' AS scenario, r.model
 FROM driftline.run r
 CROSS JOIN LATERAL (
-    SELECT timestamptz 'epoch' + (min(q.max_event_time_ms) FILTER (WHERE q.topic = 'trips') - r.lateness_ms)
+    SELECT timestamptz 'epoch' + (min(q.max_event_time_ms) FILTER (WHERE t.role = 'events') - r.lateness_ms)
                * interval '1 millisecond' AS watermark,
            coalesce(sum(q.accepted), 0)::bigint AS rows, coalesce(sum(q.late), 0)::bigint AS late,
            coalesce(sum(q.future), 0)::bigint AS future, coalesce(sum(q.invalid), 0)::bigint AS invalid,
            coalesce(sum(q.duplicates), 0)::bigint AS duplicates, coalesce(sum(q.missing), 0)::bigint AS missing
-    FROM driftline.run_progress q WHERE q.run_id = r.run_id
+    FROM driftline.run_progress q LEFT JOIN driftline.run_topic t USING (run_id, topic) WHERE q.run_id = r.run_id
 ) p
 ORDER BY r.started_at DESC, r.run_id;
 
@@ -29,16 +29,16 @@ LEFT JOIN LATERAL (
 WHERE o.run_id = %(run_id)s AND o.segment = ''
   AND (%(size_s)s::int IS NULL OR o.size_s = %(size_s)s)
   AND (%(stream)s::text IS NULL OR o.stream = %(stream)s)
-ORDER BY o.window_start DESC, o.size_s, o.stream DESC
+ORDER BY o.window_start DESC, o.size_s, o.stream = 'events' DESC
 LIMIT %(limit)s;
 
 -- name: sufficiency
 -- The sizes of which most closed windows had too few rows, and the smallest usual size that would do: nine of its
--- windows in ten, of those with any trips, have enough. That adds up all panes of the run, where there is such a size.
+-- windows in ten, of those with any rows, have enough. That adds up all panes of the run, where there is such a size.
 WITH short AS MATERIALIZED (
     SELECT size_s, count(*) AS windows, count(*) FILTER (WHERE status <> 'insufficient') AS sufficient
     FROM driftline.window_result
-    WHERE run_id = %(run_id)s AND stream = 'trips' AND segment = '' AND status <> 'open'
+    WHERE run_id = %(run_id)s AND stream = 'events' AND segment = '' AND status <> 'open'
     GROUP BY size_s HAVING 2 * count(*) FILTER (WHERE status <> 'insufficient') < count(*)
 )
 SELECT short.*, (
@@ -46,7 +46,8 @@ SELECT short.*, (
         SELECT w.size_s FROM (
             SELECT u.size_s, sum(p.rows) AS rows
             FROM driftline.run r
-            JOIN driftline.pane p ON p.run_id = r.run_id AND p.topic = 'trips'
+            JOIN driftline.run_topic t ON t.run_id = r.run_id AND t.role = 'events'
+            JOIN driftline.pane p ON p.run_id = r.run_id AND p.topic = t.topic
             CROSS JOIN unnest(ARRAY[300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400]) AS u (size_s)
             WHERE r.run_id = %(run_id)s AND 1000 * u.size_s %% r.pane_ms = 0
             GROUP BY u.size_s, date_bin(make_interval(secs => u.size_s), p.pane_start, 'epoch')
@@ -79,4 +80,4 @@ SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = %(run_id)s OR
 SELECT c.stream, c.column_name, c.metric, c.method, c.value, c.threshold, c.severity, c.status, c.reason
 FROM driftline.column_metric c
 WHERE c.run_id = %(run_id)s AND c.size_s = %(size_s)s AND c.window_start = %(window_start)s AND c.segment = ''
-ORDER BY c.stream DESC, c.column_name, c.metric <> 'drift', c.metric;
+ORDER BY c.stream = 'events' DESC, c.column_name, c.metric <> 'drift', c.metric;

@@ -20,6 +20,7 @@ from tests.oracle import Reading
 Connection = psycopg.Connection[Any]
 
 BY_TOPIC = {stream.topic: stream for stream in STREAMS}
+TOPICS = {stream.role: stream.topic for stream in STREAMS}
 TALLIES = ("accepted", "duplicates", "late", "future", "invalid", "heartbeats", "missing")
 MS = "(extract(epoch FROM {}) * 1000)::bigint"
 
@@ -71,11 +72,12 @@ def positions(connection: Connection) -> dict[tuple[str, int], int]:
 
 
 def results(connection: Connection, run: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-    """(stream, size in ms, window start in ms, *columns) of each window, ascending."""
+    """(topic, size in ms, window start in ms, *columns) of each window, ascending."""
     query = f"""
         SELECT stream, size_s * 1000::bigint, {MS.format("window_start")}, {", ".join(columns)}
-        FROM driftline.window_result WHERE run_id = %s ORDER BY 1, 2, 3"""
-    return [tuple(row) for row in connection.execute(query, (run,))]
+        FROM driftline.window_result WHERE run_id = %s"""
+    found = [(TOPICS[role], *row) for role, *row in connection.execute(query, (run,))]
+    return sorted(found, key=lambda row: row[:3])
 
 
 def agree(connection: Connection, reading: Reading) -> None:

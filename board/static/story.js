@@ -57,9 +57,9 @@ export function change(column, shape) {
 
 /** One or two sentences: which columns moved, the worst of them how. @param {any} window of /api/window @param {any} [distributions] */
 export function story(window, distributions) {
-  const { trips } = window;
-  if (!trips) return "No figures of this window yet.";
-  if (trips.status === "insufficient") return `Only ${plural(trips.rows, "row")}: too few to tell whether anything moved.`;
+  const { events } = window;
+  if (!events) return "No figures of this window yet.";
+  if (events.status === "insufficient") return `Only ${plural(events.rows, "row")}: too few to tell whether anything moved.`;
   const drifted = window.columns.filter((column) => column.severity >= DRIFT);
   const failed = window.columns.filter((column) => column.status === "failed");
   const [worst] = window.columns.filter((column) => Number.isFinite(column.severity));

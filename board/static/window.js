@@ -33,13 +33,13 @@ async function load() {
   list(window);
   compare(window);
   // Whoever came here from the newest window sees it close.
-  if (window.trips?.status === "open" || window.next === null) setTimeout(() => again(window), REFRESH_MS);
+  if (window.events?.status === "open" || window.next === null) setTimeout(() => again(window), REFRESH_MS);
 }
 
 async function again(before) {
   try {
     const window = await get("/api/window", asked);
-    const moved = window.trips?.status !== before.trips?.status || window.trips?.rows !== before.trips?.rows;
+    const moved = window.events?.status !== before.events?.status || window.events?.rows !== before.events?.rows;
     navigation(window);
     if (moved) {
       distributions = null;
@@ -47,7 +47,7 @@ async function again(before) {
       list(window);
       compare(window);
     }
-    if (window.trips?.status === "open" || window.next === null) setTimeout(() => again(window), REFRESH_MS);
+    if (window.events?.status === "open" || window.next === null) setTimeout(() => again(window), REFRESH_MS);
   } catch {
     setTimeout(() => again(before), REFRESH_MS);
   }
@@ -65,14 +65,14 @@ function navigation({ run, size, previous, next, start, end }) {
 }
 
 function head(window) {
-  const { run, size, start, end, trips } = window;
+  const { run, size, start, end, events } = window;
   navigation(window);
   const name = span(start, end, { year: true });
   document.title = `${name} · Driftline`;
   say(byId("where"), `${run} · ${size} window, event time as the records have it (UTC)${window.injected.length ? ` · injected: ${window.injected.join(", ")}` : ""}`);
   say(byId("title"), name);
   const worst = window.columns.find((column) => Number.isFinite(column.severity));
-  byId("top").dataset.band = trips?.status === "insufficient" ? "none" : band(worst?.severity);
+  byId("top").dataset.band = events?.status === "insufficient" ? "none" : band(worst?.severity);
   say(byId("story"), story(window, distributions));
   facts(window);
   byId("report").setAttribute("href", address("/report", { run, size, start }));
@@ -81,22 +81,22 @@ function head(window) {
   say(line.querySelector("code"), `driftline recompute --run ${run} --size ${size} --window ${iso(start)}`);
 }
 
-function facts({ trips, outcomes, late, dead, columns }) {
+function facts({ events, labels, late, dead, columns }) {
   const unit = columns.find(({ kind }) => kind === "prediction")?.unit;
-  const rows = trips && [
-    ["Rows", count(trips.rows)],
-    ["State", trips.revision > 0 ? `${trips.status}, revision ${trips.revision}` : trips.status],
-    ["Drifted", `${count(trips.columns_drifted)} of ${count(trips.columns_tested)} columns`],
-    ["Dataset drift", trips.dataset_drift === null ? "–" : trips.dataset_drift ? "yes" : "no"],
-    ["Missing values", percent(trips.share_missing)],
-    ["Late", count(late + (outcomes?.late ?? 0))],
-    ["Dead letters", count(dead + (outcomes?.dead ?? 0))],
-    ["MAE", withUnit(outcomes?.mae, unit)],
-    ["Bias", withUnit(outcomes?.bias, unit)],
-    ["R²", figure(outcomes?.r2)],
-    ["Labels", percent(outcomes?.label_coverage)],
-    ["Close to result", milliseconds(trips.latency_ms)],
-    ["Computed in", milliseconds(trips.compute_ms)],
+  const rows = events && [
+    ["Rows", count(events.rows)],
+    ["State", events.revision > 0 ? `${events.status}, revision ${events.revision}` : events.status],
+    ["Drifted", `${count(events.columns_drifted)} of ${count(events.columns_tested)} columns`],
+    ["Dataset drift", events.dataset_drift === null ? "–" : events.dataset_drift ? "yes" : "no"],
+    ["Missing values", percent(events.share_missing)],
+    ["Late", count(late + (labels?.late ?? 0))],
+    ["Dead letters", count(dead + (labels?.dead ?? 0))],
+    ["MAE", withUnit(labels?.mae, unit)],
+    ["Bias", withUnit(labels?.bias, unit)],
+    ["R²", figure(labels?.r2)],
+    ["Labels", percent(labels?.label_coverage)],
+    ["Close to result", milliseconds(events.latency_ms)],
+    ["Computed in", milliseconds(events.compute_ms)],
   ];
   byId("facts").replaceChildren(...(rows ?? []).filter(([, value]) => value !== "–").map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))));
 }
@@ -125,7 +125,7 @@ function item(column) {
   return row;
 }
 
-const kind = ({ kind, method, stream, unit }) => [stream === "outcomes" ? "label" : kind, unit, METHODS[method] ?? method].filter(Boolean).join(" · ");
+const kind = ({ kind, method, stream, unit }) => [stream === "labels" ? "label" : kind, unit, METHODS[method] ?? method].filter(Boolean).join(" · ");
 
 function score(column, state) {
   if (state === "failed" || !Number.isFinite(column.severity)) {

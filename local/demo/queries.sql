@@ -1,27 +1,28 @@
 -- What the live view and the summary read.
 
 -- name: progress
--- One row: tallies of the run over both topics, lag, and how far event time has come.
-SELECT coalesce(sum(r.accepted) FILTER (WHERE r.topic = 'trips'), 0)::bigint    AS trips,
-       coalesce(sum(r.accepted) FILTER (WHERE r.topic = 'outcomes'), 0)::bigint AS outcomes,
+-- One row: tallies of the run over all its topics, lag, and how far event time has come.
+SELECT coalesce(sum(r.accepted) FILTER (WHERE t.role = 'events'), 0)::bigint AS events,
+       coalesce(sum(r.accepted) FILTER (WHERE t.role = 'labels'), 0)::bigint AS labels,
        coalesce(sum(r.duplicates), 0)::bigint AS duplicates,
        coalesce(sum(r.late), 0)::bigint       AS late,
        coalesce(sum(r.future), 0)::bigint     AS future,
        coalesce(sum(r.invalid), 0)::bigint    AS invalid,
        coalesce(sum(r.missing), 0)::bigint    AS missing,
        coalesce(bool_and(r.finished), false)  AS finished,
-       min(r.max_event_time_ms) FILTER (WHERE r.topic = 'trips') AS event_time_ms,
+       min(r.max_event_time_ms) FILTER (WHERE t.role = 'events') AS event_time_ms,
        (SELECT lateness_ms FROM driftline.run WHERE run_id = %(run)s) AS lateness_ms,
        driftline.run_lag(%(run)s) AS lag,
        EXISTS (SELECT FROM driftline.health WHERE stage = 'monitor' AND run_id = %(run)s
                AND NOT measures ? 'starting') AS watched
-FROM driftline.run_progress r WHERE r.run_id = %(run)s;
+FROM driftline.run_progress r LEFT JOIN driftline.run_topic t USING (run_id, topic) WHERE r.run_id = %(run)s;
 
 -- name: tallies
--- Per topic: every record that was sent, by its sequence numbers, and what became of it. Trips first.
+-- Per topic: every record that was sent, by its sequence numbers, and what became of it. Events first.
 SELECT topic, sum(last_seq + 1)::bigint AS sent, sum(accepted)::bigint AS accepted, sum(late)::bigint AS late,
        sum(future)::bigint AS future, sum(invalid)::bigint AS invalid, sum(duplicates)::bigint AS duplicates
-FROM driftline.run_progress WHERE run_id = %(run)s GROUP BY topic ORDER BY topic DESC;
+FROM driftline.run_progress LEFT JOIN driftline.run_topic USING (run_id, topic)
+WHERE run_id = %(run)s GROUP BY topic, role ORDER BY role = 'events' DESC NULLS LAST, topic;
 
 -- name: injected
 -- What the manifest says was bent.
@@ -30,27 +31,27 @@ SELECT (i->>'starts_at')::bigint AS starts_at_ms, (i->>'ends_at')::bigint AS end
 FROM driftline.run, jsonb_array_elements(manifest->'injected') AS i WHERE run_id = %(run)s ORDER BY 1;
 
 -- name: worth_a_look
--- One closed window of trips: of the day in which most columns drifted, the first within the injected drift if any.
+-- One closed window of events: of the day in which most columns drifted, the first within the injected drift if any.
 SELECT w.size_s, w.window_start
 FROM driftline.window_result w LEFT JOIN driftline.event e ON e.run_id = w.run_id AND e.kind = 'injected'
-WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status = 'final'
+WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.status = 'final'
 ORDER BY w.size_s = 86400 DESC, coalesce(w.window_start >= e.starts_at AND w.window_end <= e.ends_at, false) DESC,
          w.columns_drifted DESC NULLS LAST, w.window_start LIMIT 1;
 
 -- name: windows_by_status
 SELECT size_s, stream, status, count(*)::int AS windows, sum(rows)::bigint AS rows
-FROM driftline.window_result WHERE run_id = %(run)s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+FROM driftline.window_result WHERE run_id = %(run)s GROUP BY 1, 2, 3 ORDER BY size_s, stream = 'events' DESC, status;
 
 -- name: newest_windows
--- The newest windows of one size of trips, of those that start before a moment or of all, with the severity of every column and the error of the same hours.
+-- The newest windows of one size of events, of those that start before a moment or of all, with the severity of every column and the error of the same hours.
 SELECT w.window_start, w.status, w.rows, w.share_drifted, w.dataset_drift, o.mae,
        (SELECT jsonb_object_agg(c.column_name, c.severity) FROM driftline.column_metric c
         WHERE (c.run_id, c.stream, c.size_s, c.window_start, c.segment)
             = (w.run_id, w.stream, w.size_s, w.window_start, w.segment) AND c.metric = 'drift') AS severity
 FROM driftline.window_result w
 LEFT JOIN driftline.window_result o
-       ON (o.run_id, o.stream, o.size_s, o.window_start, o.segment) = (w.run_id, 'outcomes', w.size_s, w.window_start, w.segment)
-WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.size_s = %(size_s)s AND w.segment = ''
+       ON (o.run_id, o.stream, o.size_s, o.window_start, o.segment) = (w.run_id, 'labels', w.size_s, w.window_start, w.segment)
+WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.size_s = %(size_s)s AND w.segment = ''
   AND w.window_start < coalesce(%(before)s, 'infinity'::timestamptz)
 ORDER BY w.window_start DESC LIMIT %(limit)s;
 
@@ -59,7 +60,7 @@ ORDER BY w.window_start DESC LIMIT %(limit)s;
 SELECT DISTINCT ON (w.size_s) w.size_s, w.window_start, w.window_end, c.column_name, c.severity
 FROM driftline.window_result w
 JOIN driftline.column_metric c USING (run_id, stream, size_s, window_start, segment)
-WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status <> 'open'
+WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.status <> 'open'
   AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s) AND w.window_end > %(starts_at)s
 ORDER BY w.size_s, w.window_start, c.severity DESC;
 
@@ -69,8 +70,8 @@ ORDER BY w.size_s, w.window_start, c.severity DESC;
 SELECT CASE WHEN w.window_end <= %(starts_at)s THEN 'before' WHEN w.window_start >= %(ends_at)s THEN 'after'
             ELSE 'during' END AS part, sum(w.mae * w.rows) / sum(w.rows) AS mae
 FROM driftline.window_result w
-WHERE w.run_id = %(run)s AND w.stream = 'outcomes' AND w.segment = '' AND w.mae IS NOT NULL AND w.rows > 0
-  AND w.size_s = (SELECT min(size_s) FROM driftline.window_result WHERE run_id = %(run)s AND stream = 'outcomes')
+WHERE w.run_id = %(run)s AND w.stream = 'labels' AND w.segment = '' AND w.mae IS NOT NULL AND w.rows > 0
+  AND w.size_s = (SELECT min(size_s) FROM driftline.window_result WHERE run_id = %(run)s AND stream = 'labels')
   AND NOT (w.window_start < %(starts_at)s AND w.window_end > %(starts_at)s)
   AND NOT (w.window_start < %(ends_at)s AND w.window_end > %(ends_at)s)
 GROUP BY 1;
@@ -84,5 +85,5 @@ SELECT w.size_s, count(*)::int AS windows, count(*) FILTER (WHERE w.columns_drif
                = (w.run_id, w.stream, w.size_s, w.window_start, w.segment)
              AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s)))::int AS by_these
 FROM driftline.window_result w
-WHERE w.run_id = %(run)s AND w.stream = 'trips' AND w.status = 'final' AND w.window_end <= %(starts_at)s
+WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.status = 'final' AND w.window_end <= %(starts_at)s
 GROUP BY 1 ORDER BY 1;

@@ -17,7 +17,7 @@ QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
 
 @dataclass(frozen=True)
 class Window:
-    """One window of trips. severity: per column, 1 and above is drift, None where too few rows."""
+    """One window of events. severity: per column, 1 and above is drift, None where too few rows."""
 
     start: datetime
     status: str
@@ -47,7 +47,7 @@ class Snapshot:
     watermark: datetime | None
     windows: tuple[Window, ...]
     closed: Mapping[int, int]
-    """Closed windows of trips by size in seconds."""
+    """Closed windows of events by size in seconds."""
 
 
 def execute(connection: Connection, name: str, **params: Any) -> list[dict[str, Any]]:
@@ -61,12 +61,12 @@ def read(connection: Connection, run: str, *, size_s: int, limit: int, before: d
     newest = execute(connection, "newest_windows", run=run, size_s=size_s, limit=limit, before=before)
     closed: dict[int, int] = {}
     for row in execute(connection, "windows_by_status", run=run):
-        if row["stream"] == "trips" and row["status"] != "open":
+        if row["stream"] == "events" and row["status"] != "open":
             closed[row["size_s"]] = closed.get(row["size_s"], 0) + row["windows"]
     reached = tally["event_time_ms"]
     return Snapshot(
-        trips=tally["trips"],
-        outcomes=tally["outcomes"],
+        trips=tally["events"],
+        outcomes=tally["labels"],
         dead=tally["late"] + tally["future"] + tally["invalid"],
         duplicates=tally["duplicates"],
         lag=tally["lag"],

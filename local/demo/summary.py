@@ -51,7 +51,7 @@ def _account(tally: Mapping[str, Any]) -> str:
 def _windows(connection: Connection, run: str) -> str:
     closed: dict[int, int] = {}
     for row in execute(connection, "windows_by_status", run=run):
-        if row["stream"] == "trips" and row["status"] != "open":
+        if row["stream"] == "events" and row["status"] != "open":
             closed[row["size_s"]] = closed.get(row["size_s"], 0) + row["windows"]
     return "  ".join(f"{n:,} of {duration_text(size * 1000)}" for size, n in sorted(closed.items()))
 

@@ -35,7 +35,7 @@ from storage.chunk import PREDICTION
 CONFIG = Config()
 _PLACES = {metric: NormalDist().inv_cdf(q) for metric, q in QUANTILES.items()} | {MEAN: 0.0}
 """Of the metrics of a number, in standard deviations."""
-_BY_TOPIC = {stream.topic: stream for stream in STREAMS}
+_BY_ROLE = {stream.role: stream for stream in STREAMS}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _status(plan: Plan, window: Window) -> str:
 
 
 def _figures(plan: Plan, window: Window, rng: np.random.Generator) -> WindowFigures:
-    stream = _BY_TOPIC[window.stream]
+    stream = _BY_ROLE[window.stream]
     stretches = (*plan.stretches, plan.unannounced)
     bent = dict.fromkeys((stretch.columns for stretch in stretches), 0.0)
     for stretch in stretches:  # the same columns may drift twice

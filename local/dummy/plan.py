@@ -9,6 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.definition import Role
 from schemas.durations import duration_text, moment
 from schemas.records import Injected
 from schemas.streams.taxi import OUTCOMES, TRIPS
@@ -17,7 +18,8 @@ from storage.chunk import PREDICTION
 PANE, HOUR, DAY = 300_000, 3_600_000, 86_400_000
 WALL = 15 * 60_000
 """The wall time into which the days are pressed."""
-LATENESS = {TRIPS.topic: 10 * 60_000, OUTCOMES.topic: 2 * HOUR}
+LATENESS = {TRIPS.role: 10 * 60_000, OUTCOMES.role: 2 * HOUR}
+TOPICS = {TRIPS.role: TRIPS.topic, OUTCOMES.role: OUTCOMES.topic}
 PARTITIONS = 4
 
 _HOURS = (38, 24, 16, 11, 10, 14, 38, 82, 106, 98, 92, 96, 103, 106, 116, 128, 134, 142, 146, 126, 104, 88, 72, 54)
@@ -121,9 +123,9 @@ def _day(seed: int, day: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Window:
-    """A window of a stream. closed: whether the watermark has passed its end. rows: so far."""
+    """A window of events or labels. closed: whether the watermark has passed its end. rows: so far."""
 
-    stream: str
+    stream: Role
     size: int
     start: int
     rows: int
@@ -135,7 +137,8 @@ class Window:
 
     @property
     def name(self) -> str:
-        return f"{self.stream} {duration_text(self.size)} {self.start}"
+        """Its figures are drawn by it."""
+        return f"{TOPICS[self.stream]} {duration_text(self.size)} {self.start}"
 
 
 def windows(plan: Plan, traffic: Traffic, since: int, until: int) -> Iterator[Window]:

@@ -113,7 +113,7 @@ def _key(one: Written) -> Row:
 def _window(plan: Plan, one: Written, wall: Callable[[int], int]) -> Row:
     window = one.window
     closed = wall(window.end + LATENESS[window.stream]) if window.closed else None
-    joined = window.stream == OUTCOMES.topic
+    joined = window.stream == OUTCOMES.role
     return {
         **_key(one),
         **one.more,

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 
-from local.dummy.plan import DAY, HOUR, LATENESS, PANE, PARTITIONS, WALL, Plan, Traffic
+from local.dummy.plan import DAY, HOUR, LATENESS, PANE, PARTITIONS, TOPICS, WALL, Plan, Traffic
 from models.lookup import MANUFACTURED
 from schemas.durations import duration_text, moment
 from schemas.records import Manifest, encode
@@ -47,8 +47,8 @@ def run(plan: Plan, traffic: Traffic) -> Row:
         "finished_at": None if plan.live else moment(plan.now),
         "manifest": msgspec.to_builtins(manifest),
         "pane_ms": PANE,
-        "lateness_ms": LATENESS[TRIPS.topic],
-        "outcome_lateness_ms": LATENESS[OUTCOMES.topic],
+        "lateness_ms": LATENESS[TRIPS.role],
+        "outcome_lateness_ms": LATENESS[OUTCOMES.role],
         "max_ahead_ms": DAY,
     }
 
@@ -65,7 +65,7 @@ def frontiers(plan: Plan) -> list[Row]:
 def tallies(plan: Plan, traffic: Traffic, letters: Sequence[Row], until: int, now: int) -> Iterator[Row]:
     """Progress of each partition: what was accepted, refused and never came adds up to what was sent."""
     rows = traffic.rows(plan.start, until)
-    for topic in LATENESS:
+    for topic in TOPICS.values():
         for partition in range(PARTITIONS):
             reasons = [a["reason"] for a in letters if (a["topic"], a["partition"]) == (topic, partition)]
             late, future = reasons.count("late"), reasons.count("future")
@@ -177,7 +177,7 @@ def health(plan: Plan, traffic: Traffic, at: int, span: tuple[int, int], *, lett
         measures = {
             "lag": round(rate * share * 0.3),
             "rows_per_s": round(rate * share, 1),
-            "watermark_ms": until - LATENESS[TRIPS.topic],
+            "watermark_ms": until - LATENESS[TRIPS.role],
             "watermark_age_s": age,
             "partitions": PARTITIONS,
             "records": round(total * share) + letters // 2,

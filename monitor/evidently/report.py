@@ -71,7 +71,7 @@ def report(
 
 def heading(window: Window, rows: int, figures: Iterable[ColumnRow], config: Config, back: str | None) -> Heading:
     """What stands above the report: which window it is of, and what the monitor found there. Pure."""
-    tested = [row for row in figures if (row.stream, row.metric) == (TRIPS.topic, DRIFT) and row.value is not None]
+    tested = [row for row in figures if (row.stream, row.metric) == (TRIPS.role, DRIFT) and row.value is not None]
     drifted = sorted((row for row in tested if row.status == "drift"), key=lambda row: -(row.severity or 0.0))
     start, end = moment(window.start), moment(window.end)
     return Heading(

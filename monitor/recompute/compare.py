@@ -76,8 +76,8 @@ class Recomputation:
         rows = self._read(window, stored.offsets)
         joined = self._read(window.of(other), stored.joined_offsets) if other else None
         figures = self.engine.figures(window.stream, rows, joined)
-        log.info("recomputed", run=window.run_id, stream=window.stream.topic, rows=rows.table.num_rows)
-        return compare(window.stream.topic, stored, rows, joined, figures)
+        log.info("recomputed", run=window.run_id, stream=window.stream.role, rows=rows.table.num_rows)
+        return compare(window.stream.role, stored, rows, joined, figures)
 
     def _read(self, window: Window, ranges: Ranges) -> Loaded:
         topic = window.stream.topic

@@ -95,7 +95,7 @@ class Plan:
     ) -> None:
         self.run = run
         self.closings = Closings()
-        self.tracks = [Track(s, size, frontiers.get((s.topic, size), NEVER)) for s in STREAMS for size in sizes]
+        self.tracks = [Track(s, size, frontiers.get((s.role, size), NEVER)) for s in STREAMS for size in sizes]
         self.queue: deque[Window] = deque()
         self.tries: dict[str, Try] = {}
         self._filling: deque[Window] = deque()

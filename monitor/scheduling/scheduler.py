@@ -151,7 +151,7 @@ class Watch:
                 progress = snapshot.progress(plan.run, self._patience)
                 moved = run_steps(plan.refill(progress, time.monotonic()), snapshot, plan.run.run_id)
             for track in moved:
-                self._store.advance(plan.run.run_id, track.stream.topic, track.size, track.frontier)
+                self._store.advance(plan.run.run_id, track.stream.role, track.size, track.frontier)
             if moved and plan.done:
                 self._audit(plan)
                 self._polled = -inf
@@ -225,10 +225,10 @@ class Watch:
         self._audited.add(run_id)
         for track in plan.tracks:
             with self._store.snapshot() as snapshot:
-                start = snapshot.behind(run_id, track.stream.topic, track.size)
+                start = snapshot.behind(run_id, track.stream, track.size)
             if start is not None:
                 log.error("rows_behind_frontier", **about(Window(run_id, track.stream, track.size, start)))
-                self._store.set_back(run_id, track.stream.topic, track.size, start)
+                self._store.set_back(run_id, track.stream.role, track.size, start)
                 track.frontier = track.seen = start
 
     def _report(self, now: float, *, last: bool) -> None:

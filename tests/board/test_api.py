@@ -180,7 +180,7 @@ def test_a_run_has_ended_when_its_last_window_of_the_size_is_final(
         return bool(filled.json("/api/board", **HOURLY)["status"]["finished"])
 
     with psycopg.connect(database, autocommit=True) as connection:
-        put = "INSERT INTO driftline.frontier VALUES (%s, 'trips', %s, %s)"
+        put = "INSERT INTO driftline.frontier VALUES (%s, 'events', %s, %s)"
         connection.execute(put, (HOURLY["run"], 3_600, YEAR))
         connection.execute(put, (HOURLY["run"], 86_400, YEAR))
         assert not finished()
@@ -192,7 +192,7 @@ def test_a_run_has_ended_when_its_last_window_of_the_size_is_final(
 def test_what_was_written_again_is_read_again(filled: Served, calm: tuple[Served, str]) -> None:
     _, database = calm
     before = severities(filled.json("/api/board", **HOURLY))
-    where = "run_id = 'made-up' AND stream = 'trips' AND window_start = %s"
+    where = "run_id = 'made-up' AND stream = 'events' AND window_start = %s"
     with psycopg.connect(database) as connection:
         connection.execute(
             f"UPDATE driftline.column_metric SET severity = 9 WHERE {where} AND metric = 'drift'", (moment(YEAR),)
@@ -210,14 +210,14 @@ def test_a_window_has_all_its_figures_worst_column_first(filled: Served) -> None
     found = filled.json("/api/window", **AT)
     assert (found["previous"], found["next"]) == (AT["start"] - HOUR, AT["start"] + HOUR)
     assert (found["end"], found["injected"]) == (AT["start"] + HOUR, ["km as miles"])
-    assert found["trips"]["columns_drifted"] == 11
-    assert found["outcomes"]["label_coverage"] == 0.98
+    assert found["events"]["columns_drifted"] == 11
+    assert found["labels"]["label_coverage"] == 0.98
     assert found["report"] == {"state": "none", "reason": None, "url": None}
     listed = [column["severity"] for column in found["columns"]]
     assert listed == sorted(listed, reverse=True)
     assert len(listed) == len(NAMES)
     worst = found["columns"][0]
-    assert (worst["name"], worst["kind"], worst["stream"]) == ("prediction", "prediction", "trips")
+    assert (worst["name"], worst["kind"], worst["stream"]) == ("prediction", "prediction", "events")
     assert worst["threshold"] == 0.1
     assert set(worst["quantiles"]) == {"p05", "p25", "p50", "p75", "p95", "mean"}
 

@@ -138,7 +138,7 @@ def test_a_note_of_what_no_window_can_be_ends_nothing(board: Served, prepared: s
         with psycopg.connect(prepared, autocommit=True) as reader:
             reader.execute("SET ROLE driftline_reader")
             for note in forged:
-                note |= {"run": "r", "stream": "trips", "status": "final"}
+                note |= {"run": "r", "stream": "events", "status": "final"}
                 reader.execute("SELECT pg_notify('driftline_window', %s)", (orjson.dumps(note).decode(),))
         closed_hours(feed, 1)
         monitor(prepared)

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.integration
 WINDOW = """
     INSERT INTO driftline.window_result
         (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, written_at)
-    VALUES ('r', 'trips', 3600, '2022-02-01', '2022-02-01 01:00', 'insufficient', 3, 3, '{}', now())"""
+    VALUES ('r', 'events', 3600, '2022-02-01', '2022-02-01 01:00', 'insufficient', 3, 3, '{}', now())"""
 COLUMN = """
     INSERT INTO driftline.column_metric
         (run_id, stream, size_s, window_start, column_name, metric, severity, status)
-    VALUES ('r', 'trips', 3600, '2022-02-01', %s, 'drift', %s, %s)"""
+    VALUES ('r', 'events', 3600, '2022-02-01', %s, 'drift', %s, %s)"""
 
 
 def test_a_column_that_was_not_computed_has_no_severity(board: Served, prepared: str) -> None:

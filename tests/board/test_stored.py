@@ -113,7 +113,7 @@ def test_ten_thousand_names_push_no_run_of_use_off_the_page(
         ("", "{}"),
     )
     add("almost")
-    one = "SELECT (jsonb_populate_record(w, %s)).* FROM driftline.window_result w WHERE stream = 'trips' LIMIT 1"
+    one = "SELECT (jsonb_populate_record(w, %s)).* FROM driftline.window_result w WHERE stream = 'events' LIMIT 1"
     few = '{"run_id": "almost", "columns_tested": 0, "status": "insufficient"}'
     connection.execute(f"INSERT INTO driftline.window_result {one}", (few,))
     assert board.json("/api/board")["run"] == "of-use"

@@ -95,7 +95,7 @@ class Replay:
         """When the first window of six hours closed, by the wall, s; waits for it."""
         query = (
             "SELECT extract(epoch FROM closed_at) + latency_ms / 1000 FROM driftline.window_result"
-            " WHERE stream = 'trips' AND size_s = 21600 AND closed_at IS NOT NULL ORDER BY closed_at LIMIT 1"
+            " WHERE stream = 'events' AND size_s = 21600 AND closed_at IS NOT NULL ORDER BY closed_at LIMIT 1"
         )
         found = eventually(lambda: self.execute(query), lambda: "no window has closed")
         return float(found[0][0])

@@ -36,7 +36,7 @@ T0 = datetime(2022, 2, 1, tzinfo=UTC)
 
 
 def figure(column: str, metric: str = "drift", *, severity: float | None = None, **more: Any) -> ColumnRow:
-    known = {"stream": "trips", "method": None, "value": None, "threshold": None, "status": "ok", "reason": None}
+    known = {"stream": "events", "method": None, "value": None, "threshold": None, "status": "ok", "reason": None}
     return ColumnRow(**known | {"column_name": column, "metric": metric, "severity": severity} | more)
 
 
@@ -46,7 +46,7 @@ ROWS = [
     figure("few", status="insufficient", reason="29 values, of 30 that are needed"),
     figure("far", severity=2.5, value=0.5, threshold=0.2),
     figure("far", "q50", value=3.21987, reference=2.0),
-    figure("duration", severity=1.0, stream="outcomes"),
+    figure("duration", severity=1.0, stream="labels"),
 ]
 
 
@@ -82,14 +82,14 @@ def test_the_reference_is_that_of_the_model_which_scored_the_run(tmp_path: Path)
 
 
 def window(
-    hour: int, *, size_s: int = 3600, stream: str = "trips", status: str = "final", **more: Any
+    hour: int, *, size_s: int = 3600, stream: str = "events", status: str = "final", **more: Any
 ) -> WindowRow:
     fields = dict.fromkeys(WindowRow.__struct_fields__) | {"window_start": T0 + timedelta(hours=hour)}
     return WindowRow(**fields | {"size_s": size_s, "stream": stream, "status": status} | more)
 
 
 def test_the_newest_windows_are_counted_for_each_size_with_their_outcomes() -> None:
-    rows = [window(2, status="open"), window(1), window(1, stream="outcomes"), window(0), window(0, size_s=86_400)]
+    rows = [window(2, status="open"), window(1), window(1, stream="labels"), window(0), window(0, size_s=86_400)]
     assert latest(rows, None) == rows
     assert latest(rows, 1) == [rows[0], rows[4]]
     assert latest(rows, 1, closed=True) == rows[1:3] + rows[4:]
@@ -225,9 +225,9 @@ def test_dead_letters_of_a_run_that_is_not_there_are_wrong_usage_and_none_are_no
 @pytest.mark.integration
 def test_a_windows_worst_column_is_the_one_of_the_largest_severity(call: Call) -> None:
     rows = json.loads(call("windows --size 1d --json")[1])
-    tested = next(row for row in rows if row["stream"] == "trips" and row["columns_tested"])
+    tested = next(row for row in rows if row["stream"] == "events" and row["columns_tested"])
     figures = json.loads(call(f"columns --size 1d --window {tested['window_start'][:10]} --json")[1])
-    drift = {f["column_name"]: f["severity"] for f in figures if f["stream"] == "trips" and f["metric"] == "drift"}
+    drift = {f["column_name"]: f["severity"] for f in figures if f["stream"] == "events" and f["metric"] == "drift"}
     assert tested["worst_severity"] == max(value for value in drift.values() if value is not None)
     assert drift[tested["worst_column"]] == tested["worst_severity"]
 

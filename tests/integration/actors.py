@@ -168,7 +168,7 @@ class Monitor:
             progress = snapshot.progress(plan.run, self._patience)
             moved = run_steps(plan.refill(progress, self._now), snapshot, self._run_id)
         for track in moved:
-            self._store.advance(self._run_id, track.stream.topic, track.size, track.frontier)
+            self._store.advance(self._run_id, track.stream.role, track.size, track.frontier)
         for _ in range(min(windows, len(plan.queue))):
             window = plan.queue.popleft()
             if self._worker.work(plan.run, window, plan.closings) == TAKEN:

@@ -68,7 +68,7 @@ class Stock:
     def _written(
         self, connection: Connection, stream: Records, window: Window
     ) -> dict[tuple[str, str], float | None]:
-        where = (self._run, stream.topic, *window)
+        where = (self._run, stream.role, *window)
         cursor = connection.execute(_WINDOW, where)
         row = dict(zip([c.name for c in cursor.description or ()], cursor.fetchone() or (), strict=True))
         found = {(column, metric): value for column, metric, value in connection.execute(_METRICS, where)}

@@ -205,6 +205,6 @@ def results(settings: Settings, run: str) -> tuple[int, int]:
     """Rows in final windows of trips, and how often one was computed again."""
     text = (
         "SELECT sum(rows)::int, sum(revision)::int FROM driftline.window_result"
-        " WHERE run_id = %s AND stream = 'trips' AND status = 'final'"
+        " WHERE run_id = %s AND stream = 'events' AND status = 'final'"
     )
     return query(settings.database_url, text, run)[0]  # type: ignore[return-value]

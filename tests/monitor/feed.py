@@ -284,7 +284,7 @@ def status_of(connection: psycopg.Connection[Any], start: int, stream: Records =
     return connection.execute(
         "SELECT status, rows, revision FROM driftline.window_result"
         " WHERE (stream, window_start, size_s) = (%s, %s, 3600)",
-        (stream.topic, moment(start)),
+        (stream.role, moment(start)),
     ).fetchone()
 
 

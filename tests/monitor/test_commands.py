@@ -88,26 +88,26 @@ def test_what_the_monitor_writes_the_log_says_again(scene: tuple[Feed, Settings]
     start = T0 + HOUR
     figures = feed.connection.execute(
         "SELECT stream, status, prediction_drift IS NOT NULL, mae IS NOT NULL, label_coverage > 0.9"
-        " FROM driftline.window_result WHERE window_start = to_timestamp(%s) ORDER BY stream DESC",
+        " FROM driftline.window_result WHERE window_start = to_timestamp(%s) ORDER BY stream",
         (start / 1_000,),
     ).fetchall()
-    assert figures == [("trips", "final", True, False, None), ("outcomes", "final", False, True, True)]
+    assert figures == [("events", "final", True, False, None), ("labels", "final", False, True, True)]
     metrics = feed.connection.execute(
-        "SELECT count(*) FROM driftline.column_metric WHERE stream = 'trips' AND window_start = to_timestamp(%s)",
+        "SELECT count(*) FROM driftline.column_metric WHERE stream = 'events' AND window_start = to_timestamp(%s)",
         (start / 1_000,),
     ).fetchone()
     numbers = len(TRIPS.numbers) + 1
     assert metrics == (numbers * len(NUMBER_METRICS) + len(TRIPS.categories) * len(CATEGORY_METRICS),)
 
     assert recompute(settings, "r", HOUR, start) == []
-    feed.connection.execute("UPDATE driftline.window_result SET mae = mae + 1e-6 WHERE stream = 'outcomes'")
-    assert [(d.stream, d.figure) for d in recompute(settings, "r", HOUR, start)] == [("outcomes", "mae")]
+    feed.connection.execute("UPDATE driftline.window_result SET mae = mae + 1e-6 WHERE stream = 'labels'")
+    assert [(d.stream, d.figure) for d in recompute(settings, "r", HOUR, start)] == [("labels", "mae")]
 
     made = report(settings, "r", HOUR, start, tmp_path / "deep" / "report.html")
     assert (
         made.rows
         == feed.connection.execute(
-            "SELECT rows FROM driftline.window_result WHERE stream = 'trips' AND window_start = to_timestamp(%s)",
+            "SELECT rows FROM driftline.window_result WHERE stream = 'events' AND window_start = to_timestamp(%s)",
             (start / 1_000,),
         ).fetchone()[0]
     )  # type: ignore[index]
@@ -116,7 +116,7 @@ def test_what_the_monitor_writes_the_log_says_again(scene: tuple[Feed, Settings]
     assert "Run r, 1h window 2022-" in text
     drifted, tested = feed.connection.execute(
         "SELECT columns_drifted, columns_tested FROM driftline.window_result"
-        " WHERE stream = 'trips' AND window_start = to_timestamp(%s)",
+        " WHERE stream = 'events' AND window_start = to_timestamp(%s)",
         (start / 1_000,),
     ).fetchone()  # type: ignore[misc]
     assert f"({drifted} out of {tested})" in text  # Evidently's table is of the monitor's columns and thresholds

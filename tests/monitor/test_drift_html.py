@@ -91,7 +91,7 @@ def test_only_an_address_of_a_page_is_linked(back: str) -> None:
 
 def test_the_verdict_names_the_worst_columns() -> None:
     rows = [
-        ColumnRow("trips", name, "drift", "psi", 1.0, 1.0, severity, "drift", None)
+        ColumnRow("events", name, "drift", "psi", 1.0, 1.0, severity, "drift", None)
         for name, severity in [("a", 4.0), ("b", 2.0), ("c", 1.5), ("d", 1.0)]
     ]
     assert verdict([], []) == "Too few rows to speak of drift"

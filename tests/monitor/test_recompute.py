@@ -152,11 +152,11 @@ def test_every_window_of_a_stormy_log_is_what_the_log_says(scene: Scene) -> None
 
 def test_whatever_was_changed_in_the_tables_is_named(scene: Scene) -> None:
     start = scene.fullest()
-    scene.change("window_result", "prediction_drift = prediction_drift * (1 + 1e-11) WHERE stream = 'trips'")
-    scene.change("window_result", "rows = rows + 1 WHERE stream = 'outcomes'")
+    scene.change("window_result", "prediction_drift = prediction_drift * (1 + 1e-11) WHERE stream = 'events'")
+    scene.change("window_result", "rows = rows + 1 WHERE stream = 'labels'")
     scene.change("column_metric", "value = value + 1e-6 WHERE column_name = 'fare_amount'")
     named = {(d.stream, d.figure) for d in scene.differences(logs.RUN, start)}
-    assert named == {("trips", "prediction_drift"), ("outcomes", "rows"), ("trips", "fare_amount drift value")}
+    assert named == {("events", "prediction_drift"), ("labels", "rows"), ("events", "fare_amount drift value")}
 
 
 def test_a_row_that_was_forged_is_noticed(scene: Scene) -> None:
@@ -174,7 +174,7 @@ def test_a_row_that_was_forged_is_noticed(scene: Scene) -> None:
         )
     monitor(feed.url, until_done=logs.RUN, sizes=(HOUR,))
     assert {(d.stream, d.figure) for d in scene.differences(logs.RUN, start)} == {
-        ("trips", "tip_amount drift value")
+        ("events", "tip_amount drift value")
     }
 
 
@@ -202,7 +202,7 @@ def test_a_log_that_retention_took_is_told_from_a_wrong_figure(
 
 
 def test_a_topic_that_was_made_anew_is_told_from_a_slow_one(scene: Scene) -> None:
-    scene.change("window_result", """offsets = '{"0": [900000, 900001]}' WHERE stream = 'trips'""")
+    scene.change("window_result", """offsets = '{"0": [900000, 900001]}' WHERE stream = 'events'""")
     with pytest.raises(LogUnreadable, match="900000 to 900001"):
         scene.differences(logs.RUN, scene.fullest())
 

@@ -59,10 +59,10 @@ def test_a_finished_run_has_a_final_row_for_every_window_that_has_rows(feed: Fee
     monitor(feed.url, sizes=(HOUR, 6 * HOUR, DAY))
     rows = feed.connection.execute(
         "SELECT stream, size_s, count(*), sum(rows), min(status), max(status), max(revision)"
-        " FROM driftline.window_result GROUP BY 1, 2 ORDER BY 1 DESC, 2"
+        " FROM driftline.window_result GROUP BY 1, 2 ORDER BY stream = 'events' DESC, 2"
     ).fetchall()
     one = [(3600, 30), (21600, 5), (86400, 2)]
-    assert rows == [(s, size, n, 360, "final", "final", 0) for s in ("trips", "outcomes") for size, n in one]
+    assert rows == [(s, size, n, 360, "final", "final", 0) for s in ("events", "labels") for size, n in one]
 
 
 def test_rows_carry_their_offsets_and_those_of_the_trips_they_were_joined_with(feed: Feed) -> None:
@@ -73,12 +73,12 @@ def test_rows_carry_their_offsets_and_those_of_the_trips_they_were_joined_with(f
     monitor(feed.url)
     found = feed.connection.execute(
         "SELECT stream, rows, offsets, joined_rows, joined_offsets"
-        " FROM driftline.window_result ORDER BY stream, window_start"
+        " FROM driftline.window_result ORDER BY stream = 'events', window_start"
     ).fetchall()
     assert found == [
-        ("outcomes", 1, {"1": [0, 0]}, 4, {"0": [0, 1], "1": [0, 1]}),
-        ("trips", 4, {"0": [0, 1], "1": [0, 1]}, 0, {}),
-        ("trips", 1, {"1": [2, 2]}, 0, {}),
+        ("labels", 1, {"1": [0, 0]}, 4, {"0": [0, 1], "1": [0, 1]}),
+        ("events", 4, {"0": [0, 1], "1": [0, 1]}, 0, {}),
+        ("events", 1, {"1": [2, 2]}, 0, {}),
     ]
 
 
@@ -267,7 +267,7 @@ def test_a_window_that_cannot_be_computed_holds_up_nobody_and_says_why(feed: Fee
     failed = feed.connection.execute(
         "SELECT DISTINCT window_start, stream, status, reason FROM driftline.column_metric WHERE status <> 'ok'"
     ).fetchall()
-    assert failed == [(moment(T0 + 2 * HOUR), "trips", "failed", "ZeroDivisionError: broken on purpose")]
+    assert failed == [(moment(T0 + 2 * HOUR), "events", "failed", "ZeroDivisionError: broken on purpose")]
 
 
 def test_a_window_that_fails_once_is_computed_again(feed: Feed) -> None:
@@ -316,9 +316,9 @@ def test_the_frontier_follows_what_is_final_and_ends_with_the_run(feed: Feed) ->
         return dict(feed.connection.execute("SELECT stream, next_start_ms FROM driftline.frontier").fetchall())
 
     with Running(settings(feed.url), StubEngine()) as running:
-        until(lambda: frontiers().get("trips") == T0 + 4 * HOUR)  # the fifth hour's rows lead to 04:55 - 10 min
+        until(lambda: frontiers().get("events") == T0 + 4 * HOUR)  # the fifth hour's rows lead to 04:55 - 10 min
         feed.finish()
-        until(lambda: frontiers() == {"trips": END, "outcomes": END})
+        until(lambda: frontiers() == {"events": END, "labels": END})
         running.join()
 
 
@@ -326,7 +326,7 @@ def test_rows_behind_the_frontier_are_found_when_the_run_is_over(feed: Feed) -> 
     fill(feed, 3)
     feed.mark(T0 + 2 * HOUR + LATENESS["trips"])
     with Running(settings(feed.url), StubEngine()) as running:
-        passed = "SELECT 1 FROM driftline.frontier WHERE stream = 'trips' AND next_start_ms > %s"
+        passed = "SELECT 1 FROM driftline.frontier WHERE stream = 'events' AND next_start_ms > %s"
         until(lambda: feed.connection.execute(passed, (T0,)).fetchone() is not None)
         assert status_of(feed.connection, T0) == ("final", 12, 0)
         feed.flush(TRIPS, 0, [T0 + 1])  # no consumer would accept it
@@ -415,7 +415,7 @@ def test_another_size_asked_for_later_is_computed_from_the_beginning(feed: Feed)
     monitor(feed.url)
     monitor(feed.url, sizes=(HOUR, 6 * HOUR))
     rows = feed.connection.execute(
-        "SELECT size_s, count(*) FROM driftline.window_result WHERE stream = 'trips' GROUP BY 1 ORDER BY 1"
+        "SELECT size_s, count(*) FROM driftline.window_result WHERE stream = 'events' GROUP BY 1 ORDER BY 1"
     ).fetchall()
     assert rows == [(3600, 7), (21600, 2)]
 

@@ -153,7 +153,7 @@ def test_who_shows_windows_hears_of_each_that_is_written(feed: Feed, store: Stor
     publish(store, result("final", 1))
     publish(store, result("open", 1))  # says nothing new
     heard = [json.loads(note.payload) for note in feed.connection.notifies(timeout=60, stop_after=2)]
-    where = {"run": "r", "stream": "trips", "size_s": HOUR // 1_000, "start": T0}
+    where = {"run": "r", "stream": "events", "size_s": HOUR // 1_000, "start": T0}
     assert heard == [where | {"status": "open"}, where | {"status": "final"}]
     assert not [*feed.connection.notifies(timeout=0)]
 
@@ -203,12 +203,12 @@ def test_a_snapshot_does_not_see_what_comes_after_it(feed: Feed, store: Store) -
 
 def test_the_frontier_never_moves_back_by_advancing(store: Store) -> None:
     for at in (5, 9, 7):
-        store.advance("r", "trips", HOUR, at)
+        store.advance("r", "events", HOUR, at)
     with store.snapshot() as snapshot:
-        assert snapshot.frontiers(["r", "s"]) == {"r": {("trips", HOUR): 9}}
-    store.set_back("r", "trips", HOUR, 4)
+        assert snapshot.frontiers(["r", "s"]) == {"r": {("events", HOUR): 9}}
+    store.set_back("r", "events", HOUR, 4)
     with store.snapshot() as snapshot:
-        assert snapshot.frontiers(["r"]) == {"r": {("trips", HOUR): 4}}
+        assert snapshot.frontiers(["r"]) == {"r": {("events", HOUR): 4}}
 
 
 def test_waiting_ends_when_a_run_moves_and_names_all_that_did(feed: Feed, store: Store) -> None:

@@ -13,11 +13,11 @@ CHECK = """
 FILL = """
     INSERT INTO driftline.window_result
         (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, written_at)
-    SELECT 'r', 'trips', 3600, now() + g * interval '1 hour', now(), 'final', 1, 1, '{}', now()
+    SELECT 'r', 'events', 3600, now() + g * interval '1 hour', now(), 'final', 1, 1, '{}', now()
     FROM generate_series(1, %s) g"""
 WALL = """
     EXPLAIN SELECT FROM driftline.timed_window
-    WHERE run_id = 'r' AND stream = 'trips' AND size_s = 3600 AND wall_time > now()"""
+    WHERE run_id = 'r' AND stream = 'events' AND size_s = 3600 AND wall_time > now()"""
 
 
 @pytest.mark.parametrize("windows", [0, 3_000])
@@ -28,7 +28,7 @@ def test_a_column_finds_its_window_by_the_primary_key_though_nothing_was_analyse
         connection.execute(FILL, (windows,))
         connection.execute("SET plan_cache_mode = force_generic_plan")
         connection.execute(CHECK)
-        plan = connection.execute("EXPLAIN EXECUTE foreign_key ('r', 'trips', 3600, now(), '')").fetchall()
+        plan = connection.execute("EXPLAIN EXECUTE foreign_key ('r', 'events', 3600, now(), '')").fetchall()
     assert "window_result_pkey" in str(plan)
 
 

@@ -39,27 +39,29 @@ Migrated = tuple[str, dict[str, list[Row]]]
 def migrated(stack: Addresses) -> Iterator[Migrated]:
     """URL of such a database once it is migrated, and what was in its tables before."""
     with earlier_database(stack.database_url) as url:
-        before = stored(url)
+        before = stored_before(url)
         driftline(url, "migrate")
         yield url, before
 
 
 def stored(url: str) -> dict[str, list[Row]]:
-    """All rows of the tables, with the names of roles as they are now."""
+    """All rows of the tables."""
     with psycopg.connect(url, row_factory=dict_row) as connection:
-        return {
-            table: [renamed(row) for row in connection.execute(f"SELECT * FROM driftline.{table}")]
-            for table in TABLES
-        }
+        return {table: connection.execute(f"SELECT * FROM driftline.{table}").fetchall() for table in TABLES}
 
 
-def renamed(row: Row) -> Row:
-    return row | {"stream": ROLES.get(row["stream"], row["stream"])} if "stream" in row else row
+def stored_before(url: str) -> dict[str, list[Row]]:
+    """All rows of the tables, with the names of roles as they are since."""
+    return {
+        table: [row | {"stream": ROLES[row["stream"]]} if "stream" in row else row for row in rows]
+        for table, rows in stored(url).items()
+    }
 
 
 def listed(url: str, *arguments: str) -> list[Row]:
     """What a command prints as JSON."""
-    return [renamed(row) for row in json.loads(driftline(url, *arguments, "--json"))]
+    found: list[Row] = json.loads(driftline(url, *arguments, "--json"))
+    return found
 
 
 def driftline(url: str, *arguments: str) -> str:
@@ -133,7 +135,7 @@ def test_a_monitor_of_today_computes_the_same_figures_from_the_rows_of_before(
     stack: Addresses, trained: Path, tmp_path: Path
 ) -> None:
     with earlier_database(stack.database_url) as url:
-        before = stored(url)
+        before = stored_before(url)
         driftline(url, "migrate")
         compute_again(url, "february", trained, tmp_path)
         after = stored(url)

@@ -10,7 +10,7 @@ from storage import migrations
 WINDOW = """
     INSERT INTO driftline.window_result
         (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, closed_at, written_at)
-    VALUES ('r', 'trips', 3600, '2022-02-01', '2022-02-01 01:00', 'final', 7, 7, '{}', now(), now())"""
+    VALUES ('r', 'events', 3600, '2022-02-01', '2022-02-01 01:00', 'final', 7, 7, '{}', now(), now())"""
 
 
 def test_migrations_are_numbered_without_gap() -> None:

@@ -38,24 +38,24 @@ def feed(database: str) -> Iterator[Feed]:
 def test_windows_come_newest_first_with_what_was_late_for_them(feed: Feed) -> None:
     found = read.windows(feed.connection, "r", 3600)
     assert [(w.stream, w.window_start, w.rows, w.late, w.dead) for w in found] == [
-        ("trips", moment(T0 + HOUR), 3, 2, 1),
-        ("outcomes", moment(T0 + HOUR), 1, 1, 0),
-        ("trips", moment(T0), 3, 0, 0),
-        ("outcomes", moment(T0), 1, 0, 0),
+        ("events", moment(T0 + HOUR), 3, 2, 1),
+        ("labels", moment(T0 + HOUR), 1, 1, 0),
+        ("events", moment(T0), 3, 0, 0),
+        ("labels", moment(T0), 1, 0, 0),
     ]
 
 
 def test_windows_can_be_chosen_and_limited(feed: Feed) -> None:
     assert len(read.windows(feed.connection, "r")) == 6
-    assert [w.stream for w in read.windows(feed.connection, "r", stream="outcomes")] == ["outcomes"] * 3
+    assert [w.stream for w in read.windows(feed.connection, "r", stream="labels")] == ["labels"] * 3
     assert len(read.windows(feed.connection, "r", limit=2)) == 2
     assert read.windows(feed.connection, "nobody") == []
 
 
 def test_columns_are_those_of_the_window_in_both_streams(feed: Feed) -> None:
     found = read.columns(feed.connection, "r", 3600, T0)
-    assert {c.stream for c in found} == {"trips", "outcomes"}
-    assert {c.column_name for c in found if c.stream == "trips"} == set(TRIPS.numbers)
+    assert {c.stream for c in found} == {"events", "labels"}
+    assert {c.column_name for c in found if c.stream == "events"} == set(TRIPS.numbers)
     assert read.columns(feed.connection, "r", 3600, T0 + 1) == []
 
 

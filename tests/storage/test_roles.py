@@ -153,7 +153,7 @@ def test_whoever_reads_keeps_nobody_from_starting_nor_from_writing(granted: str)
         ).fetchall():
             reader.execute(f"SELECT * FROM driftline.{name} LIMIT 1".encode())
         other.execute("SELECT pg_advisory_lock(%s)", (0x64726966746C696E,))
-        for stream in ("trips", "outcomes"):
+        for stream in ("events", "labels"):
             window = f"r/{stream}/{HOUR}/{T0}"
             other.execute("SELECT pg_advisory_lock(hashtextextended(%s, 7595448453092895091))", (window,))
         assert prepare(granted) == []

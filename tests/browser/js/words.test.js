@@ -40,7 +40,7 @@ test("a quantile lies within its bin, or nowhere", () => {
 });
 
 const column = (name, severity, more = {}) => ({ name, severity, status: "ok", missing: 0, ...more });
-const told = (columns, more) => story({ trips: { status: "final", rows: 9 }, columns }, more);
+const told = (columns, more) => story({ events: { status: "final", rows: 9 }, columns }, more);
 
 test("a story names the worst column, how it moved, and the others", () => {
   const shape = { kind: "number", edges: [0, 2, 4], reference: [1, 0], current: [0, 1], median: { reference: 1, current: 3.04 } };
@@ -82,7 +82,7 @@ test("windows with too few rows say how many are needed and which size has them"
 test("a calm story says so, and what failed is not passed over", () => {
   assert.equal(told([column("miles", 0.4)]), "Nothing moved: miles came closest, at 0.4 times its threshold.");
   assert.match(told([column("miles", 0.4), { name: "tip", severity: null, status: "failed", reason: "all values are missing" }]), /tip could not be computed: all values are missing\.$/);
-  assert.match(story({ trips: { status: "insufficient", rows: 1 }, columns: [] }), /^Only 1 row: too few/);
+  assert.match(story({ events: { status: "insufficient", rows: 1 }, columns: [] }), /^Only 1 row: too few/);
 });
 
 test("an axis has no more marks than it has room for, in order and in range", () => {

@@ -33,12 +33,12 @@ CALM = """
     INSERT INTO driftline.window_result
         (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, columns_tested,
          columns_drifted, written_at)
-    SELECT 'r', 'trips', 3600, to_timestamp(3600 * n), to_timestamp(3600 * (n + 1)), 'final', 1, 1, '{}', 2,
+    SELECT 'r', 'events', 3600, to_timestamp(3600 * n), to_timestamp(3600 * (n + 1)), 'final', 1, 1, '{}', 2,
            drifted, now()
     FROM (VALUES (0, 0), (1, 1), (2, 1), (3, 2), (4, NULL), (5, 2)) AS given (n, drifted);
     INSERT INTO driftline.column_metric
         (run_id, stream, size_s, window_start, column_name, metric, value, threshold, severity, status)
-    SELECT 'r', 'trips', 3600, to_timestamp(3600 * n), name, 'drift', 1, 1, severity, 'ok'
+    SELECT 'r', 'events', 3600, to_timestamp(3600 * n), name, 'drift', 1, 1, severity, 'ok'
     FROM (VALUES (1, 'b', 2), (2, 'a', 3), (3, 'a', 1), (3, 'b', 1), (1, 'a', 0.5)) AS given (n, name, severity);"""
 
 
@@ -80,12 +80,12 @@ DRIFTED = """
         (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, columns_tested,
          columns_drifted, mae, written_at)
     SELECT 'r', stream, size_s, to_timestamp(size_s * n), to_timestamp(size_s * (n + 1)), 'final', 10 + n, 1, '{}',
-           2, (n BETWEEN 2 AND 3)::int, CASE WHEN stream = 'outcomes' THEN 3 + (n BETWEEN 2 AND 3)::int END, now()
-    FROM generate_series(0, 5) AS n, unnest(ARRAY['trips', 'outcomes']) AS stream,
+           2, (n BETWEEN 2 AND 3)::int, CASE WHEN stream = 'labels' THEN 3 + (n BETWEEN 2 AND 3)::int END, now()
+    FROM generate_series(0, 5) AS n, unnest(ARRAY['events', 'labels']) AS stream,
          unnest(ARRAY[3600, 21600, 86400]) AS size_s;
     INSERT INTO driftline.column_metric
         (run_id, stream, size_s, window_start, column_name, metric, value, threshold, severity, status)
-    SELECT 'r', 'trips', size_s, to_timestamp(size_s * n), 'trip_distance', 'drift', 1, 1, 12.3, 'drift'
+    SELECT 'r', 'events', size_s, to_timestamp(size_s * n), 'trip_distance', 'drift', 1, 1, 12.3, 'drift'
     FROM unnest(ARRAY[3600, 21600, 86400]) AS size_s, generate_series(2, 3) AS n"""
 
 

@@ -41,7 +41,7 @@ def test_columns_and_metrics_are_those_of_the_monitor_in_its_order(stream: objec
         for metric in (NUMBER_METRICS if column.numeric else CATEGORY_METRICS)
     ]
     for one in WRITTEN:
-        if one.window.stream == stream.topic:
+        if one.window.stream == stream.role:
             found = [(c.column, c.metric) for c in one.figures.columns]
             assert found == expected + ([("prediction", "mae")] if stream is OUTCOMES else [])
 
@@ -54,21 +54,21 @@ def test_every_status_of_windows_and_columns_is_there() -> None:
 def test_larger_windows_hold_the_rows_of_the_smaller_ones() -> None:
     closed = dict.fromkeys(PLAN.sizes, 0)
     for one in WRITTEN:
-        if one.window.stream == TRIPS.topic:
+        if one.window.stream == TRIPS.role:
             closed[one.window.size] += one.window.rows
     assert len(set(closed.values())) == 1
 
 
 def test_nothing_arrives_in_the_gap_and_too_little_after_it() -> None:
     start, end = PLAN.gap
-    smallest = {w.window.start: w for w in WRITTEN if w.window.size == HOUR and w.window.stream == TRIPS.topic}
+    smallest = {w.window.start: w for w in WRITTEN if w.window.size == HOUR and w.window.stream == TRIPS.role}
     assert not [at for at in smallest if start <= at < end]
     assert smallest[end].status == "insufficient"
 
 
 def test_injected_drift_is_seen_and_calm_windows_seldom_flag() -> None:
     gradual, sudden = PLAN.stretches
-    days = [w for w in WRITTEN if w.window.size == 6 * HOUR and w.window.stream == TRIPS.topic]
+    days = [w for w in WRITTEN if w.window.size == 6 * HOUR and w.window.stream == TRIPS.role]
     inside = [w for w in days if sudden.starts_at <= w.window.start and w.window.end <= sudden.ends_at]
     calm = [w for w in days if w.window.end <= gradual.starts_at]
     assert inside
@@ -153,7 +153,7 @@ def test_every_alarm_of_drift_is_about_columns_that_drift_then() -> None:
             inside = [
                 {c.column for c in one.figures.columns if c.status == "drift"}
                 for one in WRITTEN
-                if one.window.stream == TRIPS.topic
+                if one.window.stream == TRIPS.role
                 and one.window.size == 1_000 * alarm["size_s"]
                 and one.window.closed
                 and one.figures.columns_tested

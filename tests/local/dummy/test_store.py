@@ -32,6 +32,8 @@ FILLED = ("window_result", "column_metric", "run", "run_progress", "dead_letter"
 HOURS = 24
 """That a live run goes on: into its drift."""
 NEVER = {
+    ("run", "stream"),
+    ("run", "stream_hash"),
     ("partition_progress", "topic_id"),
     ("run_progress", "candidate_ms"),
     ("dead_letter", "headers"),
@@ -97,7 +99,7 @@ def test_what_was_sent_is_what_was_accepted_refused_and_lost(written: psycopg.Co
                       sum(accepted) FILTER (WHERE topic = 'trips') FROM driftline.run_progress"""
     dead = written.execute("SELECT count(*) FROM driftline.dead_letter").fetchone()
     hours = written.execute(
-        "SELECT sum(rows) FROM driftline.window_result WHERE stream = 'trips' AND size_s = 3600"
+        "SELECT sum(rows) FROM driftline.window_result WHERE stream = 'events' AND size_s = 3600"
     ).fetchone()
     assert dead
     assert hours
@@ -154,7 +156,7 @@ def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
         replace(connection, plan)
         listener.execute("LISTEN driftline_window")
         newest = """SELECT max(window_start), count(*) FROM driftline.window_result
-                    WHERE stream = 'trips' AND size_s = 3600"""
+                    WHERE stream = 'events' AND size_s = 3600"""
         before = connection.execute(newest).fetchone()
         closed = [
             advance(connection, plan, NOW + i * HOUR, NOW + (i + 1) * HOUR, NOW + i * 1_000) for i in range(HOURS)
@@ -170,7 +172,7 @@ def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
     assert sum(closed) >= 2 * HOURS
     assert {note["status"] for note in told} >= {"open", "final"}
     assert {(note["stream"], note["size_s"]) for note in told} == {
-        (s, z) for s in ("trips", "outcomes") for z in (3_600, 21_600, 86_400)
+        (s, z) for s in ("events", "labels") for z in (3_600, 21_600, 86_400)
     }
 
 
