@@ -18,7 +18,7 @@ PYTHONS := 3.11 3.12 3.13 3.14
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env demo test test-fast test-pythons test-docker chaos lint format stack-up stack-status stack-down doctor dashboards backup restore bench bench-setup lock clean distclean
+.PHONY: help setup env docs demo test test-fast test-pythons test-docker chaos lint format stack-up stack-status stack-down doctor dashboards backup restore bench bench-setup lock clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -56,6 +56,9 @@ test-docker: setup ## bring the compose files up for real and break things; says
 
 chaos: setup ## kill, freeze and cut off real processes at random and compare the rows: make chaos ARGS="--seeds 1..20"
 	@$(ONE_THREAD) $(BIN)/python -m tests.chaos $(ARGS)
+
+docs: setup ## write docs/variables.md anew from the options of the commands
+	@$(BIN)/python -m cli.variables
 
 lint: setup ## format, lint, types and import rules: report only
 	@$(BIN)/ruff format --check .

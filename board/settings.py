@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.connections import ROOT, STATE
+from models.names import ARTIFACTS
+from runtime.connections import STATE
 from schemas.definition import Stream
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -27,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8000
     allow_hosts: tuple[str, ...] = ()
-    models: tuple[Path, ...] = (ROOT / "models" / "artifacts",)
+    models: tuple[Path, ...] = (ARTIFACTS,)
     reports: Path = STATE / "reports" / "board"
     report_limit_s: float = 300.0
     report_command: tuple[str, ...] = ()

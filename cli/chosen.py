@@ -7,32 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from cli import listing, output, servers
-from cli.options import DEFAULT_MODEL, TaxiKind
+from cli.options import TaxiKind
 from cli.output import say, warn
+from models.names import DEFAULT
 from runtime import connections
-from schemas.durations import duration_ms, sizes_ms
+from schemas.definition import Stream
+from schemas.streams.taxi import TAXI
 
 
-def monitor_settings(
-    model: Path,
-    prefix: str = "",
-    until_done: str | None = None,
-    sizes: str = "1h",
-    idle_timeout: str = "30s",
-    **more: Any,
-) -> Any:
+def stream() -> Stream:
+    """The stream that this command is about."""
+    return TAXI
+
+
+def monitor_settings(model: Path, **more: Any) -> Any:
     from monitor.settings import Settings
-    from schemas.streams.taxi import TAXI
 
     return Settings(
-        stream=TAXI,
+        stream=stream(),
         model=usable_model(model),
         kafka=connections.kafka_config(os.environ),
         database_url=servers.database_url(),
-        topic_prefix=prefix,
-        sizes=sizes_ms(sizes, 1_000),
-        until_done=until_done,
-        idle_timeout_s=duration_ms(idle_timeout) / 1_000,
         **more,
     )
 
@@ -78,6 +73,6 @@ def usable_model(named: Path) -> Path:
     from models.artifact import load
 
     found = model(named)
-    if named != DEFAULT_MODEL:
+    if named != DEFAULT:
         load(found)
     return found

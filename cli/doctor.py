@@ -26,11 +26,11 @@ QUIET = {"log_level": "0"}
 """librdkafka otherwise prints each attempt to connect."""
 
 
-def findings(environ: Mapping[str, str], model: Path) -> Iterator[Check]:
+def findings(environ: Mapping[str, str], model: Path, prefix: str = "") -> Iterator[Check]:
     """What the stack says of itself, then the model, the topics, and the runs with something wrong."""
     yield from checks(environ=environ)
     yield _model(model)
-    yield from _topics(environ)
+    yield from _topics(environ, prefix)
     yield from _runs(environ)
 
 
@@ -47,7 +47,7 @@ def _model(folder: Path) -> Check:
     return Check("model", True, f"{found.card.kind}, of {found.card.source}, MAE {found.card.errors.mae:.2f} min")
 
 
-def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
+def _topics(environ: Mapping[str, str], prefix: str) -> Iterator[Check]:
     try:
         admin = AdminClient(kafka_config(environ) | QUIET)
         topics = admin.list_topics(timeout=5).topics
@@ -56,7 +56,6 @@ def _topics(environ: Mapping[str, str]) -> Iterator[Check]:
     except KafkaException as error:
         yield Check("topics", False, f"Kafka did not list them ({error.args[0].str()})", "see the line of kafka")
         return
-    prefix = environ.get("DRIFTLINE_TOPIC_PREFIX", "")
     for stream in STREAMS:
         name = prefix + stream.topic
         if name in topics:

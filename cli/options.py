@@ -1,40 +1,50 @@
-"""Options that several commands take, each with its environment variable."""
+"""Every option of every command: name, default, help and environment variable.
+
+One variable means one thing: where commands mean different things by an option of the same name, each has its own
+variable. A stage's defaults are those of its settings. What destroys something is never read from a variable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+import msgspec
 import typer
 
-from cli import checks
-from cli.checks import checked
-from runtime.connections import ROOT
-from schemas.durations import duration_ms, moment_ms
+from board.settings import Settings as BoardSettings
+from cli import checks, output
+from consumer.settings import Settings as ConsumerSettings
+from local.settings import DemoSettings, DummySettings, GrafanaSettings
+from models.names import DEFAULT
+from monitor.settings import Settings as MonitorSettings
+from producer.settings import Settings as ProducerSettings
+from producer.sources import defaults as replay
+from schemas.durations import duration_ms, duration_text, moment_ms
+from schemas.errors import DriftlineError
+from schemas.topics import PARTITIONS as PARTITION_COUNT
 
-MODELS = ROOT / "models" / "artifacts"
-DEFAULT_MODEL = MODELS / "default"
-"""Where `train` writes and the others look, unless told otherwise."""
+PREFIX = "DRIFTLINE_"
 
 
 class TaxiKind(StrEnum):
-    """Of `--kind`."""
+    """Values of `--kind`."""
 
     green = "green"
     yellow = "yellow"
 
 
 class ModelKind(StrEnum):
-    """Of `train --model`."""
+    """Values of `train --model`."""
 
     default = "default"
     tutorial = "tutorial"
 
 
 class Reason(StrEnum):
-    """Of `dead-letters --reason`."""
+    """Values of `dead-letters --reason`."""
 
     undecodable = "undecodable"
     invalid = "invalid"
@@ -44,51 +54,256 @@ class Reason(StrEnum):
 
 
 class FailOn(StrEnum):
-    """Of `windows --fail-on`."""
+    """Values of `windows --fail-on`."""
 
     drift = "drift"
     dataset = "dataset"
 
 
-def option(name: str, help: str, *, check: Callable[[Any], object] | None = None, **more: Any) -> Any:
-    """An option `--name` whose environment variable is DRIFTLINE_NAME. check: as in `cli.checks.checked`."""
-    if check is not None:
-        more["callback"] = checked(check)
-    return typer.Option(f"--{name}", help=help, envvar=f"DRIFTLINE_{name.upper().replace('-', '_')}", **more)
+def variable(name: str, command: str = "") -> str:
+    """The environment variable of option `--name`: DRIFTLINE_NAME, or DRIFTLINE_COMMAND_NAME of one command."""
+    return PREFIX + "_".join(filter(None, (command, name))).upper().replace("-", "_")
 
 
-Scenario = Annotated[
-    str | None, option("scenario", "TOML file, or the name of a shipped one: miles-to-km.", check=checks.scenario)
-]
-Run = Annotated[str, option("run", "Name of the run.")]
-KnownRun = Annotated[str | None, option("run", "Name of the run [default: the only one there is].")]
-Files = Annotated[
-    list[Path] | None,
-    option("file", "TLC parquet file, green or yellow; may be repeated.", check=checks.input_files),
-]
-Month = Annotated[str | None, option("month", "Month to download from TLC, such as 2022-02.", check=checks.month)]
-Synthetic = Annotated[bool, option("synthetic", "Synthetic trips, calibrated on real ones; no network.")]
-Kind = Annotated[TaxiKind, option("kind", "Of the month: which taxis.")]
-Volume = Annotated[
-    float,
-    option("volume", "Of synthetic trips: 1 is the real number, 100 a hundred times it.", check=checks.positive),
-]
-Seed = Annotated[int, option("seed", "Of synthetic trips.", min=0)]
-Prefix = Annotated[str, option("topic-prefix", "Before the name of every topic and of the consumer group.")]
-ModelDir = Annotated[Path, option("model", "The model: a folder, a name or a hash (`driftline models`).")]
-RunModel = Annotated[
-    Path | None,
-    option("model", "The model: a folder, a name or a hash [default: the one that scored the run]."),
-]
-Size = Annotated[str, option("size", "Window size, such as 1h.", check=duration_ms)]
-WindowStart = Annotated[str, option("window", "Start of the window, such as 2022-02-14T06:00.", check=moment_ms)]
-MetricsPort = Annotated[
-    int | None,
-    option(
-        "metrics-port", "Serve /metrics and /healthz here; 0: any free port [default: nowhere].", min=0, max=65_535
-    ),
-]
-MetricsHost = Annotated[str, option("metrics-host", "Address that the metrics are served at.")]
-Yes = Annotated[bool, option("yes", "Do not ask.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-UntilDone = Annotated[str | None, option("until-done", "End once this run is replayed and all of it is final.")]
+def option(
+    name: str,
+    default: Any,
+    help: str,
+    *,
+    check: Callable[[Any], object] | None = None,
+    command: str = "",
+    from_environment: bool = True,
+    **more: Any,
+) -> Any:
+    """Define option `--name`.
+
+    Args:
+        name: Without dashes.
+        default: Of the option; `...` where one has to be given.
+        help: For `--help` and the table of variables.
+        check: Raises a DriftlineError for a value that it does not take.
+        command: The one that the variable belongs to, where others mean something else by an option of this name.
+        from_environment: Whether there is a variable at all.
+        more: For `typer.Option`. show_default: what happens without the option, where the default is None.
+    """
+    if from_environment:
+        more["envvar"] = variable(name, command)
+    if check or command:
+        more["callback"] = _callback(check, variable(name) if command else "")
+    return typer.Option(default, f"--{name}", help=help, **more)
+
+
+def _callback(check: Callable[[Any], object] | None, formerly: str) -> Callable[..., Any]:
+    """Check a value as it is parsed.
+
+    formerly: The variable that set the option before it got one of its own.
+    """
+
+    def callback(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+        source = context.get_parameter_source(parameter.name or "")
+        if formerly and source and source.name == "DEFAULT" and os.environ.get(formerly):
+            output.warn(
+                f"{formerly} no longer sets {parameter.opts[0]} of `driftline {context.info_name}`: "
+                f"{parameter.envvar} does"
+            )
+        if check is not None and value is not None:
+            try:
+                check(value)
+            except DriftlineError as error:
+                raise typer.BadParameter(f"{error.what}: {error.do}.") from None
+        return value
+
+    return callback
+
+
+def _defaults(settings: Any) -> dict[str, Any]:
+    """What a stage takes where its settings are given nothing."""
+    return {field.name: field.default for field in msgspec.structs.fields(settings)}
+
+
+def _durations(ms: Iterable[int]) -> str:
+    return ",".join(map(duration_text, ms))
+
+
+_consumer, _monitor, _board = map(_defaults, (ConsumerSettings, MonitorSettings, BoardSettings))
+
+# Of several commands
+RUN = option("run", ..., "Name of the run.")
+KNOWN_RUN = option("run", None, "Name of the run.", show_default="the only one there is")
+ANY_RUN = option("run", None, "Name of the run.", show_default="all, and records in which none could be read")
+UNTIL_DONE = option("until-done", None, "End once this run is replayed and all of it is final.")
+TOPIC_PREFIX = option("topic-prefix", "", "Before the name of every topic and of the consumer group.")
+_MODEL_HELP = "The model: a folder, a name or a hash (`driftline models`)."
+MODEL = option("model", DEFAULT, _MODEL_HELP, show_default=DEFAULT.name)
+RUN_MODEL = option(
+    "model",
+    None,
+    _MODEL_HELP,
+    show_default="the one that scored the run",
+    from_environment=False,
+)
+METRICS_PORT = option(
+    "metrics-port",
+    _consumer["metrics_port"],
+    "Serve /metrics and /healthz here; 0: any free port.",
+    show_default="nowhere",
+    min=0,
+    max=65_535,
+)
+METRICS_HOST = option("metrics-host", _consumer["metrics_host"], "Address that the metrics are served at.")
+SIZES = option("sizes", _durations(_monitor["sizes"]), "Window sizes, whole numbers of panes.", check=checks.sizes)
+JSON = option("json", False, "Print JSON.", from_environment=False)
+YES = option("yes", False, "Do not ask.", from_environment=False)
+
+# What is replayed, and what is learnt
+FILES = option("file", None, "TLC parquet file, green or yellow; may be repeated.", check=checks.input_files)
+MONTH = option(
+    "month",
+    None,
+    "Month to download from TLC, such as 2022-02.",
+    check=checks.month,
+    show_default=f"{replay.MONTH}, where it can be had",
+)
+TRAINING_FILES = option(
+    "file", None, "TLC parquet file, green or yellow; may be repeated.", check=checks.input_files, command="train"
+)
+TRAINING_MONTH = option(
+    "month",
+    None,
+    "Month to download from TLC and learn from.",
+    check=checks.month,
+    command="train",
+    show_default=replay.TRAINING_MONTH,
+)
+SYNTHETIC = option("synthetic", False, "Synthetic trips, calibrated on real ones; no network.")
+KIND = option("kind", TaxiKind(replay.KIND), "Of the month: which taxis.")
+VOLUME = option(
+    "volume",
+    replay.VOLUME,
+    "Of synthetic trips: 1 is the real number, 100 a hundred times it.",
+    check=checks.positive,
+)
+SEED = option("seed", replay.SEED, "Of synthetic trips.", min=0)
+_SCENARIO_HELP = "TOML file, or the name of a shipped one: miles-to-km."
+SCENARIO = option("scenario", ProducerSettings.scenario, _SCENARIO_HELP, check=checks.scenario)
+
+# train
+MODEL_KIND = option("model", ModelKind.default, "tutorial: its linear model, for comparison.", command="train")
+MODEL_OUT = option(
+    "out",
+    None,
+    "Folder of the artifact.",
+    check=checks.output_folder,
+    command="train",
+    show_default="models/artifacts/<model>",
+)
+IF_MISSING = option("if-missing", False, "Do nothing where the folder holds an artifact.")
+
+# produce
+SPEED = option(
+    "speed",
+    f"{ProducerSettings.speed:g}x",
+    "Event time per wall time, such as `600x`; or `max`.",
+    check=checks.speed,
+)
+PARTITIONS = option(
+    "partitions",
+    ProducerSettings.partitions,
+    "Of topics that are not there yet.",
+    show_default=str(PARTITION_COUNT),
+    min=1,
+    max=100_000,
+)
+
+# consume
+PANE = option("pane", duration_text(_consumer["pane_ms"]), "Smallest window, for new runs.", check=checks.sizes)
+LATENESS = option(
+    "lateness",
+    duration_text(_consumer["lateness_ms"]),
+    "Allowed lateness of trips, for new runs.",
+    check=duration_ms,
+)
+OUTCOME_LATENESS = option(
+    "outcome-lateness",
+    duration_text(_consumer["outcome_lateness_ms"]),
+    "Allowed lateness of outcomes.",
+    check=duration_ms,
+)
+MAX_AHEAD = option(
+    "max-ahead",
+    duration_text(_consumer["max_ahead_ms"]),
+    "A record further ahead of its partition is a dead letter.",
+    check=duration_ms,
+)
+FLUSH_MS = option("flush-ms", _consumer["flush_ms"], "Write at least so often, wall time.", min=1)
+FLUSH_ROWS = option("flush-rows", _consumer["flush_rows"], "Write after so many records of a partition.", min=1)
+
+# monitor
+IDLE_TIMEOUT = option(
+    "idle-timeout",
+    duration_text(round(_monitor["idle_timeout_s"] * 1_000)),
+    "A partition silent for so long holds nothing back.",
+    check=duration_ms,
+)
+
+# board
+HOST = option("host", _board["host"], "Address to listen at; 0.0.0.0: all of this machine's.")
+PORT = option("port", _board["port"], "Port to listen at; 0: any that is free.", min=0, max=65_535)
+ALLOW_HOST = option("allow-host", None, "Name that browsers may call it by; may be repeated.")
+MODEL_FOLDERS = option(
+    "model", None, "Folder of models, or of one.", command="board", show_default="models/artifacts"
+)
+ATTENDED = option(
+    "attended", False, "Whoever starts the board starts the other stages.", from_environment=False, hidden=True
+)
+
+# runs, models, windows, columns, dead-letters, report
+FORCE = option("force", False, "Also one with a name, and one that scored runs.", from_environment=False)
+SIZE = option("size", ..., "Window size, such as 1h.", check=duration_ms)
+ANY_SIZE = option("size", None, "Window size, such as 1h.", check=duration_ms, show_default="all")
+WINDOW = option("window", ..., "Start of the window, such as 2022-02-14T06:00.", check=moment_ms)
+NEWEST = option("newest", None, "Only so many of the newest of each size.", min=1)
+FAIL_ON = option(
+    "fail-on",
+    None,
+    "Exit with 3 if a listed window has closed and any of its columns has drifted (drift), or it has as a whole "
+    "(dataset).",
+)
+DRIFTED = option("drifted", False, "Only the columns that have drifted.")
+REASON = option("reason", None, "Only of this reason; may be repeated.")
+LIMIT = option("limit", 20, "Only so many of the newest.", min=1)
+REPORT_OUT = option(
+    "out",
+    None,
+    "HTML file.",
+    check=checks.output_file,
+    command="report",
+    show_default="below .driftline/reports",
+)
+BACK = option("back", None, "Address of the window's page, to be linked.", from_environment=False, hidden=True)
+
+# stack, backup, restore
+SHOW_PASSWORD = option("show-password", False, "Print the database URL with its password.")
+BACKUP_OUT = option(
+    "out", None, "File.", check=checks.output_file, command="backup", show_default="below .driftline/backups"
+)
+REPLACE = option("yes", False, "Replace the runs that are there.", from_environment=False)
+
+# demo, dummy, grafana
+KEEP = option("keep", DemoSettings.keep, "Leave the embedded stack running at the end.")
+DEMO_SPEED = option(
+    "speed",
+    DemoSettings.speed,
+    "`600x`, `max`, or `auto`: the replay takes 80 s.",
+    check=checks.demo_speed,
+    command="demo",
+)
+DEMO_SCENARIO = option("scenario", DemoSettings.scenario, _SCENARIO_HELP, check=checks.scenario)
+DUMMY_RUN = option("run", DummySettings.run, "Name of the run.", command="dummy")
+DAYS = option("days", DummySettings.days, "Whole days of event time before today.")
+DUMMY_SEED = option(
+    "seed", DummySettings.seed, "The same figures for the same seed at the same time.", command="dummy"
+)
+LIVE = option("live", DummySettings.live, "Add a window each second, until ctrl-C.")
+GRAFANA_PORT = option("grafana-port", GrafanaSettings.port, "Where it listens, on 127.0.0.1.", min=1, max=65_535)
+BOARD_URL = option("board-url", GrafanaSettings.board, "The board, as a browser reaches it.")

@@ -1,43 +1,122 @@
-"""DRIFTLINE_… variables that nothing reads: a misspelt one would be ignored in silence."""
+"""The DRIFTLINE_… variables: their table, and a warning of those that nothing reads, which would go unnoticed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from cli.database import PASSWORDS
-from runtime.connections import of_platform
+from runtime.connections import ROOT, of_platform
 
 PREFIX = "DRIFTLINE_"
+DOCUMENT = ROOT / "docs" / "variables.md"
 
-ELSEWHERE = frozenset(
-    {
-        *PASSWORDS,
-        *("DRIFTLINE_DATA", "DRIFTLINE_FAILPOINT", "DRIFTLINE_PICTURES", "DRIFTLINE_TEST_MODEL"),
-        *("DRIFTLINE_TLC_ADDRESS", "DRIFTLINE_KAFKA_PASSWORD", "DRIFTLINE_TRAIN_MONTH"),
-        *("DRIFTLINE_ALERT_WEBHOOK", "DRIFTLINE_PG_ADDRESS", "DRIFTLINE_PG_DATABASE"),
-        *("DRIFTLINE_PG_SSLMODE", "DRIFTLINE_PG_SSLROOTCERT"),
-    }
-)
-"""Those that are no option's: of roles, tests, the compose files and Grafana's provisioning."""
+OTHERS = {
+    "DRIFTLINE_WRITER_PASSWORD": "`migrate`: gives the role that consumers and monitors write as a login",
+    "DRIFTLINE_READER_PASSWORD": "`migrate`, `grafana`: the same for the role that Grafana reads as",
+    "DRIFTLINE_BOARD_PASSWORD": "`migrate`: the same for the role that the board reads as",
+    "DRIFTLINE_ALERT_WEBHOOK": "Grafana: where alerts are sent",
+    "DRIFTLINE_PG_ADDRESS": "Grafana's provisioning: host and port of Postgres",
+    "DRIFTLINE_PG_DATABASE": "Grafana's provisioning: name of the database",
+    "DRIFTLINE_PG_SSLMODE": "Grafana's provisioning: libpq's sslmode",
+    "DRIFTLINE_PG_SSLROOTCERT": "Grafana's provisioning: file of the authority's certificate",
+    "DRIFTLINE_KAFKA_PASSWORD": "docker-compose.tls.yml: Kafka's password",
+    "DRIFTLINE_TLC_ADDRESS": "where months of TLC's are downloaded from",
+    "DRIFTLINE_DATA": "tests and benchmarks: folder of TLC files",
+    "DRIFTLINE_FAILPOINT": "tests: where a stage kills itself",
+    "DRIFTLINE_PICTURES": "tests: folder of the pictures in the documents",
+    "DRIFTLINE_TEST_MODEL": "tests: the model that all of them share",
+}
+"""Those of no option, and what they do."""
+
+DROPPED = {
+    "DRIFTLINE_OUT": "DRIFTLINE_TRAIN_OUT, DRIFTLINE_BACKUP_OUT and DRIFTLINE_REPORT_OUT took its place",
+    "DRIFTLINE_YES": "write --yes each time",
+    "DRIFTLINE_FORCE": "write --force each time",
+    "DRIFTLINE_BACK": "",
+    "DRIFTLINE_ATTENDED": "",
+}
+"""Those that an earlier version read, and what to do instead."""
 
 
-def of_options(command: Any) -> Iterator[str]:
-    """The variables of all options of a click command and of those below it."""
-    for parameter in command.params:
-        if isinstance(parameter.envvar, str):
-            yield parameter.envvar
-    for below in getattr(command, "commands", {}).values():
-        yield from of_options(below)
+class Variable(NamedTuple):
+    """name: of the variable. sets: the options that it sets, by command. default, meaning: of these options."""
+
+    name: str
+    sets: dict[str, list[str]]
+    default: list[str]
+    meaning: list[str]
+
+
+def variables(command: Any) -> list[Variable]:
+    """Every variable of the options of a click command and of those below it, in alphabetical order."""
+    found: dict[str, Variable] = {}
+    for path, parameter in _options(command, ()):
+        at = found.setdefault(parameter.envvar, Variable(parameter.envvar, {}, [], []))
+        at.sets.setdefault(parameter.opts[0], []).append(" ".join(path))
+        default = _default(parameter)
+        at.default.extend([default] if default not in at.default else [])
+        at.meaning.extend([parameter.help] if parameter.help not in at.meaning else [])
+    return [found[name] for name in sorted(found)]
+
+
+def _options(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield from ((path, parameter) for parameter in command.params if isinstance(parameter.envvar, str))
+    for name, below in getattr(command, "commands", {}).items():
+        yield from _options(below, (*path, name))
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "has to be given"
+    if isinstance(parameter.show_default, str):
+        return parameter.show_default
+    value = getattr(parameter.default, "value", parameter.default)
+    return {None: "none", "": "none", False: "no"}.get(value, str(value))
+
+
+def document(command: Any) -> str:
+    """The table of all variables in Markdown."""
+    lines = [
+        "# Variables",
+        "",
+        "An option on the command line counts more than its variable. Written by `make docs`.",
+        "",
+        "| variable | option | of | default | |",
+        "|---|---|---|---|---|",
+    ]
+    for known in variables(command):
+        commands = ", ".join(f"`{name}`" for names in known.sets.values() for name in names)
+        option, default = ", ".join(f"`{name}`" for name in known.sets), "; ".join(known.default)
+        lines.append(f"| `{known.name}` | {option} | {commands} | {default} | {' '.join(known.meaning)} |")
+    lines += ["", "Those of no option:", "", "| variable | |", "|---|---|"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in OTHERS.items()]
+    return "\n".join(lines) + "\n"
 
 
 def unknown(environ: Mapping[str, str], command: Any) -> Iterator[str]:
-    """What to say of each variable that nothing reads, with the closest one that something does."""
-    names = [n for n, value in environ.items() if n.startswith(PREFIX) and not of_platform(n, value)]
+    """Describe each variable that nothing reads, with what took its place, or the closest one that is read."""
+    names = {n for n, value in environ.items() if n.startswith(PREFIX) and not of_platform(n, value)}
     if not names:
         return
-    known = {*ELSEWHERE, *of_options(command)}
-    for name in sorted(set(names) - known):
-        close = get_close_matches(name, known, 1, 0.8)
-        yield f"{name} is ignored: nothing reads it" + (f"; did you mean {close[0]}?" if close else "")
+    known = {*OTHERS, *(found.name for found in variables(command))}
+    for name in sorted(names - known):
+        if name in DROPPED:
+            yield ": ".join(filter(None, (f"{name} is no longer read", DROPPED[name])))
+        else:
+            close = get_close_matches(name, known, 1, 0.8)
+            yield f"{name} is ignored: nothing reads it" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def write(path: Path = DOCUMENT) -> None:
+    """Write the table anew."""
+    from typer.main import get_command  # noqa: PLC0415 - whoever runs a command has it already
+
+    from cli.main import app  # noqa: PLC0415 - which needs this module
+
+    path.write_text(document(get_command(app)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.connections import ROOT
+from models.names import DEFAULT
 from schemas.definition import Stream
 from schemas.errors import UsageError
 
@@ -40,7 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka: Mapping[str, str]
     topic_prefix: str = ""
     until_done: str | None = None
-    model: Path = ROOT / "models" / "artifacts" / "default"
+    model: Path = DEFAULT
     pane_ms: int = 300_000
     lateness_ms: int = 600_000
     outcome_lateness_ms: int = 7_200_000

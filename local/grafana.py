@@ -25,6 +25,7 @@ from grafana.generate import HERE, dashboards, text
 from grafana.live import UID as HOME
 from grafana.model import BOARD
 from local import stack
+from local.settings import GrafanaSettings
 from runtime.children import die_with_parent
 from runtime.connections import STATE, make_folder
 from schemas.errors import DriftlineError, GrafanaMissing
@@ -70,14 +71,14 @@ def find(environ: Mapping[str, str]) -> Program:
     raise GrafanaMissing(f"{found} has no conf/defaults.ini beside it", "set GRAFANA_HOME to Grafana's folder")
 
 
-def run(environ: Mapping[str, str], stop: threading.Event, say: Say, *, port: int, board: str) -> None:
+def run(environ: Mapping[str, str], stop: threading.Event, say: Say, settings: GrafanaSettings) -> None:
     """`serve` on DATABASE_URL, else on the embedded stack, which is started where it is not running."""
     find(environ)
     if url := environ.get("DATABASE_URL"):
-        serve(url, environ, stop, say, port=port, board=board)
+        serve(url, environ, stop, say, settings)
         return
     with stack.running(say=say) as addresses:
-        serve(addresses.database_url, environ, stop, say, port=port, board=board)
+        serve(addresses.database_url, environ, stop, say, settings)
 
 
 def serve(
@@ -85,15 +86,13 @@ def serve(
     environ: Mapping[str, str],
     stop: threading.Event,
     say: Say,
-    *,
-    port: int = 3000,
-    board: str = BOARD,
+    chosen: GrafanaSettings,
 ) -> None:
-    """Run it until `stop` is set. database: URL of a login that may make roles. board: as the browser reaches it.
+    """Run it until `stop` is set. database: URL of a login that may make roles.
 
     Raises GrafanaMissing, DatabaseUnreachable, and DriftlineError where it does not start or ends by itself.
     """
-    program = find(environ)
+    program, port, board = find(environ), chosen.port, chosen.board
     _demand_free(port)
     password = reader_password(environ)
     prepare(database, {"DRIFTLINE_READER_PASSWORD": password})

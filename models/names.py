@@ -21,6 +21,8 @@ from models.card import Card, decode
 from schemas.errors import UsageError
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
+DEFAULT = ARTIFACTS / "default"
+"""Where `train` writes and the others look, unless another is named."""
 CARD = "card.json"
 
 _HASH = re.compile(r"[0-9a-f]{64}")

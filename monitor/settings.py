@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from models.names import DEFAULT
 from monitor.drift.figures import Config
-from runtime.connections import ROOT
 from schemas.definition import Stream
 
 
@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     topic_prefix: str = ""
     sizes: tuple[int, ...] = (3_600_000, 21_600_000, 86_400_000)
     until_done: str | None = None
-    model: Path = ROOT / "models" / "artifacts" / "default"
+    model: Path = DEFAULT
     poll_s: float = 1.0
     alive_s: float = 10.0
     idle_timeout_s: float = 30.0

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from producer.sources.selection import Source
 from schemas.definition import Stream
 from schemas.errors import UsageError
 from schemas.records import LIVE
+
+if TYPE_CHECKING:
+    from producer.sources.selection import Source  # takes long, and `--help` shows these defaults
 
 _RUN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -33,7 +36,7 @@ class Settings:
     run_id: str
     source: Source
     kafka: Mapping[str, str] = field(repr=False)
-    speed: float | None = None
+    speed: float | None = 600.0
     scenario: str | None = None
     partitions: int | None = None
     topic_prefix: str = ""

@@ -102,7 +102,7 @@ class Fleet:
     def producer(self, failpoint: str = "", *, days: int = 2, volume: float = 0.5, **changes: Any) -> Stage:
         """Of synthetic trips: some 2,000 a day at volume 1."""
         trips = {"start_ms": START, "end_ms": START + days * DAY, "volume": volume}
-        arguments = {"run_id": RUN, "kafka": self.kafka, "topic_prefix": self.prefix} | changes
+        arguments = {"run_id": RUN, "kafka": self.kafka, "topic_prefix": self.prefix, "speed": None} | changes
         return self._start("producer", (trips, arguments), failpoint)
 
     def finish(self, *stages: Stage) -> None:

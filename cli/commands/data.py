@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import checks, listing, output, servers
-from cli.checks import checked
-from cli.options import DEFAULT_MODEL, Json, option
+from cli import checks, listing, options, output, servers
 from cli.output import say
 
 CHECK_FIELDS = ("name", "state", "detail", "do")
@@ -27,11 +25,7 @@ def migrate() -> None:
     )
 
 
-def backup(
-    out: Annotated[
-        Path | None, option("out", "File [default: below .driftline/backups].", check=checks.output_file)
-    ] = None,
-) -> None:
+def backup(out: Path | None = options.BACKUP_OUT) -> None:
     """Save all runs, positions and results in one file (pg_dump's custom format), as of one moment.
 
     The stages may go on meanwhile. The file is there once it is whole, for its owner alone: it holds records.
@@ -45,10 +39,11 @@ def restore(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A file that `driftline backup` wrote, and that you trust.", callback=checked(checks.input_file)
+            help="A file that `driftline backup` wrote, and that you trust.",
+            callback=checks.checked(checks.input_file),
         ),
     ],
-    yes: Annotated[bool, option("yes", "Replace the runs that are there.")] = False,
+    yes: bool = options.REPLACE,
 ) -> None:
     """Put a backup in the place of what is there: all of it, or nothing where something fails.
 
@@ -66,11 +61,13 @@ def restore(
         say(f"start again, since they remember what is no more: {', '.join(done.active)}")
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    model: Path = options.MODEL, topic_prefix: str = options.TOPIC_PREFIX, as_json: bool = options.JSON
+) -> None:
     """Check Java, Kafka, Postgres, model, topics, and say what to do. Exit code 1 where a stage would fail now."""
     from cli.doctor import findings
 
-    found = list(findings(os.environ, DEFAULT_MODEL))
+    found = list(findings(os.environ, model, topic_prefix))
     listing.show(output.console, found, as_json=as_json, fields=CHECK_FIELDS)
     if not all(check.ok for check in found):
         raise typer.Exit(1)

@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
 
-from cli import checks, output, servers
-from cli.options import Files, Month, Run, Scenario, Synthetic, option
+from cli import options, output, servers
 from cli.output import say
+from local.settings import DemoSettings, DummySettings, GrafanaSettings
 from runtime.stopping import leave, stopping
+from schemas.durations import sizes_ms
 
 
 def demo(
-    keep: Annotated[bool, option("keep", "Leave the embedded stack running at the end.")] = False,
-    file: Files = None,
-    month: Month = None,
-    synthetic: Synthetic = False,
-    speed: Annotated[
-        str, option("speed", "`600x`, `max`, or `auto`: the replay takes 80 s.", check=checks.demo_speed)
-    ] = "auto",
-    scenario: Scenario = None,
+    keep: bool = options.KEEP,
+    file: list[Path] | None = options.FILES,
+    month: str | None = options.MONTH,
+    synthetic: bool = options.SYNTHETIC,
+    speed: str = options.DEMO_SPEED,
+    scenario: str = options.DEMO_SCENARIO,
 ) -> None:
     """The whole path in two minutes: stack, model, replay with an injected drift, live view, summary."""
     servers.check_database_url()
     output.console.print("· starting Kafka, Postgres and the board", style="dim", highlight=False)
-    from local.demo.plan import Wish
     from local.demo.run import run
 
-    wish = Wish(keep, tuple(file or ()), month, synthetic, speed, scenario)
-    run(wish, output.console)
+    run(DemoSettings(keep, tuple(file or ()), month, synthetic, speed, scenario), output.console)
 
 
 def dummy(
-    run: Run = "dummy",
-    days: Annotated[int, option("days", "Whole days of event time before today.")] = 30,
-    sizes: Annotated[str, option("sizes", "Window sizes, whole numbers of 5m.")] = "1h,6h,1d",
-    seed: Annotated[int, option("seed", "The same figures for the same seed at the same time.")] = 7,
-    live: Annotated[bool, option("live", "Add a window each second, until ctrl-C.")] = False,
+    run: str = options.DUMMY_RUN,
+    days: int = options.DAYS,
+    sizes: str = options.SIZES,
+    seed: int = options.DUMMY_SEED,
+    live: bool = options.LIVE,
 ) -> None:
     """Plausible metrics with no stream and no model, to try database, board and dashboards.
 
@@ -47,9 +45,10 @@ def dummy(
     import time
 
     from local.dummy import run as stage
+    from local.dummy.plan import PANE, Plan
 
-    now = round(time.time() * 1_000)
-    made = stage.plan(run, days=days, sizes=sizes, seed=seed, live=live, now=now)
+    settings = DummySettings(run, days, sizes_ms(sizes, PANE), seed, live)
+    made = Plan(now=round(time.time() * 1_000), **asdict(settings))
     stop = stopping() if live else threading.Event()
     stage.write(servers.database_url(), made, stop, say)
     if live:
@@ -57,14 +56,14 @@ def dummy(
 
 
 def grafana(
-    grafana_port: Annotated[
-        int, option("grafana-port", "Where it listens, on 127.0.0.1.", min=1, max=65_535)
-    ] = 3000,
-    board_url: Annotated[str, option("board-url", "The board, as a browser reaches it.")] = "http://localhost:8000",
+    grafana_port: int = options.GRAFANA_PORT,
+    board_url: str = options.BOARD_URL,
 ) -> None:
     """Start the Grafana that is installed here, with our dashboards, until Ctrl-C."""
     from local.grafana import run
 
     servers.check_database_url()
-    run(os.environ, stopping(patience_s=30), say, port=grafana_port, board=board_url)  # it waits for its servers
+    run(
+        os.environ, stopping(patience_s=30), say, GrafanaSettings(grafana_port, board_url)
+    )  # it waits for its servers
     leave()

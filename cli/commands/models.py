@@ -7,22 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cli import checks, chosen, listing, output, servers
-from cli.options import (
-    MODELS,
-    Files,
-    Json,
-    Kind,
-    ModelKind,
-    Month,
-    Seed,
-    Synthetic,
-    TaxiKind,
-    Volume,
-    Yes,
-    option,
-)
+from cli import chosen, listing, options, output, servers
 from cli.output import confirm, say
+from models.names import ARTIFACTS, CARD, card_of, follow
+from producer.sources.defaults import TRAINING_MONTH
 from schemas.errors import DriftlineError
 
 MODEL_FIELDS = ("model", "name", "kind", "source", "rows", "mae", "scored")
@@ -33,27 +21,20 @@ app = typer.Typer(
 
 
 def train(
-    file: Files = None,
-    month: Month = None,
-    synthetic: Synthetic = False,
-    kind: Kind = TaxiKind.green,
-    volume: Volume = 1.0,
-    seed: Seed = 7,
-    model: Annotated[
-        ModelKind, typer.Option(help="tutorial: its linear model, for comparison.")
-    ] = ModelKind.default,
-    out: Annotated[
-        Path | None,
-        option("out", "Folder of the artifact [default: models/artifacts/<model>].", check=checks.output_folder),
-    ] = None,
-    if_missing: Annotated[bool, option("if-missing", "Do nothing where the folder holds an artifact.")] = False,
+    file: list[Path] | None = options.TRAINING_FILES,
+    month: str | None = options.TRAINING_MONTH,
+    synthetic: bool = options.SYNTHETIC,
+    kind: options.TaxiKind = options.KIND,
+    volume: float = options.VOLUME,
+    seed: int = options.SEED,
+    model: options.ModelKind = options.MODEL_KIND,
+    out: Path | None = options.MODEL_OUT,
+    if_missing: bool = options.IF_MISSING,
 ) -> None:
-    """Learn trip durations; write model, model card and reference set. Default month: 2022-01.
+    """Learn trip durations; write model, model card and reference set.
 
     Models are kept under their hash; `default` is the newest. `driftline models` lists them.
     """
-    from models.names import ARTIFACTS, CARD, card_of, follow
-
     name = out or ARTIFACTS / model.value
     earlier = follow(name)
     if if_missing and (earlier / CARD).exists():
@@ -62,7 +43,7 @@ def train(
     from models.taxi import train as learning
     from producer.sources.selection import sample
 
-    source = chosen.source(file, month, synthetic, kind, volume, seed, default_month="2022-01", or_synthetic=False)
+    source = chosen.source(file, month, synthetic, kind, volume, seed, TRAINING_MONTH, or_synthetic=False)
     say(f"training on {source.name}")
     before = card_of(earlier)
     made = learning.train(
@@ -79,13 +60,13 @@ def train(
 
 
 @app.callback()
-def models(context: typer.Context, as_json: Json = False) -> None:
+def models(context: typer.Context, as_json: bool = options.JSON) -> None:
     """All models: what they learnt from, how far off they are, which runs they scored. `models rm` removes some."""
     if context.invoked_subcommand:
         return
     from cli import removal
 
-    found = removal.models(MODELS, _scored())
+    found = removal.models(ARTIFACTS, _scored())
     listing.show(
         output.console, found, as_json=as_json, empty="no models yet: `driftline train`", fields=MODEL_FIELDS
     )
@@ -94,15 +75,15 @@ def models(context: typer.Context, as_json: Json = False) -> None:
 @app.command("rm")
 def models_rm(
     model: Annotated[list[str], typer.Argument(help="Hashes, or how they begin; or names.")],
-    force: Annotated[bool, option("force", "Also one with a name, and one that scored runs.")] = False,
-    yes: Yes = False,
-    as_json: Json = False,
+    force: bool = options.FORCE,
+    yes: bool = options.YES,
+    as_json: bool = options.JSON,
 ) -> None:
     """Remove models. One with a name (`default`), or that scored runs which are still there, only with --force."""
     from cli import removal
 
     scored = _scored()
-    chosen = removal.removable(model, MODELS, scored, force=force)
+    chosen = removal.removable(model, ARTIFACTS, scored, force=force)
     for artifact in chosen:
         say(f"model {artifact.hash[:12]} of {artifact.card.source}: {artifact.path}")
     if not yes:

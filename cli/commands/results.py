@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from cli import checks, chosen, listing, output, servers
-from cli.options import MODELS, FailOn, Json, KnownRun, Prefix, Reason, RunModel, Size, WindowStart, option
+from cli import chosen, listing, options, output, servers
 from cli.output import say
+from models.names import ARTIFACTS
 from schemas.durations import duration_ms, moment_ms
 from schemas.errors import ModelUnusable, UsageError
 
@@ -25,18 +24,11 @@ DRIFTED = 3
 
 
 def windows(
-    run: KnownRun = None,
-    size: Annotated[str | None, option("size", "Only this window size, such as 1h.", check=duration_ms)] = None,
-    newest: Annotated[int | None, option("newest", "Only so many of the newest of each size.", min=1)] = None,
-    fail_on: Annotated[
-        FailOn | None,
-        option(
-            "fail-on",
-            "Exit with 3 if a listed window has closed and any of its columns has drifted (drift), or it has as a "
-            "whole (dataset).",
-        ),
-    ] = None,
-    as_json: Json = False,
+    run: str | None = options.KNOWN_RUN,
+    size: str | None = options.ANY_SIZE,
+    newest: int | None = options.NEWEST,
+    fail_on: options.FailOn | None = options.FAIL_ON,
+    as_json: bool = options.JSON,
 ) -> None:
     """The windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
     from cli.windows import drifted, latest
@@ -56,29 +48,30 @@ def windows(
     for shortage in small:
         if size is None or shortage.size_s * 1_000 == duration_ms(size):
             say(shortage.told(Config().min_rows))
-    if fail_on is not None and drifted(listed, dataset=fail_on is FailOn.dataset):
+    if fail_on is not None and drifted(listed, dataset=fail_on is options.FailOn.dataset):
         raise typer.Exit(DRIFTED)
 
 
 def columns(
-    size: Size,
-    window: WindowStart,
-    run: KnownRun = None,
-    drifted: Annotated[bool, option("drifted", "Only the columns that have drifted.")] = False,
-    as_json: Json = False,
+    size: str = options.SIZE,
+    window: str = options.WINDOW,
+    run: str | None = options.KNOWN_RUN,
+    drifted: bool = options.DRIFTED,
+    as_json: bool = options.JSON,
 ) -> None:
     """The columns of one window, worst first; in brackets the reference. JSON has every figure."""
     from cli import columns as figures
-    from schemas.streams.taxi import TAXI
     from storage import read
+    from storage.streams import definition_of
 
     with servers.database() as connection:
         known = read.known(connection, run)
         found = read.existing(connection, known.run_id, duration_ms(size) // 1_000, moment_ms(window))
+        stream = definition_of(connection, known.run_id, chosen.stream())
     if drifted:
         found = figures.drifted(found)
     try:
-        found = figures.with_reference(found, TAXI, known.model, MODELS)
+        found = figures.with_reference(found, stream, known.model, ARTIFACTS)
     except ModelUnusable as error:
         say(f"without the reference's figures: {error.what}")
     rows = found if as_json else figures.lines(found)
@@ -86,12 +79,10 @@ def columns(
 
 
 def dead_letters(
-    run: Annotated[
-        str | None, option("run", "Name of the run [default: all, and records in which none could be read].")
-    ] = None,
-    reason: Annotated[list[Reason] | None, option("reason", "Only of this reason; may be repeated.")] = None,
-    limit: Annotated[int, option("limit", "Only so many of the newest.", min=1)] = 20,
-    as_json: Json = False,
+    run: str | None = options.ANY_RUN,
+    reason: list[options.Reason] | None = options.REASON,
+    limit: int = options.LIMIT,
+    as_json: bool = options.JSON,
 ) -> None:
     """Records that were kept aside, and why, newest first. JSON has their bytes: `jq '.[].raw | @base64d'`."""
     from storage import read
@@ -108,41 +99,38 @@ def dead_letters(
 
 
 def recompute(
-    size: Size,
-    window: WindowStart,
-    run: KnownRun = None,
-    model: RunModel = None,
-    topic_prefix: Prefix = "",
-    as_json: Json = False,
+    size: str = options.SIZE,
+    window: str = options.WINDOW,
+    run: str | None = options.KNOWN_RUN,
+    model: Path | None = options.RUN_MODEL,
+    topic_prefix: str = options.TOPIC_PREFIX,
+    as_json: bool = options.JSON,
 ) -> None:
     """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
     name, length, start, scorer = _window(run, size, window, model)
     from monitor.recompute.compare import recompute as compare
 
-    found = compare(chosen.monitor_settings(scorer, topic_prefix), name, length, start)
+    found = compare(chosen.monitor_settings(scorer, topic_prefix=topic_prefix), name, length, start)
     listing.show(output.console, found, as_json=as_json, empty="the log says the same")
     if found:
         raise typer.Exit(1)
 
 
 def report(
-    size: Size,
-    window: WindowStart,
-    run: KnownRun = None,
-    model: RunModel = None,
-    out: Annotated[
-        Path | None, option("out", "HTML file [default: below .driftline/reports].", check=checks.output_file)
-    ] = None,
-    back: Annotated[str | None, option("back", "Address of the window's page, to be linked.", hidden=True)] = None,
+    size: str = options.SIZE,
+    window: str = options.WINDOW,
+    run: str | None = options.KNOWN_RUN,
+    model: Path | None = options.RUN_MODEL,
+    out: Path | None = options.REPORT_OUT,
+    back: str | None = options.BACK,
 ) -> None:
     """The full Evidently report of one window, as HTML."""
     name, length, start, scorer = _window(run, size, window, model)
     say("Evidently makes the report, which may take a minute")
     from monitor.evidently.report import report as write
     from monitor.settings import Settings
-    from schemas.streams.taxi import TAXI
 
-    settings = Settings(stream=TAXI, database_url=servers.database_url(), model=scorer)
+    settings = Settings(stream=chosen.stream(), database_url=servers.database_url(), model=scorer)
     made = write(settings, name, length, start, out, back=back)
     output.console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
@@ -165,5 +153,5 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         known.run_id,
         length,
         start,
-        chosen.model(named) if named else with_hash(known.model, MODELS),
+        chosen.model(named) if named else with_hash(known.model, ARTIFACTS),
     )

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import listing, output, servers
-from cli.options import Json, Yes
+from cli import listing, options, output, servers
 from cli.output import confirm, say
 
 RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "lag", "windows")
@@ -16,7 +15,7 @@ app = typer.Typer(help="All runs, newest first; `runs rm` removes some.", invoke
 
 
 @app.callback()
-def runs(context: typer.Context, as_json: Json = False) -> None:
+def runs(context: typer.Context, as_json: bool = options.JSON) -> None:
     """All runs, newest first. Rows are those of trips and of outcomes. `runs rm` removes some."""
     if context.invoked_subcommand:
         return
@@ -30,8 +29,8 @@ def runs(context: typer.Context, as_json: Json = False) -> None:
 @app.command("rm")
 def runs_rm(
     run: Annotated[list[str], typer.Argument(help="Names of runs.")],
-    yes: Yes = False,
-    as_json: Json = False,
+    yes: bool = options.YES,
+    as_json: bool = options.JSON,
 ) -> None:
     """Remove runs with all rows, windows, dead letters and alarms: all of them, or none where one cannot be.
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from cli import listing, output
-from cli.options import Json, option
+from cli import listing, options, output
 from cli.output import say
 
 STACK_FIELDS = ("name", "address", "trouble", "kept", "pid", "restarts", "log")
@@ -41,10 +38,7 @@ def stack_down() -> None:
 
 
 @app.command("status")
-def stack_status(
-    as_json: Json = False,
-    show_password: Annotated[bool, option("show-password", "Print the database URL with its password.")] = False,
-) -> None:
+def stack_status(as_json: bool = options.JSON, show_password: bool = options.SHOW_PASSWORD) -> None:
     """Addresses of Kafka and Postgres, and whether they answer. Exit code 1 when one does not.
 
     The database URL names a file with the password, which only its owner reads: libpq's programs take it as it is.

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from local.settings import DemoSettings
 from models import artifact
 from models.names import ARTIFACTS
 from producer import scenario, scenarios
-from producer.sources.selection import MONTH, Source, choose, from_files, sample
+from producer.sources.defaults import MONTH
+from producer.sources.selection import Source, choose, from_files, sample
 from schemas.durations import moment
 from schemas.errors import ModelUnusable, SourceUnusable
 from schemas.records import Injected
 
 REPLAY_S = 80
 """Wall seconds that a replay takes at speed `auto`."""
-SCENARIO = "miles-to-km"
 
 _SAME = (
     "the month before cannot be had, so the model learns from the very month that it scores: errors and drift will"
@@ -26,18 +27,6 @@ _SAME = (
 )
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Wish:
-    """The options of the command."""
-
-    keep: bool = False
-    files: tuple[Path, ...] = ()
-    month: str | None = None
-    synthetic: bool = False
-    speed: str = "auto"
-    scenario: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,31 +43,31 @@ class Plan:
     caution: str = ""
 
 
-def plan(wish: Wish, say: Say, warn: Say) -> Plan:
+def plan(settings: DemoSettings, say: Say, warn: Say) -> Plan:
     """Decide on a source, see to it that its model is there, and resolve the scenario. Says what it decides.
 
     warn: is told what was decided otherwise than one would expect.
     """
-    source = choose(files=wish.files, month=wish.month, synthetic=wish.synthetic, say=say)
+    source = choose(files=settings.files, month=settings.month, synthetic=settings.synthetic, say=say)
     if source.note:
         warn(source.note)
     real = source.name.startswith("TLC")
-    learnt = _earlier(source, wish.files, say, real=real)
+    learnt = _earlier(source, settings.files, say, real=real)
     caution = _SAME if learnt is source else ""
     if caution:
         warn(caution)
-    name, text = scenarios.read(wish.scenario or SCENARIO)
+    name, text = scenarios.read(settings.scenario)
     bent = scenario.parse(name, text, source.period)
     return Plan(
         source=source,
         model=_model(learnt, say),
         injected=scenario.injected(bent),
         produce=(
-            *_same(wish, real=real),
+            *_same(settings, real=real),
             "--speed",
-            _speed(wish.speed, source),
+            _speed(settings.speed, source),
             "--scenario",
-            wish.scenario or SCENARIO,
+            settings.scenario,
         ),
         caution=caution,
     )
@@ -112,11 +101,11 @@ def _model(source: Source, say: Say) -> Path:
     return found.path
 
 
-def _same(wish: Wish, *, real: bool) -> tuple[str, ...]:
+def _same(settings: DemoSettings, *, real: bool) -> tuple[str, ...]:
     """The options that lead `produce` to the same source, without trying the network again."""
-    if wish.files:
-        return tuple(part for file in wish.files for part in ("--file", str(file)))
-    month = wish.month or MONTH
+    if settings.files:
+        return tuple(part for file in settings.files for part in ("--file", str(file)))
+    month = settings.month or MONTH
     return ("--month", month) if real else ("--synthetic", "--month", month)
 
 

@@ -21,9 +21,10 @@ from rich.text import Text
 from local import stack
 from local.demo import summary
 from local.demo.page import Page, page
-from local.demo.plan import Plan, Wish, plan
+from local.demo.plan import Plan, plan
 from local.demo.snapshot import Snapshot, read
 from local.demo.view import Frame, around, arranged, line, render
+from local.settings import DemoSettings
 from models import artifact
 from runtime.children import Children
 from runtime.connections import STATE, Addresses
@@ -49,7 +50,7 @@ LINE_S = 5.0
 """Between two lines where there is no terminal."""
 
 
-def run(wish: Wish, out: Console) -> None:
+def run(settings: DemoSettings, out: Console) -> None:
     """Everything, until the summary. Raises DriftlineError when a stage fails."""
 
     def say(text: str) -> None:
@@ -63,7 +64,7 @@ def run(wish: Wish, out: Console) -> None:
     with stack.running(say=say) as addresses:
         with _connected(addresses) as connection, page(STATE / "logs" / name, _environ(addresses)) as board:
             with _answered(out):
-                chosen = plan(wish, say, warn)
+                chosen = plan(settings, say, warn)
             with _stages(chosen, addresses, name) as children, _answered(out):
                 say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
                 told = _tell(board, out)
@@ -79,12 +80,12 @@ def run(wish: Wish, out: Console) -> None:
                     warn(chosen.caution)
                 worth = summary.commands(connection, name)
             waits = board.address is not None and attended(out)
-            stays = wish.keep or not addresses_end(os.environ)
+            stays = settings.keep or not addresses_end(os.environ)
             ended = () if waits else (*(() if stays else ("stack up",)), "board &")
             summary.go_on(out, (*ended, *worth))
             if waits:
                 _keep_board(board, out)
-        if wish.keep:
+        if settings.keep:
             stack.up()
             out.print(
                 pasteable("The stack stays up: `driftline board` shows it, `driftline stack down` stops it."),

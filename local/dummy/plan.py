@@ -9,6 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from local.settings import DummySettings
 from schemas.definition import Role
 from schemas.durations import duration_text, moment
 from schemas.records import Injected
@@ -38,10 +39,10 @@ class Plan:
 
     run: str
     now: int
-    days: int = 30
-    sizes: tuple[int, ...] = (HOUR, 6 * HOUR, DAY)
-    seed: int = 7
-    live: bool = False
+    days: int = DummySettings.days
+    sizes: tuple[int, ...] = DummySettings.sizes
+    seed: int = DummySettings.seed
+    live: bool = DummySettings.live
 
     @cached_property
     def start(self) -> int:

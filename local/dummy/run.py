@@ -6,34 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from local.dummy.plan import PANE, Plan
+from local.dummy.plan import Plan
 from local.dummy.store import advance, finish, replace
-from schemas.durations import moment, sizes_ms
-from schemas.errors import UsageError
-from schemas.records import is_run_id
+from schemas.durations import moment
 from storage import roles
 from storage.connect import Connection, connect_now
 from storage.errors import InsufficientPrivilege, permission
 from storage.migrations import migrate
 
-LONGEST = 400
-"""Days: more would take minutes."""
-
 Say = Callable[[str], None]
-
-
-def plan(run: str, *, days: int, sizes: str, seed: int, live: bool, now: int) -> Plan:
-    """Raises UsageError for options that make no sense. now: ms, the end of the run."""
-    if not is_run_id(run):
-        raise UsageError(f"no run may be called {run!r}", "use letters, digits and . _ : -")
-    if not 1 <= days <= LONGEST:
-        raise UsageError(f"{days} days", f"choose 1 to {LONGEST}")
-    found = sizes_ms(sizes, PANE)
-    if found[-1] > days * 86_400_000:
-        raise UsageError(f"no window of {sizes} fits into {days} days", "choose smaller ones, or more days")
-    if seed < 0:
-        raise UsageError(f"seed {seed}", "choose 0 or more")
-    return Plan(run, now, days, found, seed, live)
 
 
 def write(url: str, made: Plan, stop: threading.Event, say: Say, *, pause: float = 1.0) -> None:

@@ -18,17 +18,13 @@ from producer import encode
 from producer.merge import in_order
 from producer.sources import download, tlc
 from producer.sources.canonical import SCHEMA, conform
+from producer.sources.defaults import KIND, MONTH, SEED, VOLUME
 from runtime.connections import STATE, make_folder
 from schemas.durations import moment
 from schemas.errors import SourceUnusable, UsageError
 from schemas.streams.taxi import TRIPS
 
 log = structlog.get_logger()
-
-MONTH = "2022-02"
-"""Replayed where nothing else is asked for: a calm month."""
-
-SEED = 7
 
 LEARNT = 500_000
 """Trips that a model is made from: more than any recent month of green taxis, and 100 MB."""
@@ -60,10 +56,10 @@ def choose(
     files: Sequence[Path] = (),
     month: str | None = None,
     synthetic: bool = False,
-    kind: str = "green",
+    kind: str = KIND,
     default_month: str = MONTH,
     seed: int = SEED,
-    volume: float = 1.0,
+    volume: float = VOLUME,
     or_synthetic: bool = True,
     cache: Path = download.CACHE,
     progress: download.Progress | None = None,
@@ -109,7 +105,9 @@ def from_files(paths: Sequence[Path]) -> Source:
     )
 
 
-def from_generator(start_ms: int, end_ms: int, *, seed: int = SEED, volume: float = 1.0, note: str = "") -> Source:
+def from_generator(
+    start_ms: int, end_ms: int, *, seed: int = SEED, volume: float = VOLUME, note: str = ""
+) -> Source:
     """Synthetic trips from start to end (event time, ms since the epoch, end exclusive), always the same."""
     from producer.sources.synthetic import generate  # noqa: PLC0415 - its tables are read at import: only where wanted
 

@@ -43,7 +43,7 @@ class Board:
 
     def start(self, port: int = 0) -> None:
         command = [sys.executable, str(ROOT / "driftline.py"), "board", "--port", str(port)]
-        environ = os.environ | {"DATABASE_URL": self.database, "DRIFTLINE_MODEL": str(self.models)}
+        environ = os.environ | {"DATABASE_URL": self.database, "DRIFTLINE_BOARD_MODEL": str(self.models)}
         self.process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout
         for said in self.process.stdout:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from cli import main as command_line
+from cli.options import variable
 from local.dummy.plan import DAY, Plan
 from local.dummy.store import replace
 from runtime.connections import ROOT
@@ -19,8 +20,8 @@ from schemas.durations import moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
 
 COMMAND = typer.main.get_command(command_line.app)
-BARE = {"--help", "--json", "--model"}
-"""--model of `train` names a kind, that of the others a folder: the variable is the others'."""
+BARE = {"--help", "--json", "--yes", "--force", "--back", "--attended"}
+"""Options that no variable sets: what destroys something is written each time."""
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +79,10 @@ def test_every_option_has_its_environment_variable() -> None:
     for path, command in KNOWN.items():
         for parameter in command.params:
             if parameter.param_type_name == "option" and BARE.isdisjoint(parameter.opts):
-                expected = "DRIFTLINE_" + parameter.opts[0].removeprefix("--").replace("-", "_").upper()
-                assert parameter.envvar == expected, (path, parameter.opts)
+                name = parameter.opts[0].removeprefix("--")
+                assert parameter.envvar in (variable(name), variable(name, path[0]), None), (path, parameter.opts)
+                of_the_run = path[0] in ("report", "recompute") and name == "model"
+                assert (parameter.envvar is None) == of_the_run, (path, parameter.opts)
 
 
 def test_every_command_and_option_in_the_readme_exists() -> None:

@@ -74,9 +74,9 @@ def test_a_topic_that_would_refuse_a_run_is_a_warning(
     ]
     for made in admin.create_topics(wanted).values():
         made.result(60)
-    environ = {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "DRIFTLINE_TOPIC_PREFIX": prefix}
+    environ = {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}
     environ["KAFKA_BOOTSTRAP_SERVERS"] = kafka_config["bootstrap.servers"]
-    trips, outcomes = [check for check in findings(environ, tmp_path) if check.name.startswith("topic")]
+    trips, outcomes = [check for check in findings(environ, tmp_path, prefix) if check.name.startswith("topic")]
     assert (trips.ok, trips.warning, outcomes.warning) == (True, True, False)
     assert trips.detail.startswith("3 partitions; cleanup.policy is compact")
     assert "cleanup.policy=delete" in trips.do

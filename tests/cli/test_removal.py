@@ -100,7 +100,7 @@ def test_a_name_goes_with_its_model(folder: Path, default: Artifact, older: Arti
 def test_removing_asks_and_says_what_to_do_where_nobody_can_answer(
     folder: Path, older: Artifact, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cli.commands.models.MODELS", folder)
+    monkeypatch.setattr("cli.commands.models.ARTIFACTS", folder)
     monkeypatch.setattr("cli.commands.models._scored", lambda: {})
     monkeypatch.setattr(command_line, "logging", lambda: None)  # set up for a whole process; here others follow
     monkeypatch.setattr(command_line, "ENVIRONMENT", {})

@@ -16,7 +16,7 @@ import structlog
 from typer.main import get_command
 
 from cli import main as command_line
-from cli.variables import unknown
+from cli.variables import DROPPED, unknown
 from runtime.connections import ROOT
 
 WRONG = [
@@ -91,7 +91,7 @@ FROM_ENVIRONMENT = [
     ("monitor", "DRIFTLINE_SIZES", "banana", "'banana' is not a duration"),
     ("consume", "DRIFTLINE_PANE", "5 minutes", "'5 minutes' is not a duration"),
     ("produce --run r", "DRIFTLINE_SPEED", "fast", "'fast' is not a speed"),
-    ("backup", "DRIFTLINE_OUT", "/proc/none/b.dump", "name another place"),
+    ("backup", "DRIFTLINE_BACKUP_OUT", "/proc/none/b.dump", "name another place"),
 ]
 
 SLOW = ("evidently", "sklearn", "monitor.evidently.engine", "board.app")
@@ -163,6 +163,8 @@ def test_a_wrong_variable_is_refused_like_the_option_and_named(
         ("DRIFTLINE_FLUSH_MSEC", "did you mean DRIFTLINE_FLUSH_MS?"),
         ("DRIFTLINE_READERS_PASSWORD", "did you mean DRIFTLINE_READER_PASSWORD?"),
         ("DRIFTLINE_ZZZ", "DRIFTLINE_ZZZ is ignored: nothing reads it"),
+        ("DRIFTLINE_YES", "DRIFTLINE_YES is no longer read: write --yes each time"),
+        ("DRIFTLINE_OUT", "DRIFTLINE_OUT is no longer read: DRIFTLINE_TRAIN_OUT, DRIFTLINE_BACKUP_OUT and"),
     ],
 )
 def test_a_variable_that_nothing_reads_is_said_once_and_fails_nothing(
@@ -188,7 +190,7 @@ def test_variables_that_something_reads_and_those_of_a_platform_are_no_misspelli
         name
         for path in places
         for name in re.findall(r"\bDRIFTLINE_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
-    } - {"DRIFTLINE_NAME"}
+    } - {"DRIFTLINE_NAME", "DRIFTLINE_COMMAND_NAME", *DROPPED}
     assert {"DRIFTLINE_FAILPOINT", "DRIFTLINE_ALERT_WEBHOOK", "DRIFTLINE_TRAIN_MONTH"} <= read
     environ = platform | dict.fromkeys(read, "1") | {"KAFKA_SIZSE": "1"}
     assert list(unknown(environ, get_command(command_line.app))) == []

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from local import grafana
+from local.settings import GrafanaSettings
 from local.stack.part import ports
 from runtime.connections import ROOT
 from schemas.errors import DriftlineError, GrafanaMissing
@@ -198,7 +199,7 @@ def test_a_taken_port_is_said_before_anything_is_started(home: Path, tmp_path: P
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(DriftlineError, match=f"port {port} is taken: choose another with --grafana-port"):
-            grafana.serve("", {"GRAFANA_HOME": str(home)}, None, print, port=port)  # type: ignore[arg-type]
+            grafana.serve("", {"GRAFANA_HOME": str(home)}, None, print, GrafanaSettings(port=port))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def source(day: int = 0) -> Source:
 
 
 def settings(kafka: Mapping[str, str], prefix: str, **options: Any) -> Settings:
-    given: dict[str, Any] = {"run_id": "run-1", "source": source(), "partitions": 2, **options}
+    given: dict[str, Any] = {"run_id": "run-1", "source": source(), "partitions": 2, "speed": None, **options}
     return Settings(stream=TAXI, kafka=kafka, topic_prefix=prefix, **given)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from local.demo import run, view
-from local.demo.plan import Wish
 from local.demo.snapshot import Snapshot
+from local.settings import DemoSettings
 from runtime.connections import ROOT
 
 PICTURE = ROOT / "docs" / "demo.svg"
@@ -35,7 +35,7 @@ def main() -> None:
         return screen
 
     run.render = render
-    run.run(Wish(), Console(file=StringIO(), force_terminal=True, width=132, height=28))
+    run.run(DemoSettings(), Console(file=StringIO(), force_terminal=True, width=132, height=28))
     print(f"{PICTURE}, at {taken_at[0]:.0%}")
 
 

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from local.demo import plan as plans
-from local.demo.plan import Wish, plan
+from local.demo.plan import plan
+from local.settings import DemoSettings
 from producer.sources import selection as source
 from schemas.durations import moment_ms
 from schemas.errors import SourceUnusable
@@ -44,15 +45,15 @@ def month_file(folder: Path, kind: str, month: str) -> Path:
     return path
 
 
-def planned(wish: Wish) -> tuple[plans.Plan, list[str]]:
+def planned(settings: DemoSettings) -> tuple[plans.Plan, list[str]]:
     warned: list[str] = []
-    return plan(wish, lambda _: None, warned.append), warned
+    return plan(settings, lambda _: None, warned.append), warned
 
 
 def test_a_model_of_the_month_that_it_scores_is_said_loudly_and_again_at_the_end(
     trained: list[str], tmp_path: Path
 ) -> None:
-    made, warned = planned(Wish(files=(month_file(tmp_path, "green", "2022-02"),)))
+    made, warned = planned(DemoSettings(files=(month_file(tmp_path, "green", "2022-02"),)))
     assert trained == ["TLC green-2022-02"]
     assert warned == [made.caution]
     assert "the very month that it scores" in made.caution
@@ -63,13 +64,13 @@ def test_the_month_before_is_taken_from_beside_the_file_and_of_its_kind(
     trained: list[str], tmp_path: Path, kind: str
 ) -> None:
     month_file(tmp_path, kind, "2022-01")
-    made, warned = planned(Wish(files=(month_file(tmp_path, kind, "2022-02"),)))
+    made, warned = planned(DemoSettings(files=(month_file(tmp_path, kind, "2022-02"),)))
     assert trained == [f"TLC {kind}-2022-01"]
     assert (made.caution, warned) == ("", [])
 
 
 def test_without_network_and_without_a_file_all_of_it_is_synthetic_and_said(trained: list[str]) -> None:
-    made, warned = planned(Wish())
+    made, warned = planned(DemoSettings())
     assert trained[0].startswith("synthetic 2022-01-01")
     assert "--synthetic" in made.produce
     assert ["synthetic trips instead" in text for text in warned] == [True]

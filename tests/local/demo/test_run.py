@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from local.demo import run
-from local.demo.plan import Wish
+from local.settings import DemoSettings
 from runtime.children import Children
 from tests.local.demo.test_view import BLANK, FRAME
 
@@ -38,7 +38,7 @@ def test_ctrl_c_is_answered_before_anything_is_stopped(at: str, monkeypatch: pyt
     for name in ("plan", "_environ", "_tell", "_first_frame", "_watch"):
         monkeypatch.setattr(run, name, interrupted if name == at else lambda *_, **__: chosen)
     with pytest.raises(KeyboardInterrupt):
-        run.run(Wish(), out)
+        run.run(DemoSettings(), out)
     assert isinstance(out.file, StringIO)
     said = [line for line in out.file.getvalue().splitlines() if line.startswith("stop")]
     assert said == ["stopping …"] + ["stopped"] * (3 if at == "plan" else 4)
@@ -107,7 +107,7 @@ def test_what_to_go_on_with_is_what_is_not_running(
     monkeypatch.setattr(run.summary, "commands", lambda *_: ["windows"])
     monkeypatch.setattr(run.summary, "go_on", lambda _, found: commands.extend(found))
     monkeypatch.setattr("builtins.input", lambda: "")
-    run.run(Wish(), out)
+    run.run(DemoSettings(), out)
     assert commands == expected
     assert isinstance(out.file, StringIO)
     assert ("until you press Enter" in out.file.getvalue()) == somebody

@@ -8,10 +8,10 @@ from operator import itemgetter
 import pytest
 
 from consumer.meter import ConsumerMeter
-from local.dummy import run as stage
 from local.dummy.figures import CONFIG, written
 from local.dummy.plan import DAY, HOUR, Plan, Traffic, windows
 from local.dummy.surroundings import alarms, health, letters
+from local.settings import DummySettings
 from monitor.drift.columns import monitored
 from monitor.drift.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS
 from monitor.scheduling.close_times import Meter as MonitorMeter
@@ -108,13 +108,12 @@ def test_no_dead_letter_is_ever_in_the_place_of_a_real_one() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"run": "a b"}, {"days": 0}, {"days": 401}, {"sizes": "7m"}, {"sizes": "1h,2d", "days": 1}, {"seed": -1}],
+    [{"run": "a b"}, {"days": 0}, {"days": 401}, {"sizes": (HOUR, 2 * DAY), "days": 1}, {"seed": -1}],
     ids=str,
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, object]) -> None:
-    chosen: dict[str, object] = {"run": "r", "days": 30, "sizes": "1h", "seed": 7, "live": False, "now": NOW}
     with pytest.raises(UsageError):
-        stage.plan(**(chosen | options))  # type: ignore[arg-type]
+        DummySettings(**options)  # type: ignore[arg-type]
 
 
 def test_a_live_run_drifts_as_the_other_does_and_then_once_more() -> None:
