@@ -92,7 +92,7 @@ class Fleet:
     def consumer(self, failpoint: str = "", **changes: Any) -> Stage:
         """Flushes often, so that there is something to interrupt."""
         settings = {"until_done": RUN, "flush_ms": 100, "flush_rows": 300, "read_rows": 100, "beat_ms": 200}
-        where = {"kafka": {**changes.pop("kafka", self.kafka), **QUICK}, "topic_prefix": self.prefix}
+        where = {"kafka": {**QUICK, **changes.pop("kafka", self.kafka)}, "topic_prefix": self.prefix}
         return self._start("consumer", self._settings(ConsumerSettings, where | settings | changes), failpoint)
 
     def monitor(self, failpoint: str = "", **changes: Any) -> Stage:

@@ -14,7 +14,7 @@ import msgspec
 from local.stack import embedded
 from local.stack.kafka import Kafka
 from local.stack.part import Command, Say, chosen_ports, ports
-from tests.chaos.schedule import WIRES
+from tests.chaos.schedule import SESSION_S, WIRES
 from tests.databases import fresh_database, no_fsync
 from tests.faults.proxy import Wire
 
@@ -39,6 +39,7 @@ class Proxied(Kafka):
             "listeners": _joined(listens),
             "advertised.listeners": _joined(sent_to),
             "inter.broker.listener.name": "PLAINTEXT",
+            "group.min.session.timeout.ms": f"{SESSION_S * 1_000:.0f}",
             "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name, _ in listens),
         }
         overrides = [part for name, value in changes.items() for part in ("--override", f"{name}={value}")]
@@ -64,6 +65,15 @@ class Arena:
 
     def kill(self, name: str) -> None:
         embedded.kill(name, self.state)
+
+    def coordinator_failures(self) -> int:
+        """How often Kafka has given up to load its consumer groups.
+
+        A broker that was killed may do so at its next start (Kafka 4.3.1: "the state machine of the coordinator is
+        out of sync with the underlying log"), and then has no group any more until it is started once more.
+        """
+        log = (self.state / "kafka" / "server.log").read_text(encoding="utf-8", errors="replace")
+        return log.count("Failed to load metadata from __consumer_offsets")
 
     def server_pid(self, name: str) -> int:
         return embedded.pids(self.state)[name]

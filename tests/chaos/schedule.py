@@ -13,8 +13,11 @@ What = Literal["kill", "freeze", "trap", "leave", "join", "cut", "server"]
 LASTS_S = 3.0
 """From the first act to the last; the records come meanwhile."""
 
-SESSION_S = 3.0
+SESSION_S = 1.5
 """After so long without a sign of life a member is put out of the group."""
+
+OVERSLEEPS_S = SESSION_S + 0.5
+"""So long sleeps who is to wake up as a zombie: somebody else has its partitions by then."""
 
 STAGES = ("consumer", "monitor", "producer")
 WIRES = ("kafka-0", "kafka-1", "postgres-0", "postgres-1")
@@ -30,7 +33,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happens. at, lasts: seconds; at: since the beginning.
 
     who: of the stages of a kind, the one with this number (modulo those there are); or a wire, or a server.
-    how: of a cut: reset, refuse or silence; of a server: kill or freeze; of a trap: place, count and end.
+    how: of a cut: reset, refuse or silence; of a server: kill or freeze; of a trap: place, count and end. Who falls
+        asleep there does not sleep for `lasts`, but for OVERSLEEPS_S from then on.
     """
 
     at: float
@@ -79,17 +83,19 @@ def _freeze(random: Random, at: float) -> Act:
     """For a moment, or so long that a consumer wakes up as a zombie."""
     who, number = _stage(random)
     long = who == "consumer" and random.random() < 0.5
-    lasts = round(random.uniform(SESSION_S + 0.3, SESSION_S + 1), 2) if long else _short(random)
+    lasts = OVERSLEEPS_S if long else _short(random)
     return Act(at=at, what="freeze", who=who, number=number, lasts=lasts)
 
 
 def _trap(random: Random, at: float) -> Act:
     """A successor that dies, or falls asleep, at a named place."""
     who, number = _stage(random)
-    place, count = random.choice(PLACES[who]), random.randint(1, 4 if who == "producer" else 12)
-    end = random.choice(["", "", " sleep"]) if who != "producer" else ""
-    lasts = round(random.uniform(SESSION_S, SESSION_S + 1), 2) if end else _short(random)
-    return Act(at=at, what="trap", who=who, number=number, how=f"{who}.{place}:{count}{end}", lasts=lasts)
+    sleeps = who != "producer" and random.random() < 0.5
+    # Who sleeps before a flush wakes up with rows to write; within one, Postgres has ended its transaction by then.
+    places = ("before_flush", "before_flush", "after_update") if sleeps and who == "consumer" else PLACES[who]
+    place, count = random.choice(places), random.randint(1, 4 if who == "producer" else 8)
+    end = " sleep" if sleeps else ""
+    return Act(at=at, what="trap", who=who, number=number, how=f"{who}.{place}:{count}{end}", lasts=_short(random))
 
 
 def _leave(random: Random, at: float) -> Act:
@@ -119,7 +125,7 @@ def _short(random: Random) -> float:
 _KINDS: Mapping[str, tuple[Callable[[Random, float], Act], float]] = {
     "kill": (_kill, 4),
     "freeze": (_freeze, 2),
-    "trap": (_trap, 3),
+    "trap": (_trap, 4),
     "leave": (_leave, 1),
     "join": (_join, 1),
     "cut": (_cut, 4),

@@ -24,7 +24,7 @@ from monitor.snapshot import snapshot_of
 from producer.sources.selection import from_generator
 from tests import logs, oracle, rows
 from tests.chaos.arena import Arena
-from tests.chaos.schedule import LASTS_S, Act, Schedule
+from tests.chaos.schedule import LASTS_S, OVERSLEEPS_S, SESSION_S, Act, Schedule
 from tests.databases import fresh_database, limit_sleep
 from tests.fleet import Fleet, Stage, eventually
 from tests.logs import DAY, HOUR, RUN, START
@@ -44,6 +44,7 @@ HANGS_S = 60.0
 """So long after the last act all must be done."""
 
 KILLED = -signal.SIGKILL
+_MEMBER = {"session.timeout.ms": f"{SESSION_S * 1_000:.0f}", "heartbeat.interval.ms": "200"}
 _SLOW: dict[str, Any] = {"until_done": None, "flush_ms": 50, "flush_rows": 40, "read_rows": 20}
 """Many small flushes, so that acts hit some."""
 
@@ -56,6 +57,9 @@ class Storm:
         self._numbers = count()
         self._stages: dict[str, list[Stage]] = {"consumer": [], "monitor": [], "producer": []}
         self._leaving: list[Stage] = []
+        self._asleep: dict[Stage, float] = {}
+        self._coordinator_failures = arena.coordinator_failures()
+        self.restarts = 0
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._now = 0.0
         self.happened: list[str] = []
@@ -74,7 +78,9 @@ class Storm:
             self._at(act.at, lambda act=act: self._do(act))  # type: ignore[misc]
         while self._later:
             at, _, do = heappop(self._later)
-            time.sleep(max(0.0, began + at - time.monotonic()))
+            while (left := began + at - time.monotonic()) > 0:
+                self._wake_zombies()
+                time.sleep(min(left, 0.05))
             self._now = at
             do()
 
@@ -85,8 +91,9 @@ class Storm:
 
     def look(self) -> None:
         """Wake who sleeps in a trap, replace who died there. Fails where a stage ended that nobody killed."""
+        self._restart_failed_coordinator()
+        self._wake_zombies()
         for kind, stages in self._stages.items():
-            self._wake_all(stages)
             for stage in stages:
                 assert stage.exitcode in (None, 0, KILLED), f"{stage.name} ended\n{stage.text[-3_000:]}"
             self._revive(kind)
@@ -99,7 +106,7 @@ class Storm:
                 stage.terminate()
 
         def have_ended() -> bool:
-            self._wake_all(running)
+            self._wake_zombies()
             return all(stage.exitcode is not None for stage in running)
 
         eventually(have_ended, lambda: "hangs: does not end when told to", 20)
@@ -126,20 +133,23 @@ class Storm:
     def _freeze(self, act: Act) -> None:
         if stage := self._living(act):
             self._stop_process(stage.pid, act.lasts)
+            if act.lasts > SESSION_S:
+                self._follow(act.who)
 
     def _trap(self, act: Act) -> None:
-        """In the place of one that is killed: what dies at its place has a successor, what sleeps there wakes."""
-        if stage := self._living(act):
+        """In the place of one that is killed, and with a successor; beside the others, where it is to fall asleep:
+        somebody must take its partitions over meanwhile.
+        """
+        if not act.how.endswith(" sleep") and (stage := self._living(act)):
             stage.kill()
         self._start(act.who, act.how)
         trapped = self._stages[act.who][-1]
 
-        def free() -> None:
+        def replace_dead() -> None:
             if trapped.exitcode is not None:
                 self._follow(act.who)
-            self._wake_all([trapped])
 
-        self._at(self._now + act.lasts, free)
+        self._at(self._now + act.lasts, replace_dead)
 
     def _leave(self, act: Act) -> None:
         if stage := self._living(act):
@@ -185,11 +195,22 @@ class Storm:
         else:
             self._start(kind)
 
-    @staticmethod
-    def _wake_all(stages: list[Stage]) -> None:
-        for stage in stages:
-            if stage.exitcode is None and stage.sleeps:
+    def _wake_zombies(self) -> None:
+        """Those that fell asleep in a trap, once others have what was theirs."""
+        now = time.monotonic()
+        for stage in (*self._leaving, *self._stages["consumer"], *self._stages["monitor"]):
+            if stage.exitcode is not None or not stage.sleeps:
+                self._asleep.pop(stage, None)
+            elif now - self._asleep.setdefault(stage, now) > OVERSLEEPS_S:
                 stage.signal(signal.SIGCONT)
+
+    def _restart_failed_coordinator(self) -> None:
+        if (failures := self._arena.coordinator_failures()) > self._coordinator_failures:
+            self._coordinator_failures = failures
+            self.restarts += 1
+            self.happened.append("Kafka has lost its consumer groups: restarted")
+            self._arena.kill("kafka")
+            self._arena.mend()
 
     def _start(self, kind: str, failpoint: str = "") -> None:
         """Each by one of the wires."""
@@ -199,7 +220,7 @@ class Storm:
             self._arena.database_over(number // 2, self._fleet.database),
         )
         if kind == "consumer":
-            stage = self._fleet.consumer(failpoint, kafka=kafka, database_url=database, **_SLOW)
+            stage = self._fleet.consumer(failpoint, kafka=kafka | _MEMBER, database_url=database, **_SLOW)
         elif kind == "monitor":
             stage = self._fleet.monitor(failpoint, database_url=database, until_done=None, sizes=SIZES)
         else:
@@ -220,7 +241,7 @@ def survives(arena: Arena, schedule: Schedule, folder: Path) -> str:
         stack.callback(logs.delete, arena.kafka, prefix)
         stormy, calm = (stack.enter_context(fresh_database(arena.server, arena.template)) for _ in range(2))
         limit_sleep(stormy)
-        rage(arena, schedule, Fleet(arena.kafka, prefix, stormy, arena.model, folder), folder)
+        restarts = rage(arena, schedule, Fleet(arena.kafka, prefix, stormy, arena.model, folder), folder)
         log = logs.read_back(arena.kafka, prefix)
         (folder / "log.jsonl").write_bytes(b"".join(map(_line, log)))
         complete(log)
@@ -230,11 +251,12 @@ def survives(arena: Arena, schedule: Schedule, folder: Path) -> str:
             rows.agree(ours, oracle.read(log, rows.BY_TOPIC, RULES))
             found, expected = (_of_runs(rows.final(connection)) for connection in (ours, theirs))
             rows.assert_same(found, expected)
-        return f"{len(schedule.acts)} acts, {len(log)} records, {len(found.windows)} windows"
+        said = f"{len(schedule.acts)} acts, {len(log)} records, {len(found.windows)} windows"
+        return f"{said}, Kafka lost its groups {restarts} times" if restarts else said
 
 
-def rage(arena: Arena, schedule: Schedule, fleet: Fleet, folder: Path) -> None:
-    """The schedule, up to the good end of all stages."""
+def rage(arena: Arena, schedule: Schedule, fleet: Fleet, folder: Path) -> int:
+    """The schedule, up to the good end of all stages. How often Kafka had to be restarted beside it."""
     storm = Storm(arena, schedule, fleet)
     writing = threading.Thread(target=write, args=(arena.kafka, fleet.prefix, schedule.seed), daemon=True)
     with closing(fleet):
@@ -246,6 +268,7 @@ def rage(arena: Arena, schedule: Schedule, fleet: Fleet, folder: Path) -> None:
             writing.join(HANGS_S)
             settled(fleet, storm.look)
             storm.stop()
+            return storm.restarts
         finally:
             (folder / "happened").write_text("\n".join(storm.happened) + "\n", encoding="utf-8")
             arena.mend()

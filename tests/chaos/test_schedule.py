@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chaos import worker
-from tests.chaos.schedule import LASTS_S, PLACES, SESSION_S, STAGES, WIRES, drawn
+from tests.chaos.schedule import LASTS_S, OVERSLEEPS_S, PLACES, SESSION_S, STAGES, WIRES, drawn
 
 SCHEDULES = [drawn(seed) for seed in range(1, 301)]
 ACTS = [act for schedule in SCHEDULES for act in schedule.acts]
@@ -32,7 +32,16 @@ def test_three_hundred_seeds_do_everything_to_everybody() -> None:
 
 def test_consumers_sleep_beyond_their_session_too() -> None:
     assert any(act.what == "freeze" and act.who == "consumer" and act.lasts > SESSION_S for act in ACTS)
-    assert any(act.how.endswith(" sleep") and act.lasts >= SESSION_S for act in ACTS)
+    assert OVERSLEEPS_S > SESSION_S
+
+
+def test_one_seed_in_five_wakes_a_consumer_that_has_rows_to_write_and_not_its_partition_any_more() -> None:
+    zombies = [
+        schedule.seed
+        for schedule in SCHEDULES
+        if any(act.how.startswith("consumer.before_flush") and act.how.endswith(" sleep") for act in schedule.acts)
+    ]
+    assert len(zombies) > len(SCHEDULES) / 5
 
 
 def test_all_happens_while_records_come_and_in_order() -> None:
