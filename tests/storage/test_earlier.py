@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from runtime.connections import ROOT, Addresses
+from tests.board.conftest import Served
 from tests.databases import earlier_database
 from tests.fleet import Fleet
 from tests.logs import DAY, HOUR
@@ -117,6 +118,19 @@ def test_the_columns_of_a_window_read_as_before(migrated: Migrated, run: str) ->
     assert {row["stream"] for row in of_window} == {*ROLES.values()}
     found = listed(url, "columns", "--run", run, "--size", "1d", "--window", f"{start:%Y-%m-%d}")
     same(found, of_window, ("stream", "column_name", "metric"))
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_board_shows_what_was_there(migrated: Migrated, serve: Callable[..., Served], run: str) -> None:
+    url, before = migrated
+    events = [row for row in before["window_result"] if (row["run_id"], row["stream"]) == (run, "events")]
+    days = {row["window_start"] for row in events if row["size_s"] == 86_400}
+    board = serve(url)
+    assert run in {shown["run"] for shown in board.json("/api/runs")["runs"]}
+    assert len(board.json("/api/board", run=run, size="1d")["windows"]["start"]) == len(days)
+    for start in days:
+        at = round(start.timestamp() * 1_000)
+        assert board.json("/api/window", run=run, size="1d", start=at)["start"] == at
 
 
 def test_no_row_is_lost_or_changed_but_in_the_names_of_roles(migrated: Migrated) -> None:
