@@ -55,7 +55,7 @@ class Board:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.database = Database(settings.database_url)
+        self.database = Database(settings.database_url, settings.stream)
         self.picture = Picture()
         self.hub = Hub(self.database, self.picture, self.metrics, settings.clients)
         self.distributions = Distributions(self.database, settings.models)
@@ -140,13 +140,17 @@ def static_file(request: Asked) -> Answer:
 
 @get("/api/runs")
 async def runs(request: Asked) -> Answer:
-    """Those of use first. total: of all whose name holds `find`, of which only so many are listed."""
+    """Those of use first. total: of all whose name holds `find`, of which only so many are listed.
+
+    stream: the name of the run's stream.
+    """
     find = asking.find_of(request.query_params)
     async with board_of(request).database.snapshot() as reader:
         found = await reader.rows("runs", find=find, limit=LISTED)
-    names = ("run", "source", "started_at", "finished_at", "scenario", "sizes", "windows")
+    names = ("run", "source", "started_at", "finished_at", "scenario", "stream", "sizes", "windows")
     listed = [dict(zip(names, row[:-1], strict=True)) for row in found]
     for run in listed:
+        run["stream"] = run["stream"] or board_of(request).settings.stream.name
         run["sizes"] = [duration_text(1_000 * size) for size in run["sizes"]]
     return answer(request, {"runs": listed, "total": found[0][-1] if found else 0})
 

@@ -16,6 +16,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from board.http_errors import Away, Busy, Problem
+from schemas.definition import Stream
 from schemas.errors import DatabaseUnreachable
 from storage.address import CORRECT, parameters, where
 from storage.connect import AsyncConnection, Connection, connect, settle, snapshots
@@ -36,10 +37,11 @@ PATIENCE_S = 3.0
 
 
 class Reader:
-    """One moment of the database."""
+    """One moment of the database. fallback: the stream of runs whose definition is not stored."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Any], fallback: Stream) -> None:
         self._connection = connection
+        self.fallback = fallback
 
     async def rows(self, query: str, **params: Any) -> list[Any]:
         async with self._connection.cursor(binary=True) as cursor:
@@ -53,9 +55,10 @@ class Reader:
 
 
 class Database:
-    """A pool of snapshots. Raises UsageError for what is no libpq URL."""
+    """A pool of snapshots. fallback: as of `Reader`. Raises UsageError for what is no libpq URL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, fallback: Stream) -> None:
+        self._fallback = fallback
         self._where = where(url)
         self._url = url
         self._warned = False
@@ -95,7 +98,7 @@ class Database:
                 try:
                     if connection.pooled:
                         await connection.execute(SQL["begin"], {"local": True})
-                    yield Reader(connection)
+                    yield Reader(connection, self._fallback)
                 finally:
                     self._used -= 1
 

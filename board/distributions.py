@@ -15,8 +15,8 @@ from board.overview import known_run
 from monitor.drift.figures import Config
 from monitor.panes import ChunkCache, load
 from monitor.snapshot import Snapshot, Window
+from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
-from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION
 
 AT_ONCE = 2
@@ -30,58 +30,63 @@ class Distributions:
     def __init__(self, database: Database, models: tuple[Path, ...]) -> None:
         self._database, self._models = database, models
         self._free = asyncio.Semaphore(AT_ONCE)
-        self._prepared: OrderedDict[str, tuple[Any, dict[str, Any], int]] = OrderedDict()
+        self._prepared: OrderedDict[tuple[str, str], tuple[Any, dict[str, Any], int]] = OrderedDict()
 
     async def of(self, run_id: str, size_s: int, start: int) -> dict[str, Any]:
         """start: ms. Raises Unknown where there are no such rows, Conflict without the model, Away."""
         async with self._database.snapshot() as reader:
             run = await known_run(reader, run_id)
-        window = Window(run_id, TRIPS, size_s * 1_000, start)
+        window = Window(run_id, run.stream.events, size_s * 1_000, start)
         async with self._free:
-            return await asyncio.to_thread(self._count, window, run.model)
+            return await asyncio.to_thread(self._count, run.stream, window, run.model)
 
-    def _count(self, window: Window, model: str | None) -> dict[str, Any]:
+    def _count(self, stream: Stream, window: Window, model: str | None) -> dict[str, Any]:
         from board import histograms  # noqa: PLC0415 - pandas and scipy take a second, and are needed here only
 
-        bins, about, reference_rows = self._reference(model)
-        trips, outcomes, rows = self._rows(window)
+        bins, about, reference_rows = self._reference(stream, model)
+        events, labels, rows = self._rows(stream, window)
         return {
             "rows": rows,
-            "sampled": trips.num_rows,
+            "sampled": events.num_rows,
             "reference_rows": reference_rows,
-            "columns": histograms.beside(bins, trips, outcomes),
+            "columns": histograms.beside(bins, events, labels),
             "model": about,
         }
 
-    def _rows(self, window: Window) -> tuple[Any, Any, int]:
-        """Trips, outcomes, and how many trips there are: of large windows the rows that the monitor looked at."""
+    def _rows(self, stream: Stream, window: Window) -> tuple[Any, Any, int]:
+        """Events, labels, and how many events there are: of large windows the rows that the monitor computed from.
+
+        Labels are None where the stream has none.
+        """
         from monitor.drift.sampling import sample  # noqa: PLC0415
 
-        reduce = partial(sample, id_field=TRIPS.id, max_rows=Config().max_rows)
-        wanted = (TRIPS.id, *TRIPS.numbers, *TRIPS.categories, PREDICTION)
+        def read(records: Records, columns: tuple[str, ...]) -> Any:
+            reduce = partial(sample, id_field=records.id, max_rows=Config().max_rows)
+            found = load(snapshot, window.of(records), cache, columns=(records.id, *columns), reduce=reduce)
+            return reduce(found.table)
+
+        wanted = (*stream.events.numbers, *stream.events.categories, PREDICTION)
         with self._database.blocking() as connection:
             snapshot, cache = Snapshot(connection), ChunkCache(0)
             rows = sum(part.rows for part in snapshot.index(window))
             if not rows:
-                raise Unknown("this window holds no trips", "see the board for those that do")
+                raise Unknown("this window holds no events", "see the board for those that do")
             try:
-                trips = load(snapshot, window, cache, columns=wanted, reduce=reduce).table
-                outcomes = load(
-                    snapshot, window.of(OUTCOMES), cache, columns=(OUTCOMES.id, OUTCOMES.label or ""), reduce=reduce
-                ).table
+                events = read(stream.events, wanted)
+                labels = read(stream.labels, (stream.label or "",)) if stream.labels is not None else None
             except ValueError as error:
                 raise Conflict(
                     f"the rows of this window cannot be read ({error})", "see its figures instead"
                 ) from None
-        return reduce(trips), reduce(outcomes), rows
+        return events, labels, rows
 
-    def _reference(self, model: str | None) -> tuple[Any, dict[str, Any], int]:
+    def _reference(self, stream: Stream, model: str | None) -> tuple[Any, dict[str, Any], int]:
         """Bins, about the model, and rows. Raises Conflict."""
         from board import histograms  # noqa: PLC0415
         from models.artifact import load as load_model  # noqa: PLC0415
 
         path = artifact_of(model, self._models)
-        key = model or ""
+        key = model or "", stream.hash
         prepared = self._prepared.get(key)
         if prepared is None:
             try:
@@ -97,7 +102,7 @@ class Distributions:
                 "source": card.source,
                 "period": card.period,
             }
-            self._prepared[key] = prepared = histograms.prepared(table), about, table.num_rows
+            self._prepared[key] = prepared = histograms.prepared(table, stream), about, table.num_rows
             while len(self._prepared) > REMEMBERED:
                 self._prepared.popitem(last=False)
         return prepared

@@ -16,7 +16,7 @@ from monitor.drift.category import CategoryReference
 from monitor.drift.columns import Floats, numbers
 from monitor.drift.figures import MISSING, NEW, OUTSIDE, Config
 from monitor.drift.number import NumberReference
-from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
+from schemas.definition import Stream
 from storage.chunk import PREDICTION
 
 BINS = 30
@@ -114,19 +114,19 @@ class CategoryBins:
 Bins = Mapping[str, NumberBins | CategoryBins]
 
 
-def prepared(reference: pa.Table) -> Bins:
-    """Bins of every column that can be shown. reference: a model's."""
+def prepared(reference: pa.Table, stream: Stream) -> Bins:
+    """Bins of every column that can be shown. reference: a model's, of that stream."""
     found: dict[str, NumberBins | CategoryBins] = {}
-    for name in (*TRIPS.numbers, PREDICTION, OUTCOMES.label or ""):
+    label_range = stream.labels.label_range if stream.labels is not None else None
+    for name in (*stream.events.numbers, PREDICTION, stream.label or ""):
         if name in reference.column_names:
-            label_range = OUTCOMES.label_range if name == OUTCOMES.label else None
-            bins = NumberBins.of(reference[name], label_range)
+            bins = NumberBins.of(reference[name], label_range if name == stream.label else None)
             if bins is not None:
                 found[name] = bins
-    for name in TRIPS.categories:
+    for name in stream.events.categories:
         if name in reference.column_names:
             category = CategoryReference.from_column(reference[name])
-            found[name] = CategoryBins(category, usual(category, reference[name]), TAXI.value_names(name))
+            found[name] = CategoryBins(category, usual(category, reference[name]), stream.value_names(name))
     return found
 
 
@@ -140,11 +140,11 @@ def usual(prepared: NumberReference | CategoryReference, column: pa.ChunkedArray
     }
 
 
-def beside(bins: Bins, trips: pa.Table, outcomes: pa.Table) -> dict[str, Any]:
+def beside(bins: Bins, events: pa.Table, labels: pa.Table | None) -> dict[str, Any]:
     """The columns of a window beside the reference; one that is on neither table is left out."""
     found = {}
     for name, prepared_bins in bins.items():
-        table = outcomes if name == OUTCOMES.label else trips
-        if name in table.column_names:
-            found[name] = prepared_bins.beside(table[name])
+        for table in (events, labels):
+            if table is not None and name in table.column_names:
+                found[name] = prepared_bins.beside(table[name])
     return found

@@ -25,9 +25,9 @@ from board.metrics import Metrics
 from board.overview import Picture, known_run, marks
 from board.series import Row
 from board.status import status
+from schemas.definition import EVENTS
 from schemas.durations import duration_text
 from schemas.notices import PROGRESS, WINDOW, WindowNotice, decode
-from schemas.streams.taxi import TRIPS
 from storage.address import CORRECT
 from storage.connect import AsyncConnection
 from storage.errors import Error
@@ -174,7 +174,8 @@ class Feed:
         return {start for (start,) in await reader.rows("written_since", **where)}
 
     async def _windows(self, reader: Reader, starts: Iterable[int], *, live: bool = False) -> bytes:
-        columns, rows, windows = await self._picture.windows(reader, self.run, self.size_s, starts)
+        run = await known_run(reader, self.run)
+        columns, rows, windows = await self._picture.windows(reader, run, self.size_s, starts)
         now = time.time()
         if live:
             self._measure(rows, now)
@@ -312,7 +313,7 @@ class Hub:
         except msgspec.DecodeError:
             log.warning("note_not_understood", payload=payload[:200])
             return
-        self._moved(note.run, tested=note.stream == TRIPS.role and note.status in ("final", "provisional"))
+        self._moved(note.run, tested=note.stream == EVENTS and note.status in ("final", "provisional"))
         for (run, _), (feed, _) in self._feeds.items():
             if run == note.run:
                 feed.note(note)

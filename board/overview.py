@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from board.database import Reader
-from board.http_errors import Unknown
+from board.http_errors import Conflict, Unknown
 from board.series import Floats, Row, aligned, ordered, series
 from board.status import Run, status
+from schemas.definition import Stream, decode
 from schemas.durations import duration_text, moment
+from schemas.errors import UsageError
 from schemas.records import MAX_TIME
-from schemas.streams.taxi import TAXI
 
 USEFUL = 1_000
 """Windows that can be told apart in one picture."""
@@ -62,7 +63,7 @@ class Picture:
         """Raises Unknown for a run or size that is not there."""
         run = await known_run(reader, run_id)
         size_s, sizes = await chosen_size(reader, run, size_s)
-        columns, _, windows = await self.windows(reader, run.run_id, size_s, None)
+        columns, _, windows = await self.windows(reader, run, size_s, None)
         now = await status(reader, run, size_s)
         return {
             "run": run.run_id,
@@ -73,7 +74,9 @@ class Picture:
             "period": run.period,
             "model": run.model,
             "started_at": run.started_at,
-            "unit": TAXI.unit,
+            "stream": run.stream.name,
+            "labelled": run.stream.labels is not None,
+            "unit": run.stream.unit,
             "now": now["now"],
             "status": now,
             "columns": columns,
@@ -82,17 +85,18 @@ class Picture:
         }
 
     async def windows(
-        self, reader: Reader, run: str, size_s: int, starts: Iterable[int] | None
+        self, reader: Reader, run: Run, size_s: int, starts: Iterable[int] | None
     ) -> tuple[tuple[str, ...], list[Row], dict[str, Any]]:
         """Columns, rows, and WINDOWS: of these starts, or all."""
         wanted = None if starts is None else set(starts)
-        where: dict[str, Any] = {"run": run, "size_s": size_s}
+        where: dict[str, Any] = {"run": run.run_id, "size_s": size_s}
         where |= {"from": "-infinity", "to": "infinity"} if wanted is None else stretch(wanted)
-        columns = ordered(name for (name,) in await reader.rows("columns", run=run, size_s=size_s))
+        tested = [name for (name,) in await reader.rows("columns", run=run.run_id, size_s=size_s)]
+        columns = ordered(tested, run.stream.events)
         found = [Row(*row) for row in await reader.rows("windows", **where)]
         rows = found if wanted is None else [row for row in found if row.start in wanted]
         late = dict(await reader.rows("late", **where))
-        severities = await self._severities.of(reader, (run, size_s, columns), rows)
+        severities = await self._severities.of(reader, (run.run_id, size_s, columns), rows)
         return columns, rows, series(rows, late, severities, columns)
 
 
@@ -114,8 +118,21 @@ async def known_run(reader: Reader, run_id: str | None) -> Run:
         others = [name for name, *_ in await reader.rows("runs", find="", limit=NAMED)]
         there = f"the newest are {', '.join(others)}" if others else "there are no runs yet"
         raise Unknown(f"there is no run {run_id}", f"{there}; `driftline runs` lists all")
-    run = Run(*row)
-    return msgspec.structs.replace(run, period=period(run.period))
+    run, stream = Run(*row), stream_of(run_id, row[-1], reader.fallback)
+    return msgspec.structs.replace(run, period=period(run.period), stream=stream)
+
+
+def stream_of(run_id: str, definition: Any, fallback: Stream) -> Stream:
+    """The definition of a run's stream, the fallback where none is stored. Raises Conflict for what is none."""
+    if definition is None:
+        return fallback
+    try:
+        return decode(definition)
+    except (msgspec.ValidationError, UsageError) as error:
+        raise Conflict(
+            f"the definition of the stream of run {run_id} cannot be read ({error})",
+            "use a board of the version that wrote it",
+        ) from None
 
 
 def period(found: Any) -> list[int] | None:

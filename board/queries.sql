@@ -22,7 +22,7 @@ SELECT run_id FROM driftline.run LIMIT 1;
 -- Those whose name holds `find`: of which a window was tested first, then of which there is a window, and the newest of
 -- these; each with the number of all of them. Whoever writes to the topic may make runs, most of them of no use.
 SELECT r.run_id, left(r.source, 300), (extract(epoch FROM r.started_at) * 1000)::bigint,
-       (extract(epoch FROM r.finished_at) * 1000)::bigint, left(r.manifest ->> 'scenario', 300),
+       (extract(epoch FROM r.finished_at) * 1000)::bigint, left(r.manifest ->> 'scenario', 300), r.stream,
        coalesce(w.sizes, '{}'), coalesce(w.windows, 0), count(*) OVER ()
 FROM driftline.run r
 LEFT JOIN (
@@ -45,11 +45,12 @@ ORDER BY EXISTS (SELECT FROM driftline.window_result w
          r.started_at DESC, r.run_id LIMIT 1;
 
 -- name: run
--- What a run is; its period and the hash of its model.
+-- What a run is; its period, the hash of its model and the definition of its stream.
 SELECT r.run_id, left(r.source, 300) AS source, left(r.manifest ->> 'scenario', 300) AS scenario,
        r.manifest -> 'period' AS period, r.lateness_ms, r.finished_at IS NOT NULL AS finished, r.model,
-       (extract(epoch FROM r.started_at) * 1000)::bigint AS started_at
-FROM driftline.run r WHERE r.run_id = %(run)s;
+       (extract(epoch FROM r.started_at) * 1000)::bigint AS started_at, s.definition
+FROM driftline.run r LEFT JOIN driftline.stream s ON s.name = r.stream AND s.hash = r.stream_hash
+WHERE r.run_id = %(run)s;
 
 -- name: sizes
 SELECT size_s, count(*) FROM driftline.window_result

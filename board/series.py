@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.streams.taxi import TRIPS
+from schemas.definition import Records
 from storage.chunk import PREDICTION
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A window of trips, with the error of the same hours. wall: when it closed, else when it was written.
+    """A window of events, with the error of the same hours. wall: when it closed, else when it was written.
 
     written: µs; another after every writing.
     """
@@ -48,9 +48,9 @@ DIGITS = 4
 """More than any line shows; of a year they leave 1.62 MB of 1.72."""
 
 
-def ordered(columns: Iterable[str]) -> tuple[str, ...]:
-    """Numbers, categories, whatever else, and the prediction last, as the stream defines them."""
-    known = {name: place for place, name in enumerate((*TRIPS.numbers, *TRIPS.categories))}
+def ordered(columns: Iterable[str], events: Records) -> tuple[str, ...]:
+    """Numbers, categories, whatever else, and the prediction last, as the events are defined."""
+    known = {name: place for place, name in enumerate((*events.numbers, *events.categories))}
     return tuple(sorted(columns, key=lambda name: (name == PREDICTION, known.get(name, len(known)), name)))
 
 

@@ -8,12 +8,13 @@ import msgspec
 
 from board.database import Reader
 from monitor.drift.figures import Config
+from schemas.definition import Stream
 from schemas.durations import duration_text, moment
 
 
 class Run(msgspec.Struct, frozen=True):
-    """period: event time that it covers, ms. lateness: allowed for trips, ms. model: hash of what scored it.
-    started_at: wall clock, ms."""
+    """period: event time that it covers, ms. lateness: allowed for events, ms. model: hash of what scored it.
+    started_at: wall clock, ms. stream: its definition."""
 
     run_id: str
     source: str | None
@@ -23,6 +24,7 @@ class Run(msgspec.Struct, frozen=True):
     finished: bool
     model: str | None
     started_at: int
+    stream: Stream
 
 
 TALLIES = (

@@ -9,8 +9,8 @@ from board.database import Reader
 from board.http_errors import Unknown
 from board.overview import chosen_size, known_run
 from monitor.drift.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
+from schemas.definition import EVENTS, LABELS, Stream
 from schemas.durations import duration_text, moment
-from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import PREDICTION
 
 FIGURES = (
@@ -24,50 +24,48 @@ GRACE_MS = 1_000
 """Grace of a moment of wall time: a panel's pixel is no millisecond."""
 
 
-async def window(reader: Reader, run: str, size_s: int, start: int) -> dict[str, Any]:
+async def window(reader: Reader, run_id: str, size_s: int, start: int) -> dict[str, Any]:
     """All but the state of its report. start: ms. Raises Unknown where there is no such window."""
-    await known_run(reader, run)
-    where = {"run": run, "size_s": size_s, "start": moment(start)}
-    results = {
-        stream: dict(zip(FIGURES, row, strict=True)) for stream, *row in await reader.rows("figures", **where)
-    }
+    run = await known_run(reader, run_id)
+    where = {"run": run_id, "size_s": size_s, "start": moment(start)}
+    results = {role: dict(zip(FIGURES, row, strict=True)) for role, *row in await reader.rows("figures", **where)}
     if not results:
         raise Unknown("there is no such window", "see the board for those that are")
     previous, following = await reader.row("neighbours", **where)
     end = start + 1_000 * size_s
-    injected = await reader.rows("injected_in", run=run, start=where["start"], end=moment(end))
-    events = results.get(TRIPS.role)
+    injected = await reader.rows("injected_in", run=run_id, start=where["start"], end=moment(end))
+    events = results.get(EVENTS)
     shown = events or next(iter(results.values()))
     return {
-        "run": run,
+        "run": run_id,
         "size": duration_text(1_000 * size_s),
         "start": start,
         "end": end,
         "previous": previous,
         "next": following,
         "events": events,
-        "labels": results.get(OUTCOMES.role),
+        "labels": results.get(LABELS),
         "late": shown["late"],
         "dead": shown["dead"],
         "offsets": shown["offsets"],
-        "columns": columns(await reader.rows("column_figures", **where)),
+        "columns": columns(await reader.rows("column_figures", **where), run.stream),
         "injected": [label for (label,) in injected],
     }
 
 
-def columns(rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+def columns(rows: Iterable[Sequence[Any]], stream: Stream) -> list[dict[str, Any]]:
     """One entry for each column that was tested for drift, the most severe first. Pure.
 
-    rows: (stream, column, metric, and DRIFT_FIELDS).
+    rows: (role, column, metric, and DRIFT_FIELDS).
     """
     known: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-    for stream, name, metric, *fields in rows:
-        known.setdefault((stream, name), {})[metric] = dict(zip(DRIFT_FIELDS, fields, strict=True))
-    found = [_column(stream, name, metrics) for (stream, name), metrics in known.items() if DRIFT in metrics]
+    for role, name, metric, *fields in rows:
+        known.setdefault((role, name), {})[metric] = dict(zip(DRIFT_FIELDS, fields, strict=True))
+    found = [_column(stream, role, name, metrics) for (role, name), metrics in known.items() if DRIFT in metrics]
     return sorted(found, key=lambda c: -1.0 if c["severity"] is None else c["severity"], reverse=True)
 
 
-def _column(stream: str, name: str, metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _column(stream: Stream, role: str, name: str, metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
     def value(metric: str) -> float | None:
         found: float | None = metrics.get(metric, {}).get("value")
         return found
@@ -76,9 +74,9 @@ def _column(stream: str, name: str, metrics: dict[str, dict[str, Any]]) -> dict[
     drift = metrics[DRIFT]
     return {
         "name": name,
-        "stream": stream,
-        "kind": kind(name),
-        "unit": TAXI.unit_of(name),
+        "stream": role,
+        "kind": kind(stream, name),
+        "unit": stream.unit_of(name),
         "method": drift["method"],
         "score": drift["value"],
         "threshold": drift["threshold"],
@@ -92,13 +90,13 @@ def _column(stream: str, name: str, metrics: dict[str, dict[str, Any]]) -> dict[
     }
 
 
-def kind(name: str) -> str:
+def kind(stream: Stream, name: str) -> str:
     """What a column is by the definition of its stream. Pure."""
     if name == PREDICTION:
         return "prediction"
-    if name == OUTCOMES.label:
+    if name == stream.label:
         return "label"
-    return "category" if name in TRIPS.categories else "number"
+    return "category" if name in stream.events.categories else "number"
 
 
 async def at(

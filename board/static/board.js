@@ -56,12 +56,13 @@ function accept(answer) {
   byId("empty").hidden = true;
   byId("content").hidden = false;
   byId("content").classList.remove("loading");
+  byId("content").classList.toggle("unlabelled", !data.labelled);
   document.title = `${data.run} · Driftline`;
   names();
   choices();
   say(byId("mae-name"), data.unit ? `Error (MAE, ${data.unit})` : "Error (MAE)");
   say(byId("mae-head"), data.unit ? `MAE, ${data.unit}` : "MAE");
-  say(byId("source"), [data.source, data.scenario && `scenario ${data.scenario}`].filter(Boolean).join(" · "));
+  say(byId("source"), [data.stream, data.source, data.scenario && `scenario ${data.scenario}`].filter(Boolean).join(" · "));
   everySecond();
   draw();
 }
@@ -328,7 +329,7 @@ function tip(cell) {
   holder.replaceChildren(
     ...(head ? [head] : []),
     el("p", { text: said.name }),
-    el("p", { class: "dim", text: `${plural(said.rows, "row")} · ${said.drifted === null ? "not tested" : `${plural(said.drifted, "column")} drifted`} · MAE ${figure(said.mae)}${data.unit && said.mae !== null ? ` ${data.unit}` : ""} · labels ${percent(said.coverage)}` }),
+    el("p", { class: "dim", text: `${plural(said.rows, "row")} · ${said.drifted === null ? "not tested" : `${plural(said.drifted, "column")} drifted`}${data.labelled ? ` · MAE ${figure(said.mae)}${data.unit && said.mae !== null ? ` ${data.unit}` : ""} · labels ${percent(said.coverage)}` : ""}` }),
   );
   placed(holder, cell);
 }

@@ -1,4 +1,4 @@
-// Share of drifted columns, error and label coverage over time, under the heat map and on its time axis.
+// Share of drifted columns and, where there are labels, error and label coverage over time, under the heat map and on its time axis.
 
 import { token } from "./dom.js";
 import { figure, percent } from "./format.js";
@@ -26,10 +26,11 @@ export function charts(holder) {
       { values: windows.share_drifted, top: shareTop(windows.share_drifted), colour: colours.drift, fill: colours.driftSoft, text: percent },
       { values: windows.mae, top: 1.06 * greatest(windows.mae) || 1, colour: colours.mae, text: figure },
       { values: windows.label_coverage, top: 1.04, colour: colours.labels, text: percent },
-    ];
+    ].slice(0, model.labelled ? 3 : 1);
+    const tall = model.labelled ? TALL : 1;
     kinds.forEach((kind, k) => {
-      const below = TOP + room * (k * APART + TALL);
-      const y = (value) => below - (value / kind.top) * room * TALL;
+      const below = TOP + room * (k * APART + tall);
+      const y = (value) => below - (value / kind.top) * room * tall;
       scale(sheet, kind, y);
       line(model, sheet, kind, y);
     });

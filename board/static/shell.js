@@ -15,7 +15,7 @@ export async function runs(chosen, find = byId("find").value.trim()) {
   const names = found.map((each) => each.run);
   const shown = chosen && !names.includes(chosen) ? [{ run: chosen }, ...found] : found;
   picker.replaceChildren(
-    ...shown.map(({ run, source, windows, started_at: at }) => el("option", { value: run, title: source ? `${source}, started ${moment(at, { local: true })}` : "", text: windows === 0 ? `${run} (no window)` : run })),
+    ...grouped(shown),
     ...(total > found.length ? [el("option", { disabled: true, text: `… and ${count(total - found.length)} more: find them by name` })] : []),
   );
   if (!shown.length) picker.replaceChildren(el("option", { value: "", text: "none yet" }));
@@ -23,6 +23,16 @@ export async function runs(chosen, find = byId("find").value.trim()) {
   if (total > MANY) byId("find").hidden = false;
   return found;
 }
+
+/** Options of runs; by stream, where there are several. @param {any[]} runs @returns {HTMLElement[]} */
+function grouped(runs) {
+  const streams = [...new Set(runs.map(({ stream }) => stream).filter(Boolean))];
+  if (streams.length < 2) return runs.map(option);
+  const unknown = runs.filter(({ stream }) => !stream).map(option);
+  return [...unknown, ...streams.map((name) => el("optgroup", { label: name }, ...runs.filter(({ stream }) => stream === name).map(option)))];
+}
+
+const option = ({ run, source, windows, started_at: at }) => el("option", { value: run, title: source ? `${source}, started ${moment(at, { local: true })}` : "", text: windows === 0 ? `${run} (no window)` : run });
 
 /** List what is found while a name is typed. @param {() => string|null} chosen */
 export function findRuns(chosen) {

@@ -64,8 +64,8 @@ function row({ windows, columns, run, size, ms }, i) {
     el("td", { class: "n", text: count(windows.rows[i]) }),
     el("td", { class: "n", text: windows.share_drifted[i] === null ? "–" : `${count(windows.columns_drifted[i])} · ${percent(windows.share_drifted[i])}` }),
     el("td", { class: "worst" }, most && el("span", { class: "worst-line" }, meter(most.severity), el("span", { class: "times", text: times(most.severity) }), el("span", { class: "column", text: columns[most.column] }))),
-    el("td", { class: "n wide", text: figure(windows.mae[i]) }),
-    el("td", { class: "n wide", text: percent(windows.label_coverage[i]) }),
+    el("td", { class: "n wide labelled", text: figure(windows.mae[i]) }),
+    el("td", { class: "n wide labelled", text: percent(windows.label_coverage[i]) }),
     el("td", { class: "n wide", text: count(windows.late[i]) }),
     el("td", {}, el("a", { href: address("/report", where), "aria-label": `Full report of ${name}`, text: "report" })),
   ];

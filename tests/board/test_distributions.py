@@ -11,7 +11,7 @@ from board.histograms import CategoryBins, NumberBins, beside, prepared
 from models.artifact import Model
 from models.taxi.train import train
 from monitor.drift.category import CategoryReference
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import PREDICTION
 from tests.board.conftest import Served
 from tests.models.conftest import made_up
@@ -66,14 +66,14 @@ def test_categories_show_the_largest_of_either_side_and_what_is_new() -> None:
 
 def test_only_columns_that_are_there_are_compared() -> None:
     table = pa.table({"trip_distance": [1.0, 2.0], PREDICTION: [1.0, 2.0]})
-    found = beside(prepared(table), table.select(["trip_distance"]), pa.table({}))
+    found = beside(prepared(table, TAXI), table.select(["trip_distance"]), pa.table({}))
     assert [*found] == ["trip_distance"]
 
 
 def test_the_reference_says_what_is_missing_and_out_of_range_in_it_and_values_have_names() -> None:
     distances = pa.array([1.0] * 450 + [2.0] * 445 + [500.0] * 5 + [None] * 100)
     table = pa.table({"trip_distance": distances, "PULocationID": pa.array([132] * 800 + [74] * 150 + [None] * 50)})
-    found = beside(prepared(table), table, pa.table({}))
+    found = beside(prepared(table, TAXI), table, pa.table({}))
     assert found["trip_distance"]["usual"]["missing"] == pytest.approx(0.1)
     assert 0 < found["trip_distance"]["usual"]["out_of_range"] < 0.01
     zones = found["PULocationID"]

@@ -14,6 +14,7 @@ from board.events import _put, _wait, tell
 from board.live import BACKLOG, Feed, Hub, event
 from board.metrics import Metrics
 from board.overview import Picture
+from schemas.streams.taxi import TAXI
 from tests.board.conftest import Served
 from tests.board.test_live import followed, until
 from tests.monitor.feed import T0
@@ -21,7 +22,7 @@ from tests.monitor.feed import Feed as Run
 
 
 def feed() -> Feed:
-    return Feed(Database("postgresql://nobody@localhost/nothing"), Picture(), Metrics(), "r", 3_600)
+    return Feed(Database("postgresql://nobody@localhost/nothing", TAXI), Picture(), Metrics(), "r", 3_600)
 
 
 def test_a_page_is_told_what_it_has_not_heard_in_order() -> None:
@@ -85,7 +86,7 @@ def test_a_page_that_takes_nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> N
             await asyncio.Event().wait()
 
     async def told() -> None:
-        database, metrics = Database("postgresql://nobody@localhost/nothing"), Metrics()
+        database, metrics = Database("postgresql://nobody@localhost/nothing", TAXI), Metrics()
         hub = Hub(database, Picture(), metrics, 1)
         nothing = Feed(database, Picture(), metrics, "", 0)
         await asyncio.wait_for(tell(hub, nothing, metrics, asyncio.Event().wait, send), 60)

@@ -1,0 +1,140 @@
+"""Runs of several streams in one database: the board reads of each what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from board import histograms
+from schemas.definition import Field, Records, Stream
+from schemas.streams.taxi import TAXI
+from storage.streams import remember
+from tests.board.conftest import Served
+
+PAYMENTS = Stream(
+    name="payments",
+    events=Records(
+        topic="payments",
+        kind="payment",
+        id="payment_id",
+        time="paid_at",
+        fields=(
+            Field(name="amount", type="float", role="number", unit="€"),
+            Field(name="score", type="float", role="number"),
+            Field(name="country", type="str", role="category", value_names=(("it", "Italy"),)),
+        ),
+        prediction="score",
+    ),
+)
+"""Without labels; each carries its score."""
+MADE = Stream(
+    name="parts",
+    events=Records(
+        topic="parts",
+        kind="part",
+        id="serial",
+        time="made_at",
+        fields=(Field(name="width", type="float", role="number", unit="mm"),),
+    ),
+    labels=Records(
+        topic="checks",
+        kind="check",
+        id="serial",
+        time="made_at",
+        fields=(Field(name="strength", type="float", role="number"),),
+        label="strength",
+    ),
+    unit="kN",
+)
+WINDOW = """
+    INSERT INTO driftline.window_result
+        (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, columns_tested,
+         columns_drifted, mae, written_at)
+    VALUES (%s, %s, 3600, '2026-02-01', '2026-02-01 01:00', 'final', 40, 40, '{}', 1, 0, %s, now())"""
+COLUMN = """
+    INSERT INTO driftline.column_metric
+        (run_id, stream, size_s, window_start, column_name, metric, value, threshold, severity, status)
+    VALUES (%s, %s, 3600, '2026-02-01', %s, 'drift', 0.1, 0.2, 0.5, 'ok')"""
+RUN = """
+    INSERT INTO driftline.run
+        (run_id, stream, stream_hash, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms)
+    VALUES (%s, %s, %s, 300000, 600000, 7200000, 86400000)"""
+START = 1_769_904_000_000  # 2026-02-01
+
+
+def add(connection: Any, run: str, stream: Stream | None) -> None:
+    """A run with one window of events, and one of labels where it has any."""
+    if stream is not None:
+        remember(connection, stream)
+    connection.execute(RUN, (run, stream and stream.name, stream and stream.hash))
+    for records in (stream or TAXI).topics:
+        connection.execute(WINDOW, (run, records.role, 1.5 if records.label else None))
+        for name in (*records.numbers, *records.categories, *(() if records.label else ("prediction",))):
+            connection.execute(COLUMN, (run, records.role, name))
+
+
+@pytest.fixture
+def board(prepared: str, serve: Callable[..., Served]) -> Served:
+    with psycopg.connect(prepared, autocommit=True) as connection:
+        for run, stream in (("old", None), ("paid", PAYMENTS), ("made", MADE)):
+            add(connection, run, stream)
+    return serve(prepared)
+
+
+@pytest.mark.integration
+def test_each_run_is_shown_by_the_definition_of_its_own_stream(board: Served) -> None:
+    runs = {run["run"]: run["stream"] for run in board.json("/api/runs")["runs"]}
+    assert runs == {"old": "taxi", "paid": "payments", "made": "parts"}
+    wholes = {run: board.json("/api/board", run=run) for run in runs}
+    assert {run: (w["stream"], w["labelled"], w["unit"]) for run, w in wholes.items()} == {
+        "old": ("taxi", True, "min"),
+        "paid": ("payments", False, None),
+        "made": ("parts", True, "kN"),
+    }
+    assert wholes["paid"]["columns"] == ["amount", "country", "prediction"]
+    assert wholes["paid"]["windows"]["mae"] == [None]
+    assert wholes["made"]["windows"]["mae"] == [1.5]
+
+
+@pytest.mark.integration
+def test_the_columns_of_a_window_have_the_kind_and_unit_of_their_definition(board: Served) -> None:
+    def shown(run: str) -> dict[str, tuple[str, str, str | None]]:
+        found = board.json("/api/window", run=run, size="1h", start=START)["columns"]
+        return {column["name"]: (column["stream"], column["kind"], column["unit"]) for column in found}
+
+    assert shown("paid") == {
+        "amount": ("events", "number", "€"),
+        "country": ("events", "category", None),
+        "prediction": ("events", "prediction", None),
+    }
+    assert shown("made") == {
+        "width": ("events", "number", "mm"),
+        "prediction": ("events", "prediction", "kN"),
+        "strength": ("labels", "label", "kN"),
+    }
+    assert board.json("/api/window", run="paid", size="1h", start=START)["labels"] is None
+
+
+@pytest.mark.integration
+def test_a_definition_that_no_version_of_ours_wrote_is_said(board: Served, prepared: str) -> None:
+    with psycopg.connect(prepared) as connection:
+        connection.execute("""UPDATE driftline.stream SET definition = '{"name": 7}' WHERE name = 'parts'""")
+    answer = board.get("/api/board", run="made")
+    assert answer.status_code == 409
+    assert "definition of the stream of run made" in answer.json()["error"]
+    assert board.json("/api/board", run="paid")["stream"] == "payments"
+
+
+def test_a_window_of_a_stream_without_labels_lies_beside_its_reference() -> None:
+    reference = pa.table({"amount": [1.0, 2.0], "country": ["it", "fr"], "prediction": [0.1, 0.9]})
+    found = histograms.beside(histograms.prepared(reference, PAYMENTS), reference, None)
+    assert {name: column["kind"] for name, column in found.items()} == {
+        "amount": "number",
+        "prediction": "number",
+        "country": "category",
+    }
+    assert found["country"]["names"] == {"it": "Italy"}
