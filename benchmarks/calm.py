@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from benchmarks.models import months
 from models import reference as references
-from models.taxi.train import train
+from models.taxi.train import durations, train
 from monitor.drift.figures import DRIFT, Config, WindowFigures
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures
@@ -54,8 +54,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         trips = pa.concat_tables(known.tables())
         model = train(trips, out=Path(folder) / "model", source=known.name, period=known.period)
-        rows = references.valid(pa.concat_tables(calm.tables()))
-        table = references.reference(rows, model.predict(references.columns(rows)))
+        rows = references.valid(pa.concat_tables(calm.tables()), TRIPS)
+        table = references.reference(rows, TAXI, model.predict(references.columns(rows, TRIPS)), durations(rows))
         config = Config()
         by = {
             name: Reference.from_table(model.reference(), TAXI, config, calibrated=calibrated)

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 
+from schemas.streams.taxi import TRIPS
+
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
 
 import io
@@ -26,10 +28,11 @@ import pyarrow as pa
 import skops.io
 
 from models import storage
-from models.reference import columns, minutes, valid
+from models.columns import Columns, Floats
+from models.reference import columns, valid
 from models.taxi import boosting, linear
-from models.taxi.features import Columns, Floats, features
-from models.taxi.train import MINUTES, SEED, errors
+from models.taxi.features import features
+from models.taxi.train import MINUTES, SEED, durations, errors
 from producer.sources.selection import Source, from_files, from_generator
 from schemas.durations import moment_ms
 
@@ -125,10 +128,10 @@ def _millions(rate: float) -> str:
 
 def _learnable(source: Source) -> tuple[Columns, Floats]:
     """Trips of 1 to 60 minutes inside the source's month."""
-    whole = valid(pa.concat_tables(source.tables()))
-    took, pickup = minutes(whole), whole["pickup_at"].to_numpy()
+    whole = valid(pa.concat_tables(source.tables()), TRIPS)
+    took, pickup = durations(whole), whole["pickup_at"].to_numpy()
     keep = (took >= MINUTES[0]) & (took <= MINUTES[1]) & (pickup >= source.period[0]) & (pickup < source.period[1])
-    return {name: column[keep] for name, column in columns(whole).items()}, took[keep]
+    return {name: column[keep] for name, column in columns(whole, TRIPS).items()}, took[keep]
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ def main() -> None:
 def tables() -> tuple[pa.Table, pa.Table, str]:
     """Reference and stream in the layout of the reference: real months where they are, else synthetic ones."""
     from models.reference import reference, valid  # noqa: PLC0415
+    from models.taxi.train import durations  # noqa: PLC0415
     from producer.sources.selection import from_files, from_generator  # noqa: PLC0415
     from producer.sources.tlc import month_period  # noqa: PLC0415
 
@@ -84,9 +85,10 @@ def tables() -> tuple[pa.Table, pa.Table, str]:
     )
     found = []
     for seed, source in enumerate(sources):
-        trips = valid(pa.concat_tables(source.tables()))
+        trips = valid(pa.concat_tables(source.tables()), TRIPS)
         guess = 4 + 3 * trips["trip_distance"].to_numpy().clip(0, 30) ** 0.85
-        found.append(reference(trips, guess + np.random.default_rng(seed).normal(0, 1, len(guess))))
+        guess += np.random.default_rng(seed).normal(0, 1, len(guess))
+        found.append(reference(trips, TAXI, guess, durations(trips)))
     return found[0].slice(0, REFERENCE), found[1], "real trips" if real else "synthetic trips"
 
 

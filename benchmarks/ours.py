@@ -30,6 +30,7 @@ from benchmarks.log import RUN
 from consumer.settings import Settings
 from consumer.source import Source
 from models.artifact import load
+from models.taxi import SCORERS
 from models.taxi.train import train
 from producer.sources.selection import choose
 from runtime.connections import ROOT, database_url, kafka_config
@@ -65,7 +66,7 @@ def consume(settings: Settings) -> tuple[float, float, float]:
             started.extend((time.perf_counter(), time.process_time()))
         return found
 
-    scorer = load(settings.model)
+    scorer = load(settings.model, settings.stream.events, SCORERS)
     sys.stdin.readline()
     with patch.object(Source, "read", first):
         process.run(settings, threading.Event(), scorer)

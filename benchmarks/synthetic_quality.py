@@ -137,10 +137,10 @@ class Judge:
 
 
 def _learnable(trips: pa.Table) -> tuple[dict[str, Values], Values]:
-    trips = references.valid(trips)
-    minutes = references.minutes(trips)
+    trips = references.valid(trips, TRIPS)
+    minutes = train.durations(trips)
     inside = (minutes >= train.MINUTES[0]) & (minutes <= train.MINUTES[1])
-    return {name: column[inside] for name, column in references.columns(trips).items()}, minutes[inside]
+    return {name: column[inside] for name, column in references.columns(trips, TRIPS).items()}, minutes[inside]
 
 
 def rows_per_second(volume: float, days: int) -> float:

@@ -21,10 +21,12 @@ def stream() -> Stream:
 
 
 def monitor_settings(model: Path, **more: Any) -> Any:
+    from models.taxi import SCORERS
     from monitor.settings import Settings
 
     return Settings(
         stream=stream(),
+        scorers=SCORERS,
         model=usable_model(model),
         kafka=connections.kafka_config(os.environ),
         database_url=servers.database_url(),
@@ -71,8 +73,9 @@ def model(named: Path) -> Path:
 def usable_model(named: Path) -> Path:
     """The same. Raises ModelUnusable, before any server is asked, where the one that was named cannot be used."""
     from models.artifact import load
+    from models.taxi import SCORERS
 
     found = model(named)
     if named != DEFAULT:
-        load(found)
+        load(found, stream().events, SCORERS)
     return found

@@ -11,11 +11,12 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from local.stack.doctor import Check, checks
 from models import artifact
 from models.names import follow
+from models.taxi import SCORERS
 from producer import topics as rules
 from runtime.connections import database_url, kafka_config
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
-from schemas.streams.taxi import STREAMS
+from schemas.streams.taxi import STREAMS, TRIPS
 from storage.connect import connect_now
 from storage.errors import Error
 from storage.queries import load_queries
@@ -41,10 +42,11 @@ def _model(folder: Path) -> Check:
         beside = f"; beside it: {', '.join(others)}" if others else ""
         return Check("model", False, f"no {folder.name} model yet{beside}", "`driftline train` makes it")
     try:
-        found = artifact.load(folder)
+        found = artifact.load(folder, TRIPS, SCORERS)
     except ModelUnusable as error:
         return Check("model", False, error.what, error.do)
-    return Check("model", True, f"{found.card.kind}, of {found.card.source}, MAE {found.card.errors.mae:.2f} min")
+    mae = "" if found.card.mae is None else f", MAE {found.card.mae:.2f} min"
+    return Check("model", True, f"{found.card.kind}, of {found.card.source}{mae}")
 
 
 def _topics(environ: Mapping[str, str], prefix: str) -> Iterator[Check]:

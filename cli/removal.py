@@ -88,7 +88,7 @@ def row(artifact: Artifact, scored: Mapping[str, Sequence[str]] | None) -> Model
         source=card.source,
         period=(start, end),
         rows=card.rows,
-        mae=card.errors.mae,
+        mae=card.mae,
         runs=None if scored is None else tuple(scored.get(artifact.hash, ())),
         path=str(artifact.path),
     )

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from consumer import scoring
-from consumer.scoring import Floats, Score
+from consumer.scoring import Score
+from models.columns import Floats
 from schemas.definition import Records
 from storage import chunk
 
@@ -45,9 +46,7 @@ def table(stream: Records, columns: Mapping[str, Sequence[Any]], offsets: Ints) 
 
 @cache
 def _unscored(stream: Records) -> pa.Schema:
-    """The layout of a chunk without a prediction that is still to be made."""
-    kept = {chunk.OFFSET, stream.id, stream.time, *(field.name for field in stream.kept)}
-    return pa.schema([field for field in chunk.layout(stream) if field.name in kept])
+    return chunk.unscored(stream)
 
 
 class Rows(NamedTuple):
@@ -91,8 +90,7 @@ def pack(stream: Records, run_id: str, parts: Sequence[Rows], score: Score | Non
 
 def _scored(stream: Records, batch: pa.RecordBatch, score: Score | None) -> pa.RecordBatch:
     """The batch with its prediction, where it has none yet. Raises Unscorable, ModelUnusable."""
-    layout = chunk.layout(stream)
-    if batch.num_columns == len(layout):
+    if batch.schema == chunk.layout(stream):
         return batch
     return with_predictions(stream, batch, scoring.predict(stream, batch, score))
 
@@ -100,5 +98,6 @@ def _scored(stream: Records, batch: pa.RecordBatch, score: Score | None) -> pa.R
 def with_predictions(stream: Records, batch: pa.RecordBatch, values: Floats) -> pa.RecordBatch:
     """Rows that are not scored yet in the layout of a chunk. values: shape (rows,)."""
     layout = chunk.layout(stream)
-    columns = batch.columns if batch.num_columns == len(layout) else [*batch.columns, pa.array(values)]
-    return pa.RecordBatch.from_arrays(columns, schema=layout)
+    if batch.schema == layout:
+        return batch
+    return pa.RecordBatch.from_arrays([*batch.columns[: len(layout) - 1], pa.array(values)], schema=layout)

@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from models.columns import ArrowColumns, Columns, Floats
 from schemas.definition import Records
 from schemas.errors import ModelUnusable
 from schemas.text import printable
 
-Floats = npt.NDArray[np.float64]
-Score = Callable[[Mapping[str, npt.NDArray[Any]]], Floats]
+Score = Callable[[Columns], Floats]
 """A model's `predict`: columns of rows → one finite prediction each."""
 
 
 class Unscorable(Exception):
     """Not every row of a batch has a prediction."""
-
-
-class Columns(Mapping[str, npt.NDArray[Any]]):
-    """A batch as a model takes it, each column converted when it is asked for.
-
-    Required integers are int64, numbers that may be missing float64 with NaN, strings objects with None.
-    """
-
-    def __init__(self, batch: pa.RecordBatch) -> None:
-        self._batch = batch
-
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        index = self._batch.schema.get_field_index(name)
-        if index < 0:
-            raise KeyError(name)
-        field, column = self._batch.schema.field(index), self._batch.column(index)
-        if pa.types.is_integer(field.type):
-            column = column.cast(pa.float64() if field.nullable else pa.int64())
-        values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
-        return values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._batch.schema.names)
-
-    def __len__(self) -> int:
-        return int(self._batch.num_columns)
 
 
 class Predictions(NamedTuple):
@@ -100,7 +73,7 @@ def _attempt(stream: Records, batch: pa.RecordBatch, score: Score | None) -> Pre
     if score is None:
         raise ModelUnusable(f"{stream.topic} has neither a prediction nor a model", "name one with --model")
     try:
-        return _finite(_shaped(score(Columns(batch)), batch.num_rows))
+        return _finite(_shaped(score(ArrowColumns(batch)), batch.num_rows))
     except MemoryError:  # of this process, not of these rows
         raise
     except Exception as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from models.artifact import Scorers
 from models.names import DEFAULT
 from schemas.definition import Stream
 from schemas.errors import UsageError
@@ -24,7 +25,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stream: what is consumed.
     kafka: librdkafka settings.
     until_done: return once this run is finished in every partition; None: consume until stopped.
-    model: folder of the artifact that scores the streams that bring no prediction.
+    model: folder of the artifact that scores a stream that brings no prediction.
+    scorers: the kinds of models that it may be of.
     pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms: for runs that nobody has met before. lateness_ms is of
         streams of events, outcome_lateness_ms of streams of labels.
     flush_ms, flush_rows, flush_bytes: a partition is written after so long (wall time), so many records, or so many
@@ -41,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     topic_prefix: str = ""
     until_done: str | None = None
     model: Path = DEFAULT
+    scorers: Scorers = {}
     pane_ms: int = 300_000
     lateness_ms: int = 600_000
     outcome_lateness_ms: int = 7_200_000

@@ -41,7 +41,7 @@ def run(settings: Settings, stop: threading.Event, model: Model | None = None) -
     gauges = Gauges()
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
         if model is None and settings.stream.needs_model:
-            model = load(settings.model)
+            model = load(settings.model, settings.stream.events, settings.scorers)
         pa.array([None])  # imports pandas, at the first conversion: not while partitions wait
         with _rare_collections():
             session = partial(_session, settings, stop, model, gauges)

@@ -1,1 +1,1 @@
-"""The trip-duration model: features, training, artifact, and the reference set that windows are compared with."""
+"""Models: artifacts and their cards, the reference that windows are compared with, columns as models take them."""

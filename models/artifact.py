@@ -1,11 +1,14 @@
-"""A model on disk: `model.skops`, `card.json`, `reference.parquet` in one directory, all or nothing."""
+"""A model on disk: `model.skops`, `card.json`, `reference.parquet` in one directory, all or nothing.
+
+The artifact of a stream whose records bring their own predictions has no `model.skops`: it is a reference alone.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,16 +20,11 @@ from numpy.typing import NDArray
 
 from models import card as cards
 from models import names, storage
-from models.card import FORMAT, Card
+from models.card import FORMAT, REFERENCE_ONLY, Card
+from models.columns import Columns, Floats
 from models.names import CARD
-from models.taxi.features import Columns, Floats
-from models.taxi.linear import Linear
-from models.taxi.tables import Tables
 from schemas.definition import Records
 from schemas.errors import ModelUnusable, UsageError
-from schemas.streams.taxi import TRIPS
-
-DEFAULT = names.ARTIFACTS / "default"
 
 MODEL, REFERENCE = "model.skops", "reference.parquet"
 
@@ -34,7 +32,12 @@ _TRAIN = "run `driftline train`"
 
 
 class Scorer(Protocol):
-    """What each kind of model can do."""
+    """What each kind of model can do.
+
+    inputs: the columns that `predict` reads.
+    predict: one finite float64 for each row, which never depends on the rows beside it, in the label's unit.
+    arrays: what an artifact stores; a scorer is made of it again.
+    """
 
     @property
     def inputs(self) -> tuple[str, ...]: ...
@@ -42,15 +45,20 @@ class Scorer(Protocol):
     def arrays(self) -> dict[str, NDArray[Any]]: ...
 
 
-_KINDS: Mapping[str, type[Tables] | type[Linear]] = {"default": Tables, "tutorial": Linear}
+Scorers = Mapping[str, Callable[[Mapping[str, NDArray[Any]]], Scorer]]
+"""Kind, as the card names it → what makes a scorer of the stored arrays, or raises KeyError or ValueError."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that was read and found whole. path: where its reference is read from when asked for."""
+    """An artifact that was read and found whole.
+
+    scorer: None where the artifact holds only a reference, or was loaded for that alone.
+    path: where its reference is read from when asked for.
+    """
 
     card: Card
-    scorer: Scorer
+    scorer: Scorer | None
     path: Path
 
     @property
@@ -61,55 +69,92 @@ class Model:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The columns that `predict` reads."""
-        return self.scorer.inputs
+        return () if self.scorer is None else self.scorer.inputs
 
     def predict(self, columns: Columns) -> Floats:
-        """Minutes, float64, finite, shape (rows,). A row's value never depends on the rows beside it.
+        """Predict each row, in the label's unit. A row's value never depends on the rows beside it.
 
-        columns: `models.taxi.features.Columns`; more than `inputs` may be in it. Raises KeyError for a missing one.
+        Args:
+            columns: The rows; more than `inputs` may be in it.
+
+        Returns:
+            float64, finite, shape (rows,).
+
+        Raises:
+            KeyError: A column is missing.
+            ModelUnusable: There is only a reference.
         """
+        if self.scorer is None:
+            raise ModelUnusable(f"{self.path} holds a reference, and no model", "name one with --model")
         return self.scorer.predict(columns)
 
     def reference(self) -> pa.Table:
-        """The reference set (`models.reference.LAYOUT`), sorted by event time. Raises ModelUnusable if damaged."""
+        """Read the reference set (`models.reference.layout`), sorted by event time.
+
+        Raises:
+            ModelUnusable: It is damaged.
+        """
         return pq.read_table(pa.BufferReader(_file(self.path, REFERENCE, self.card)))
 
 
-def load(path: Path, stream: Records = TRIPS) -> Model:
-    """The model in a directory. Raises ModelUnusable where it is missing, damaged, or made for something else.
+def load(path: Path, stream: Records | None = None, scorers: Scorers | None = None) -> Model:
+    """Read an artifact. It takes a few milliseconds, and no scikit-learn: what is stored is numbers in tables.
 
-    path: the directory, or a name that points to it, such as `default`. It loads in a few milliseconds, without
-    scikit-learn: what is stored is numbers in tables.
+    Args:
+        path: The directory, or a name that points to it, such as `default`.
+        stream: The events that it has to be made for; None: whichever.
+        scorers: The kinds of models that the program can score with; None: only the reference is wanted.
+
+    Raises:
+        ModelUnusable: It is missing, damaged, of an unknown kind, or made for something else.
     """
     path = names.follow(path)  # once: the name may stand for another one meanwhile
     card = _card(path)
-    if card.format != FORMAT or card.kind not in _KINDS:
+    if card.format != FORMAT:
         raise ModelUnusable(f"the model in {path} has format {card.format}; this program reads {FORMAT}", _TRAIN)
-    if card.stream != stream.topic or card.definition != cards.definition(stream):
+    if stream is not None and (card.stream != stream.topic or card.definition != cards.definition(stream)):
         raise ModelUnusable(f"the model in {path} was made for another definition of {stream.topic!r}", _TRAIN)
-    _file(path, REFERENCE, card)
+    for name in {*card.files, REFERENCE}:
+        _file(path, name, card)
+    return Model(card=card, scorer=None if scorers is None else _scorer(path, card, scorers), path=path)
+
+
+def _scorer(path: Path, card: Card, scorers: Scorers) -> Scorer | None:
+    if card.kind == REFERENCE_ONLY:
+        return None
+    if card.kind not in scorers:
+        known = ", ".join(scorers) or "none"
+        raise ModelUnusable(f"the model in {path} is of kind {card.kind!r}; this program knows {known}", _TRAIN)
     try:
-        scorer = _KINDS[card.kind].of(storage.load(_file(path, MODEL, card)))
+        return scorers[card.kind](storage.load(_file(path, MODEL, card)))
     except Exception as error:  # whatever arrays of other types and shapes can raise
         raise ModelUnusable(f"{path / MODEL} cannot be read ({error})", _TRAIN) from error
-    return Model(card=card, scorer=scorer, path=path)
 
 
-def save(path: Path, card: Card, scorer: Scorer, reference: pa.Table) -> Model:
-    """Write an artifact into a directory and put it in place at once; `card` without files and hash.
+def save(path: Path, card: Card, scorer: Scorer | None, reference: pa.Table) -> Model:
+    """Write an artifact into a directory and put it in place at once.
 
-    Another artifact that is there is kept beside it, under its hash. Raises UsageError where the directory holds
-    something else, ModelUnusable where it cannot be written.
+    Another artifact that is there is kept beside it, under its hash.
+
+    Args:
+        path: The directory.
+        card: Without files and hash.
+        scorer: None where the records bring their own predictions.
+        reference: A table as `models.reference.layout` describes it.
+
+    Raises:
+        UsageError: The directory holds something else.
+        ModelUnusable: It cannot be written.
     """
     _refuse_foreign(path)
     _write(path, _packed(card, scorer, reference)[1])
-    return load(path)
+    return replace(load(path), scorer=scorer)
 
 
-def publish(name: Path, card: Card, scorer: Scorer, reference: pa.Table) -> Model:
+def publish(name: Path, card: Card, scorer: Scorer | None, reference: pa.Table) -> Model:
     """Write an artifact beside `name`, under its hash, and let the name stand for it: see `models.names`.
 
-    Raises as `save`.
+    Args and Raises: as of `save`.
     """
     _refuse_foreign(name)
     hash, contents = _packed(card, scorer, reference)
@@ -123,12 +168,13 @@ def publish(name: Path, card: Card, scorer: Scorer, reference: pa.Table) -> Mode
         names.point(name, hash)
     except OSError as error:
         raise _unwritable(name, error) from error
-    return made
+    return replace(made, scorer=scorer)
 
 
-def _packed(card: Card, scorer: Scorer, reference: pa.Table) -> tuple[str, dict[str, bytes]]:
+def _packed(card: Card, scorer: Scorer | None, reference: pa.Table) -> tuple[str, dict[str, bytes]]:
     """Hash and files of an artifact."""
-    contents = {MODEL: storage.dump(scorer.arrays()), REFERENCE: _parquet(reference)}
+    contents = {} if scorer is None else {MODEL: storage.dump(scorer.arrays())}
+    contents |= {REFERENCE: _parquet(reference)}
     files = {name: sha256(data).hexdigest() for name, data in contents.items()}
     sealed = cards.sealed(msgspec.structs.replace(card, files=files))
     return sealed.hash, {**contents, CARD: cards.encode(sealed)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -13,11 +12,12 @@ from schemas.definition import Records
 FORMAT = 1
 """Of an artifact. One more whenever older programs could not read it."""
 
-Kind = Literal["default", "tutorial"]
+REFERENCE_ONLY = "reference"
+"""The kind of an artifact without a model: the records bring their own predictions."""
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
-    """On trips that were not learnt from. mae, rmse, bias (prediction − truth): minutes."""
+    """On records that were not learnt from. mae, rmse, bias (prediction − truth): in the label's unit."""
 
     rows: int
     period: tuple[int, int]
@@ -29,15 +29,16 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True):
 class Card(msgspec.Struct, frozen=True, kw_only=True):
     """Written beside the model as `card.json`.
 
-    stream, definition: the stream that it scores, and the hash of that stream's definition.
-    source, period: the trips it was made of; event time in ms since the epoch, end exclusive.
+    kind: chooses the scorer. stream, definition: topic of the events that it scores, and the hash of `definition`.
+    source, period: the records it was made of; event time in ms since the epoch, end exclusive.
     rows: learnt from. reference_rows: in the reference set. inputs: the columns that a prediction reads.
-    errors: of the same model learnt from the first 80 % of these trips, on the last 20 %.
+    target, target_range: the label and the range that it was learnt in; None without labels.
+    errors: of the same model learnt from the first 80 % of these records, on the last 20 %; None without labels.
     files: name → sha256. hash: of the card itself, with '' in this place; it stands for the whole artifact.
     """
 
     format: int = FORMAT
-    kind: Kind
+    kind: str
     about: str
     stream: str
     definition: str
@@ -46,13 +47,18 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     reference_rows: int
     inputs: tuple[str, ...]
-    target: str
-    target_range: tuple[float, float]
-    errors: Errors
+    target: str | None
+    target_range: tuple[float, float] | None
+    errors: Errors | None
     seed: int
     versions: dict[str, str]
     files: dict[str, str]
     hash: str = ""
+
+    @property
+    def mae(self) -> float | None:
+        """The mean absolute error held out; None without labels."""
+        return None if self.errors is None else self.errors.mae
 
 
 _BOUND = ("topic", "kind", "id", "time", "fields", "label", "label_range", "prediction")

@@ -1,73 +1,74 @@
-"""The reference: every trip of the training period that could have come through the stream, with its prediction.
+"""The reference: every record of the training period that could have come through the stream, with its prediction.
 
-Not only the trips that were learnt from: a live stream cannot be filtered by a duration that is not known yet,
+Not only the records that were learnt from: a live stream cannot be filtered by a label that is not known yet,
 so neither may be what it is compared with.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from models.taxi.features import Columns, Floats
-from schemas.definition import Field, Records
-from schemas.records import MAX_TIME
-from schemas.streams.taxi import OUTCOMES, TRIPS
-from storage.chunk import OFFSET, PREDICTION, layout
-
-LABEL = OUTCOMES.label or ""
-DROPOFF = "dropoff_at"
-
-LAYOUT = layout(TRIPS).remove(layout(TRIPS).get_field_index(OFFSET)).append(pa.field(LABEL, pa.float64()))
-"""A chunk of trips without offsets, and the label: minutes, null where a trip's end is not known."""
+from models.columns import ArrowColumns, Columns, Floats
+from schemas.definition import Field, Records, Stream
+from schemas.records import bounded_fields
+from storage import chunk
+from storage.chunk import OFFSET, PREDICTION
 
 
-def valid(trips: pa.Table, stream: Records = TRIPS) -> pa.Table:
-    """The rows of a canonical table that the consumer would accept, by event time, then id; what is not finite is
-    null. One order, whatever the table's was, since training is repeatable only in the same order.
+def layout(stream: Stream) -> pa.Schema:
+    """A chunk of events without offsets; where the stream has labels, the label too: float64, null if unknown."""
+    of_events = chunk.layout(stream.events)
+    kept = of_events.remove(of_events.get_field_index(OFFSET))
+    return kept if stream.label is None else kept.append(pa.field(stream.label, pa.float64()))
 
-    Raises KeyError for a missing column, pa.ArrowInvalid for one of the wrong type.
+
+def valid(rows: pa.Table, records: Records) -> pa.Table:
+    """Keep what the consumer would accept, by event time, then id; what is not finite becomes null.
+
+    One order, whatever the table's was, since training is repeatable only in the same order.
+
+    Args:
+        rows: A table with the id, the time and the kept fields of the records as columns; others stay.
+        records: The definition of the records.
+
+    Raises:
+        KeyError: A column is missing.
+        pa.ArrowInvalid: A column is of the wrong type.
     """
-    bounded = (
-        Field(name=stream.id, type="str", role="carried", low=1, high=128),
-        Field(name=stream.time, type="int", role="carried", low=0, high=MAX_TIME),
-        *stream.kept,
-    )
-    for field in bounded:
-        trips = trips.set_column(trips.schema.get_field_index(field.name), field.name, _finite(trips[field.name]))
-    keep = np.ones(trips.num_rows, dtype=bool)
-    for field in bounded:
-        keep &= _possible(trips[field.name], field)
-    kept = trips.filter(pa.array(keep))
-    return kept.sort_by([(stream.time, "ascending"), (stream.id, "ascending")])
+    fields = bounded_fields(records)
+    for field in fields:
+        rows = rows.set_column(rows.schema.get_field_index(field.name), field.name, _finite(rows[field.name]))
+    keep = np.ones(rows.num_rows, dtype=bool)
+    for field in fields:
+        keep &= _possible(rows[field.name], field)
+    kept = rows.filter(pa.array(keep))
+    return kept.sort_by([(records.time, "ascending"), (records.id, "ascending")])
 
 
-def columns(trips: pa.Table, stream: Records = TRIPS) -> Columns:
-    """Event time and kept fields as the model takes them: int64 where a whole number is never missing, else
-    float64 with NaN; text as objects with None."""
-    required = {field.name for field in stream.kept if field.required and field.type == "int"} | {stream.time}
-    texts = {field.name for field in stream.kept if field.type == "str"}
-    return {
-        name: _column(trips[name], None if name in texts else np.int64 if name in required else np.float64)
-        for name in (stream.time, *(field.name for field in stream.kept))
-    }
+def columns(rows: pa.Table, records: Records) -> Columns:
+    """Event time and kept fields of a table of records, as a model takes them."""
+    taken = ArrowColumns(rows, chunk.layout(records))
+    return {name: taken[name] for name in (records.time, *(f.name for f in records.kept if f.name in taken))}
 
 
-def minutes(trips: pa.Table) -> Floats:
-    """How long each trip took, NaN where that is not known, shape (rows,)."""
-    took = pc.subtract(trips[DROPOFF], trips[TRIPS.time]).cast(pa.float64())
-    return np.asarray(_column(took, np.float64) / 60_000.0)
+def reference(rows: pa.Table, stream: Stream, prediction: Floats, label: Floats | None = None) -> pa.Table:
+    """Make the table of `layout`.
 
-
-def reference(trips: pa.Table, prediction: Floats) -> pa.Table:
-    """The table of LAYOUT, of what `valid` gave."""
-    added = {PREDICTION: pa.array(prediction), LABEL: pa.array(minutes(trips), from_pandas=True)}
-    parts = [added[name] if name in added else trips[name] for name in LAYOUT.names]
-    return pa.table(parts, names=LAYOUT.names).cast(LAYOUT)
+    Args:
+        rows: What `valid` gave of the events.
+        stream: The stream.
+        prediction: Shape (rows,).
+        label: Shape (rows,), NaN where it is not known; None for a stream without labels.
+    """
+    wanted = layout(stream)
+    added = {PREDICTION: pa.array(prediction)}
+    if label is not None and stream.label is not None:
+        added[stream.label] = pa.array(label, from_pandas=True)
+    parts = [added[name] if name in added else rows[name] for name in wanted.names]
+    return pa.table(parts, names=wanted.names).cast(wanted)
 
 
 def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -83,11 +84,3 @@ def _possible(column: pa.ChunkedArray, field: Field) -> NDArray[np.bool_]:
     high = pc.less_equal(size, np.inf if field.high is None else field.high)
     inside = pc.fill_null(pc.and_(low, high), not field.required)
     return np.asarray(inside.to_numpy(), dtype=bool)
-
-
-def _column(column: pa.ChunkedArray, dtype: Any) -> NDArray[Any]:
-    if dtype is None:
-        return np.asarray(column.to_numpy(), dtype=object)
-    if dtype is np.int64:
-        return np.asarray(column.cast(pa.int64()).to_numpy())
-    return np.asarray(column.cast(pa.float64()).to_numpy(), dtype=np.float64)

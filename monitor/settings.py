@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from models.artifact import Scorers
 from models.names import DEFAULT
 from monitor.drift.figures import Config
 from schemas.definition import Stream
@@ -17,6 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     stream: of runs whose definition is not stored, since a version before met them first.
     kafka: librdkafka settings; only `recompute` reads the log.
+    scorers: the kinds of models that `recompute` can score with; None: only the reference is wanted.
     sizes: of windows, in ms; each a multiple of the run's pane.
     until_done: return once all windows of this run are final; None: watch all runs until stopped.
     poll_s: how often to look without being notified.
@@ -35,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sizes: tuple[int, ...] = (3_600_000, 21_600_000, 86_400_000)
     until_done: str | None = None
     model: Path = DEFAULT
+    scorers: Scorers | None = None
     poll_s: float = 1.0
     alive_s: float = 10.0
     idle_timeout_s: float = 30.0

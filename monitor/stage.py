@@ -30,7 +30,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """
     gauges, url = Gauges(), settings.database_url
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
-        artifact.load(settings.model)  # in milliseconds, and long before it is needed
+        artifact.load(settings.model, settings.stream.events)  # in milliseconds, and long before it is needed
         run_sessions(partial(_prepare, settings), url, stop, on_trouble=gauges.health.trouble)
         if not stop.is_set():
             with announced(url, settings.until_done):

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import msgspec
 import orjson
 from msgspec import Meta
+from msgspec.structs import replace
 
 from schemas.definition import Field, Records
 from schemas.text import LONGEST
@@ -26,6 +27,9 @@ LIVE = "live"
 
 HEARTBEAT = "heartbeat"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_ID = 128
+"""Characters of a record's id."""
+
 MAX_TIME = 4_102_444_800_000
 """2100-01-01: an event time beyond is invalid."""
 
@@ -42,7 +46,9 @@ Time = Annotated[
 ]
 Id = Annotated[
     str,
-    Meta(min_length=1, max_length=128, description="Id, also the record's key. A trip and its outcome share it."),
+    Meta(
+        min_length=1, max_length=MAX_ID, description="Id, also the record's key. A trip and its outcome share it."
+    ),
 ]
 _Text = Annotated[str, Meta(max_length=LONGEST)]
 _Name = Annotated[str, Meta(max_length=200)]
@@ -94,13 +100,29 @@ class Heartbeat(
 _INT32 = (-(2**31), 2**31 - 1)
 
 
+def bounded_fields(records: Records) -> tuple[Field, ...]:
+    """What makes a record valid: its id, its time and its kept fields, with the bounds of each.
+
+    A kept integer lands in an int32 column of a chunk: without bounds of its own it has the column's.
+    """
+    return (
+        Field(name=records.id, type="str", role="carried", low=1, high=MAX_ID),
+        Field(name=records.time, type="int", role="carried", low=0, high=MAX_TIME),
+        *(_within_int32(field) if field.type == "int" else field for field in records.kept),
+    )
+
+
+def _within_int32(field: Field) -> Field:
+    low, high = _INT32
+    return replace(
+        field, low=low if field.low is None else field.low, high=high if field.high is None else field.high
+    )
+
+
 def _type_of(field: Field) -> Any:
-    if field.role == "carried":
-        return Annotated[Any, Meta(description=f"A {field.type} that rides along: it is neither checked nor kept.")]
     bounds: dict[str, Any] = {k: v for k, v in (("ge", field.low), ("le", field.high)) if v is not None}
     if field.type == "int":
-        # A kept integer lands in an int32 column of a chunk: without bounds of its own it has the column's.
-        whole: dict[str, Any] = {"ge": _INT32[0], "le": _INT32[1]} | {k: int(v) for k, v in bounds.items()}
+        whole: dict[str, Any] = {k: int(v) for k, v in bounds.items()}
         kind: Any = Annotated[int, Meta(**whole)]
     elif field.type == "float":
         kind = Annotated[float, Meta(**bounds)]
@@ -109,6 +131,10 @@ def _type_of(field: Field) -> Any:
         lengths: dict[str, Any] = {names[k]: int(v) for k, v in bounds.items()}
         kind = Annotated[str, Meta(**lengths)]
     return kind if field.required else kind | None
+
+
+def _carried(field: Field) -> Any:
+    return Annotated[Any, Meta(description=f"A {field.type} that rides along: it is neither checked nor kept.")]
 
 
 @cache
@@ -120,14 +146,17 @@ def record_type(stream: Records, *, every_field: bool = False, any_run: bool = F
         (0.45 of 1.25 µs): who reads millions checks `is_run_id` once per run.
     `run_id` and `seq` may be missing (None): the record is then of the run `live`.
     """
-    fields = stream.fields if every_field else stream.kept
+    types = {field.name: _type_of(field) for field in bounded_fields(stream)[2:]}
+    if every_field:
+        types = {field.name: types.get(field.name) or _carried(field) for field in stream.fields}
+    optional = {field.name for field in stream.fields if not field.required or field.role == "carried"}
     # In the order in which our producer writes them: msgspec finds a field fastest where it expects it.
     layout: list[Any] = [
         ("run_id", (_AnyRunId if any_run else RunId) | None, None),
         ("seq", Seq | None, None),
         (stream.id, Id),
         (stream.time, Time),
-        *((f.name, _type_of(f), *(() if f.required and f.role != "carried" else (None,))) for f in fields),
+        *((name, kind, *((None,) if name in optional else ())) for name, kind in types.items()),
     ]
     return msgspec.defstruct(
         stream.kind.capitalize(), layout, tag_field="kind", tag=stream.kind, frozen=True, gc=False, kw_only=True

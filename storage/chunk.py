@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 
 from schemas.definition import Field, Records
@@ -23,17 +25,26 @@ def _field(field: Field) -> pa.Field:
 def layout(stream: Records) -> pa.Schema:
     """Columns of a chunk: offset, id, event time (int64, ms), the kept fields, and the prediction (float64).
 
-    Outcomes carry no prediction: theirs is the trip's. A missing value is null, never NaN.
+    A prediction made upstream is there once, as the prediction, whatever its field is called. Labels carry none:
+    theirs is that of the event. A missing value is null, never NaN.
     """
-    columns = [
-        pa.field(OFFSET, pa.int64(), nullable=False),
-        pa.field(stream.id, pa.string(), nullable=False),
-        pa.field(stream.time, pa.int64(), nullable=False),
-        *(_field(f) for f in stream.kept),
-    ]
-    if stream.label is None and all(f.name != PREDICTION for f in stream.kept):
+    columns = [*_unscored(stream)]
+    if stream.label is None:
         columns.append(pa.field(PREDICTION, pa.float64(), nullable=False))
     return pa.schema(columns)
+
+
+def unscored(stream: Records) -> pa.Schema:
+    """The layout of rows without a prediction; one made upstream comes last, in a column called as its field is."""
+    upstream = stream.field(stream.prediction) if stream.prediction is not None else None
+    return pa.schema([*_unscored(stream), *([] if upstream is None else [_field(upstream).with_nullable(True)])])
+
+
+def _unscored(stream: Records) -> Iterator[pa.Field]:
+    yield pa.field(OFFSET, pa.int64(), nullable=False)
+    yield pa.field(stream.id, pa.string(), nullable=False)
+    yield pa.field(stream.time, pa.int64(), nullable=False)
+    yield from (_field(f) for f in stream.kept if f.name != stream.prediction)
 
 
 def encode(batch: pa.RecordBatch) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from consumer.settings import Settings as ConsumerSettings
+from models.taxi import SCORERS
 from monitor.settings import Settings as MonitorSettings
 from schemas.streams.taxi import TAXI
 from tests.logs import DAY, HOUR, RUN, START
@@ -116,7 +117,9 @@ class Fleet:
             stage.kill()
 
     def _settings(self, kind: Any, values: dict[str, Any]) -> Any:
-        return kind(**{"stream": TAXI, "database_url": self.database, "model": self._model, **values})
+        return kind(
+            **{"stream": TAXI, "scorers": SCORERS, "database_url": self.database, "model": self._model, **values}
+        )
 
     def _start(self, name: str, settings: Any, failpoint: str) -> Stage:
         log = self._logs / f"{len(self._stages)}-{name}.log"

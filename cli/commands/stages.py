@@ -71,10 +71,12 @@ def consume(
     stop = stopping()
     from consumer import stage
     from consumer.settings import Settings
+    from models.taxi import SCORERS
 
     settings = Settings(
         stream=chosen.stream(),
         model=chosen.usable_model(model),
+        scorers=SCORERS,
         kafka=connections.kafka_config(os.environ),
         database_url=servers.database_url(),
         topic_prefix=topic_prefix,

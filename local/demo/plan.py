@@ -11,12 +11,14 @@ from pathlib import Path
 from local.settings import DemoSettings
 from models import artifact
 from models.names import ARTIFACTS
+from models.taxi import SCORERS
 from producer import scenario, scenarios
 from producer.sources.defaults import MONTH
 from producer.sources.selection import Source, choose, from_files, sample
 from schemas.durations import moment
 from schemas.errors import ModelUnusable, SourceUnusable
 from schemas.records import Injected
+from schemas.streams.taxi import TRIPS
 
 REPLAY_S = 80
 """Wall seconds that a replay takes at speed `auto`."""
@@ -91,7 +93,7 @@ def _earlier(source: Source, files: Sequence[Path], say: Say, *, real: bool) -> 
 def _model(source: Source, say: Say) -> Path:
     name = ARTIFACTS / ("demo-" + re.sub(r"[^A-Za-z0-9]+", "-", source.name).strip("-"))
     try:
-        found = artifact.load(name)
+        found = artifact.load(name, TRIPS, SCORERS)
     except ModelUnusable:
         from models.taxi.train import train  # noqa: PLC0415 - scikit-learn takes seconds to import
 

@@ -74,7 +74,7 @@ def run(settings: DemoSettings, out: Console) -> None:
                     name,
                     out,
                     seconds=time.monotonic() - began,
-                    held_out=artifact.load(chosen.model).card.errors.mae,
+                    held_out=artifact.load(chosen.model).card.mae,
                 )
                 if chosen.caution:
                     warn(chosen.caution)

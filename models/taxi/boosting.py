@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from models.columns import Floats
 from models.taxi.encoding import cross_fitted, encode
-from models.taxi.features import HUNDREDTHS, METERS, SLOTS, Features, Floats, Indices
+from models.taxi.features import HUNDREDTHS, METERS, SLOTS, Features, Indices
 from models.taxi.tables import DURATIONS, PACES, PLACES, STEPS, Tables
 
 TREES = 100

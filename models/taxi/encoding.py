@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.taxi.features import MAX_MILES, PAIRS, ZONES, Features, Floats, Indices
+from models.columns import Floats
+from models.taxi.features import MAX_MILES, PAIRS, ZONES, Features, Indices
 
 FOLDS = 5
 ZONE_WEIGHT = 20.0

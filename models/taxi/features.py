@@ -6,17 +6,14 @@ number stays in its range: they are indices into tables, and a prediction must n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Columns = Mapping[str, NDArray[Any]]
-"""Trips by column, each of shape (rows,): required whole numbers int64, others float64 with NaN for missing."""
+from models.columns import Columns, Floats
 
 Indices = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 INPUTS = ("pickup_at", "PULocationID", "DOLocationID", "trip_distance", "passenger_count", "VendorID")
 """Nothing else is read. Fares, tips and totals are known when the trip is over: they would be a leak."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.taxi.features import Columns, Floats
+from models.columns import Columns, Floats
 
 NUMBERS = ("passenger_count", "trip_distance", "fare_amount", "total_amount")
 CATEGORIES = ("PULocationID", "DOLocationID")
@@ -44,7 +44,7 @@ class Linear:
         return {"slopes": self.slopes, "intercept": self.intercept}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Linear:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Linear:
         """From what `arrays` gave. Raises KeyError or ValueError where that is something else."""
         slopes, intercept = arrays["slopes"].astype(np.float64), arrays["intercept"].astype(np.float64)
         if slopes.shape != (len(INPUTS),) or intercept.shape != (1,):

@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.columns import Columns, Floats
 from models.taxi.features import (
     HUNDREDTHS,
     INPUTS,
     METERS,
     PAIRS,
     SLOTS,
-    Columns,
     Features,
-    Floats,
     Indices,
     features,
 )
@@ -83,7 +82,7 @@ class Tables:
         return stored | {"step": self.step.astype(np.uint8), "place": self.place.astype(np.uint16)}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Tables:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Tables:
         """From what `arrays` gave. Raises KeyError or ValueError where that is something else."""
         for name, shape in _SHAPES.items():
             if arrays[name].shape != shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +13,14 @@ import pyarrow.compute as pc
 
 from models import reference as references
 from models.artifact import Model, Scorer, publish, save
-from models.card import Card, Errors, Kind, definition
+from models.card import Card, Errors, definition
+from models.columns import Columns, Floats
 from models.taxi import boosting, linear
-from models.taxi.features import Columns, Floats, features
+from models.taxi.features import features
 from schemas.errors import SourceUnusable
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
+
+Kind = Literal["default", "tutorial"]
 
 SEED = 7
 
@@ -54,13 +58,13 @@ def train(
     """
     trips = _usable(trips, period)
     times = trips[TRIPS.time].to_numpy()
-    minutes = references.minutes(trips)
+    minutes = durations(trips)
     learnable = (minutes >= MINUTES[0]) & (minutes <= MINUTES[1])
     if learnable.sum() < LEAST:
         raise SourceUnusable(
             f"{source}: {learnable.sum()} trips of 1 to 60 minutes, too few to learn from", "name a longer period"
         )
-    columns = references.columns(trips)
+    columns = references.columns(trips, TRIPS)
     learnt = {name: column[learnable] for name, column in columns.items()}
     scorer = learn(kind, learnt, minutes[learnable])
     card = Card(
@@ -73,7 +77,7 @@ def train(
         rows=int(learnable.sum()),
         reference_rows=trips.num_rows,
         inputs=scorer.inputs,
-        target=references.LABEL,
+        target=OUTCOMES.label,
         target_range=MINUTES,
         errors=held_out_errors(kind, learnt, minutes[learnable]),
         seed=SEED,
@@ -81,7 +85,13 @@ def train(
         files={},
     )
     put = publish if by_hash else save
-    return put(out, card, scorer, references.reference(trips, scorer.predict(columns)))
+    return put(out, card, scorer, references.reference(trips, TAXI, scorer.predict(columns), minutes))
+
+
+def durations(trips: pa.Table) -> Floats:
+    """How long each trip of a canonical table took, in minutes, NaN where that is not known, shape (rows,)."""
+    took = pc.subtract(trips["dropoff_at"], trips[TRIPS.time]).cast(pa.float64())
+    return np.asarray(took.to_numpy() / 60_000.0, dtype=np.float64)
 
 
 def learn(kind: Kind, columns: Columns, minutes: Floats) -> Scorer:
@@ -123,6 +133,6 @@ def _usable(trips: pa.Table, period: tuple[int, int] | None) -> pa.Table:
         if period is not None:
             time = trips[TRIPS.time]
             trips = trips.filter(pc.and_(pc.greater_equal(time, period[0]), pc.less(time, period[1])))
-        return references.valid(trips)
+        return references.valid(trips, TRIPS)
     except (KeyError, pa.ArrowException) as error:
         raise SourceUnusable(f"these trips cannot be learnt from: {error}", "name TLC's own files") from error

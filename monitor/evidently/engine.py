@@ -20,7 +20,7 @@ class DriftEngine:
     def __init__(self, settings: Settings) -> None:
         """Loads the model and prepares its reference: seconds. Raises ModelUnusable, UsageError."""
         self.stream = settings.stream
-        self.scorer = artifact.load(settings.model, self.stream.events)
+        self.scorer = artifact.load(settings.model, self.stream.events, settings.scorers)
         self.config = settings.metrics
         self.reference = Reference.from_table(self.scorer.reference(), self.stream, settings.metrics)
 

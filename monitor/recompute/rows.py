@@ -7,14 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from models.artifact import Model
+from models.columns import ArrowColumns
 from monitor.panes import Gathered, Loaded
 from monitor.snapshot import Window
 from schemas.definition import Records
 from schemas.records import LIVE, Heartbeat, decoder, patient_decoder
-from storage.chunk import OFFSET, PREDICTION, layout
+from storage.chunk import OFFSET, layout, unscored
 
 BATCH = 5_000
 """Rows that are made columns, and scored, at a time."""
@@ -75,21 +75,13 @@ def _decoded(stream: Records, value: bytes | None) -> Any:
 
 def _scored(stream: Records, offsets: list[int], rows: list[Any], model: Model) -> pa.RecordBatch:
     """Decoded rows in the layout of a chunk, with their predictions."""
-    fields = [field for field in layout(stream) if field.name != PREDICTION]
     columns = [
         pa.array(offsets if field.name == OFFSET else [getattr(row, field.name) for row in rows], field.type)
-        for field in fields
+        for field in unscored(stream)
     ]
-    if PREDICTION in layout(stream).names:
-        inputs = {field.name: _input(field, column) for field, column in zip(fields, columns, strict=True)}
-        own = inputs[stream.prediction] if stream.prediction else model.predict(inputs)
-        columns.append(pa.array(own, pa.float64()))
+    if stream.prediction is not None:
+        columns[-1] = columns[-1].cast(pa.float64())
+    elif stream.needs_model:
+        batch = pa.RecordBatch.from_arrays(columns, schema=unscored(stream))
+        columns.append(pa.array(model.predict(ArrowColumns(batch)), pa.float64()))
     return pa.RecordBatch.from_arrays(columns, schema=layout(stream))
-
-
-def _input(field: pa.Field, column: pa.Array) -> NDArray[Any]:
-    """As a model takes it: required integers int64, others float64 with NaN, strings objects with None."""
-    if pa.types.is_integer(field.type):
-        column = column.cast(pa.float64() if field.nullable else pa.int64())
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.scoring import Columns
+from models.columns import ArrowColumns
 from schemas.errors import ModelUnusable
 from schemas.streams.taxi import TRIPS
 from storage import chunk
@@ -49,7 +49,7 @@ def test_a_model_gets_the_columns_it_was_promised() -> None:
 
 
 def test_a_column_that_is_not_there_is_a_key_error() -> None:
-    columns = Columns(pa.record_batch({"n": [1]}))
+    columns = ArrowColumns(pa.record_batch({"n": [1]}))
     assert "fare" not in columns
     with pytest.raises(KeyError):
         columns["fare"]

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from models import artifact, card, storage
 from models.artifact import CARD, MODEL, REFERENCE, Model, load, save
 from models.reference import columns
+from models.taxi import SCORERS
 from models.taxi.train import train
 from schemas.errors import ModelUnusable, UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
@@ -42,11 +43,11 @@ def printed(code: str, *arguments: Path, **environ: str) -> str:
 
 
 def test_what_was_saved_is_what_is_loaded(any_model: Model, place: Path) -> None:
-    again = load(place)
+    again = load(place, TRIPS, SCORERS)
     assert again.card == any_model.card
     assert again.hash == any_model.hash
     assert again.reference().equals(any_model.reference())
-    trips = columns(any_model.reference())
+    trips = columns(any_model.reference(), TRIPS)
     assert again.predict(trips).tobytes() == any_model.predict(trips).tobytes()
 
 
@@ -101,13 +102,13 @@ def test_a_model_of_another_stream_or_definition_is_refused(place: Path) -> None
         load(place, replace(TRIPS, fields=TRIPS.fields[1:]))
     rewrite(place, definition="0" * 64)
     with pytest.raises(ModelUnusable, match="another definition"):
-        load(place)
+        load(place, TRIPS, SCORERS)
 
 
 def test_a_format_of_the_future_is_refused(place: Path) -> None:
     rewrite(place, format=card.FORMAT + 1)
     with pytest.raises(ModelUnusable, match=f"format {card.FORMAT + 1}"):
-        load(place)
+        load(place, TRIPS, SCORERS)
 
 
 def test_a_file_that_is_whole_but_no_model_is_refused(place: Path) -> None:
@@ -115,14 +116,14 @@ def test_a_file_that_is_whole_but_no_model_is_refused(place: Path) -> None:
     before = card.decode((place / CARD).read_bytes())
     rewrite(place, files={**before.files, MODEL: artifact.sha256(b"anything").hexdigest()})
     with pytest.raises(ModelUnusable, match="cannot be read"):
-        load(place)
+        load(place, TRIPS, SCORERS)
 
 
 def test_a_model_of_the_other_kind_under_this_card_is_refused(place: Path) -> None:
     before = card.decode((place / CARD).read_bytes())
     rewrite(place, kind="tutorial" if before.kind == "default" else "default")
     with pytest.raises(ModelUnusable, match="cannot be read"):
-        load(place)
+        load(place, TRIPS, SCORERS)
 
 
 def test_only_a_model_is_replaced(model: Model, tmp_path: Path) -> None:
@@ -157,12 +158,12 @@ def test_a_full_disk_leaves_the_old_model_in_place(
 
 @pytest.mark.parametrize("values", [["a", "b"], [], [[1.0]], [-1, 300]])
 def test_arrays_of_any_other_shape_or_type_are_no_model(place: Path, values: list[Any]) -> None:
-    arrays = {name: np.array(values) for name in load(place).scorer.arrays()}
+    arrays = {name: np.array(values) for name in load(place, TRIPS, SCORERS).scorer.arrays()}
     (place / MODEL).write_bytes(storage.dump(arrays))
     before = card.decode((place / CARD).read_bytes())
     rewrite(place, files={**before.files, MODEL: artifact.sha256((place / MODEL).read_bytes()).hexdigest()})
     with pytest.raises(ModelUnusable, match="cannot be read"):
-        load(place)
+        load(place, TRIPS, SCORERS)
 
 
 def test_the_same_trips_give_the_same_bytes_in_another_process_with_more_threads(
@@ -194,7 +195,9 @@ def test_loading_and_scoring_need_no_scikit_learn(model: Model) -> None:
     """A consumer starts in a fraction of a second; with scikit-learn and skops it would take four more."""
     code = (
         "import sys, pathlib; from models.artifact import load; from models.reference import columns\n"
-        "model = load(pathlib.Path(sys.argv[1])); model.predict(columns(model.reference()))\n"
+        "from models.taxi import SCORERS; from schemas.streams.taxi import TRIPS\n"
+        "model = load(pathlib.Path(sys.argv[1]), TRIPS, SCORERS)\n"
+        "model.predict(columns(model.reference(), TRIPS))\n"
         "print(sorted({'sklearn', 'scipy', 'skops'} & set(sys.modules)))"
     )
     assert printed(code, model.path) == "[]"
@@ -207,3 +210,22 @@ def test_the_card_can_be_read_by_people_and_programs(any_model: Model) -> None:
     assert set(said["files"]) == {MODEL, REFERENCE}
     assert set(said["versions"]) == {"numpy", "scikit-learn", "skops"}
     assert said["errors"]["mae"] > 0
+
+
+def test_a_reference_alone_is_an_artifact_of_a_stream_that_brings_its_predictions(
+    model: Model, tmp_path: Path
+) -> None:
+    bare = replace(model.card, kind=card.REFERENCE_ONLY, inputs=(), target=None, target_range=None, errors=None)
+    made = save(tmp_path / "m", bare, None, model.reference())
+    again = load(tmp_path / "m", TRIPS, SCORERS)
+    assert again.card == made.card
+    assert set(again.card.files) == {REFERENCE}
+    assert again.reference().equals(model.reference())
+    assert again.card.mae is None
+    with pytest.raises(ModelUnusable, match="a reference, and no model"):
+        again.predict(columns(again.reference(), TRIPS))
+
+
+def test_a_kind_that_the_program_was_not_handed_is_named(place: Path) -> None:
+    with pytest.raises(ModelUnusable, match=r"of kind '\w+'; this program knows other"):
+        load(place, TRIPS, {"other": SCORERS["default"]})

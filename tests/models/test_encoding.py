@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.taxi.encoding import cross_fitted, encode
-from models.taxi.features import PAIRS, ZONES, Features, Floats
+from models.taxi.features import PAIRS, ZONES, Features
 
 
 def trips_of(pickup: list[int], dropoff: list[int], hundredths: list[int]) -> Features:
@@ -12,7 +12,7 @@ def trips_of(pickup: list[int], dropoff: list[int], hundredths: list[int]) -> Fe
     return Features(slot=zeros, pair=pair, distance=np.array(hundredths), meter=zeros)
 
 
-def random_trips(rows: int, seed: int = 3) -> tuple[Features, Floats]:
+def random_trips(rows: int, seed: int = 3) -> tuple[Features]:
     rng = np.random.default_rng(seed)
     zones = rng.integers(1, 30, (2, rows))
     trips = trips_of(*zones.tolist(), rng.integers(0, 900, rows).tolist())

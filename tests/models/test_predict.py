@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.artifact import Model
+from models.columns import Columns
 from models.reference import columns, valid
-from models.taxi.features import HUNDREDTHS, INPUTS, METERS, PAIRS, SLOT_MS, SLOTS, ZONES, Columns, features
+from models.taxi.features import HUNDREDTHS, INPUTS, METERS, PAIRS, SLOT_MS, SLOTS, ZONES, features
+from schemas.streams.taxi import TRIPS
 
 WHOLE = st.integers(-(2**63), 2**63 - 1)
 NUMBER = st.floats(allow_nan=True, allow_infinity=True)
@@ -79,14 +81,14 @@ def test_whatever_comes_in_features_stay_in_their_tables(rows: list[tuple[Any, .
 def test_a_prediction_does_not_depend_on_how_rows_are_batched(
     any_model: Model, trips: pa.Table, cuts: list[int]
 ) -> None:
-    whole = columns(valid(trips))
+    whole = columns(valid(trips, TRIPS), TRIPS)
     edges = [0, *sorted(cuts), len(whole["pickup_at"])]
     parts = [any_model.predict(part(whole, slice(*pair))) for pair in pairwise(edges)]
     assert np.concatenate(parts).tobytes() == any_model.predict(whole).tobytes()
 
 
 def test_the_default_model_reads_nothing_that_is_known_after_the_trip_only(model: Model, trips: pa.Table) -> None:
-    watched = Watched(columns(valid(trips)))
+    watched = Watched(columns(valid(trips, TRIPS), TRIPS))
     model.predict(watched)
     assert watched.asked == set(INPUTS) == set(model.inputs) == set(model.card.inputs)
     assert not watched.asked & AFTER_THE_TRIP

@@ -4,18 +4,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.reference import columns, minutes, valid
+from models.reference import columns, valid
 from models.taxi.boosting import Fitted, fit
 from models.taxi.features import HUNDREDTHS, METERS, PAIRS, SLOTS, Features, features
 from models.taxi.tables import Tables
+from models.taxi.train import durations
+from schemas.streams.taxi import TRIPS
 
 
 @pytest.fixture(scope="module")
 def fitted(trips: pa.Table) -> Fitted:
-    whole = valid(trips)
-    took = minutes(whole)
+    whole = valid(trips, TRIPS)
+    took = durations(whole)
     inside = (took >= 1) & (took <= 60)
-    learnt = {name: column[inside] for name, column in columns(whole).items()}
+    learnt = {name: column[inside] for name, column in columns(whole, TRIPS).items()}
     return fit(features(learnt), took[inside], (1.0, 60.0), seed=7)
 
 
@@ -33,22 +35,22 @@ def test_three_tables_say_what_the_trees_say_for_any_trip(fitted: Fitted, tables
 
 
 def test_the_trees_have_learnt_something(fitted: Fitted, trips: pa.Table) -> None:
-    whole = valid(trips)
-    took = minutes(whole)
-    guessed = fitted.grown(features(columns(whole)))
+    whole = valid(trips, TRIPS)
+    took = durations(whole)
+    guessed = fitted.grown(features(columns(whole, TRIPS)))
     assert abs(guessed - took).mean() < 0.5 * abs(took.mean() - took).mean()
 
 
 def test_predictions_stay_in_the_range_that_was_trained_in(tables: Tables) -> None:
-    far = Tables.of({**tables.arrays(), "when_far": tables.when_far + 1_000})
-    near = Tables.of({**tables.arrays(), "when_far": tables.when_far - 1_000})
+    far = Tables.from_arrays({**tables.arrays(), "when_far": tables.when_far + 1_000})
+    near = Tables.from_arrays({**tables.arrays(), "when_far": tables.when_far - 1_000})
     anywhere = Features(*(np.zeros(3, np.int64) for _ in range(4)))
     assert far.look_up(anywhere).tolist() == [60.0] * 3
     assert near.look_up(anywhere).tolist() == [1.0] * 3
 
 
 def test_storing_and_reading_gives_the_same_tables(tables: Tables) -> None:
-    again = Tables.of(tables.arrays())
+    again = Tables.from_arrays(tables.arrays())
     for name, array in tables.arrays().items():
         assert np.array_equal(array, again.arrays()[name])
         assert array.dtype == again.arrays()[name].dtype
@@ -59,8 +61,8 @@ def test_arrays_that_are_no_model_are_refused(tables: Tables, name: str) -> None
     whole = tables.arrays()
     beyond = np.full_like(whole[name], 255 if name == "step" else 60_000 if name == "place" else np.nan)
     with pytest.raises(ValueError, match=r"range|not a number"):
-        Tables.of({**whole, name: beyond})
+        Tables.from_arrays({**whole, name: beyond})
     with pytest.raises(ValueError, match=name):
-        Tables.of({**whole, name: whole[name][:1]})
+        Tables.from_arrays({**whole, name: whole[name][:1]})
     with pytest.raises(KeyError):
-        Tables.of({other: array for other, array in whole.items() if other != name})
+        Tables.from_arrays({other: array for other, array in whole.items() if other != name})
