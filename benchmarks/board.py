@@ -29,13 +29,13 @@ import psycopg
 
 from benchmarks.consumer_steps import fresh_database
 from benchmarks.latency import LARGE, RUN, START, replay
-from cli.database import prepare
 from local import stack
 from runtime.connections import ROOT, kafka_config
 from schemas.durations import moment as at
 from schemas.durations import moment_ms
 from schemas.streams.taxi import TRIPS
 from storage.chunk import PREDICTION
+from storage.prepare import prepare
 from storage.queries import load_queries
 
 SQL = load_queries(Path(__file__).with_suffix(".sql"))

@@ -25,8 +25,8 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.board import board, seed
 from benchmarks.consumer_steps import fresh_database
-from cli.database import prepare
 from local import stack
+from storage.prepare import prepare
 
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 TARGET_MS = 1_000

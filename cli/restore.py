@@ -16,6 +16,7 @@ from storage import roles
 from storage.address import where
 from storage.connect import Connection, connect_directly
 from storage.errors import InsufficientPrivilege, LockNotAvailable
+from storage.locks import advice_on_locks
 from storage.migrations import migrate, migrations
 from storage.queries import load_queries
 
@@ -49,7 +50,9 @@ def restore(url: str, file: Path, *, replace: bool = False, say: Say = print) ->
         try:
             active = _look(connection, url, replace=replace)
         except LockNotAvailable:
-            raise DatabaseUnreachable(f"the tables at {where(url)} are locked", free(connection)) from None
+            raise DatabaseUnreachable(
+                f"the tables at {where(url)} are locked", advice_on_locks(connection)
+            ) from None
         say(f"restoring {file} into {where(url)}")
         if active:
             say(f"not stopped yet: {', '.join(active)}; a table that they use is waited for, 10 s at most")
@@ -72,17 +75,8 @@ def _finish(connection: Connection, url: str, active: list[str]) -> Restored:
     except LockNotAvailable:
         raise DatabaseUnreachable(
             f"all is restored, but tables and roles at {where(url)} could not be brought up to date",
-            f"{free(connection)}, then run `driftline migrate`",
+            f"{advice_on_locks(connection)}, then run `driftline migrate`",
         ) from None
-
-
-def free(connection: Connection) -> str:
-    """What to do about those who keep tables of ours locked."""
-    holders = connection.execute(_SQL["holders"]).fetchall()
-    if not holders:
-        return "stop the stages that use the database"
-    pids = ", ".join(f"SELECT pg_terminate_backend({pid})" for pid, _ in holders)
-    return f"stop {', '.join(f'{name} (pid {pid})' for pid, name in holders)}, or end them by {pids}"
 
 
 def _check(tools: Programs, file: Path) -> None:
@@ -151,7 +145,7 @@ def _load(connection: Connection, tools: Programs, file: Path, url: str) -> None
             locked = "55P03" in why
             raise DatabaseUnreachable(
                 f"{file} could not be restored into {where(url)}, where all is as it was before ({why})",
-                free(connection) if locked else "see that the file is whole and the disk has room",
+                advice_on_locks(connection) if locked else "see that the file is whole and the disk has room",
             )
 
 

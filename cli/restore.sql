@@ -21,14 +21,6 @@ SELECT stage, instance FROM driftline.health WHERE at BETWEEN now() - interval '
 -- Whoever works with the tables is waited for so long.
 SET lock_timeout = '10s';
 
--- name: holders
--- Who else has used tables of ours in a transaction that has not ended.
-SELECT DISTINCT a.pid, coalesce(nullif(a.application_name, ''), a.usename, a.backend_type)
-FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.granted AND a.pid <> pg_backend_pid() AND l.database = a.datid AND a.datname = current_database()
-  AND l.relation IN (SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace('driftline'))
-ORDER BY 2, 1;
-
 -- name: writer
 -- Whether the tables are to belong to the writer, where that is another than who restores them.
 SELECT coalesce((SELECT pg_has_role(current_user, r.oid, CASE WHEN current_setting('server_version_num')::int < 160000

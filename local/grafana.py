@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.database import prepare
 from grafana.generate import HERE, dashboards, text
 from grafana.live import UID as HOME
 from grafana.model import BOARD
@@ -30,6 +29,7 @@ from runtime.children import die_with_parent
 from runtime.connections import STATE, make_folder
 from schemas.errors import DriftlineError, GrafanaMissing
 from storage.address import read
+from storage.prepare import prepare
 
 FOLDER = STATE / "grafana"
 NOBODY = "http://127.0.0.1:9/"

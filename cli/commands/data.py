@@ -16,7 +16,7 @@ CHECK_FIELDS = ("name", "state", "detail", "do")
 
 def migrate() -> None:
     """Bring tables and roles up to date. A role with a password (DRIFTLINE_READER_PASSWORD …) gets a login."""
-    from cli.database import prepare
+    from storage.prepare import prepare
 
     applied = prepare(servers.database_url(), os.environ)
     done = ", ".join(map(str, applied))

@@ -132,7 +132,7 @@ def board(
     url = servers.database_url()
     from board import stage
     from board.settings import Settings
-    from cli.database import prepare
+    from storage.prepare import prepare
 
     if not os.environ.get("DATABASE_URL"):
         prepare(url)

@@ -30,10 +30,8 @@ from runtime.children import Children
 from runtime.connections import STATE, Addresses
 from runtime.invocation import pasteable
 from schemas.durations import moment
-from storage import roles
 from storage.connect import Connection, connect_now
-from storage.errors import InsufficientPrivilege
-from storage.migrations import migrate
+from storage.prepare import prepare_as_allowed
 
 log = structlog.get_logger()
 
@@ -129,9 +127,7 @@ def _answered(out: Console) -> Iterator[None]:
 @contextmanager
 def _connected(addresses: Addresses) -> Iterator[Connection]:
     with connect_now(addresses.database_url) as connection:
-        migrate(connection)
-        with suppress(InsufficientPrivilege):  # on a server of yours the board reads as this login
-            roles.grant(connection)
+        prepare_as_allowed(connection)
         yield connection
 
 

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from local.dummy.plan import Plan
 from local.dummy.store import advance, finish, replace
 from schemas.durations import moment
-from storage import roles
 from storage.connect import Connection, connect_now
-from storage.errors import InsufficientPrivilege, permission
-from storage.migrations import migrate
+from storage.errors import permission
+from storage.prepare import prepare_as_allowed
 
 Say = Callable[[str], None]
 
@@ -24,7 +23,7 @@ def write(url: str, made: Plan, stop: threading.Event, say: Say, *, pause: float
     """
     do = "set DATABASE_URL to a login that may: the owner of schema driftline"
     with connect_now(url) as connection, permission("write", url, do):
-        _prepare(connection)
+        prepare_as_allowed(connection)
         began = time.monotonic()
         windows, figures = replace(connection, made)
         say(f"wrote run {made.run}: {windows:,} windows, {figures:,} figures, {time.monotonic() - began:.1f} s")
@@ -42,15 +41,6 @@ def places(made: Plan) -> tuple[str, ...]:
         f"Grafana   dashboard driftline-live, run {made.run}, axis wall: the last 15 minutes",
         f"terminal  `driftline windows --run {made.run}`",
     )
-
-
-def _prepare(connection: Connection) -> None:
-    """Tables; and the readers' roles, where this login may make them."""
-    migrate(connection)
-    try:
-        roles.grant(connection)
-    except InsufficientPrivilege:
-        return
 
 
 def _go_on(connection: Connection, made: Plan, stop: threading.Event, say: Say, pause: float) -> None:

@@ -16,9 +16,9 @@ import pytest
 from board.app import Board
 from board.settings import Settings
 from board.stage import Server, bound
-from cli.database import prepare
 from runtime.connections import Addresses
 from schemas.streams.taxi import TAXI
+from storage.prepare import prepare
 from tests.databases import fresh_database
 from tests.fleet import PATIENCE_S, eventually
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cli.database import prepare
 from runtime.connections import Addresses
+from storage.prepare import prepare
 from tests.browser import chrome
 from tests.browser.replays import DRIFTED, LABEL, SCENARIO, Board, Replay, replayed
 from tests.databases import fresh_database

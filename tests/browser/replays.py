@@ -17,9 +17,9 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from cli.database import prepare
 from runtime.connections import ROOT, Addresses
 from schemas.durations import moment
+from storage.prepare import prepare
 from tests import logs
 from tests.databases import fresh_database
 from tests.fleet import Fleet, Stage, eventually

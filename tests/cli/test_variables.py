@@ -19,12 +19,12 @@ import monitor.stage
 from board.settings import Settings as BoardSettings
 from cli import main as command_line
 from cli import options
-from cli.database import PASSWORDS
 from cli.variables import DOCUMENT, DROPPED, OTHERS, document, variables
 from consumer.settings import Settings as ConsumerSettings
 from monitor.settings import Settings as MonitorSettings
 from runtime.connections import ROOT
 from schemas.errors import UsageError
+from storage.prepare import PASSWORDS
 
 COMMAND = get_command(command_line.app)
 KNOWN = variables(COMMAND)

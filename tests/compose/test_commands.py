@@ -10,8 +10,8 @@ import pytest
 import typer
 
 from cli import main as command_line
-from cli.database import PASSWORDS
 from runtime.connections import ROOT, kafka_config
+from storage.prepare import PASSWORDS
 from tests.composed import BASE, FILES, merged
 
 COMMANDS: dict[str, Any] = typer.main.get_command(command_line.app).commands  # type: ignore[attr-defined]

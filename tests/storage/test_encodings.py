@@ -14,9 +14,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from cli.database import prepare
 from runtime.connections import ROOT, Addresses
 from storage.connect import connect
+from storage.prepare import prepare
 from tests import rows
 from tests.databases import fresh_database
 from tests.fleet import Fleet

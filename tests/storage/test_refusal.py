@@ -10,12 +10,12 @@ import psycopg
 import pytest
 
 from board.settings import Settings
-from cli.database import prepare
 from consumer.retry import connect as consumer_connect
 from local.stack.postgres import Postgres
 from schemas.errors import DatabaseUnreachable
 from schemas.streams.taxi import TAXI
 from storage.connect import connect, connect_now
+from storage.prepare import prepare
 from storage.refusal import failure_reason, refuses
 from tests.board.conftest import serving
 from tests.databases import fresh_database

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from cli.database import prepare
 from runtime.connections import ROOT, Addresses
 from schemas.errors import DatabaseUnreachable
 from storage import roles
 from storage.connect import connect
 from storage.migrations import migrate, migrations
+from storage.prepare import prepare
 from tests.databases import fresh_database
 from tests.monitor.feed import HOUR, T0, TRIPS, Feed, monitor
 
