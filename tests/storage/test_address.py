@@ -105,4 +105,4 @@ def test_nobody_connects_past_those_parameters() -> None:
     stages = ("board", "cli", "consumer", "local", "monitor", "runtime", "schemas", "storage")
     sources = [path for stage in stages for path in (ROOT / stage).rglob("*.py")]
     found = [path for path in sources if "psycopg.connect(" in path.read_text(encoding="utf-8")]
-    assert found == [ROOT / "local/stack/postgres.py"]
+    assert found == [ROOT / "storage/refusal.py"]
