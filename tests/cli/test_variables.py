@@ -76,7 +76,7 @@ def test_a_stage_without_options_has_the_defaults_of_its_settings(
     (settings,) = given
     fields = {field.name: field.default for field in msgspec.structs.fields(kind)}
     found = {name: getattr(settings, name) for name, default in fields.items() if default is not msgspec.NODEFAULT}
-    outside = {"kafka", "instance"}  # of the environment, of this process
+    outside = {"kafka", "instance", "scorers"}  # of the environment, of this process, of the stream
     assert {n: v for n, v in found.items() if n not in outside} == {
         n: v for n, v in fields.items() if n in found and n not in outside
     }
