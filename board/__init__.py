@@ -1,1 +1,1 @@
-"""The live page: what the tables say, shown as it happens. It reads, and writes nothing."""
+"""The live page: shows what the tables say, as it changes. Reads only; started by `board.stage.run`."""

@@ -1,1 +1,1 @@
-"""What the command line prints."""
+"""The command line: options, commands, exit codes and output. Nothing imports it but `driftline.py` and tests."""

@@ -1,1 +1,1 @@
-"""Dashboards for Grafana: generated here into `dashboards/`, loaded by what `provisioning/` says."""
+"""Grafana dashboards: generated from the SQL files here into `dashboards/`, loaded through `provisioning/`."""

@@ -1,0 +1,1 @@
+"""What every process needs around its work: server addresses, signals, child processes, metrics and health."""

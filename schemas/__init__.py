@@ -1,1 +1,4 @@
-"""What crosses a boundary: records, topics, tables, errors. Defined once, imported by every stage."""
+"""What crosses a process boundary: stream definitions, records, topics, tables, notifications, errors.
+
+Imported by every package; imports none of them.
+"""

@@ -1,1 +1,4 @@
-"""Postgres: how to connect to it, what a failure means, and when to try again."""
+"""Postgres: connections, retries, error explanations, migrations, roles, and the chunks that hold rows.
+
+The only package that imports psycopg, apart from the board's connection pool.
+"""

@@ -1,1 +1,1 @@
-"""The commands, by subject. Whatever takes long to import is imported where a command needs it."""
+"""The commands, by subject. Slow imports happen inside the command that needs them."""

@@ -1,1 +1,1 @@
-"""The whole path in one command: embedded stack, model, replay, and a live view in the terminal."""
+"""`driftline demo`: embedded servers, model, replay with an injected drift, and a live view in the terminal."""
