@@ -23,7 +23,7 @@ from models.taxi.train import durations, train
 from monitor.drift.figures import DRIFT, Config, WindowFigures
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures
-from producer.sources.selection import Source
+from producer.source import Source
 from schemas.streams.taxi import TAXI, TRIPS
 
 HOUR = 3_600_000

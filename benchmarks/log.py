@@ -131,7 +131,7 @@ def _beat(producer: Producer, topic: str, beat: Heartbeat) -> None:
 
 
 def _manifest(count: int, end: int) -> Manifest:
-    return Manifest(source="benchmark", period=(START, end), trips=count, partitions=PARTITIONS)
+    return Manifest(source="benchmark", period=(START, end), events=count, partitions=PARTITIONS)
 
 
 if __name__ == "__main__":

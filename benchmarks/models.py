@@ -33,7 +33,8 @@ from models.reference import columns, valid
 from models.taxi import boosting, linear
 from models.taxi.features import features
 from models.taxi.train import MINUTES, SEED, durations, errors
-from producer.sources.selection import Source, from_files, from_generator
+from producer.source import Source
+from producer.sources.selection import from_files, from_generator
 from schemas.durations import moment_ms
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -39,7 +39,7 @@ class Replayed(Protocol):
     @property
     def clock(self) -> int: ...
     @property
-    def trips(self) -> int: ...
+    def events(self) -> int: ...
     @property
     def share(self) -> float: ...
     @property
@@ -129,7 +129,7 @@ def replay_bar(console: Console) -> Iterator[Callable[[Replayed], None] | None]:
     def report(now: Replayed) -> None:
         left = "" if now.left_s is None else f"{roughly(now.left_s)} left, "
         away = ", waiting for Kafka" if now.lost else ""
-        rest = f"{left}{now.trips:,} trips{away}"
+        rest = f"{left}{now.events:,} trips{away}"
         bar.start()
         bar.update(task, completed=now.share, at=f"{moment(now.clock):%Y-%m-%d %H:%M}", rest=rest)
 

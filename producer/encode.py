@@ -1,7 +1,8 @@
 """Rows of a table to JSON records, a batch at a time. Pure.
 
 No Python per record: msgspec builds and encodes a struct of each row, driven by `map` over whole columns
-(1.3 µs a trip where a dict and orjson take 2.7). A missing value is left out, not written as null: fewer bytes.
+(1.3 µs a record of 20 fields where a dict and orjson take 2.7). A missing value is left out, not written as null:
+fewer bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.definition import Records
+from schemas.records import written_fields
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,8 +26,7 @@ _encode = msgspec.json.Encoder().encode
 @cache
 def _struct(stream: Records) -> Any:
     """A struct with the record's fields in the order in which they are written; `kind`, the tag, comes first."""
-    names = ("run_id", "seq", stream.id, stream.time, *(field.name for field in stream.fields))
-    layout = [(name, Any, None) for name in names]
+    layout = [(name, Any, None) for name in written_fields(stream)]
     return msgspec.defstruct(
         f"{stream.kind.capitalize()}Out", layout, tag_field="kind", tag=stream.kind, gc=False, omit_defaults=True
     )
@@ -33,7 +34,7 @@ def _struct(stream: Records) -> Any:
 
 def records(stream: Records, rows: pa.Table, run_id: str, seqs: Iterable[int]) -> list[bytes]:
     """One JSON object a row, in order. rows: the stream's id, time and fields as columns, others are ignored."""
-    names = (stream.id, stream.time, *(field.name for field in stream.fields))
+    _run_id, _seq, *names = written_fields(stream)
     columns = (values(rows[name]) for name in names)
     return list(map(_encode, map(_struct(stream), repeat(run_id), seqs, *columns)))
 
@@ -44,7 +45,7 @@ def keys(ids: pa.ChunkedArray) -> list[bytes]:
 
 
 def partitions(ids: pa.ChunkedArray, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Partition of each id, as `schemas.topics.partition_of` would say of its key. Shape (ids,)."""
+    """Partition of each id, shape (ids,): CRC 32 of its key modulo `count`, as librdkafka's `consistent` has it."""
     return hashes(ids) % count
 
 

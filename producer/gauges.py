@@ -19,9 +19,7 @@ class Gauges:
     def __init__(self) -> None:
         self.health = Health("producer", LIMIT_S)
         made = self.instruments = Instruments(self.health)
-        self._records = made.counter(
-            "records_sent", "Trips and outcomes queued for Kafka, since the start.", "topic"
-        )
+        self._records = made.counter("records_sent", "Data records queued for Kafka, since the start.", "topic")
         self._clock = made.gauge("replay_clock_timestamp_seconds", "Event time that the replay has reached.")
         self._errors = made.counter("delivery_errors", "Records that Kafka has refused for good.")
         self._queued = made.gauge("records_queued", "Records and requests that Kafka has not acknowledged.")

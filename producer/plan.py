@@ -9,10 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from producer.sources.canonical import DROPOFF
-from schemas.definition import Records
+from schemas.definition import Records, Stream
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
-from schemas.streams.taxi import STREAMS
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -42,19 +40,21 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that the sequence of records depends on, beside the trips.
+class ReplayPlan:
+    """All that the sequence of records depends on, beside the source.
 
+    stream: whose records they are.
     mark_ms: grid of the marks, in event time. chunk: rows encoded at a time (5 MB a stream); changes only memory.
     """
 
+    stream: Stream
     run_id: str
     manifest: Manifest
     partitions: int
     mark_ms: int = MARK_MS
     chunk: int = CHUNK
 
-    def within(self, partitions: int) -> Plan:
+    def within(self, partitions: int) -> ReplayPlan:
         """The same in the first partitions of its topics only."""
         count = min(partitions, self.partitions)
         return replace(self, partitions=count, manifest=msgspec.structs.replace(self.manifest, partitions=count))
@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
-        return tuple(Lane(stream.topic, p) for stream in STREAMS for p in range(self.partitions))
+        return tuple(Lane(records.topic, p) for records in self.stream.topics for p in range(self.partitions))
 
     def clocks(self, times: Any) -> Ints:
         """Event times as replay clock: clamped into the period, since a few rows carry years like 2008 or 2041."""
@@ -77,11 +77,12 @@ class Plan:
         """The grid in (after, until], ascending."""
         return np.arange((after // self.mark_ms + 1) * self.mark_ms, until + 1, self.mark_ms, dtype=np.int64)
 
-    def position(self, stream: Records, record: Mapping[str, Any]) -> Position:
+    def position(self, records: Records, record: Mapping[str, Any]) -> Position:
         """How far a lane has come, by the last record of this run in it: data, mark, beat, start or final."""
-        if record["kind"] != stream.kind:
+        if record["kind"] != records.kind:
             return Position(record["seq"], record["at"], bool(record.get("final")))
-        clock = int(self.clocks(max(record[stream.time], record.get(DROPOFF, record[stream.time]))))
+        known_at = record.get(records.known_at or "", record[records.time])
+        clock = int(self.clocks(max(record[records.time], known_at)))
         return Position(record["seq"], max(self.start, clock // self.mark_ms * self.mark_ms))
 
     def heartbeat(self, seq: int, at: int, *, final: bool = False) -> bytes:

@@ -1,7 +1,7 @@
 """The one sequence of records that a run is in each partition: data, and marks in their places. Pure.
 
 Marks are heartbeats on a fixed grid of event time. They go to every partition, each after the records with a
-smaller clock and before all others. So the sequence is a function of the trips and the partition count: not of
+smaller clock and before all others. So the sequence is a function of the source and the partition count: not of
 speed, chunk sizes or crashes. What a dead producer has sent is a prefix of it; resuming leaves that prefix out.
 """
 
@@ -16,10 +16,9 @@ import pyarrow as pa
 
 from producer import encode
 from producer.order import CLOCK, PARTITION, Step, steps
-from producer.plan import Ints, Lane, Plan, Position
+from producer.plan import Ints, Lane, Position, ReplayPlan
 from schemas.definition import Records
 from schemas.errors import RunConflict
-from schemas.streams.taxi import OUTCOMES, TRIPS
 
 
 @dataclass(frozen=True)
@@ -44,12 +43,13 @@ class Stretch:
         return int(np.searchsorted(self.clocks, clock, side="right"))
 
 
-def replay(plan: Plan, tables: Iterable[pa.Table], sent: Mapping[Lane, Position]) -> Iterator[list[Stretch]]:
+def replay(plan: ReplayPlan, tables: Iterable[pa.Table], sent: Mapping[Lane, Position]) -> Iterator[list[Stretch]]:
     """The run's records that follow what was sent (nothing: all of them), a list of stretches at a time.
 
-    tables: canonical, in event order. In a list each lane comes once at most; the lists follow one another in time.
+    tables: in event order, with the fields of events and labels.
+    In a list each lane comes once at most; the lists follow one another in time.
     The first list holds the start of the first lane alone, or nothing if that was sent.
-    Raises RunConflict where more was sent than these trips give.
+    Raises RunConflict where more was sent than these tables give.
     """
     starts = [_single(lane, plan.start, plan.first_heartbeat(), -1) for lane in plan.lanes if lane not in sent]
     alone = starts[:1] if plan.lanes[0] not in sent else []
@@ -73,7 +73,7 @@ class _Cut(NamedTuple):
 class _Sequence:
     """What has to be remembered from step to step: of each lane how many records it has had, and its last mark."""
 
-    def __init__(self, plan: Plan, sent: Mapping[Lane, Position]) -> None:
+    def __init__(self, plan: ReplayPlan, sent: Mapping[Lane, Position]) -> None:
         self._plan = plan
         self._sent = {lane: sent.get(lane, Position(-1, plan.start)) for lane in plan.lanes}
         self._marks = {lane: position.mark for lane, position in self._sent.items()}
@@ -83,7 +83,8 @@ class _Sequence:
     def follow(self, step: Step) -> list[Stretch]:
         marks = self._plan.marks(self._until, step.until)
         self._until = step.until
-        return [*self._laid(TRIPS, step.trips, marks), *self._laid(OUTCOMES, step.outcomes, marks)]
+        topics = zip(self._plan.stream.topics, step.rows, strict=True)
+        return [stretch for records, rows in topics for stretch in self._laid(records, rows, marks)]
 
     def end(self) -> list[Stretch]:
         """The final heartbeat of each lane that has none yet."""
@@ -99,16 +100,16 @@ class _Sequence:
         value = self._plan.heartbeat(given - 1, self._until, final=True)
         return _single(lane, self._until, value, given - 1, final=True)
 
-    def _laid(self, stream: Records, rows: pa.Table, marks: Ints) -> Iterator[Stretch]:
+    def _laid(self, records: Records, rows: pa.Table, marks: Ints) -> Iterator[Stretch]:
         """Rows laid out lane by lane, numbered, and encoded in one go, for its price is per column and call."""
         parts = rows[PARTITION].to_numpy()
         order = np.argsort(parts, kind="stable")
         bounds = np.searchsorted(parts[order], np.arange(self._plan.partitions + 1)).tolist()
-        cuts = [self._cut(Lane(stream.topic, p), bounds[p], bounds[p + 1]) for p in range(self._plan.partitions)]
+        cuts = [self._cut(Lane(records.topic, p), bounds[p], bounds[p + 1]) for p in range(self._plan.partitions)]
         rows = rows.take(pa.array(np.concatenate([order[cut.begin : cut.end] for cut in cuts])))
         seqs = [seq for cut in cuts for seq in range(cut.seq, cut.seq + cut.end - cut.begin)]
-        clocks, keys = rows[CLOCK].to_numpy(), encode.keys(rows[stream.id])
-        values = encode.records(stream, rows, self._plan.run_id, seqs)
+        clocks, keys = rows[CLOCK].to_numpy(), encode.keys(rows[records.id])
+        values = encode.records(records, rows, self._plan.run_id, seqs)
         at = 0
         for cut in cuts:
             part = slice(at, at + cut.end - cut.begin)

@@ -11,11 +11,10 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from producer.log import Log
-from producer.plan import Lane, Plan, Position
+from producer.plan import Lane, Position, ReplayPlan
 from schemas.definition import Records
 from schemas.errors import LogUnreadable, RunConflict
 from schemas.records import HEARTBEAT, Manifest
-from schemas.streams.taxi import STREAMS
 
 log = structlog.get_logger()
 
@@ -43,7 +42,7 @@ class Found:
     manifest: Manifest | None = None
 
 
-def find(kafka: Log, config: Mapping[str, str], plan: Plan, prefix: str, patience_s: float) -> Found:
+def find(kafka: Log, config: Mapping[str, str], plan: ReplayPlan, prefix: str, patience_s: float) -> Found:
     """How far the run has come, and what it was said to be.
 
     The very first record of a run is the start in the first partition of the first topic; it has arrived before
@@ -53,7 +52,7 @@ def find(kafka: Log, config: Mapping[str, str], plan: Plan, prefix: str, patienc
     try:
         positions, manifest = {}, None
         for lane, stream in (
-            (lane, stream) for stream in STREAMS for lane in plan.lanes if lane.topic == stream.topic
+            (lane, stream) for stream in plan.stream.topics for lane in plan.lanes if lane.topic == stream.topic
         ):
             values = reader.backwards(prefix + lane.topic, lane.partition)
             last = next(_records(values, plan.run_id, stream), None)
@@ -74,8 +73,8 @@ def agree(found: Manifest | None, ours: Manifest) -> None:
         log.warning("manifest_gone", reason="the start of the run is no longer in the topic", resuming="unchecked")
         return
     names = ["source", "period", "partitions", "scenario", "injected"]
-    if found.trips is not None and ours.trips is not None:
-        names.append("trips")
+    if found.events is not None and ours.events is not None:
+        names.append("events")
     for name in names:
         if getattr(found, name) != getattr(ours, name):
             raise RunConflict(

@@ -22,14 +22,13 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from schemas.definition import Records
 from schemas.durations import moment_ms
 from schemas.errors import SourceUnusable, UsageError
 from schemas.records import Injected
-from schemas.streams.taxi import TRIPS
 from schemas.text import printable
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
-_DECIMALS = frozenset(f.name for f in TRIPS.fields if f.type == "float")
 
 Moment = int
 """Event time, ms since the epoch."""
@@ -45,20 +44,21 @@ class UnitChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ends_at: Moment
     label: str = ""
 
-    def apply(self, table: pa.Table) -> pa.Table:
-        """The table with the column multiplied in the rows whose pickup lies in [starts_at, ends_at)."""
-        pickups = table["pickup_at"].to_numpy()
-        bent = (pickups >= self.starts_at) & (pickups < self.ends_at)
+    def apply(self, table: pa.Table, time: str) -> pa.Table:
+        """The table with the column multiplied in the rows whose event time lies in [starts_at, ends_at)."""
+        times = table[time].to_numpy()
+        bent = (times >= self.starts_at) & (times < self.ends_at)
         if not bent.any():
             return table
         values = table[self.column].to_numpy(zero_copy_only=False)
         column = pa.array(np.where(bent, values * self.factor, values), pa.float64(), from_pandas=True)
         return table.set_column(table.column_names.index(self.column), self.column, column)
 
-    def check(self) -> str | None:
+    def check(self, events: Records) -> str | None:
         """What is wrong with it, None if nothing."""
-        if self.column not in _DECIMALS:
-            return f"{self.column!r} is no column of decimals; these are: {', '.join(sorted(_DECIMALS))}"
+        decimals = sorted(field.name for field in events.fields if field.type == "float")
+        if self.column not in decimals:
+            return f"{self.column!r} is no column of decimals; these are: {', '.join(decimals)}"
         if not 0 < abs(self.factor) < 1e6 or self.factor == 1:
             return f"a factor of {self.factor} changes nothing, or everything"
         return None
@@ -74,7 +74,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     drifts: tuple[Drift, ...] = ()
 
 
-def parse(name: str, text: str, period: tuple[int, int]) -> Scenario:
+def parse(name: str, text: str, period: tuple[int, int], events: Records) -> Scenario:
     """The scenario of a TOML text, its moments resolved in the replayed period (ms since the epoch, end exclusive).
 
     Raises SourceUnusable for anything that is not understood: a mistyped key must not become a silent replay.
@@ -84,7 +84,7 @@ def parse(name: str, text: str, period: tuple[int, int]) -> Scenario:
         unknown = sorted(raw.keys() - {"description", "drift"})
         if unknown:
             raise ValueError(f"unknown key {unknown[0]!r}")
-        drifts = tuple(_drift(number, entry, period) for number, entry in enumerate(_entries(raw), 1))
+        drifts = tuple(_drift(number, entry, period, events) for number, entry in enumerate(_entries(raw), 1))
         return Scenario(name=name, description=str(raw.get("description", "")), drifts=drifts)
     except ValueError as error:  # tomllib's and msgspec's errors are ValueErrors too
         raise SourceUnusable(
@@ -92,10 +92,10 @@ def parse(name: str, text: str, period: tuple[int, int]) -> Scenario:
         ) from error
 
 
-def apply(table: pa.Table, scenario: Scenario) -> pa.Table:
-    """The canonical table, bent. Row for row: what each row becomes depends on that row alone."""
+def apply(table: pa.Table, scenario: Scenario, time: str) -> pa.Table:
+    """The table of events, bent. time: its column of event times. What a row becomes depends on that row alone."""
     for drift in scenario.drifts:
-        table = drift.apply(table)
+        table = drift.apply(table, time)
     return table
 
 
@@ -119,7 +119,7 @@ def _entries(raw: dict[str, Any]) -> Sequence[dict[str, Any]]:
     return entries
 
 
-def _drift(number: int, entry: dict[str, Any], period: tuple[int, int]) -> Drift:
+def _drift(number: int, entry: dict[str, Any], period: tuple[int, int], events: Records) -> Drift:
     kind = _KINDS.get(str(entry.get("kind")))
     if kind is None:
         raise ValueError(f"drift {number}: unknown kind {entry.get('kind')!r}; known: {', '.join(_KINDS)}")
@@ -128,7 +128,7 @@ def _drift(number: int, entry: dict[str, Any], period: tuple[int, int]) -> Drift
         drift = msgspec.convert(entry | moments, kind)
     except (msgspec.ValidationError, UsageError) as error:
         raise ValueError(f"drift {number}: {error}") from error
-    wrong = drift.check() or _outside(drift, period)
+    wrong = drift.check(events) or _outside(drift, period)
     if wrong is not None:
         raise ValueError(f"drift {number}: {wrong}")
     return drift

@@ -12,7 +12,7 @@ from schemas.errors import UsageError
 from schemas.records import LIVE
 
 if TYPE_CHECKING:
-    from producer.sources.selection import Source  # takes long, and `--help` shows these defaults
+    from producer.source import Source  # takes long, and `--help` shows these defaults
 
 _RUN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -21,12 +21,12 @@ _RUN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class Settings:
     """stream: whose records are sent.
 
-    run_id: the run's name, new or to be resumed. source: `producer.sources.selection.choose` makes one.
+    run_id: the run's name, new or to be resumed. source: of taxi trips `producer.sources.selection` makes one.
 
     kafka: librdkafka settings, `bootstrap.servers` among them.
     speed: event seconds per wall second; None is as fast as it goes.
     scenario: the name of a shipped scenario, or the path of a TOML file.
-    partitions: of both topics; None takes them as they are, or makes `schemas.topics.PARTITIONS`.
+    partitions: of each topic; None takes them as they are, or makes `schemas.topics.PARTITIONS`.
     beat_s: wall seconds between two signs of life. patience_s: how long to wait for Kafka at the start.
     metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     Raises UsageError for a name that no run may have.

@@ -1,4 +1,4 @@
-"""The producer: trips in event order onto two topics, at a chosen speed, the same whatever happens to it."""
+"""The producer: events and labels as they happened, at a chosen speed, the same whatever happens to it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from producer import resume, scenario, scenarios
 from producer.gauges import Gauges
 from producer.log import Log, Stopped
 from producer.pace import Pace
-from producer.plan import Lane, Plan, Position
+from producer.plan import Lane, Position, ReplayPlan
 from producer.replay import replay
 from producer.settings import Settings
-from producer.sources.selection import Source
+from producer.source import Source
 from producer.transmit import Progress, Transmission
 from runtime.metrics_server import serving
 from schemas.records import Manifest
-from schemas.streams.taxi import STREAMS
 from schemas.text import printable
 
 log = structlog.get_logger()
@@ -30,13 +29,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Summary:
-    """What has been done. trips, outcomes: records of the run in the log; `already_there` of them were found there.
+    """What has been done. records: of the run in the log; `already_there` of them were found there.
 
     finished: the run is complete. False: it was stopped, and goes on when it is started again.
     """
 
-    trips: int = 0
-    outcomes: int = 0
+    records: int = 0
     already_there: int = 0
     finished: bool = False
     seconds: float = 0.0
@@ -49,7 +47,7 @@ def run(settings: Settings, stop: threading.Event, report: Callable[[Progress], 
     3. Send its very first record and wait for its arrival: it tells a run that has begun from one that has not.
     4. Send the rest, each record when it is due. 5. Wait for the arrival of all.
 
-    The first trips are read before anything else: a source that cannot be used must not begin a run.
+    The first events are read before anything else: a source that cannot be used must not begin a run.
 
     Raises DriftlineError for what the operator can mend: Kafka, the source, the scenario, another run of that name.
     """
@@ -63,7 +61,7 @@ def _run(
 ) -> Summary:
     began, transmission, before = time.monotonic(), None, 0
     bend = _scenario(settings)
-    tables = _opened(_tables(settings.source, bend))
+    tables = _opened(_tables(settings, bend))
     try:
         with Log(settings.kafka, stop, gauges) as kafka:
             plan, sent = _begun(settings, _plan(settings, bend, kafka), kafka)
@@ -99,32 +97,32 @@ def _scenario(settings: Settings) -> scenario.Scenario | None:
     if settings.scenario is None:
         return None
     name, text = scenarios.read(settings.scenario)
-    return scenario.parse(name, text, settings.source.period)
+    return scenario.parse(name, text, settings.source.period, settings.stream.events)
 
 
-def _plan(settings: Settings, bend: scenario.Scenario | None, kafka: Log) -> Plan:
-    names = [settings.topic_prefix + stream.topic for stream in STREAMS]
+def _plan(settings: Settings, bend: scenario.Scenario | None, kafka: Log) -> ReplayPlan:
+    names = [settings.topic_prefix + records.topic for records in settings.stream.topics]
     partitions = kafka.topics(names, settings.partitions, settings.patience_s)
     manifest = Manifest(
         source=printable(settings.source.name),
         period=settings.source.period,
         speed=settings.speed,
-        trips=settings.source.trips,
+        events=settings.source.events,
         partitions=partitions,
         scenario=printable(bend.name, 200) if bend else None,
         injected=scenario.injected(bend) if bend else (),
     )
-    return Plan(settings.run_id, manifest, partitions)
+    return ReplayPlan(settings.stream, settings.run_id, manifest, partitions)
 
 
-def _begun(settings: Settings, plan: Plan, kafka: Log) -> tuple[Plan, Mapping[Lane, Position]]:
+def _begun(settings: Settings, plan: ReplayPlan, kafka: Log) -> tuple[ReplayPlan, Mapping[Lane, Position]]:
     """The plan in the partitions that the run was begun with, though topics may have more, and how far it is."""
     found = resume.find(kafka, settings.kafka, plan, settings.topic_prefix, settings.patience_s)
     if settings.partitions is None and found.manifest is not None:
         plan = plan.within(found.manifest.partitions or plan.partitions)
     if found.positions:
         resume.agree(found.manifest, plan.manifest)
-    known = {"trips": plan.manifest.trips, "scenario": plan.manifest.scenario}
+    known = {settings.stream.events.topic: plan.manifest.events, "scenario": plan.manifest.scenario}
     log.info(
         "resuming" if found.positions else "starting",
         run=plan.run_id,
@@ -136,9 +134,11 @@ def _begun(settings: Settings, plan: Plan, kafka: Log) -> tuple[Plan, Mapping[La
     return plan, {lane: found.positions[lane] for lane in plan.lanes if lane in found.positions}
 
 
-def _tables(source: Source, bend: scenario.Scenario | None) -> Iterator[pa.Table]:
+def _tables(settings: Settings, bend: scenario.Scenario | None) -> Iterator[pa.Table]:
+    source: Source = settings.source
     for table in source.tables():
-        yield scenario.apply(table, bend) if bend else table
+        bent = scenario.apply(table, bend, settings.stream.events.time) if bend else table
+        yield source.labelled(bent)
 
 
 def _opened(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -151,5 +151,5 @@ def _summary(transmission: Transmission | None, before: int, began: float, *, fi
         return Summary()
     progress, seconds = transmission.progress, time.monotonic() - began
     if finished:
-        log.info("finished", trips=progress.trips, outcomes=progress.outcomes, seconds=round(seconds, 1))
-    return Summary(progress.trips, progress.outcomes, before, finished, seconds)
+        log.info("finished", **progress.counts, seconds=round(seconds, 1))
+    return Summary(progress.records, before, finished, seconds)

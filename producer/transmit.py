@@ -13,10 +13,9 @@ import structlog
 from producer.gauges import Gauges
 from producer.log import Log, Stopped
 from producer.pace import Pace
-from producer.plan import Lane, Plan, Position
+from producer.plan import Lane, Position, ReplayPlan
 from producer.replay import Stretch
 from schemas.durations import moment, roughly
-from schemas.streams.taxi import OUTCOMES, TRIPS
 
 log = structlog.get_logger()
 
@@ -30,32 +29,33 @@ _REPORT_S, _LOG_S = 0.25, 10.0
 class Progress:
     """How far a replay has come.
 
-    clock: event time, ms since the epoch. trips, outcomes: records of the run. share: of the event time, 0 to 1.
+    clock: event time, ms since the epoch. counts: records of the run by topic without prefix, events first.
+    share: of the event time, 0 to 1.
     left_s: wall seconds until the end, None where nobody can say yet. lost: Kafka is away.
     """
 
     clock: int
-    trips: int
-    outcomes: int
+    counts: Mapping[str, int]
     share: float = 0.0
     left_s: float | None = None
     lost: bool = False
 
     @property
     def records(self) -> int:
-        return self.trips + self.outcomes
+        """Records of the run in all topics."""
+        return sum(self.counts.values())
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Records of the run, by topic without prefix."""
-        return {TRIPS.topic: self.trips, OUTCOMES.topic: self.outcomes}
+    def events(self) -> int:
+        """Records of the run in the topic of events."""
+        return next(iter(self.counts.values()))
 
 
 def _log(progress: Progress) -> None:
     left = {} if progress.left_s is None else {"left": roughly(progress.left_s)}
     at, done = f"{moment(progress.clock):%Y-%m-%dT%H:%M}", f"{progress.share:.1%}"
     away = {"kafka": "away"} if progress.lost else {}
-    log.info("progress", done=done, **left, event_time=at, trips=progress.trips, outcomes=progress.outcomes, **away)
+    log.info("progress", done=done, **left, event_time=at, **progress.counts, **away)
 
 
 class Transmission:
@@ -68,7 +68,7 @@ class Transmission:
     def __init__(
         self,
         kafka: Log,
-        plan: Plan,
+        plan: ReplayPlan,
         prefix: str,
         pace: Pace,
         stop: threading.Event,
@@ -90,14 +90,13 @@ class Transmission:
 
     @property
     def progress(self) -> Progress:
-        count = {TRIPS.topic: 0, OUTCOMES.topic: 0}
+        counts = {records.topic: 0 for records in self._plan.stream.topics}
         for lane, position in self._stand.items():
-            count[lane.topic] += position.seq + 1
+            counts[lane.topic] += position.seq + 1
         start, end = self._plan.manifest.period
         return Progress(
             self._clock,
-            trips=count[TRIPS.topic],
-            outcomes=count[OUTCOMES.topic],
+            counts,
             share=(self._clock - start) / (end - start),
             left_s=self._pace.left(self._clock, end, time.monotonic()),
             lost=self._kafka.lost,

@@ -61,6 +61,8 @@ class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     label: the field that holds the true value (of labels only); joined to the prediction by the id.
     label_range: inclusive; labels outside are counted, but not part of MAE, RMSE, bias and R², because the
         model was trained inside.
+    known_at: the field that holds when the label became known, ms since the epoch (of labels only); None where it
+        is known at once. A replay sends the label then.
     prediction: the field that holds a prediction made upstream; None where the consumer's model makes it.
     """
 
@@ -71,6 +73,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     fields: tuple[Field, ...]
     label: str | None = None
     label_range: tuple[float, float] | None = None
+    known_at: str | None = None
     prediction: str | None = None
 
     def __post_init__(self) -> None:
@@ -80,7 +83,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
                 raise UsageError(f"{self.topic}: two fields are called {name!r}", "give each a name of its own")
             if name in RESERVED:
                 raise UsageError(f"{self.topic}: a field is called {name!r}", f"{', '.join(RESERVED)} are reserved")
-        for meant in (self.label, self.prediction):
+        for meant in (self.label, self.known_at, self.prediction):
             if meant is not None and meant not in names[2:]:
                 raise UsageError(f"{self.topic}: there is no field {meant!r}", "name one of its fields")
 
@@ -158,6 +161,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
             raise UsageError(f"{self.name}: the labels name no label", "name the field that holds it")
         if self.labels is not None and self.labels.topic == self.events.topic:
             raise UsageError(f"{self.name}: events and labels share a topic", "give each a topic of its own")
+        of_events = {field.name for field in self.events.fields}
+        if shared := sorted(of_events & {field.name for field in self.labels.fields} if self.labels else ()):
+            raise UsageError(
+                f"{self.name}: events and labels both have a field {shared[0]!r}", "give each a name of its own"
+            )
         for name in self.segments:
             if self.events.field(name) is None:
                 raise UsageError(

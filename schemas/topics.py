@@ -1,9 +1,8 @@
-"""Topics and how a record finds its partition."""
+"""Topics: what is agreed about all of them."""
 
 from __future__ import annotations
 
 from typing import Any
-from zlib import crc32
 
 PARTITIONS = 4
 """Of a topic that we create, unless told otherwise. A run keeps to those that it was begun with."""
@@ -23,8 +22,3 @@ def topic_id(description: Any) -> str | None:
     """
     text = str(description.topic_id or _NO_ID)
     return None if text == _NO_ID else text
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """CRC-32 of the key modulo the number of partitions, in [0, partitions): librdkafka's `consistent`."""
-    return crc32(key) % partitions

@@ -23,8 +23,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from schemas.topics import partition_of
 from tests.oracle import Entry
+from tests.partitioning import partition_of
 
 START = 1_643_673_600_000  # 2022-02-01
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

@@ -13,8 +13,9 @@ from models import artifact
 from models.names import ARTIFACTS
 from models.taxi import SCORERS
 from producer import scenario, scenarios
+from producer.source import Source
 from producer.sources.defaults import MONTH
-from producer.sources.selection import Source, choose, from_files, sample
+from producer.sources.selection import choose, from_files, sample
 from schemas.durations import moment
 from schemas.errors import ModelUnusable, SourceUnusable
 from schemas.records import Injected
@@ -59,7 +60,7 @@ def plan(settings: DemoSettings, say: Say, warn: Say) -> Plan:
     if caution:
         warn(caution)
     name, text = scenarios.read(settings.scenario)
-    bent = scenario.parse(name, text, source.period)
+    bent = scenario.parse(name, text, source.period, TRIPS)
     return Plan(
         source=source,
         model=_model(learnt, say),

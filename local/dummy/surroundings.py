@@ -35,7 +35,7 @@ def run(plan: Plan, traffic: Traffic) -> Row:
         source=SOURCE,
         period=(plan.start, plan.now),
         speed=(plan.now - plan.start) / WALL,
-        trips=traffic.rows(plan.start, plan.now),
+        events=traffic.rows(plan.start, plan.now),
         partitions=PARTITIONS,
         scenario=SOURCE,
         injected=plan.stretches,

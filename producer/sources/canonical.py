@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.definition import Field
-from schemas.streams.taxi import TRIPS
+from schemas.streams.taxi import OUTCOMES, TRIPS
 
 DROPOFF = "dropoff_at"
 
@@ -32,3 +33,9 @@ REQUIRED = tuple(field.name for field in TRIPS.fields if field.required)
 def conform(table: pa.Table) -> pa.Table:
     """The table with exactly these columns, types and order. Raises pa.ArrowInvalid or KeyError where it cannot."""
     return table.select(SCHEMA.names).cast(SCHEMA)
+
+
+def with_durations(trips: pa.Table) -> pa.Table:
+    """Canonical trips with the fields of their outcomes; null where the end of a trip is not known."""
+    took = pc.subtract(trips[DROPOFF], trips[TRIPS.time]).cast(pa.float64())
+    return trips.append_column(OUTCOMES.label, pc.divide(took, 60_000.0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
@@ -16,8 +15,9 @@ import structlog
 
 from producer import encode
 from producer.merge import in_order
+from producer.source import Source
 from producer.sources import download, tlc
-from producer.sources.canonical import SCHEMA, conform
+from producer.sources.canonical import SCHEMA, conform, with_durations
 from producer.sources.defaults import KIND, MONTH, SEED, VOLUME
 from runtime.connections import STATE, make_folder
 from schemas.durations import moment
@@ -31,24 +31,6 @@ LEARNT = 500_000
 
 _FILE = "file"
 """Column of the number of a trip's file, while they are sorted."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Trips to replay.
-
-    name: says what it is, in a run's manifest.
-    period: event time that it covers, ms since the epoch, end exclusive. Rows may lie outside: stray years.
-    trips: how many, None where that is known only at the end.
-    tables: begins anew at each call: canonical tables (`canonical.SCHEMA`), one after the other in event order.
-    note: what the operator should be told about the choice, '' if nothing.
-    """
-
-    name: str
-    period: tuple[int, int]
-    trips: int | None
-    tables: Callable[[], Iterator[pa.Table]]
-    note: str = ""
 
 
 def choose(
@@ -100,8 +82,9 @@ def from_files(paths: Sequence[Path]) -> Source:
     return Source(
         name=", ".join(f"TLC {label}" for label in labels),
         period=(min(f.period[0] for f in files), max(f.period[1] for f in files)),
-        trips=sum(f.rows for f in files),
+        events=sum(f.rows for f in files),
         tables=lambda: _merged(list(zip(files, labels, strict=True))),
+        labelled=with_durations,
     )
 
 
@@ -114,8 +97,9 @@ def from_generator(
     return Source(
         name=f"synthetic {moment(start_ms):%Y-%m-%d} to {moment(end_ms):%Y-%m-%d}, seed {seed}, volume {volume:g}",
         period=(start_ms, end_ms),
-        trips=None,
+        events=None,
         tables=lambda: map(conform, generate(start_ms, end_ms, seed=seed, volume=volume)),
+        labelled=with_durations,
         note=note,
     )
 
@@ -125,9 +109,9 @@ def sample(source: Source, most: int = LEARNT) -> pa.Table:
 
     Which ones depends on the trips' ids alone, so that the same source gives the same sample.
     """
-    if source.trips is None or source.trips <= most:
+    if source.events is None or source.events <= most:
         return pa.concat_tables(source.tables())
-    bound = 2**32 * most // source.trips
+    bound = 2**32 * most // source.events
     return pa.concat_tables(
         table.filter(pa.array(encode.hashes(table[TRIPS.id]) < bound)) for table in source.tables()
     )

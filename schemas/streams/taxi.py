@@ -82,6 +82,7 @@ OUTCOMES = Records(
         Field(name="duration_min", type="float", role="number", low=-1_000_000.0, high=1_000_000.0),
     ),
     label="duration_min",
+    known_at="dropoff_at",
     label_range=(1.0, 60.0),
 )
 

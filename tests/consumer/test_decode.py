@@ -107,10 +107,10 @@ def test_a_record_as_pandas_writes_it_is_a_record() -> None:
 
 
 def test_heartbeats_and_manifests_may_be_spelled_with_floats_too() -> None:
-    manifest = {"source": "s", "period": [0.0, 1e3], "speed": 2.0, "trips": 7.0, "partitions": 4.0}
+    manifest = {"source": "s", "period": [0.0, 1e3], "speed": 2.0, "events": 7.0, "partitions": 4.0}
     record = {"kind": "heartbeat", "run_id": "r", "seq": -1.0, "at": 5.0, "manifest": manifest}
     ((_, found),) = Decoder(TRIPS).decode([json.dumps(record).encode()]).beats
-    expected = Manifest(source="s", period=(0, 1_000), speed=2.0, trips=7, partitions=4)
+    expected = Manifest(source="s", period=(0, 1_000), speed=2.0, events=7, partitions=4)
     assert found == Heartbeat(run_id="r", seq=-1, at=5, manifest=expected)
 
 

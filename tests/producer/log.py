@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from producer.plan import Lane, Plan
+from producer.plan import Lane, ReplayPlan
 from producer.replay import replay
 from producer.settings import Settings
-from producer.sources.selection import Source
+from producer.source import Source
 from runtime.connections import ROOT
 from schemas.records import Manifest
 from schemas.streams.taxi import STREAMS, TAXI
@@ -29,7 +29,7 @@ def source(day: int = 0) -> Source:
     pickups = np.sort(random.integers(start, start + DAY, 1_000))
     dropoffs = pickups + random.integers(MINUTE, 2 * HOUR, 1_000)
     trips = table(list(zip(pickups.tolist(), dropoffs.tolist(), strict=True)))
-    return Source(f"day {day}", (start, start + DAY), trips=1_000, tables=lambda: iter([trips]))
+    return Source(f"day {day}", (start, start + DAY), events=1_000, tables=lambda: iter([trips]))
 
 
 def settings(kafka: Mapping[str, str], prefix: str, **options: Any) -> Settings:
@@ -41,10 +41,12 @@ def expected(wanted: Settings, partitions: int = 2) -> dict[Lane, list[bytes]]:
     """What must stand in each lane once the run is complete, beats and repetitions aside."""
     given = wanted.source
     manifest = Manifest(
-        source=given.name, period=given.period, speed=wanted.speed, trips=given.trips, partitions=partitions
+        source=given.name, period=given.period, speed=wanted.speed, events=given.events, partitions=partitions
     )
     lanes: dict[Lane, list[bytes]] = {}
-    for stretches in replay(Plan(wanted.run_id, manifest, partitions), given.tables(), {}):
+    for stretches in replay(
+        ReplayPlan(TAXI, wanted.run_id, manifest, partitions), map(given.labelled, given.tables()), {}
+    ):
         for stretch in stretches:
             lanes.setdefault(stretch.lane, []).extend(stretch.values)
     return {lane: essence(values) for lane, values in lanes.items()}

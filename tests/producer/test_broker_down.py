@@ -24,7 +24,7 @@ def test_a_killed_broker_is_waited_for_and_nothing_is_lost(fault_stack: FaultSta
     killed = threading.Event()
 
     def watch(progress: Progress) -> None:
-        if progress.trips >= 200 and not killed.is_set():
+        if progress.events >= 200 and not killed.is_set():
             killed.set()
             fault_stack.kill("kafka")
 
@@ -44,7 +44,7 @@ def test_stopped_while_the_broker_is_away_the_run_goes_on_later(fault_stack: Fau
     wanted, stop = settings(kafka, prefix, speed=86_400 / 4), threading.Event()
 
     def watch(progress: Progress) -> None:
-        if progress.trips >= 200 and not stop.is_set():
+        if progress.events >= 200 and not stop.is_set():
             fault_stack.kill("kafka")
             stop.set()
 

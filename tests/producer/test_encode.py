@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from producer import encode
 from schemas.streams.taxi import TRIPS
-from schemas.topics import partition_of
+from tests.partitioning import partition_of
 from tests.producer.trips import FIELDS, START, table
 
 

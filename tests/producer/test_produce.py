@@ -15,7 +15,7 @@ from producer.log import Log
 from producer.settings import Settings
 from producer.stage import Progress, run
 from schemas.errors import BrokerUnreachable, LogUnwritable, RunConflict, UsageError
-from schemas.topics import partition_of
+from tests.partitioning import partition_of
 from tests.producer.log import KILLED, essence, expected, in_a_process, of_run, settings, source, stored
 from tests.producer.trips import START
 
@@ -33,7 +33,7 @@ def test_a_run_is_in_the_log_as_the_plan_says(kafka_config: Kafka, prefix: str) 
     lanes, plan = stored(kafka_config, prefix), expected(wanted)
     assert {lane: essence(of_run(messages)) for lane, messages in lanes.items()} == plan
     data = [m for messages in lanes.values() for m in messages if m.key() is not None]
-    assert (done.trips + done.outcomes, done.already_there, done.finished) == (len(data), 0, True)
+    assert (done.records, done.already_there, done.finished) == (len(data), 0, True)
     for message in data:
         assert message.key() == json.loads(message.value())["trip_id"].encode()
         assert message.partition() == partition_of(message.key(), 2)
@@ -67,7 +67,7 @@ def stopped_after(trips: int, wanted: Settings) -> Progress:
 
     def watch(progress: Progress) -> None:
         seen.append(progress)
-        if progress.trips >= trips:
+        if progress.events >= trips:
             stop.set()
 
     assert not run(wanted, stop, watch).finished
@@ -79,7 +79,7 @@ def test_stopped_and_started_at_another_speed_it_is_the_same_run(kafka_config: K
     assert not any(b'"final":true' in v for v in values(kafka_config, prefix))
     done = run(settings(kafka_config, prefix), threading.Event())
     assert done.finished
-    assert 200 <= halfway.trips <= done.already_there < done.trips + done.outcomes
+    assert 200 <= halfway.records <= done.already_there < done.records
     assert essences(kafka_config, prefix) == expected(settings(kafka_config, prefix, speed=PACED))
 
 
@@ -95,7 +95,7 @@ def test_a_finished_run_is_left_alone(kafka_config: Kafka, prefix: str) -> None:
     first = run(settings(kafka_config, prefix), threading.Event())
     before = values(kafka_config, prefix)
     again = run(settings(kafka_config, prefix), threading.Event())
-    assert (again.finished, again.already_there) == (True, first.trips + first.outcomes)
+    assert (again.finished, again.already_there) == (True, first.records)
     assert values(kafka_config, prefix) == before
 
 
@@ -215,7 +215,7 @@ def test_a_topic_that_is_deleted_in_the_middle_ends_the_run_with_a_reason(kafka_
     deleted, admin, name = threading.Event(), AdminClient(dict(kafka_config)), prefix + "trips"
 
     def watch(progress: Progress) -> None:
-        if progress.trips >= 200 and not deleted.is_set():
+        if progress.events >= 200 and not deleted.is_set():
             deleted.set()
             admin.delete_topics([name])[name].result(60)
 

@@ -13,13 +13,13 @@ from producer.transmit import Progress, _log
 from schemas.durations import moment_ms, roughly
 from schemas.errors import BrokerUnreachable
 
-HALF = Progress(moment_ms("2022-02-15T00:00"), trips=35_000, outcomes=34_000, share=0.5, left_s=330.0)
+HALF = Progress(moment_ms("2022-02-15T00:00"), {"trips": 35_000, "outcomes": 34_000}, share=0.5, left_s=330.0)
 
 
 def test_a_log_line_says_how_much_is_done_what_is_left_and_where_the_replay_is() -> None:
     with capture_logs() as logs:
         _log(HALF)
-        _log(Progress(moment_ms("2022-02-01"), trips=0, outcomes=0, lost=True))
+        _log(Progress(moment_ms("2022-02-01"), {"trips": 0, "outcomes": 0}, lost=True))
     assert logs[0] | {"log_level": ""} == {
         "event": "progress",
         "log_level": "",

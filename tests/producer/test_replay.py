@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from producer.plan import Lane, Plan, Position
+from producer.plan import Lane, Position, ReplayPlan
 from producer.replay import Stretch, replay
 from schemas.errors import RunConflict
 from schemas.records import decoder
@@ -34,7 +34,7 @@ _plans = st.builds(
 
 
 def sent(
-    plan: Plan, times: Times, cut: int = 7, positions: Mapping[Lane, Position] | None = None
+    plan: ReplayPlan, times: Times, cut: int = 7, positions: Mapping[Lane, Position] | None = None
 ) -> dict[Lane, list[bytes]]:
     return values(s for stretches in replay(plan, tables(times, cut), positions or {}) for s in stretches)
 
@@ -49,14 +49,16 @@ def values(stretches: Iterable[Stretch]) -> dict[Lane, list[bytes]]:
 @settings(max_examples=60, deadline=None)
 @given(_plans, _times, st.integers(1, 50))
 @example(plan(PERIOD), [], 1)
-def test_the_sequence_is_what_the_rules_say_however_the_trips_are_cut(plan: Plan, times: Times, cut: int) -> None:
+def test_the_sequence_is_what_the_rules_say_however_the_trips_are_cut(
+    plan: ReplayPlan, times: Times, cut: int
+) -> None:
     assert sent(plan, times, cut) == plainly(plan, times)
 
 
 @settings(max_examples=40, deadline=None)
 @given(_plans, _times, st.data())
 def test_resuming_from_any_cut_of_each_lane_sends_exactly_what_is_missing(
-    plan: Plan, times: Times, data: st.DataObject
+    plan: ReplayPlan, times: Times, data: st.DataObject
 ) -> None:
     whole = plainly(plan, times)
     cuts = {lane: data.draw(st.integers(0, len(records)), str(lane)) for lane, records in whole.items()}
@@ -67,7 +69,7 @@ def test_resuming_from_any_cut_of_each_lane_sends_exactly_what_is_missing(
 @settings(max_examples=20, deadline=None)
 @given(_plans, _times, st.data())
 def test_a_beat_as_the_last_record_says_the_same_as_the_record_before_it(
-    plan: Plan, times: Times, data: st.DataObject
+    plan: ReplayPlan, times: Times, data: st.DataObject
 ) -> None:
     for stretches in replay(plan, tables(times, 7), {}):
         for stretch in stretches:
@@ -81,7 +83,7 @@ def test_a_beat_as_the_last_record_says_the_same_as_the_record_before_it(
 
 
 def positions_after(
-    plan: Plan, whole: Mapping[Lane, list[bytes]], cuts: Mapping[Lane, int]
+    plan: ReplayPlan, whole: Mapping[Lane, list[bytes]], cuts: Mapping[Lane, int]
 ) -> dict[Lane, Position]:
     streams = {stream.topic: stream for stream in STREAMS}
     return {

@@ -11,10 +11,10 @@ from schemas.errors import RunConflict, UsageError
 from schemas.records import Injected, Manifest
 from tests.producer.log import settings
 
-BEGUN = Manifest(source="TLC green-2022-02", period=(0, 10), speed=600.0, trips=5, partitions=4)
+BEGUN = Manifest(source="TLC green-2022-02", period=(0, 10), speed=600.0, events=5, partitions=4)
 
 
-@pytest.mark.parametrize("same", [{}, {"speed": None}, {"trips": None}])
+@pytest.mark.parametrize("same", [{}, {"speed": None}, {"events": None}])
 def test_a_run_goes_on_with_what_it_was_begun_with_at_any_speed(same: dict[str, Any]) -> None:
     agree(BEGUN, msgspec.structs.replace(BEGUN, **same))
 
@@ -24,7 +24,7 @@ def test_a_run_goes_on_with_what_it_was_begun_with_at_any_speed(same: dict[str, 
     [
         {"source": "TLC green-2022-03"},
         {"period": (0, 11)},
-        {"trips": 6},
+        {"events": 6},
         {"partitions": 3},
         {"scenario": "miles-to-km"},
         {"injected": (Injected(starts_at=1, ends_at=2, label="x"),)},

@@ -47,7 +47,7 @@ def test_months_are_merged_in_event_order_strays_included(tmp_path: Path) -> Non
     )
     found = source.from_files([february, january])
     assert pickups(found) == sorted(pickups(found))
-    assert len(pickups(found)) == found.trips == 10
+    assert len(pickups(found)) == found.events == 10
     assert found.period == (moment_ms("2022-01-01"), moment_ms("2022-03-01"))
     assert found.name == "TLC green-2022-01, TLC green-2022-02"
     ids = [i for table in found.tables() for i in table["trip_id"].to_pylist()]
@@ -142,7 +142,7 @@ def test_a_model_is_made_from_all_trips_or_a_sample_that_is_always_the_same() ->
     start = moment_ms("2022-02-01")
     drawn = source.from_generator(start, start + 3 * 86_400_000)
     whole = pa.concat_tables(drawn.tables())
-    known = replace(drawn, trips=len(whole))
+    known = replace(drawn, events=len(whole))
     assert source.sample(drawn) == source.sample(known) == source.sample(known, len(whole)) == whole
     some = source.sample(known, 1_000)
     assert len(some) == pytest.approx(1_000, rel=0.15)
@@ -171,7 +171,7 @@ def test_real_months_load_whole_and_in_order(month: str, rows: int) -> None:
     found = source.from_files([path])
     table = pa.concat_tables(found.tables())
     at = table["pickup_at"].to_numpy()
-    assert table.num_rows == found.trips == rows
+    assert table.num_rows == found.events == rows
     assert (np.diff(at) >= 0).all()
     assert found.period == tlc.month_period(month)
     assert at[0] < moment_ms("2010-01-01")  # a stray year comes first

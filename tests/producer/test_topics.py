@@ -102,7 +102,7 @@ def test_a_topic_recreated_in_mid_run_ends_it_and_the_run_begins_anew(kafka_conf
     made = threading.Event()
 
     def watch(progress: Progress) -> None:
-        if progress.trips >= 200 and not made.is_set():
+        if progress.events >= 200 and not made.is_set():
             made.set()
             logs.delete(kafka_config, prefix, ("trips",))
             logs.create(kafka_config, prefix, 2)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from producer.plan import Lane, Plan
-from producer.sources.canonical import SCHEMA
+from producer.plan import Lane, ReplayPlan
+from producer.sources.canonical import SCHEMA, with_durations
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
-from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
-from schemas.topics import partition_of
+from schemas.streams.taxi import OUTCOMES, STREAMS, TAXI, TRIPS
+from tests.partitioning import partition_of
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 START = 1_643_673_600_000
@@ -49,7 +49,7 @@ def table(times: Times, first: int = 0, **fields: Any) -> pa.Table:
         {**FIELDS, **fields, "trip_id": f"t-{number:04d}", "pickup_at": pickup, "dropoff_at": dropoff}
         for number, (pickup, dropoff) in enumerate(times, first)
     ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return with_durations(pa.Table.from_pylist(rows, schema=SCHEMA))
 
 
 def tables(times: Times, cut: int) -> list[pa.Table]:
@@ -57,11 +57,13 @@ def tables(times: Times, cut: int) -> list[pa.Table]:
     return [table(times[at : at + cut], first=at) for at in range(0, len(times), cut)]
 
 
-def plan(period: tuple[int, int], partitions: int = 2, **options: int) -> Plan:
-    return Plan("run-1", Manifest(source="test", period=period, partitions=partitions), partitions, **options)
+def plan(period: tuple[int, int], partitions: int = 2, **options: int) -> ReplayPlan:
+    return ReplayPlan(
+        TAXI, "run-1", Manifest(source="test", period=period, partitions=partitions), partitions, **options
+    )
 
 
-def plainly(plan: Plan, times: Times) -> dict[Lane, list[bytes]]:
+def plainly(plan: ReplayPlan, times: Times) -> dict[Lane, list[bytes]]:
     """What each lane must hold, one record after the other: start, data and marks, final."""
     low, high = plan.manifest.period
     events: dict[str, list[tuple[int, dict[str, Any]]]] = {TRIPS.topic: [], OUTCOMES.topic: []}
@@ -99,5 +101,5 @@ def compact(record: dict[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode()
 
 
-def _beat(plan: Plan, seq: int, at: int, **more: Any) -> bytes:
+def _beat(plan: ReplayPlan, seq: int, at: int, **more: Any) -> bytes:
     return encode_heartbeat(Heartbeat(run_id=plan.run_id, seq=seq, at=at, **more))

@@ -116,7 +116,7 @@ STRETCH: dict[str, Any] = {"starts_at": 0, "ends_at": 1, "label": "km", "columns
         {"source": "x" * 900_000},
         {"scenario": "x" * 201},
         {"speed": -1},
-        {"trips": 2**64},
+        {"events": 2**64},
         {"partitions": 2**31},
         {"injected": [STRETCH] * 1_001},
         {"injected": [STRETCH | {"starts_at": -1}]},

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from schemas.streams.taxi import OUTCOMES, TRIPS
-from schemas.topics import partition_of
 from storage import chunk
+from tests.partitioning import partition_of
 
 
 def test_a_key_goes_where_librdkafka_would_send_it() -> None:
