@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
-import msgspec
 import typer
 
 from board.settings import Settings as BoardSettings
@@ -118,7 +117,7 @@ def _callback(check: Callable[[Any], object] | None, formerly: str) -> Callable[
 
 def _defaults(settings: Any) -> dict[str, Any]:
     """What a stage takes where its settings are given nothing."""
-    return {field.name: field.default for field in msgspec.structs.fields(settings)}
+    return dict(zip(reversed(settings.__struct_fields__), reversed(settings.__struct_defaults__), strict=False))
 
 
 def _durations(ms: Iterable[int]) -> str:

@@ -6,13 +6,16 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from models.artifact import Scorers
 from models.names import DEFAULT
 from schemas.definition import Stream
 from schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    from models.artifact import Scorers  # takes long, and `--help` shows these defaults
 
 
 def _instance() -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from models.artifact import Scorers
 from models.names import DEFAULT
 from monitor.drift.figures import Config
 from schemas.definition import Stream
+
+if TYPE_CHECKING:
+    from models.artifact import Scorers  # takes long, and `--help` shows these defaults
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

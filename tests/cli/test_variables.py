@@ -74,7 +74,7 @@ def test_a_stage_without_options_has_the_defaults_of_its_settings(
         monkeypatch.setattr(f"cli.commands.stages.{function}", lambda: None)
     call(name, monkeypatch=monkeypatch)
     (settings,) = given
-    fields = {field.name: field.default for field in msgspec.structs.fields(kind)}
+    fields = dict(zip(reversed(kind.__struct_fields__), reversed(kind.__struct_defaults__), strict=False))
     found = {name: getattr(settings, name) for name, default in fields.items() if default is not msgspec.NODEFAULT}
     outside = {"kafka", "instance", "scorers"}  # of the environment, of this process, of the stream
     assert {n: v for n, v in found.items() if n not in outside} == {

@@ -39,7 +39,7 @@ def test_they_are_forgotten_where_no_database_is_named_and_kept_where_one_is() -
 @pytest.mark.integration
 def test_commands_find_the_embedded_server_whatever_they_say(database: str, tmp_path: Path) -> None:
     program = (
-        "import sys; from schemas import connections; url = sys.argv.pop(1);"
+        "import sys; from runtime import connections; url = sys.argv.pop(1);"
         "connections.embedded = lambda *_: connections.Addresses('', url);"
         "import driftline; driftline.main()"
     )

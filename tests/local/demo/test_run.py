@@ -101,7 +101,7 @@ def test_what_to_go_on_with_is_what_is_not_running(
     for name in ("plan", "_environ", "_tell", "_first_frame", "_watch"):
         monkeypatch.setattr(run, name, lambda *_, **__: chosen)
     monkeypatch.setattr(run, "attended", lambda _: somebody)
-    card = SimpleNamespace(card=SimpleNamespace(errors=SimpleNamespace(mae=1.0)))
+    card = SimpleNamespace(card=SimpleNamespace(mae=1.0))
     monkeypatch.setattr(run, "artifact", SimpleNamespace(load=lambda _: card))
     monkeypatch.setattr(run.summary, "show", lambda *_, **__: None)
     monkeypatch.setattr(run.summary, "commands", lambda *_: ["windows"])
