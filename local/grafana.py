@@ -10,7 +10,6 @@ import json
 import secrets
 import shutil
 import socket
-import subprocess
 import threading
 import time
 import urllib.error
@@ -25,7 +24,7 @@ from grafana.live import UID as HOME
 from grafana.model import BOARD
 from local import stack
 from local.settings import GrafanaSettings
-from runtime.children import die_with_parent
+from runtime.children import Child
 from runtime.connections import STATE, make_folder
 from schemas.errors import DriftlineError, GrafanaMissing
 from storage.address import read
@@ -171,30 +170,17 @@ def sources(database: str, password: str, environ: Mapping[str, str], board: str
 
 
 @contextmanager
-def _running(program: Program, env: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """SIGTERM at the end, SIGKILL to what does not listen."""
-    with (folder / "logs" / "console.log").open("wb") as log:
-        child = subprocess.Popen(
-            [str(program.path), "server", f"--homepath={program.home}"],
-            cwd=program.home,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing here has started threads
-        )
+def _running(program: Program, env: Mapping[str, str], folder: Path) -> Iterator[Child]:
+    """Grafana, for as long as the block lasts."""
+    argv = [str(program.path), "server", f"--homepath={program.home}"]
+    child = Child(argv, log=folder / "logs" / "console.log", environ=env, cwd=program.home)
     try:
         yield child
     finally:
-        child.terminate()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        child.stop()
 
 
-def _await(child: subprocess.Popen[bytes], port: int, stop: threading.Event, say: Say) -> None:
+def _await(child: Child, port: int, stop: threading.Event, say: Say) -> None:
     """Until it answers and has loaded the dashboards; its health alone says nothing of them."""
     address, end = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE_S
     while not stop.wait(0.2):
@@ -205,7 +191,7 @@ def _await(child: subprocess.Popen[bytes], port: int, stop: threading.Event, say
                 say(f"Grafana is at {address} (Ctrl-C ends it)")
                 return
         if time.monotonic() > end:
-            raise DriftlineError(f"Grafana does not show the dashboards at {address}", _see())
+            raise DriftlineError(f"Grafana does not show the dashboards at {address}", _see(child))
 
 
 def _get(url: str) -> bytes | None:
@@ -227,12 +213,10 @@ def _demand_free(port: int) -> None:
             raise DriftlineError(f"port {port} is taken", "choose another with --grafana-port") from None
 
 
-def _demand_alive(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is not None:
-        raise DriftlineError(f"Grafana ended with exit code {child.returncode}", _see())
+def _demand_alive(child: Child) -> None:
+    if child.exit_code is not None:
+        raise DriftlineError(f"Grafana ended with exit code {child.exit_code}", _see(child))
 
 
-def _see() -> str:
-    log = FOLDER / "logs" / "console.log"
-    tail = log.read_text(errors="replace", encoding="utf-8").splitlines()[-5:] if log.exists() else []
-    return "\n".join([f"the end of {log} says why", *(f"  {line}" for line in tail)])
+def _see(child: Child) -> str:
+    return "\n".join([f"the end of {child.log} says why", *child.tail()])

@@ -36,7 +36,7 @@ class Page:
 
     @property
     def ended(self) -> bool:
-        return self._children.running["board"].poll() is not None
+        return self._children.running["board"].exit_code is not None
 
     def wait(self, patience_s: float) -> str | None:
         """Its address as soon as it answers; None where it ends instead, or takes longer."""

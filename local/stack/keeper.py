@@ -9,13 +9,12 @@ HOME/keep         there: the server stays without users, until SIGTERM.
 HOME/keeper.json  pids and restarts.
 
 The kernel kills the server when the keeper dies (PR_SET_PDEATHSIG, Linux), so that no kill -9 leaves an orphan.
-Standard library only and one thread: it starts in 30 ms, and forks safely.
+Standard library, runtime.orphans, and one thread: it starts in 30 ms, and forks safely.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -23,10 +22,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+from runtime.orphans import end_with
 
 TICK = 0.1
 """Seconds between two looks at the server and the lease."""
@@ -36,7 +37,6 @@ ABANDONED = 4.0
 """The same when the last user has gone without a word."""
 SLOWEST = 5.0
 """Seconds before the next try for a server that will not stay up."""
-_PR_SET_PDEATHSIG = 1
 
 
 class Keeper:
@@ -94,7 +94,7 @@ class Keeper:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                preexec_fn=dies_with(os.getpid(), self.command["orphaned"]),  # noqa: PLW1509 (we have no threads)
+                preexec_fn=end_with(os.getpid(), self.command["orphaned"]),  # noqa: PLW1509 (we have no threads)
             )
         self.restarts += 1
         self.told = False
@@ -140,18 +140,6 @@ def keep_product(draft: Path, wanted: Path, *, complete: bool, too_slow: bool) -
         wanted.with_suffix(".failed").touch()
     for leftover in draft.parent.glob(f"{draft.name}*"):
         leftover.unlink(missing_ok=True)
-
-
-def dies_with(keeper: int, signum: int) -> Callable[[], None]:
-    """To be called in the child: have the kernel send it `signum` when `keeper` dies."""
-
-    def ask() -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)
-            if os.getppid() != keeper:  # it died before we asked
-                os._exit(1)
-
-    return ask
 
 
 def log(event: str, **fields: Any) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from local.demo.page import page
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
 with page(Path(sys.argv[1]), os.environ) as board:
-    print(board.wait(120.0), board._children.running["board"].pid, flush=True)
+    print(board.wait(120.0), board._children.running["board"]._process.pid, flush=True)
     time.sleep(60)
 """
 
@@ -55,7 +55,7 @@ def test_it_leaves_a_port_to_whom_it_belongs_answers_where_it_says_and_ends_with
         assert f":{taken}/" not in address
         with urllib.request.urlopen(address, timeout=60) as answer:
             assert answer.status == 200
-    assert board._children.running["board"].returncode == 0, "it was not waited for"
+    assert board._children.running["board"]._process.returncode == 0, "it was not waited for"
     assert board.ended
     assert board.address is None
 
