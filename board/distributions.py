@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from board.overview import known_run
 from monitor.drift.figures import Config
 from monitor.panes import ChunkCache, load
 from monitor.snapshot import Snapshot, Window
+from runtime.lru import LruCache
 from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
 from storage.chunk import PREDICTION
@@ -30,7 +30,7 @@ class Distributions:
     def __init__(self, database: Database, models: tuple[Path, ...]) -> None:
         self._database, self._models = database, models
         self._free = asyncio.Semaphore(AT_ONCE)
-        self._prepared: OrderedDict[tuple[str, str], tuple[Any, dict[str, Any], int]] = OrderedDict()
+        self._prepared: LruCache[tuple[str, str], tuple[Any, dict[str, Any], int]] = LruCache(REMEMBERED)
 
     async def of(self, run_id: str, size_s: int, start: int) -> dict[str, Any]:
         """start: ms. Raises Unknown where there are no such rows, Conflict without the model, Away."""
@@ -102,7 +102,6 @@ class Distributions:
                 "source": card.source,
                 "period": card.period,
             }
-            self._prepared[key] = prepared = histograms.prepared(table, stream), about, table.num_rows
-            while len(self._prepared) > REMEMBERED:
-                self._prepared.popitem(last=False)
+            prepared = histograms.prepared(table, stream), about, table.num_rows
+            self._prepared.put(key, prepared)
         return prepared

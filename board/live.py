@@ -25,6 +25,7 @@ from board.metrics import Metrics
 from board.overview import Picture, known_run, marks
 from board.series import Row
 from board.status import status
+from runtime.backoff import Backoff
 from schemas.definition import EVENTS
 from schemas.durations import duration_text
 from schemas.notices import PROGRESS, WINDOW, WindowNotice, decode
@@ -257,27 +258,26 @@ class Hub:
 
     async def listen(self) -> None:
         """Until cancelled: hear what Postgres tells, and begin again whenever it went away."""
-        delay = FIRST_RETRY_S
+        backoff = Backoff(FIRST_RETRY_S, LAST_RETRY_S)
         while True:
             try:
                 async with self._database.listener() as connection:
                     if connection.pooled:
-                        delay = FIRST_RETRY_S
+                        backoff.reset()
                         await self._poll(connection)
                     for channel in (WINDOW, PROGRESS):
                         await connection.execute(listen_statement(channel))
-                    delay = FIRST_RETRY_S
+                    backoff.reset()
                     await self._heard(connection)
             except Error as error:
-                if self.listening or delay == FIRST_RETRY_S:
+                if self.listening or backoff.is_fresh:
                     said = await self._database.explained(error)
                     do = CORRECT if refuses(said) else "it goes on when Postgres is back"
                     log.warning("database_down", error=said, do=do)
             except Exception:
                 log.exception("listening_failed")
             self._listens(False)
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, LAST_RETRY_S)
+            await asyncio.sleep(backoff.next_s())
 
     async def _heard(self, connection: AsyncConnection) -> None:
         """Pass on what comes, and ask now and then whether the connection still lives."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from board.database import Reader
 from board.http_errors import Conflict, Unknown
 from board.series import Floats, Row, aligned, ordered, series
 from board.status import Run, status
+from runtime.lru import LruCache
 from schemas.definition import Stream, decode
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
@@ -33,16 +33,14 @@ class Severities:
     """
 
     def __init__(self, boards: int = 8) -> None:
-        self._boards: OrderedDict[Key, dict[int, tuple[int, Floats]]] = OrderedDict()
-        self._limit = boards
+        self._boards: LruCache[Key, dict[int, tuple[int, Floats]]] = LruCache(boards)
 
     async def of(self, reader: Reader, key: Key, rows: Sequence[Row]) -> dict[int, Floats]:
         """By start. rows: of the same snapshot."""
         run, size_s, columns = key
-        known = self._boards.setdefault(key, {})
-        self._boards.move_to_end(key)
-        while len(self._boards) > self._limit:
-            self._boards.popitem(last=False)
+        if (known := self._boards.get(key)) is None:
+            known = {}
+            self._boards.put(key, known)
         stale = {
             row.start: row.written for row in rows if row.start not in known or known[row.start][0] != row.written
         }

@@ -11,7 +11,6 @@ import re
 import shutil
 import sys
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +27,7 @@ from board.models import artifact_of
 from board.overview import known_run
 from board.settings import Settings
 from runtime.connections import ROOT, make_folder
+from runtime.lru import LruCache
 from schemas.durations import duration_text, moment
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ class Reports:
         self._folder = settings.reports
         self._queue: asyncio.Queue[Wanted] = asyncio.Queue(QUEUE)
         self._states: dict[str, str] = {}
-        self._failed: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._failed: LruCache[str, tuple[float, str]] = LruCache(KEPT)
 
     async def wanted(self, reader: Reader, run_id: str, size_s: int, start: int) -> Wanted:
         """Raises Unknown where there is no such window."""
@@ -88,7 +88,7 @@ class Reports:
             return {"state": "ready", "reason": None, "url": f"/reports/{name}"}
         if name in self._states:
             return {"state": self._states[name], "reason": None, "url": None}
-        at, reason = self._failed.get(name, (0.0, ""))
+        at, reason = self._failed.get(name) or (0.0, "")
         if reason and time.monotonic() - at < FAILED_S:
             return {"state": "failed", "reason": reason, "url": None}
         return {"state": "none", "reason": None, "url": None}
@@ -135,9 +135,7 @@ class Reports:
         where = {"run": wanted.run, "size_s": wanted.size_s, "start": f"{moment(wanted.start):%FT%R}"}
         if reason:
             log.warning("report_failed", **where, reason=reason)
-            self._failed[wanted.name] = time.monotonic(), reason
-            while len(self._failed) > KEPT:
-                self._failed.popitem(last=False)
+            self._failed.put(wanted.name, (time.monotonic(), reason))
         else:
             log.info("report_made", **where, seconds=round(seconds, 1))
             self._forget_old()

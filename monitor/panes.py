@@ -5,7 +5,6 @@ The order is (partition, offset): how a consumer cut its flushes must not change
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.snapshot import Ranges, Slice, Snapshot, Window
+from runtime.lru import LruCache
 from schemas.definition import Records
 from storage.chunk import OFFSET, decode, layout
 
@@ -42,25 +42,12 @@ class Loaded(msgspec.Struct, frozen=True):
     offsets: Ranges
 
 
-class ChunkCache:
-    """Decoded chunks, the least recently used dropped first. Neighbouring windows, and sizes, share them."""
+class ChunkCache(LruCache[Place, pa.RecordBatch]):
+    """Decoded chunks. Neighbouring windows, and windows of other sizes, share them."""
 
     def __init__(self, limit: int) -> None:
-        """limit: in bytes of decoded rows."""
-        self._limit = limit
-        self._bytes = 0
-        self._chunks: OrderedDict[Place, pa.RecordBatch] = OrderedDict()
-
-    def get(self, place: Place) -> pa.RecordBatch | None:
-        if place in self._chunks:
-            self._chunks.move_to_end(place)
-        return self._chunks.get(place)
-
-    def put(self, place: Place, chunk: pa.RecordBatch) -> None:
-        self._chunks[place] = chunk
-        self._bytes += _cost(chunk)
-        while self._bytes > self._limit:
-            self._bytes -= _cost(self._chunks.popitem(last=False)[1])
+        """Begin empty. limit: bytes of decoded rows."""
+        super().__init__(limit, _cost)
 
 
 def _cost(chunk: pa.RecordBatch) -> int:

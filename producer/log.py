@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from producer.gauges import Gauges
 from producer.topics import LONGEST, TopicSettings, findings, longest
 from runtime import failpoint
+from runtime.backoff import Backoff
 from runtime.connections import kafka_advice, refused_setting
 from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
 from schemas.topics import PARTITIONS, topic_id
@@ -195,7 +196,7 @@ class Log:
 
     def answer(self, ask: Callable[[], T], patience_s: float) -> T:
         """What Kafka answers, asked again until it does. Raises BrokerUnreachable, Stopped."""
-        deadline, pause = time.monotonic() + patience_s, 0.1
+        deadline, backoff = time.monotonic() + patience_s, Backoff(0.1, 5.0)
         while True:
             try:
                 return ask()
@@ -205,9 +206,8 @@ class Log:
                 if time.monotonic() > deadline:
                     raise self._unreachable("did not answer") from error
                 self.waiting(error.args[0].str(), gives_up_in_s=max(0, round(deadline - time.monotonic())))
-            if self._stop.wait(pause):
+            if self._stop.wait(backoff.next_s()):
                 raise Stopped
-            pause = min(pause * 2, 5.0)
 
     def waiting(self, error: str, **more: object) -> None:
         """Say what is waited for and what to do; when it goes on for long, now and then again."""

@@ -9,10 +9,14 @@ from typing import NamedTuple
 
 import structlog
 
+from runtime.backoff import Backoff
 from schemas.errors import DatabaseUnreachable
 from storage.errors import explain
 
 log = structlog.get_logger()
+
+FIRST_S = 0.2
+"""Seconds before the second attempt."""
 
 
 class Trouble(NamedTuple):
@@ -40,14 +44,14 @@ def run_sessions(
         session: Returns when its work is done, or `stop` is set.
         url: Of the database.
         stop: Ends the waiting.
-        longest: Seconds between two attempts; they begin at 0.2 s and double.
+        longest: Seconds between two attempts at most; they begin at FIRST_S and double.
         on_trouble: Called with the reason, in one line.
         others: Which errors may pass, apart from those of Postgres.
 
     Raises:
         DatabaseUnreachable: Postgres refuses, and would refuse again.
     """
-    delay, full = 0.1, ""
+    backoff, full = Backoff(FIRST_S, longest), ""
     while not stop.is_set():
         began = time.monotonic()
         try:
@@ -57,14 +61,15 @@ def run_sessions(
             if (trouble := others(error) or transient(error, url)) is None:
                 raise
             if time.monotonic() - began > longest:
-                delay, full = 0.1, ""
-            delay = min(2 * delay, longest)
+                backoff.reset()
+                full = ""
+            pause_s = backoff.next_s()
             if trouble.event == "database_full" or (full and trouble.event == "database_down"):
                 full = full or trouble.do  # a server that ran out of space may be down until there is some
                 trouble = Trouble("database_full", trouble.error, full)
-            log.warning(trouble.event, error=trouble.error, do=trouble.do, retry_s=delay)
+            log.warning(trouble.event, error=trouble.error, do=trouble.do, retry_s=pause_s)
             on_trouble(f"{trouble.event}: {trouble.error}")
-            stop.wait(delay)
+            stop.wait(pause_s)
 
 
 def transient(error: Exception, url: str) -> Trouble | None:

@@ -16,6 +16,7 @@ from monitor.scheduling.close_times import Closings
 from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanSteps, WindowsBetween
 from monitor.scheduling.readiness import Marks, Scan, advanced, due, growing, start_of
 from monitor.snapshot import Progress, Run, Window
+from runtime.backoff import backoff_s
 from schemas.definition import Records
 from schemas.streams.taxi import STREAMS
 from schemas.watermark import END, NEVER
@@ -194,5 +195,5 @@ class Plan:
         """Come back to it after 0.2 s, twice that after each further failure, at most 30 s."""
         known = self.tries.get(window.name)
         failures = known.failures + 1 if known else 1
-        self.tries[window.name] = Try(window, now + min(0.1 * 2**failures, 30.0), failures, reason)
+        self.tries[window.name] = Try(window, now + backoff_s(failures, 0.2, 30.0), failures, reason)
         return self.tries[window.name]
