@@ -89,11 +89,13 @@ def test_text_that_a_database_cannot_hold_loses_those_characters_and_nothing_els
 
 
 @pytest.mark.integration
-def test_commands_work_in_a_locale_that_is_not_utf_8(database: str, tmp_path: Path) -> None:
-    if not shutil.which("localedef") or not Path("/usr/share/i18n/locales/de_DE").exists():
+@pytest.mark.parametrize("locale", ["de_DE.ISO-8859-1", "ja_JP.EUC-JP"])
+def test_commands_work_in_a_locale_that_is_not_utf_8(database: str, tmp_path: Path, locale: str) -> None:
+    """One that reads any bytes as text, and one that refuses most of UTF-8."""
+    language, _, charmap = locale.partition(".")
+    if not shutil.which("localedef") or not Path("/usr/share/i18n/locales", language).exists():
         pytest.skip("no locales here (apt install locales)")
-    locale = "de_DE.ISO-8859-1"
-    subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(tmp_path / locale)], check=True)
+    subprocess.run(["localedef", "-i", language, "-f", charmap, str(tmp_path / locale)], check=True)
     environ = {**os.environ, "DATABASE_URL": f"{database}\n", "LOCPATH": str(tmp_path), "LC_ALL": locale}
     for name in ("PYTHONUTF8", "PYTHONIOENCODING"):
         environ.pop(name, None)
