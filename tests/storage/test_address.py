@@ -12,6 +12,7 @@ from board.database import Database
 from cli.programs import programs
 from runtime.connections import ROOT
 from schemas.errors import DatabaseUnreachable, UsageError
+from schemas.streams.taxi import TAXI
 from storage.address import DEFAULTS, parameters, where
 from storage.connect import connect, connect_now
 from storage.errors import explain
@@ -24,7 +25,12 @@ PASSWORDS = st.text(LETTERS + "@:/?#%[]&=+,;$ '\"\\1", min_size=1, max_size=12)
 def told(url: str) -> str:
     """Everything that is said to an operator whose server does not answer."""
     said = []
-    for call in (where, Database, connect_now, lambda url: programs(url, 180_000, {"PATH": ""}).address):
+    for call in (
+        where,
+        lambda url: Database(url, TAXI),
+        connect_now,
+        lambda url: programs(url, 180_000, {"PATH": ""}).address,
+    ):
         try:
             said.append(str(call(url)))  # type: ignore[operator]
         except (DatabaseUnreachable, UsageError, psycopg.OperationalError) as error:
