@@ -7,7 +7,7 @@ from hashlib import sha256
 import msgspec
 from msgspec.structs import replace
 
-from schemas.definition import Records
+from schemas.definition import Field, Records
 
 FORMAT = 1
 """Of an artifact. One more whenever older programs could not read it."""
@@ -70,9 +70,16 @@ def definition(stream: Records) -> str:
 
     The order is part of it: artifacts keep this hash for good.
     """
-    fields = [{name: getattr(field, name) for name in _BOUND_OF_FIELD} for field in stream.fields]
+    fields = [{name: getattr(field, name) for name in _BOUND_OF_FIELD} | _bounds(field) for field in stream.fields]
     bound = {name: getattr(stream, name) for name in _BOUND} | {"fields": fields}
     return sha256(msgspec.json.encode(bound)).hexdigest()
+
+
+def _bounds(field: Field) -> dict[str, float | None]:
+    """Bounds as numbers of the field's type: in a definition that was stored, all are floats."""
+    kind = float if field.type == "float" else int
+    bounds = {"low": field.low, "high": field.high}
+    return {name: bound if bound is None or bound != kind(bound) else kind(bound) for name, bound in bounds.items()}
 
 
 def sealed(card: Card) -> Card:
