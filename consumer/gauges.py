@@ -1,4 +1,4 @@
-"""What Prometheus is told of a consumer: counted once a flush and once a beat, never by the record."""
+"""Prometheus metrics of a consumer: updated once a flush and once a beat, never once a record."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from runtime.health import Health
 from runtime.instruments import RECORDS, Instruments
 
 LIMIT_S = 15.0
-"""A consumer that has committed no beat for so long is not well. It beats each second."""
+"""A consumer whose last beat is older is not well. It beats each second."""
 
 
 class Gauges:
-    """Outlives sessions: what is counted is counted since the process began."""
+    """The metrics of this process. They outlive sessions: totals count from the start of the process."""
 
     def __init__(self) -> None:
         self.health = Health("consumer", LIMIT_S)
@@ -37,7 +37,7 @@ class Gauges:
         self._shown: set[Partition] = set()
 
     def flushed(self, flush: Flush, seconds: float) -> None:
-        """Add a flush that was committed, within this time."""
+        """Count a flush that was committed. seconds: how long scoring and committing it took."""
         topic, rows = flush.claim.partition.topic, sum(chunk.rows for chunk in flush.chunks)
         gained = flush.gained
         self._records.labels(topic).inc(gained.records)

@@ -1,4 +1,4 @@
-"""What a consumer knows of a partition, and what one flush adds to it. Frozen: the truth is in Postgres."""
+"""What a consumer knows of a partition, and what one flush adds to it: frozen copies of what is in Postgres."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.records import Manifest
 
 
 class Partition(NamedTuple):
-    """topic: without prefix."""
+    """A partition of a topic. topic: without prefix."""
 
     topic: str
     number: int
@@ -23,7 +23,7 @@ class Partition(NamedTuple):
 
 @dataclass(frozen=True)
 class Tally:
-    """Records by what became of them: over all runs, every offset passed. missing: sequence numbers not seen."""
+    """Counts of records by what became of them. Each counts once; missing: sequence numbers that never came."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -35,7 +35,7 @@ class Tally:
 
     @property
     def records(self) -> int:
-        """Those that were read. Offsets between them may hold none."""
+        """How many records were read; offsets between them may hold none."""
         return self.accepted + self.duplicates + self.late + self.future + self.invalid + self.heartbeats
 
     def __add__(self, other: Tally) -> Tally:
@@ -47,7 +47,14 @@ class Tally:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """One run in one partition. run_id '': records that could not be told to any."""
+    """How far one run has come in one partition.
+
+    Attributes:
+        run_id: The run; '' stands for records in which no run could be read.
+        first_offset: Of its first record there.
+        state: What its next records are judged by.
+        tally: What became of its records so far.
+    """
 
     run_id: str
     first_offset: int
@@ -56,7 +63,7 @@ class RunProgress:
 
     @property
     def counts(self) -> bool:
-        """Whether anything came that windows hold, or close by."""
+        """Whether any record came that a window holds, or that closes one."""
         return self.state.max_time is not None or self.tally.accepted > 0
 
 
@@ -64,7 +71,12 @@ class RunProgress:
 class Claim:
     """A partition as its owner took it over, or left it at its last flush.
 
-    topic_id: Kafka's, of the topic that the offsets are of; None: unknown.
+    Attributes:
+        partition: Which one.
+        epoch: Of this ownership: each takeover raises it, so that the owner before is fenced.
+        next_offset: The first offset that is not committed.
+        runs: How far each run has come there.
+        topic_id: Kafka's id of the topic that the offsets are of; None where it is unknown.
     """
 
     partition: Partition
@@ -76,7 +88,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that went nowhere else. event_time: ms. headers: JSON."""
+    """A record that did not become a row. event_time: ms. headers: JSON."""
 
     run_id: str
     offset: int
@@ -90,7 +102,13 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Loss:
-    """Sequence numbers first..last, inclusive, of a run never came. at: event time of the record that shows it."""
+    """Sequence numbers of a run that never came.
+
+    Attributes:
+        run_id: The run.
+        first, last: The numbers, both inclusive.
+        at: Event time of the record that shows the gap, ms.
+    """
 
     run_id: str
     first: int
@@ -100,9 +118,14 @@ class Loss:
 
 @dataclass(frozen=True)
 class Unscored:
-    """Records of a run that would be rows, had the model a prediction for them. They are dead letters.
+    """Valid records of a run that became dead letters, since this consumer has no prediction for them.
 
-    foreign: another model scores the run; else the model failed. first, last: event time, ms. why: of the first.
+    Attributes:
+        run_id: The run.
+        foreign: Whether another model scores the run; else the model failed on the records.
+        count: How many there are.
+        first, last: Their smallest and largest event time, ms.
+        why: The detail of the first dead letter.
     """
 
     run_id: str
@@ -123,10 +146,18 @@ class Unscored:
 
 @dataclass(frozen=True)
 class Flush:
-    """What one transaction writes: everything from claim.next_offset up to next_offset.
+    """What one transaction writes: what became of the records from `claim.next_offset` up to `next_offset`.
 
-    runs: those that changed. unscored: ascending by run. manifests: by run.
-    finished: runs whose final heartbeat is among the records.
+    Attributes:
+        claim: The partition as it was before.
+        next_offset: Exclusive.
+        runs: Those that changed.
+        chunks: Accepted rows, one chunk for each run.
+        dead: Dead letters.
+        losses: Gaps in sequence numbers.
+        unscored: Ascending by run.
+        manifests: Pairs of run and manifest, ascending.
+        finished: Runs whose final heartbeat is among the records.
     """
 
     claim: Claim
@@ -141,20 +172,20 @@ class Flush:
 
     @property
     def moved(self) -> tuple[str, ...]:
-        """The runs that got rows, or moved on in event time: those of which more than a sign of life came."""
+        """Runs that gained rows or moved on in event time, ascending: windows of no other run can have changed."""
         before = {run_id: run.state for run_id, run in self.claim.runs.items()}
         changed = {run.run_id for run in self.runs if before.get(run.run_id, State()) != run.state}
         return tuple(sorted(changed | {chunk.run_id for chunk in self.chunks}))
 
     @property
     def begun(self) -> tuple[str, ...]:
-        """The runs of which these are the first records in the partition that count."""
+        """Runs whose first record that counts in this partition is in this flush."""
         before = {run_id for run_id, run in self.claim.runs.items() if run.counts}
         return tuple(run.run_id for run in self.runs if run.counts and run.run_id not in before)
 
     @property
     def gained(self) -> Tally:
-        """What it adds to the tallies of all its runs."""
+        """What it adds to the tallies, over all runs."""
         gained = Tally()
         for run in self.runs:
             before = self.claim.runs.get(run.run_id)
@@ -162,6 +193,6 @@ class Flush:
         return gained
 
     def committed(self) -> Claim:
-        """The claim after this flush."""
+        """Return the claim as it is once this flush is committed."""
         runs = {**self.claim.runs, **{run.run_id: run for run in self.runs}}
         return replace(self.claim, next_offset=self.next_offset, runs=runs)

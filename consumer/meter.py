@@ -1,4 +1,4 @@
-"""How a consumer is doing: lag, rows per second, age of its watermark. Pure: time is an argument."""
+"""What a consumer measures of itself: lag, rows per second, age of its watermark. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from schemas.watermark import NEVER, partition_watermark, stream_watermark
 
 @dataclass
 class ConsumerMeter:
-    """Counts what is flushed. now: seconds of a monotonic clock, everywhere.
+    """Counts what is flushed. Times are monotonic seconds.
 
-    run_id: the run that was last flushed.
+    Attributes:
+        since: When counting began.
+        run_id: The run that was last flushed.
+        records, rows, dead, unscored: Totals since then.
     """
 
     since: float
@@ -27,15 +30,20 @@ class ConsumerMeter:
     unscored: int = 0
     _rules: dict[tuple[str, str], Rules] = field(default_factory=dict)
     _partitions: dict[str, int] = field(default_factory=dict)
-    _told: tuple[float, int] = (0.0, 0)
+    _last_measured: tuple[float, int] = (0.0, 0)
     _watermark: int | None = None
     _moved: float = 0.0
 
     def __post_init__(self) -> None:
-        self._told, self._moved = (self.since, 0), self.since
+        self._last_measured, self._moved = (self.since, 0), self.since
 
     def count(self, flush: Flush, rules: Mapping[str, Rules]) -> None:
-        """Add a flush that was committed, of runs with these rules."""
+        """Add a flush that was committed.
+
+        Args:
+            flush: What was committed.
+            rules: Of the runs in it that have an event time.
+        """
         self.records += flush.gained.records
         self.rows += sum(chunk.rows for chunk in flush.chunks)
         self.dead += len(flush.dead)
@@ -45,17 +53,23 @@ class ConsumerMeter:
         self.run_id = next(iter(rules), self.run_id)
 
     def measures(self, now: float, claims: Iterable[Claim], ends: Iterable[int]) -> dict[str, Any]:
-        """What goes to `health`. ends: of the log, for each claim.
+        """Measure, for table `health`.
 
-        lag: records to be read, of whatever run. rows_per_s: accepted since the last call. watermark_ms: the
-        smallest M - L of the last run in these partitions, event time. watermark_age_s: wall seconds since that
-        last moved.
+        Args:
+            now: Monotonic seconds.
+            claims: The partitions that are ours.
+            ends: The end of each one's log, in the same order.
+
+        Returns:
+            lag: Records to be read, of any run. rows_per_s: Rows accepted since the last call. watermark_ms: The
+            smallest M - L of the last run in these partitions, event time. watermark_age_s: Wall seconds since that
+            last moved. partitions: How many are ours. records, rows, dead_letters, unscored: Totals.
         """
         claims = tuple(claims)
         watermark = self._current_watermark(claims)
         if watermark != self._watermark:
             self._watermark, self._moved = watermark, now
-        (then, before), self._told = self._told, (now, self.rows)
+        (then, before), self._last_measured = self._last_measured, (now, self.rows)
         return {
             "lag": sum(max(0, end - c.next_offset) for c, end in zip(claims, ends, strict=True)),
             "rows_per_s": round((self.rows - before) / max(now - then, 1e-3), 1),
