@@ -23,6 +23,7 @@ from producer.settings import Settings as ProducerSettings
 from producer.sources import defaults as replay
 from schemas.durations import duration_ms, duration_text, moment_ms
 from schemas.errors import DriftlineError
+from schemas.streams.taxi import TAXI
 from schemas.topics import PARTITIONS as PARTITION_COUNT
 
 PREFIX = "DRIFTLINE_"
@@ -125,6 +126,7 @@ def _durations(ms: Iterable[int]) -> str:
 
 
 _consumer, _monitor, _board = map(_defaults, (ConsumerSettings, MonitorSettings, BoardSettings))
+_TERMS = TAXI.terms
 
 # Of several commands
 RUN = option("run", ..., "Name of the run.")
@@ -215,22 +217,22 @@ PARTITIONS = option(
 )
 
 # consume
-PANE = option("pane", duration_text(_consumer["pane_ms"]), "Smallest window, for new runs.", check=checks.sizes)
+PANE = option("pane", duration_text(_TERMS.pane_ms), "Smallest window, for new runs.", check=checks.sizes)
 LATENESS = option(
     "lateness",
-    duration_text(_consumer["lateness_ms"]),
+    duration_text(_TERMS.lateness_ms),
     "Allowed lateness of trips, for new runs.",
     check=duration_ms,
 )
 OUTCOME_LATENESS = option(
     "outcome-lateness",
-    duration_text(_consumer["outcome_lateness_ms"]),
+    duration_text(_TERMS.label_lateness_ms),
     "Allowed lateness of outcomes.",
     check=duration_ms,
 )
 MAX_AHEAD = option(
     "max-ahead",
-    duration_text(_consumer["max_ahead_ms"]),
+    duration_text(_TERMS.max_ahead_ms),
     "A record further ahead of its partition is a dead letter.",
     check=duration_ms,
 )

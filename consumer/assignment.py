@@ -56,10 +56,10 @@ class Assignment:
         topics: Topics in which any consumer has a position.
     """
 
-    def __init__(self, source: Source, store: Store, streams: Mapping[str, Records]) -> None:
+    def __init__(self, source: Source, store: Store, records: Mapping[str, Records]) -> None:
         self._source = source
         self._store = store
-        self._streams = streams
+        self._records = records
         self._generation = source.generation
         self._owned: dict[Partition, OwnedPartition] = {}
         self._reported_missing: list[str] = []
@@ -90,12 +90,12 @@ class Assignment:
         if not assigned:
             self._owned, self._generation = {}, generation
             return
-        self.topics = self._store.topics() & {*self._streams} | {partition.topic for partition in assigned}
-        ids = self._source.ids(self._streams)()
+        self.topics = self._store.topics() & {*self._records} | {partition.topic for partition in assigned}
+        ids = self._source.ids(self._records)()
         self._seed(ids)
         claims = [self._store.claim(partition, ids.get(partition.topic)) for partition in assigned]
         self._check_offsets(claims, ids)
-        self._owned = {c.partition: OwnedPartition(Pending(self._streams[c.partition.topic], c)) for c in claims}
+        self._owned = {c.partition: OwnedPartition(Pending(self._records[c.partition.topic], c)) for c in claims}
         self._generation = generation
         self._source.start_at({claim.partition: claim.next_offset for claim in claims})
         log.info("assigned", partitions=[str(partition) for partition in assigned])

@@ -56,9 +56,14 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes batches of one stream."""
+    """Decodes batches of one topic's records.
 
-    def __init__(self, stream: Records) -> None:
+    Attributes:
+        default_run: The run of records that name none.
+    """
+
+    def __init__(self, stream: Records, default_run: str = records.LIVE) -> None:
+        self.default_run = default_run
         self._stream = stream
         self._data = records.record_type(stream, any_run=True)
         self._tagged: Decode = records.decoder(stream, any_run=True).decode

@@ -19,9 +19,9 @@ from consumer import chunking, dead_letters, windows
 from consumer.chunking import Rows
 from consumer.dead_letters import Message
 from consumer.decode import Decoded, Decoder
-from consumer.ledger import Claim, DeadLetter, Flush, Loss, RunProgress, Tally, Unscored
+from consumer.ledger import Claim, DeadLetter, Flush, Foreign, Loss, RunProgress, Tally, Unscored
 from consumer.scoring import NOTHING, PredictEach, Score
-from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, Judgement, Rules, State, Stretch
+from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, Judgement, LatenessPolicy, State, Stretch
 from schemas.definition import Records
 from schemas.records import LIVE, Heartbeat, Manifest
 
@@ -36,16 +36,24 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive records of one partition, taken apart. offsets: shape (messages,)."""
+    """Consecutive records of one partition, decoded.
+
+    Attributes:
+        messages: As Kafka handed them out.
+        offsets: Of each message, shape (messages,).
+        decoded: What they hold.
+        default_run: The run of records that name none.
+    """
 
     messages: Sequence[Message]
     offsets: Ints
     decoded: Decoded
+    default_run: str = LIVE
 
     @property
     def runs(self) -> tuple[str, ...]:
-        """Every run that needs its rules: of data records and heartbeats, not of what was rejected."""
-        return tuple(sorted(_names(self.decoded)))
+        """Every run that needs its policy: of data records and heartbeats, not of what was rejected."""
+        return tuple(sorted(_run_ids(self)))
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class _Judged:
         data_max_times: M before each data record, ms.
         panes: The start of each data record's pane, ms.
         unscored: Row of the batch's table → why it is UNSCORED.
+        reason: Of the dead letters of those rows.
     """
 
     share: _Share
@@ -88,6 +97,7 @@ class _Judged:
     data_max_times: Ints
     panes: Ints
     unscored: Mapping[int, str] = field(default_factory=dict)
+    reason: str = MODEL
 
 
 def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
@@ -97,7 +107,7 @@ def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
         offsets = np.arange(first, last + 1)
     else:
         offsets = np.array([m.offset() for m in messages], np.int64)
-    return Batch(messages, offsets, decoder.decode([m.value() for m in messages]))
+    return Batch(messages, offsets, decoder.decode([m.value() for m in messages]), decoder.default_run)
 
 
 class Pending:
@@ -132,17 +142,19 @@ class Pending:
         """Whether a final heartbeat is among it: nothing more is to be waited for."""
         return bool(self._finished)
 
-    def add(self, batch: Batch, rules: Mapping[str, Rules], foreign: Mapping[str, str] = {}) -> None:
+    def add(
+        self, batch: Batch, policies: Mapping[str, LatenessPolicy], foreign: Mapping[str, Foreign] = {}
+    ) -> None:
         """Take in the records that come next.
 
         Args:
             batch: They begin at `expected`.
-            rules: For each of `batch.runs`.
-            foreign: Runs that another model scores, each with the detail of its dead letters.
+            policies: For each of `batch.runs`.
+            foreign: Runs that belong to another model or stream.
         """
         table = chunking.table(self._stream, batch.decoded.columns, batch.offsets[batch.decoded.places])
         runs = ChainMap(self._runs, self.claim.runs)  # type: ignore[arg-type]  # of which only the first is written
-        judged = _judge(runs, rules, batch, table)
+        judged = _judge(runs, policies, batch, table)
         if foreign:
             judged = [_reject_foreign(j, foreign) for j in judged]
         if self._isolate:
@@ -191,20 +203,21 @@ class Pending:
         )
 
 
-def _names(decoded: Decoded) -> set[str]:
-    return {name or LIVE for name in decoded.names} | {beat.run_id for _, beat in decoded.beats}
+def _run_ids(batch: Batch) -> set[str]:
+    data = {name or batch.default_run for name in batch.decoded.names}
+    return data | {beat.run_id for _, beat in batch.decoded.beats}
 
 
-def _shares(decoded: Decoded) -> Iterator[_Share]:
-    names, beats = decoded.columns["run_id"], decoded.beats
-    found = _names(decoded)
+def _shares(batch: Batch) -> Iterator[_Share]:
+    names, beats = batch.decoded.columns["run_id"], batch.decoded.beats
+    found = _run_ids(batch)
     if len(found) == 1:  # as nearly always
         yield _Share(found.pop(), np.arange(len(names)), beats)
         return
     data: dict[str, list[int]] = defaultdict(list)
     own: dict[str, list[tuple[int, Heartbeat]]] = defaultdict(list)
     for i, name in enumerate(names):
-        data[name or LIVE].append(i)
+        data[name or batch.default_run].append(i)
     for place, beat in beats:
         own[beat.run_id].append((place, beat))
     for run_id in sorted(found):
@@ -212,20 +225,22 @@ def _shares(decoded: Decoded) -> Iterator[_Share]:
 
 
 def _judge(
-    runs: Mapping[str, RunProgress], rules: Mapping[str, Rules], batch: Batch, table: pa.RecordBatch
+    runs: Mapping[str, RunProgress], policies: Mapping[str, LatenessPolicy], batch: Batch, table: pa.RecordBatch
 ) -> list[_Judged]:
     """What becomes of the records of each run. runs: where they stand."""
     times, seqs, judged = _times(table), _seqs(batch.decoded), []
-    for share in _shares(batch.decoded):
+    for share in _shares(batch):
         run = runs.get(share.run_id)
         places = batch.decoded.places[share.data]
         data = _Data(places, times[share.data], seqs[share.data])
         state = run.state if run else State()
-        judged.append(_judged(state, rules[share.run_id], share, data, batch.messages))
+        judged.append(_judged(state, policies[share.run_id], share, data, batch.messages))
     return judged
 
 
-def _judged(state: State, rules: Rules, share: _Share, records: _Data, messages: Sequence[Message]) -> _Judged:
+def _judged(
+    state: State, policy: LatenessPolicy, share: _Share, records: _Data, messages: Sequence[Message]
+) -> _Judged:
     """Data records and heartbeats of a run, brought into offset order and judged."""
     data, beats = len(share.data), [beat for _, beat in share.beats]
     places = np.concatenate([records.places, np.array([p for p, _ in share.beats], np.int64)])
@@ -243,17 +258,20 @@ def _judged(state: State, rules: Rules, share: _Share, records: _Data, messages:
         finals=finals[order],
         written_at=lambda index: dead_letters.written_at(messages[int(ordered[index])]),
     )
-    judgement = windows.judge(state, rules, stretch)
+    judgement = windows.judge(state, policy, stretch)
     verdicts, max_times = np.empty_like(judgement.verdicts), np.empty_like(judgement.max_times)
     verdicts[order], max_times[order] = judgement.verdicts, judgement.max_times
-    panes = windows.pane_starts(records.times, rules.pane)
+    panes = windows.pane_starts(records.times, policy.pane)
     return _Judged(share, ordered, stretch, judgement, verdicts[:data], max_times[:data], panes)
 
 
-def _reject_foreign(judged: _Judged, foreign: Mapping[str, str]) -> _Judged:
+def _reject_foreign(judged: _Judged, foreign: Mapping[str, Foreign]) -> _Judged:
     """Give the verdict UNSCORED to all rows of a foreign run."""
-    why = foreign.get(judged.share.run_id)
-    return judged if why is None else _unscore(judged, dict.fromkeys(judged.share.data.tolist(), why))
+    found = foreign.get(judged.share.run_id)
+    if found is None:
+        return judged
+    rejected = _unscore(judged, dict.fromkeys(judged.share.data.tolist(), found.detail))
+    return replace(rejected, reason=found.reason)
 
 
 def _scored_each(
@@ -334,17 +352,20 @@ def _dead(batch: Batch, table: pa.RecordBatch, judged: Sequence[_Judged]) -> Ite
                 yield dead_letters.from_mistimed(message, j.share.run_id, reason, int(times[row]), max_time)
         for row, why in j.unscored.items():
             yield dead_letters.from_unscored(
-                batch.messages[int(places[row])], j.share.run_id, MODEL, why, int(times[row])
+                batch.messages[int(places[row])], j.share.run_id, j.reason, why, int(times[row])
             )
 
 
-def _unscored(judged: Sequence[_Judged], table: pa.RecordBatch, foreign: Mapping[str, str]) -> Iterator[Unscored]:
+def _unscored(
+    judged: Sequence[_Judged], table: pa.RecordBatch, foreign: Mapping[str, Foreign]
+) -> Iterator[Unscored]:
     for j in judged:
         if j.unscored:
             times = _times(table)[[*j.unscored]]
             run_id = j.share.run_id
             yield Unscored(
                 run_id,
+                j.reason,
                 run_id in foreign,
                 len(times),
                 int(times.min()),

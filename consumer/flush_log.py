@@ -31,7 +31,7 @@ class FlushLog:
             count, first = len(flush.dead), flush.dead[0].detail
             log.warning("dead_letters", place=place, count=count, reasons=reasons, first=first)
         for unscored in flush.unscored:
-            event = "run_of_another_model" if unscored.foreign else "model_fails"
+            event = f"run_of_another_{unscored.reason}" if unscored.foreign else "model_fails"
             log.error(event, run=unscored.run_id, place=place, records=unscored.count, why=unscored.why)
         self._check_unit(flush)
         for run_id in flush.finished:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from consumer.chunking import Chunk
 from consumer.windows import State
@@ -116,19 +116,28 @@ class Loss:
     at: int
 
 
+class Foreign(NamedTuple):
+    """Why a run is not this consumer's. reason, detail: of the dead letters that its records become."""
+
+    reason: Literal["model", "stream"]
+    detail: str
+
+
 @dataclass(frozen=True)
 class Unscored:
-    """Valid records of a run that became dead letters, since this consumer has no prediction for them.
+    """Valid records of a run that became dead letters, though in time.
 
     Attributes:
         run_id: The run.
-        foreign: Whether another model scores the run; else the model failed on the records.
+        reason: Of the dead letters: `model` or `stream`.
+        foreign: Whether the run belongs to another model or stream; else the model failed on the records.
         count: How many there are.
         first, last: Their smallest and largest event time, ms.
         why: The detail of the first dead letter.
     """
 
     run_id: str
+    reason: str
     foreign: bool
     count: int
     first: int

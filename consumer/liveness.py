@@ -18,7 +18,7 @@ from consumer.ledger import Flush
 from consumer.meter import ConsumerMeter
 from consumer.source import Source
 from consumer.store import Beat, Store
-from consumer.windows import Rules
+from consumer.windows import LatenessPolicy
 
 log = structlog.get_logger()
 
@@ -58,17 +58,19 @@ class Liveness:
         """Note that Kafka handed out records."""
         self._kafka_answered = True
 
-    def committed(self, flush: Flush, rules: Mapping[str, Rules], *, scored: bool, seconds: float) -> None:
+    def committed(
+        self, flush: Flush, policies: Mapping[str, LatenessPolicy], *, scored: bool, seconds: float
+    ) -> None:
         """Count a flush that was committed.
 
         Args:
             flush: What was committed.
-            rules: Of the runs in it that have begun.
+            policies: Of the runs in it that have begun.
             scored: Whether the model made the predictions of its rows.
             seconds: Scoring and committing took so long.
         """
         self._gauges.flushed(flush, seconds)
-        self._meter.count(flush, rules)
+        self._meter.count(flush, policies)
         if scored and flush.chunks:
             self._model_failures = 0
         else:

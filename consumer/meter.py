@@ -8,7 +8,7 @@ from math import inf
 from typing import Any
 
 from consumer.ledger import Claim, Flush
-from consumer.windows import Rules
+from consumer.windows import LatenessPolicy
 from schemas.watermark import NEVER, partition_watermark, stream_watermark
 
 
@@ -28,7 +28,7 @@ class ConsumerMeter:
     rows: int = 0
     dead: int = 0
     unscored: int = 0
-    _rules: dict[tuple[str, str], Rules] = field(default_factory=dict)
+    _policies: dict[tuple[str, str], LatenessPolicy] = field(default_factory=dict)
     _partitions: dict[str, int] = field(default_factory=dict)
     _last_measured: tuple[float, int] = (0.0, 0)
     _watermark: int | None = None
@@ -37,20 +37,22 @@ class ConsumerMeter:
     def __post_init__(self) -> None:
         self._last_measured, self._moved = (self.since, 0), self.since
 
-    def count(self, flush: Flush, rules: Mapping[str, Rules]) -> None:
+    def count(self, flush: Flush, policies: Mapping[str, LatenessPolicy]) -> None:
         """Add a flush that was committed.
 
         Args:
             flush: What was committed.
-            rules: Of the runs in it that have an event time.
+            policies: Of the runs in it that have an event time.
         """
         self.records += flush.gained.records
         self.rows += sum(chunk.rows for chunk in flush.chunks)
         self.dead += len(flush.dead)
         self.unscored += sum(each.count for each in flush.unscored)
-        self._rules.update({(run_id, flush.claim.partition.topic): r for run_id, r in rules.items()})
+        self._policies.update(
+            {(run_id, flush.claim.partition.topic): policy for run_id, policy in policies.items()}
+        )
         self._partitions.update({run_id: m.partitions for run_id, m in flush.manifests if m.partitions})
-        self.run_id = next(iter(rules), self.run_id)
+        self.run_id = next(iter(policies), self.run_id)
 
     def measures(self, now: float, claims: Iterable[Claim], ends: Iterable[int]) -> dict[str, Any]:
         """Measure, for table `health`.
@@ -97,5 +99,5 @@ class ConsumerMeter:
         return None if watermark == NEVER else watermark
 
     def _watermark_of(self, claim: Claim, run_id: str) -> int:
-        rules, run = self._rules.get((run_id, claim.partition.topic)), claim.runs.get(run_id)
-        return NEVER if rules is None or run is None else partition_watermark(run.state.max_time, rules.lateness)
+        policy, run = self._policies.get((run_id, claim.partition.topic)), claim.runs.get(run_id)
+        return NEVER if policy is None or run is None else partition_watermark(run.state.max_time, policy.lateness)

@@ -69,17 +69,21 @@ COPY driftline.dead_letter
     (topic, partition, kafka_offset, run_id, reason, detail, event_time, key, raw, headers) FROM STDIN;
 
 -- name: register_runs
-INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)
-SELECT run_id, %(pane_ms)s, %(lateness_ms)s, %(outcome_lateness_ms)s, %(max_ahead_ms)s, %(model)s
+INSERT INTO driftline.run
+    (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model, stream, stream_hash)
+SELECT run_id, %(pane_ms)s, %(lateness_ms)s, %(label_lateness_ms)s, %(max_ahead_ms)s, %(model)s, %(stream)s,
+       %(stream_hash)s
 FROM unnest(%(run_ids)s::text[]) AS new (run_id)
 ON CONFLICT DO NOTHING;
 
 -- name: runs
-SELECT run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model
-FROM driftline.run WHERE run_id = ANY(%(run_ids)s);
+SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.max_ahead_ms, r.model, r.stream, r.stream_hash,
+       t.topic
+FROM driftline.run r JOIN driftline.run_topic t ON t.run_id = r.run_id AND t.role = 'events'
+WHERE r.run_id = ANY(%(run_ids)s);
 
 -- name: run
-SELECT pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model FROM driftline.run WHERE run_id = %(run_id)s;
+SELECT FROM driftline.run WHERE run_id = %(run_id)s;
 
 -- name: tell_manifest
 -- The first one to be read stays: every partition carries it, and a restarted producer sends it again.
@@ -106,10 +110,10 @@ FROM unnest(%(names)s::text[], %(runs)s::text[], %(times)s::bigint[], %(messages
      AS gap (name, run_id, at, message)
 ON CONFLICT DO NOTHING;
 
--- name: write_model_alarm
+-- name: write_unscored_alarm
 -- From the first record that was not scored to the last, whichever flush comes first.
 INSERT INTO driftline.alarm AS a (alarm_id, run_id, kind, started_at, recovered_at, message)
-VALUES (%(alarm_id)s, %(run_id)s, 'model', timestamptz 'epoch' + %(first)s::bigint * interval '1 millisecond',
+VALUES (%(alarm_id)s, %(run_id)s, %(kind)s, timestamptz 'epoch' + %(first)s::bigint * interval '1 millisecond',
         timestamptz 'epoch' + %(last)s::bigint * interval '1 millisecond', %(message)s)
 ON CONFLICT (alarm_id) DO UPDATE SET started_at = least(a.started_at, excluded.started_at),
     recovered_at = greatest(a.recovered_at, excluded.recovered_at);

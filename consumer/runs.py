@@ -2,76 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from consumer.store import Store, Terms
-from consumer.windows import Rules
-from schemas.definition import Records
+from consumer.ledger import Foreign
+from consumer.store import RunBinding, Store
+from consumer.windows import LatenessPolicy
+from schemas.definition import LABELS, Records, Stream
 from schemas.errors import RunConflict
-from schemas.records import LIVE
-
-_NEW_RUN_ID = "replay its records under another --run, or send them on under another run_id"
-_NEW_LIVE = (
-    "stop the consumers, `driftline runs rm live` a minute later, start them: the next record begins it anew"
-)
-"""For records that name no run."""
 
 
 class Runs:
-    """Reads what runs were begun with; begins those that nobody has met yet with this consumer's own."""
+    """Looks up what runs were begun with, and begins those that nobody has met yet."""
 
-    def __init__(self, store: Store, ours: Terms, awaited: str | None) -> None:
+    def __init__(self, store: Store, stream: Stream, ours: RunBinding, awaited: str | None) -> None:
         """Make one.
 
         Args:
             store: Where runs are registered.
-            ours: For runs that are new.
+            stream: That this consumer reads.
+            ours: What new runs are begun with.
             awaited: The run that this consumer is to end with, if any.
         """
         self._store = store
+        self._stream = stream
         self._ours = ours
         self._awaited = awaited
 
     def register(self, run_ids: Iterable[str]) -> None:
         """Begin those of the runs that nobody has met yet, all at once."""
-        self._store.meet(run_ids, self._ours)
+        self._store.register(run_ids, self._ours, self._stream)
 
-    def rules(self, run_ids: Iterable[str], stream: Records) -> dict[str, Rules]:
-        """By which rules the records of each run are judged."""
-        return {run_id: self._rules(run_id, stream) for run_id in run_ids}
+    def policies(self, run_ids: Iterable[str], records: Records) -> dict[str, LatenessPolicy]:
+        """When the records of each registered run, in one topic of the stream, are late or too far ahead."""
+        return {run_id: self._policy(run_id, records) for run_id in run_ids}
 
-    def foreign(self, run_ids: Iterable[str], stream: Records) -> dict[str, str]:
-        """Runs whose records this consumer must not make rows of, since another model scores them.
+    def foreign(self, run_ids: Iterable[str], records: Records) -> Mapping[str, Foreign]:
+        """Find registered runs that this consumer must make no rows of.
+
+        They belong to another stream, or, where the model makes the predictions, to another model.
+
+        Args:
+            run_ids: To be looked at.
+            records: The topic of the stream.
 
         Returns:
-            Run → the detail of its dead letters.
+            Run → what its records become instead.
 
         Raises:
-            RunConflict: The awaited run is one of them, so that waiting for its end is in vain.
+            RunConflict: The awaited run is one of them, so that its end would never come.
         """
-        if not stream.needs_model:
-            return {}
-        models = {run_id: self._store.terms(run_id, self._ours).model for run_id in run_ids}
-        foreign = {
-            run_id: f"run {run_id} is scored by model {_short(model)}, not by {_short(self._ours.model)} as here"
-            for run_id, model in models.items()
-            if model != self._ours.model
-        }
-        if self._awaited in foreign:
-            raise RunConflict(
-                foreign[self._awaited], f"name its model with --model, or {another_run(self._awaited)}"
-            )
-        return {run_id: f"{detail}: {another_run(run_id)}" for run_id, detail in foreign.items()}
+        found = {run_id: self._conflict(run_id, records) for run_id in run_ids}
+        return {run_id: self._rejected(run_id, conflict) for run_id, conflict in found.items() if conflict}
 
-    def _rules(self, run_id: str, stream: Records) -> Rules:
-        terms = self._store.terms(run_id, self._ours)
-        lateness = terms.lateness_ms if stream.label is None else terms.outcome_lateness_ms
-        return Rules(terms.pane_ms, lateness, terms.max_ahead_ms)
+    def _policy(self, run_id: str, records: Records) -> LatenessPolicy:
+        config = self._store.binding(run_id).config
+        lateness = config.label_lateness_ms if records.role == LABELS else config.lateness_ms
+        return LatenessPolicy(config.pane_ms, lateness, config.max_ahead_ms)
 
+    def _conflict(self, run_id: str, records: Records) -> Foreign | None:
+        """What keeps the run from being this consumer's, or None."""
+        theirs, ours = self._store.binding(run_id), self._ours
+        if not theirs.is_of(self._stream):
+            name = theirs.stream or theirs.events_topic
+            return Foreign("stream", f"run {run_id} is of stream {name}, not of {ours.stream} as here")
+        if records.needs_model and theirs.model != ours.model:
+            models = f"by model {_short(theirs.model)}, not by {_short(ours.model)} as here"
+            return Foreign("model", f"run {run_id} is scored {models}")
+        return None
 
-def another_run(run_id: str) -> str:
-    """What an operator does to have the records of a foreign run scored by this consumer's model."""
-    return _NEW_LIVE if run_id == LIVE else _NEW_RUN_ID
+    def _rejected(self, run_id: str, conflict: Foreign) -> Foreign:
+        """What the records of a foreign run become. Raises RunConflict for the awaited run."""
+        another = self._another_run(run_id)
+        if run_id == self._awaited:
+            either = "name its model with --model, or " if conflict.reason == "model" else ""
+            raise RunConflict(conflict.detail, either + another)
+        return conflict._replace(detail=f"{conflict.detail}: {another}")
+
+    def _another_run(self, run_id: str) -> str:
+        """How the records of a foreign run come to be this consumer's."""
+        if run_id != self._stream.default_run:
+            return "replay its records under another --run, or send them on under another run_id"
+        return (
+            f"stop the consumers, `driftline runs rm {run_id}` a minute later, start them: "
+            "the next record begins it anew"
+        )
 
 
 def _short(model: str | None) -> str:

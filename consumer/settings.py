@@ -1,4 +1,4 @@
-"""What the consumer is told: read once, at the edge."""
+"""Settings of the consumer: read once, at the edge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from models.names import DEFAULT
-from schemas.definition import Stream
+from schemas.definition import RunConfig, Stream
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,10 +28,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stream: what is consumed.
     kafka: librdkafka settings.
     until_done: return once this run is finished in every partition; None: consume until stopped.
-    model: folder of the artifact that scores a stream that brings no prediction.
+    model: folder of the artifact that makes the predictions; not read where the records bring them.
     scorers: the kinds of models that it may be of.
-    pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms: for runs that nobody has met before. lateness_ms is of
-        streams of events, outcome_lateness_ms of streams of labels.
+    run_config: of runs that nobody has met before; None: the stream's own terms.
     flush_ms, flush_rows, flush_bytes: a partition is written after so long (wall time), so many records, or so many
         bytes of what is kept of them, whatever comes first. They change nothing in the results.
     beat_ms, report_ms: how often to write signs of life and health; how often to log.
@@ -47,10 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     until_done: str | None = None
     model: Path = DEFAULT
     scorers: Scorers = {}
-    pane_ms: int = 300_000
-    lateness_ms: int = 600_000
-    outcome_lateness_ms: int = 7_200_000
-    max_ahead_ms: int = 86_400_000
+    run_config: RunConfig | None = None
     flush_ms: int = 1_000
     flush_rows: int = 20_000
     flush_bytes: int = 16_000_000
@@ -63,10 +59,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Raises UsageError for what cannot be meant."""
-        for name in ("pane_ms", "max_ahead_ms", "flush_ms", "flush_rows", "flush_bytes", "beat_ms", "read_rows"):
+        self.terms.check()
+        for name in ("flush_ms", "flush_rows", "flush_bytes", "beat_ms", "read_rows"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}", "give 1 or more")
-        if min(self.lateness_ms, self.outcome_lateness_ms) < 0:
-            raise UsageError("the allowed lateness is negative", "give 0 or more")
-        if self.pane_ms % 1_000:
-            raise UsageError("the pane is no whole number of seconds", "give it in seconds, such as 300s or 5m")
+
+    @property
+    def terms(self) -> RunConfig:
+        """What a new run begins with."""
+        return self.run_config or self.stream.terms

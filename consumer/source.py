@@ -23,8 +23,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.ledger import Partition
 from runtime.connections import refused_setting
+from schemas.definition import Stream
 from schemas.errors import BrokerUnreachable, LogUnreadable
-from schemas.topics import GROUP, topic_id
+from schemas.topics import consumer_group, topic_id
 
 log = structlog.get_logger()
 
@@ -69,11 +70,20 @@ class Source:
         hold nothing to be read.
     """
 
-    def __init__(self, config: Mapping[str, str], prefix: str, topics: Sequence[str]) -> None:
-        """Raises UsageError for a setting that librdkafka does not know."""
+    def __init__(self, config: Mapping[str, str], prefix: str, stream: Stream) -> None:
+        """Make the clients. Nothing is read before `subscribe`.
+
+        Args:
+            config: librdkafka settings.
+            prefix: Stands before the names of topics and group.
+            stream: Whose topics are read, by a group of its own.
+
+        Raises:
+            UsageError: librdkafka does not know a setting.
+        """
         self._prefix = prefix
-        self.topics = tuple(topics)
-        self._topics = {prefix + topic: topic for topic in topics}
+        self.topics = tuple(records.topic for records in stream.topics)
+        self._topics = {prefix + topic: topic for topic in self.topics}
         self.generation = 0
         self.assigned: tuple[Partition, ...] = ()
         self.awaits_assignment = True
@@ -82,7 +92,8 @@ class Source:
         self._said, self._said_at = 0, 0.0
         watched = {**config, "error_cb": self._on_error}
         try:
-            self._consumer = Consumer(_DEFAULTS | {"group.id": prefix + GROUP} | watched | _FIXED, logger=_quiet())
+            group = {"group.id": consumer_group(prefix, stream.name)}
+            self._consumer = Consumer(_DEFAULTS | group | watched | _FIXED, logger=_quiet())
             # Questions have their own connection: on the consumer's each waits behind a fetch, for half a second.
             self._admin = AdminClient(watched, logger=_quiet())
         except KafkaException as error:

@@ -55,7 +55,7 @@ def _session(settings: Settings, stop: threading.Event, model: Model | None, gau
         connection.patience = PATIENCE_S
         store = Store(connection, settings.instance)
         store.forget_health()
-        source = Source(settings.kafka, settings.topic_prefix, [stream.topic for stream in settings.stream.topics])
+        source = Source(settings.kafka, settings.topic_prefix, settings.stream)
         try:
             _wait_for_topics(source, store, gauges.health, stop)
             source.subscribe()

@@ -12,9 +12,11 @@ import msgspec
 from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally, Unscored
 from consumer.windows import State
 from runtime.failpoint import reach
+from schemas.definition import RunConfig, Stream
 from schemas.durations import moment
 from schemas.records import Manifest
 from schemas.text import printable
+from storage import streams
 from storage.connect import Connection, Jsonb
 from storage.notices import notify_progress
 from storage.queries import load_queries
@@ -36,14 +38,31 @@ class RunRemoved(Fenced):
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What belongs to a run as a whole; all times in ms. model: the hash of what scores it, None for upstream's."""
+class RunBinding:
+    """What a run was begun with, and keeps.
 
-    pane_ms: int
-    lateness_ms: int
-    outcome_lateness_ms: int
-    max_ahead_ms: int
+    Attributes:
+        config: Pane, lateness and the like.
+        model: Hash of the model that scores its events; None where they bring their predictions.
+        stream: Name of its stream; None: the run was begun before definitions were kept.
+        stream_hash: Of the definition that it was begun with; None as for `stream`.
+        events_topic: The topic of its events.
+    """
+
+    config: RunConfig
     model: str | None
+    stream: str | None
+    stream_hash: str | None
+    events_topic: str
+
+    @classmethod
+    def from_stream(cls, stream: Stream, config: RunConfig, model: str | None) -> RunBinding:
+        """What a new run of a stream is begun with."""
+        return cls(config, model, stream.name, stream.hash, stream.events.topic)
+
+    def is_of(self, stream: Stream) -> bool:
+        """Whether the run belongs to a stream; one that was begun before streams had names, by its topic."""
+        return stream.events.topic == self.events_topic if self.stream is None else stream.name == self.stream
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,7 @@ class Store:
     def __init__(self, connection: Connection, instance: str) -> None:
         self._connection = connection
         self._instance = instance
-        self._terms: dict[str, Terms] = {}
+        self._bindings: dict[str, RunBinding] = {}
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         """Those that have no row yet."""
@@ -93,16 +112,29 @@ class Store:
         )
         return Claim(partition, epoch, next_offset, {run.run_id: run for run in runs}, begun_in)
 
-    def terms(self, run_id: str, ours: Terms) -> Terms:
-        """Those that the run was begun with; ours if nobody has met it yet."""
-        self.meet([run_id], ours)
-        return self._terms[run_id]
+    def register(self, run_ids: Iterable[str], ours: RunBinding, stream: Stream) -> None:
+        """Begin runs that nobody has met yet, and learn what the others were begun with.
 
-    def meet(self, run_ids: Iterable[str], ours: Terms) -> None:
-        """Learn the terms of these runs, all at once: a flood of names costs two statements a batch."""
-        if new := [run_id for run_id in run_ids if run_id not in self._terms]:
-            self._do("register_runs", run_ids=new, **vars(ours))
-            self._terms |= {run_id: Terms(*terms) for run_id, *terms in self._run("runs", run_ids=new)}
+        A flood of names costs a fixed number of statements.
+
+        Args:
+            run_ids: Runs that records name.
+            ours: What new runs are begun with.
+            stream: Its definition is kept beside them.
+        """
+        if not (new := [run_id for run_id in run_ids if run_id not in self._bindings]):
+            return
+        with self._connection.transaction():
+            streams.remember(self._connection, stream)
+            values = msgspec.structs.asdict(ours.config) | {"model": ours.model}
+            self._do("register_runs", run_ids=new, stream=ours.stream, stream_hash=ours.stream_hash, **values)
+        for run_id, *config, model, name, digest, topic in self._run("runs", run_ids=new):
+            fields = dict(zip(RunConfig.__struct_fields__, config, strict=True))
+            self._bindings[run_id] = RunBinding(RunConfig(**fields), model, name, digest, topic)
+
+    def binding(self, run_id: str) -> RunBinding:
+        """Return what a registered run was begun with."""
+        return self._bindings[run_id]
 
     def commit(self, flush: Flush, topics: Sequence[str]) -> None:
         """Write a flush, all or nothing. Raises Fenced where the partition has another owner by now.
@@ -237,9 +269,10 @@ class Store:
         """One alarm for a run and cause, whose stretch of event time does not depend on the cut into flushes."""
         cause = "foreign" if unscored.foreign else "failed"
         self._do(
-            "write_model_alarm",
-            alarm_id=f"model:{unscored.run_id}:{cause}",
+            "write_unscored_alarm",
+            alarm_id=f"{unscored.reason}:{unscored.run_id}:{cause}",
             run_id=unscored.run_id,
+            kind=unscored.reason,
             first=unscored.first,
             last=unscored.last,
             message=unscored.why if unscored.foreign else MODEL_FAILED,

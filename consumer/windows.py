@@ -52,7 +52,7 @@ _FIRST_AGREEING = 2
 
 
 @dataclass(frozen=True)
-class Rules:
+class LatenessPolicy:
     """When a record is late or too far ahead, in one run and topic.
 
     Attributes:
@@ -142,12 +142,12 @@ def pane_starts(times: Ints, pane: int) -> Ints:
     return times // pane * pane
 
 
-def judge(state: State, rules: Rules, stretch: Stretch) -> Judgement:
+def judge(state: State, policy: LatenessPolicy, stretch: Stretch) -> Judgement:
     """Decide what becomes of each record. A stretch cut in two gives the same.
 
     Args:
         state: Before the first record.
-        rules: Of the run and topic.
+        policy: Of the run and topic.
         stretch: The records.
     """
     if not len(stretch.times):
@@ -157,8 +157,8 @@ def judge(state: State, rules: Rules, stretch: Stretch) -> Judgement:
     duplicates = data & (stretch.seqs != UNNUMBERED) & (stretch.seqs <= last)
     gaps = _gaps(stretch.seqs - last - data, last)
     over = _over_before(state, stretch)
-    path = _run_clock(state, rules, stretch, inert=duplicates | over)
-    late = data & (over | (pane_starts(stretch.times, rules.pane) + rules.pane <= path.before - rules.lateness))
+    path = _run_clock(state, policy, stretch, inert=duplicates | over)
+    late = data & (over | (pane_starts(stretch.times, policy.pane) + policy.pane <= path.before - policy.lateness))
     verdicts = np.select(
         [stretch.beats, duplicates, path.future, late], [HEARTBEAT, DUPLICATE, FUTURE, LATE], ACCEPTED
     ).astype(np.uint8)
@@ -176,16 +176,16 @@ def judge(state: State, rules: Rules, stretch: Stretch) -> Judgement:
 class _Clock:
     """M of one run in one partition, record by record. max_time: M, or UNSET; candidate, agreed: as in State."""
 
-    rules: Rules
+    policy: LatenessPolicy
     max_time: int
     candidate: int | None
     agreed: int
 
     def is_ahead(self, time: int) -> bool:
-        return self.max_time == UNSET or time > self.max_time + self.rules.max_ahead
+        return self.max_time == UNSET or time > self.max_time + self.policy.max_ahead
 
     def is_believable(self, time: int, written_at: int | None) -> bool:
-        return written_at is None or time <= written_at + self.rules.max_ahead
+        return written_at is None or time <= written_at + self.policy.max_ahead
 
     def heartbeat(self, at: int) -> None:
         """Move M to a heartbeat; where it is the first to set M, with the record that waits for one that agrees."""
@@ -208,10 +208,10 @@ class _Clock:
         self.candidate, self.agreed = None, 0
 
     def _agrees(self, time: int) -> bool:
-        return self.candidate is not None and abs(time - self.candidate) <= self.rules.max_ahead
+        return self.candidate is not None and abs(time - self.candidate) <= self.policy.max_ahead
 
     def _enough(self) -> int:
-        return _FIRST_AGREEING if self.max_time == UNSET else self.rules.agreeing
+        return _FIRST_AGREEING if self.max_time == UNSET else self.policy.agreeing
 
 
 @dataclass(frozen=True)
@@ -226,15 +226,15 @@ class _ClockPath:
     after: _Clock
 
 
-def _run_clock(state: State, rules: Rules, stretch: Stretch, inert: Flags) -> _ClockPath:
+def _run_clock(state: State, policy: LatenessPolicy, stretch: Stretch, inert: Flags) -> _ClockPath:
     """Run M over the records. Supposes that none is ahead of it, and goes one by one only if some are.
 
     inert: records that neither move M nor are judged by it.
     """
-    clock = _Clock(rules, UNSET if state.max_time is None else state.max_time, state.candidate, state.agreed)
+    clock = _Clock(policy, UNSET if state.max_time is None else state.max_time, state.candidate, state.agreed)
     moving = np.where(inert, UNSET, stretch.times)
     before = _largest_before(clock.max_time, moving)
-    if (moving > before + rules.max_ahead).any():
+    if (moving > before + policy.max_ahead).any():
         return _one_by_one(clock, stretch, inert)
     if not (inert | stretch.beats).all():
         clock.forget()

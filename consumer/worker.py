@@ -22,7 +22,7 @@ from consumer.runs import Runs
 from consumer.scoring import Score, Unscorable, predict_each
 from consumer.settings import Settings
 from consumer.source import Source
-from consumer.store import Store, Terms
+from consumer.store import RunBinding, Store
 from runtime.failpoint import reach
 from schemas.definition import Records
 
@@ -61,21 +61,17 @@ class Worker:
         gauges: Gauges | None = None,
     ) -> None:
         """Make one that owns nothing yet. now: monotonic seconds, here and in `step`."""
+        stream = settings.stream
+        model = model if stream.needs_model else None
         self._settings = settings
         self._source = source
         self._store = store
         self._score = model.predict if model else None
-        self._streams: Mapping[str, Records] = {stream.topic: stream for stream in settings.stream.topics}
-        self._decoders = {stream.topic: Decoder(stream) for stream in settings.stream.topics}
-        terms = Terms(
-            settings.pane_ms,
-            settings.lateness_ms,
-            settings.outcome_lateness_ms,
-            settings.max_ahead_ms,
-            model.hash if model else None,
-        )
-        self._runs = Runs(store, terms, settings.until_done)
-        self._assignment = Assignment(source, store, self._streams)
+        self._records: Mapping[str, Records] = {records.topic: records for records in stream.topics}
+        self._decoders = {records.topic: Decoder(records, stream.default_run) for records in stream.topics}
+        ours = RunBinding.from_stream(stream, settings.terms, model.hash if model else None)
+        self._runs = Runs(store, stream, ours, settings.until_done)
+        self._assignment = Assignment(source, store, self._records)
         self._liveness = Liveness(
             source, store, self._assignment, gauges or Gauges(), now=now, interval_s=settings.beat_ms / 1_000
         )
@@ -125,10 +121,11 @@ class Worker:
         if not messages or not self._assignment.confirm(owned, messages[0].offset()):
             return
         owned.start_waiting(now)
-        stream = self._streams[partition.topic]
+        records = self._records[partition.topic]
         batch = take_apart(self._decoders[partition.topic], messages)
         self._runs.register(batch.runs)
-        owned.pending.add(batch, self._runs.rules(batch.runs, stream), self._runs.foreign(batch.runs, stream))
+        policies, foreign = self._runs.policies(batch.runs, records), self._runs.foreign(batch.runs, records)
+        owned.pending.add(batch, policies, foreign)
 
     def _skip_to(self, partition: Partition, end: int, now: float) -> None:
         """Move to the end of the log, where reading came to, over offsets that hold no record.
@@ -171,7 +168,7 @@ class Worker:
             return True
         if not self._assignment.is_same_topic(flush.claim, ids):
             return False
-        self._store.commit(flush, [*self._streams])
+        self._store.commit(flush, [*self._records])
         reach("consumer.after_commit")
         claim = flush.committed()
         owned.pending = self._pending(claim, isolate=any(not each.foreign for each in flush.unscored))
@@ -188,15 +185,15 @@ class Worker:
 
     def _pending(self, claim: Claim, *, isolate: bool) -> Pending:
         """Nothing, to be added to. isolate: whether each batch is scored as it comes, to find what fails."""
-        stream = self._streams[claim.partition.topic]
-        return Pending(stream, claim, partial(predict_each, stream, score=self._score) if isolate else None)
+        records = self._records[claim.partition.topic]
+        return Pending(records, claim, partial(predict_each, records, score=self._score) if isolate else None)
 
     def _report(self, flush: Flush, seconds: float) -> None:
         """Count and log a flush that was committed."""
-        stream = self._streams[flush.claim.partition.topic]
+        records = self._records[flush.claim.partition.topic]
         begun = [run.run_id for run in flush.runs if run.state.max_time is not None]
-        rules = self._runs.rules(begun, stream)
-        self._liveness.committed(flush, rules, scored=stream.needs_model, seconds=seconds)
+        policies = self._runs.policies(begun, records)
+        self._liveness.committed(flush, policies, scored=records.needs_model, seconds=seconds)
         self._flush_log.write(flush)
 
     def _beat(self, now: float) -> None:

@@ -129,6 +129,16 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     label_lateness_ms: int = 7_200_000
     max_ahead_ms: int = 86_400_000
 
+    def check(self) -> None:
+        """Raise UsageError for what no new run may begin with."""
+        for name in ("pane_ms", "max_ahead_ms"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}", "give 1 or more")
+        if min(self.lateness_ms, self.label_lateness_ms) < 0:
+            raise UsageError("the allowed lateness is negative", "give 0 or more")
+        if self.pane_ms % 1_000:
+            raise UsageError("the pane is no whole number of seconds", "give it in seconds, such as 300s or 5m")
+
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=True):
     """A monitored stream: the value that is passed to every stage.
@@ -155,6 +165,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
     default_run: str = "live"
 
     def __post_init__(self) -> None:
+        self.terms.check()
         if self.events.label is not None:
             raise UsageError(f"{self.name}: the events carry the label", "put it into the labels' own topic")
         if self.labels is not None and self.labels.label is None:

@@ -7,8 +7,10 @@ from typing import Any
 PARTITIONS = 4
 """Of a topic that we create, unless told otherwise. A run keeps to those that it was begun with."""
 
-GROUP = "driftline"
-"""The consumer group. Its committed offsets are for lag tools only: the position is in Postgres."""
+
+def consumer_group(prefix: str, stream: str) -> str:
+    """Name the consumer group of a stream. Its committed offsets are for lag tools: the position is in Postgres."""
+    return f"{prefix}driftline-{stream}"
 
 
 _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"

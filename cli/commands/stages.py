@@ -72,6 +72,7 @@ def consume(
     from consumer import stage
     from consumer.settings import Settings
     from models.taxi import SCORERS
+    from schemas.definition import RunConfig
 
     settings = Settings(
         stream=chosen.stream(),
@@ -81,10 +82,12 @@ def consume(
         database_url=servers.database_url(),
         topic_prefix=topic_prefix,
         until_done=until_done,
-        pane_ms=duration_ms(pane),
-        lateness_ms=duration_ms(lateness),
-        outcome_lateness_ms=duration_ms(outcome_lateness),
-        max_ahead_ms=duration_ms(max_ahead),
+        run_config=RunConfig(
+            pane_ms=duration_ms(pane),
+            lateness_ms=duration_ms(lateness),
+            label_lateness_ms=duration_ms(outcome_lateness),
+            max_ahead_ms=duration_ms(max_ahead),
+        ),
         flush_ms=flush_ms,
         flush_rows=flush_rows,
         metrics_port=metrics_port,

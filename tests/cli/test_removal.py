@@ -15,10 +15,12 @@ from msgspec import structs
 from cli import main as command_line
 from cli.removal import Removed, holdings, models, removable, remove_runs, runs_of_models
 from consumer.retry import connect
-from consumer.store import Beat, RunRemoved, Store, Terms
+from consumer.store import Beat, RunBinding, RunRemoved, Store
 from models.card import Card, Errors, encode, sealed
 from models.names import Artifact, listed, point, remove
+from schemas.definition import RunConfig
 from schemas.errors import ModelUnusable, RunConflict, UsageError
+from schemas.streams.taxi import TAXI
 from tests.consumer.fakes import PLACE, START, flushed, trip
 from tests.consumer.helpers import query
 
@@ -116,7 +118,7 @@ def test_removing_asks_and_says_what_to_do_where_nobody_can_answer(
     assert older not in listed(folder)
 
 
-TERMS = {"pane_ms": 300_000, "lateness_ms": 600_000, "outcome_lateness_ms": 0, "max_ahead_ms": 86_400_000}
+OURS = RunBinding.from_stream(TAXI, RunConfig(label_lateness_ms=0), "a" * 64)
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_a_run_goes_whole_and_a_consumer_that_remembers_it_begins_anew(
 ) -> None:
     store = Store(connection, "me")
     for run in ("old", "kept"):
-        store.terms(run, Terms(**TERMS, model="a" * 64))
+        store.register([run], OURS, TAXI)
     store.seed(PLACE, 0, 0)
     claim = store.claim(PLACE)
     flush = flushed(

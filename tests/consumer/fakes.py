@@ -13,9 +13,9 @@ import numpy as np
 
 from consumer.decode import Decoder
 from consumer.flush import Pending, take_apart
-from consumer.ledger import Claim, Flush, Partition
+from consumer.ledger import Claim, Flush, Foreign, Partition
 from consumer.scoring import Score, predict_each
-from consumer.windows import Rules
+from consumer.windows import LatenessPolicy
 from schemas.definition import Records
 from schemas.records import Heartbeat, encode_heartbeat
 from schemas.streams.taxi import TRIPS
@@ -23,7 +23,7 @@ from schemas.streams.taxi import TRIPS
 MINUTE = 60_000
 PANE, LATENESS, AHEAD = 5 * MINUTE, 10 * MINUTE, 1_440 * MINUTE
 START = 1_643_673_600_000
-RULES = Rules(PANE, LATENESS, AHEAD)
+RULES = LatenessPolicy(PANE, LATENESS, AHEAD)
 PLACE = Partition("trips", 0)
 
 
@@ -112,5 +112,6 @@ def flushed(
     for start, end in pairwise(cuts):
         if start < end:
             batch = take_apart(decoder, whole[start:end])
-            pending.add(batch, dict.fromkeys(batch.runs, RULES), foreign)
+            others = {run: Foreign("model", detail) for run, detail in foreign.items()}
+            pending.add(batch, dict.fromkeys(batch.runs, RULES), others)
     return pending.seal(score)

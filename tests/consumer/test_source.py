@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient, NewTopic
+from msgspec.structs import replace
 
 from consumer.ledger import Partition
 from consumer.source import Source, _split
 from schemas.errors import BrokerUnreachable
-from schemas.topics import GROUP
+from schemas.streams.taxi import OUTCOMES, TAXI
+from schemas.topics import consumer_group
 from tests import logs
 from tests.consumer.helpers import until
-
-TOPICS = ("trips", "outcomes")
 
 
 class Told:
@@ -48,7 +48,7 @@ def test_messages_are_parted_where_the_partition_changes(
 
 
 def test_wrong_credentials_are_said_at_once_and_not_tried_again() -> None:
-    source = Source({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TOPICS)
+    source = Source({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
     source._on_error(KafkaError(KafkaError._AUTHENTICATION, "SASL authentication failed"))
     with pytest.raises(BrokerUnreachable, match=r"SASL authentication failed.*correct KAFKA_"):
         source.read(1, 0)
@@ -58,7 +58,7 @@ def test_wrong_credentials_are_said_at_once_and_not_tried_again() -> None:
 
 
 def test_a_member_knows_whether_the_group_has_yet_to_say_what_is_its_own() -> None:
-    source = Source({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TOPICS)
+    source = Source({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
     said = [source.awaits_assignment]
     for happens in (
         lambda: source._on_assign(source._consumer, []),
@@ -73,10 +73,10 @@ def test_a_member_knows_whether_the_group_has_yet_to_say_what_is_its_own() -> No
 @pytest.mark.integration
 def test_a_topic_that_is_made_later_is_found(kafka_config: dict[str, str], prefix: str) -> None:
     logs.create(kafka_config, prefix)
-    source = Source(kafka_config, prefix, [*TOPICS, "later"])
+    source = Source(kafka_config, prefix, replace(TAXI, labels=replace(OUTCOMES, topic="later")))
     try:
         source.subscribe()
-        until(lambda: [source.read(10, 0.1), len(source.assigned) == 8][1])
+        until(lambda: [source.read(10, 0.1), len(source.assigned) == 4][1])
         generation = source.generation
         admin = AdminClient(kafka_config)
         admin.create_topics([NewTopic(prefix + "later", 1, 1)])[prefix + "later"].result(60)
@@ -92,7 +92,7 @@ def test_nothing_is_fetched_before_it_is_said_where_to_start(kafka_config: dict[
     writer.beat(logs.START)
     writer.beat(logs.START)
     logs.write(kafka_config, prefix, writer.sent)
-    source = Source(kafka_config, prefix, TOPICS)
+    source = Source(kafka_config, prefix, TAXI)
     try:
         source.subscribe()
         until(lambda: [source.read(10, 0.1), source.assigned][1])
@@ -120,10 +120,11 @@ def test_a_member_that_closes_leaves_the_group_at_once(
     admin = AdminClient(kafka_config)
 
     def members() -> list[Any]:
-        group = admin.describe_consumer_groups([prefix + GROUP])[prefix + GROUP].result(60)
+        name = consumer_group(prefix, "taxi")
+        group = admin.describe_consumer_groups([name])[name].result(60)
         return [m for m in group.members if m.assignment and m.assignment.topic_partitions]
 
-    source = Source({**kafka_config, "session.timeout.ms": "40000"}, prefix, TOPICS)
+    source = Source({**kafka_config, "session.timeout.ms": "40000"}, prefix, TAXI)
     source.subscribe()
     until(members)
     if read:

@@ -14,15 +14,17 @@ import pytest
 
 from consumer.ledger import Claim, DeadLetter, Flush, Partition
 from consumer.retry import connect
-from consumer.store import MODEL_FAILED, Beat, Fenced, RunRemoved, Store, Terms
+from consumer.store import MODEL_FAILED, Beat, Fenced, RunBinding, RunRemoved, Store
+from schemas.definition import RunConfig, Stream
 from schemas.durations import moment
 from schemas.records import MAX_TIME, Injected, Manifest
+from schemas.streams.taxi import TAXI
 from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
 from tests.consumer.helpers import query, stored_rows, stored_states, until
 
 pytestmark = pytest.mark.integration
 
-OURS = Terms(300_000, 600_000, 7_200_000, 86_400_000, "a" * 64)
+OURS = RunBinding.from_stream(TAXI, TAXI.terms, "a" * 64)
 TOPICS = ("trips", "outcomes")
 
 
@@ -40,6 +42,12 @@ def store(database: str) -> Iterator[Store]:
 def other(database: str) -> Iterator[Store]:
     with closing(connect(database)) as connection:
         yield Store(connection, "other")
+
+
+def begun(store: Store, ours: RunBinding, stream: Stream = TAXI) -> RunBinding:
+    """What run r was begun with, for a consumer that would begin it with `ours`."""
+    store.register(["r"], ours, stream)
+    return store.binding("r")
 
 
 def test_a_partition_is_seeded_once_and_where_its_log_begins(store: Store, database: str) -> None:
@@ -151,11 +159,11 @@ def test_caught_up_counts_anew_where_the_clock_was_set_back(store: Store, databa
 
 
 def test_a_run_keeps_the_terms_it_was_begun_with(store: Store, other: Store) -> None:
-    assert store.terms("r", OURS) == OURS
-    assert other.terms("r", replace(OURS, pane_ms=60_000, lateness_ms=0)) == OURS
+    assert begun(store, OURS) == OURS
+    assert begun(other, replace(OURS, config=RunConfig(pane_ms=60_000, lateness_ms=0))) == OURS
 
 
-def test_a_flood_of_names_is_met_in_two_statements_and_all_of_it_is_written(
+def test_a_flood_of_names_is_met_in_three_statements_and_all_of_it_is_written(
     store: Store, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"name-{n:03}" for n in range(300)]
@@ -168,22 +176,22 @@ def test_a_flood_of_names_is_met_in_two_statements_and_all_of_it_is_written(
         return execute(self, *arguments, **more)
 
     monkeypatch.setattr(type(store._connection), "execute", counted)
-    store.meet(names, OURS)
-    assert len(statements) == 2
+    store.register(names, OURS, TAXI)
+    assert len(statements) == 3
     store.commit(flushed([trip(START, 0, name) for name in names], claim), TOPICS)
     assert len(statements) < 12
     monkeypatch.undo()
     assert query(database, "SELECT run_id, pane_ms FROM driftline.run ORDER BY 1") == [
-        (name, OURS.pane_ms) for name in names
+        (name, OURS.config.pane_ms) for name in names
     ]
     assert [*stored_rows(database)] == [(name, "trips", START) for name in names]
     assert query(database, "SELECT count(*), sum(accepted) FROM driftline.run_progress") == [(300, 300)]
 
 
 def test_the_first_model_that_meets_a_run_is_the_one_that_scores_it(store: Store, other: Store) -> None:
-    store.terms("r", OURS)
-    assert other.terms("r", replace(OURS, model="b" * 64)).model == OURS.model
-    assert other.terms("r", replace(OURS, model=None)).model == OURS.model
+    begun(store, OURS)
+    assert begun(other, replace(OURS, model="b" * 64)).model == OURS.model
+    assert begun(other, replace(OURS, model=None)).model == OURS.model
 
 
 def test_an_alarm_spans_what_was_not_scored_in_whatever_order_it_is_committed(store: Store, database: str) -> None:
@@ -215,7 +223,7 @@ def test_the_manifest_and_its_drift_are_written_once_however_many_partitions_car
     )
     absurd = Injected(starts_at=START + 1, ends_at=START, label="never")
     manifest = Manifest(source="a\x00b", period=(START, START + 1), injected=(injected, absurd))
-    store.terms("r", OURS)
+    begun(store, OURS)
     other = Manifest(source="another", period=(0, 1), injected=(injected, injected))
     for number, told in enumerate((manifest, other)):
         claim = store.claim(Partition("trips", number))
@@ -239,7 +247,7 @@ def test_a_gap_is_an_event_and_an_alarm(store: Store, database: str) -> None:
 
 
 def test_a_run_is_finished_with_its_last_partition_of_both_topics(store: Store, database: str) -> None:
-    store.terms("r", OURS)
+    begun(store, OURS)
     for topic in TOPICS:
         for number in range(2):
             assert not store.is_finished("r")
@@ -253,7 +261,7 @@ def test_a_topic_that_nobody_has_seen_yet_keeps_a_run_unfinished(database: str) 
     with closing(connect(database)) as connection:
         store = Store(connection, "me")
         store.seed(PLACE, 0, 0)
-        store.terms("r", OURS)
+        begun(store, OURS)
         store.commit(flushed([beat(START, final=True)], store.claim(PLACE)), TOPICS)
         assert not store.is_finished("r")
 
@@ -261,7 +269,7 @@ def test_a_topic_that_nobody_has_seen_yet_keeps_a_run_unfinished(database: str) 
 def test_two_consumers_that_finish_the_last_two_partitions_at_once_see_one_another(
     store: Store, other: Store, database: str
 ) -> None:
-    store.terms("r", OURS)
+    begun(store, OURS)
     places = [Partition(topic, number) for topic in TOPICS for number in range(2)]
     for place in places[2:]:
         store.commit(flushed([beat(START, final=True)], store.claim(place)), TOPICS)

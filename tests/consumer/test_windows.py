@@ -10,13 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer import windows
-from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, UNNUMBERED, Rules, State, Stretch
+from consumer.windows import (
+    ACCEPTED,
+    DUPLICATE,
+    FUTURE,
+    HEARTBEAT,
+    LATE,
+    UNNUMBERED,
+    LatenessPolicy,
+    State,
+    Stretch,
+)
 from schemas.streams.taxi import TRIPS
 from tests import oracle
 
 PANE, LATENESS, AHEAD = 10, 20, 100
 AGREEING = 4
-RULES = Rules(pane=PANE, lateness=LATENESS, max_ahead=AHEAD, agreeing=AGREEING)
+RULES = LatenessPolicy(pane=PANE, lateness=LATENESS, max_ahead=AHEAD, agreeing=AGREEING)
 NAMES = {
     "accepted": ACCEPTED,
     None: ACCEPTED,
@@ -137,7 +147,7 @@ def test_after_a_rest_longer_than_max_ahead_enough_records_that_agree_move_the_c
 
 
 def test_a_hundred_records_that_agree_are_enough() -> None:
-    rules = Rules(PANE, LATENESS, AHEAD)
+    rules = LatenessPolicy(PANE, LATENESS, AHEAD)
     judged = windows.judge(State(max_time=100), rules, stretch(trips(*[10_000] * 120)))
     assert judged.verdicts.tolist() == [FUTURE] * 99 + [ACCEPTED] * 21
 

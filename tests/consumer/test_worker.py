@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,11 +14,13 @@ from structlog.testing import capture_logs
 from consumer.gauges import Gauges
 from consumer.ledger import Claim, Flush, Partition
 from consumer.settings import Settings
-from consumer.store import Beat, Terms
+from consumer.store import Beat, RunBinding
 from consumer.worker import Worker
 from runtime.health import Health
+from schemas.definition import Field, Records, Stream
 from schemas.errors import LogUnreadable, RunConflict
 from schemas.streams.taxi import TAXI
+from storage import chunk
 from tests.consumer.fakes import PLACE, START, Fake, beat, messages, trip
 from tests.consumer.helpers import Stub
 
@@ -93,6 +96,7 @@ class Books:
     finished: bool = False
     known: tuple[str, ...] = ()
     scored_by: dict[str, str] = field(default_factory=dict)
+    streams: dict[str, str] = field(default_factory=dict)
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         return [p for p in partitions if p not in self.seeded]
@@ -107,11 +111,12 @@ class Books:
         self.epoch += 1
         return Claim(partition, self.epoch, self.at, {}, self.topic_id or topic_id)
 
-    def meet(self, run_ids: Iterable[str], ours: Terms) -> None:
-        pass
+    def register(self, run_ids: Iterable[str], ours: RunBinding, stream: Stream) -> None:
+        self.ours = ours
 
-    def terms(self, run_id: str, ours: Terms) -> Terms:
-        return replace(ours, model=self.scored_by.get(run_id, ours.model))
+    def binding(self, run_id: str) -> RunBinding:
+        changes = {"model": self.scored_by.get(run_id, self.ours.model)}
+        return replace(self.ours, **changes, stream=self.streams.get(run_id, self.ours.stream))
 
     def commit(self, flush: Flush, topics: Any) -> None:
         self.flushes.append(flush)
@@ -393,6 +398,67 @@ def test_a_run_of_another_model_stops_only_a_consumer_that_is_to_end_with_it(log
     log.next = [(PLACE, trips(0, 3))]
     with pytest.raises(RunConflict, match=f"run r is scored by model {'a' * 12}, not by stub as here: name its"):
         made.step(1.0)
+
+
+def test_a_run_of_another_stream_is_put_aside_in_every_topic_and_the_runs_beside_it_go_on(
+    log: Log, books: Books
+) -> None:
+    books.streams, log.rebalance = {"r": "orders"}, (PLACE, Partition("outcomes", 0))
+    made = worker(log, books)
+    outcome = {"kind": "outcome", "trip_id": "t", "pickup_at": START, "duration_min": 5.5, "seq": 0}
+    labels = [json.dumps(outcome | {"run_id": run}).encode() for run in ("r", "s")]
+    log.next = [
+        (PLACE, messages([trip(START, 0), trip(START, 0, "s")])),
+        (Partition("outcomes", 0), messages(labels)),
+    ]
+    made.step(1.0)
+    with capture_logs() as logs:
+        made.drain()
+    assert [[(d.run_id, d.reason) for d in flush.dead] for flush in books.flushes] == [[("r", "stream")]] * 2
+    assert [[c.run_id for c in flush.chunks] for flush in books.flushes] == [["s"]] * 2
+    assert books.flushes[0].dead[0].detail == (
+        "run r is of stream orders, not of taxi as here: "
+        "replay its records under another --run, or send them on under another run_id"
+    )
+    assert [(entry["run"], entry["records"]) for entry in logs if entry["event"] == "run_of_another_stream"] == [
+        ("r", 1)
+    ] * 2
+
+
+def test_a_consumer_that_is_to_end_with_a_run_of_another_stream_ends_at_once(log: Log, books: Books) -> None:
+    books.streams = {"r": "orders"}
+    made = worker(log, books, until_done="r")
+    log.next = [(PLACE, trips(0, 3))]
+    with pytest.raises(RunConflict, match="run r is of stream orders, not of taxi as here: replay its records"):
+        made.step(1.0)
+
+
+def test_a_run_that_was_begun_before_streams_had_names_belongs_to_who_reads_its_topic() -> None:
+    ours = RunBinding.from_stream(TAXI, TAXI.terms, None)
+    before = replace(ours, stream=None, stream_hash=None)
+    assert before.is_of(TAXI)
+    assert not replace(before, events_topic="orders").is_of(TAXI)
+
+
+def test_a_stream_without_labels_that_brings_its_prediction_needs_no_model(log: Log, books: Books) -> None:
+    score = Field(name="score", type="float", role="number")
+    orders = Records(topic="trips", kind="order", id="id", time="at", fields=(score,), prediction="score")
+    stream = Stream(name="orders", events=orders, default_run="orders")
+    settings = Settings(stream=stream, database_url="", kafka={})
+    for model in (None, Stub()):
+        log.rebalance, books.flushes = (PLACE,), []
+        made = Worker(settings, log, books, model, 0.0)  # type: ignore[arg-type]
+        made.step(0.0)
+        values = [json.dumps({"id": "a", "at": START, "score": 0.25}).encode()] * 2
+        log.next = [(PLACE, messages(values))]
+        made.step(1.0)
+        made.drain()
+        (flush,) = books.flushes
+        assert [(c.run_id, c.rows) for c in flush.chunks] == [("orders", 2)]
+        batch = chunk.decode(flush.chunks[0].payload)
+        assert batch.schema.names == ["offset", "id", "at", "prediction"]
+        assert batch["prediction"].to_pylist() == [0.25, 0.25]
+        assert books.ours.model is None
 
 
 def test_what_is_not_known_yet_is_left_out_of_the_log(log: Log, books: Books) -> None:

@@ -14,8 +14,8 @@ import pyarrow as pa
 from consumer.decode import Decoder
 from consumer.flush import Pending, take_apart
 from consumer.ledger import Flush, Partition
-from consumer.store import Beat, Store, Terms
-from consumer.windows import Rules
+from consumer.store import Beat, RunBinding, Store
+from consumer.windows import LatenessPolicy
 from monitor.drift.figures import WindowFigures
 from monitor.engine import Engine
 from monitor.panes import ChunkCache, Loaded
@@ -24,7 +24,8 @@ from monitor.scheduling.planning import run_steps
 from monitor.scheduling.readiness import Patience
 from monitor.scheduling.window_job import TAKEN, Worker
 from monitor.store import Store as MonitorStore
-from schemas.definition import Records
+from schemas.definition import Records, RunConfig
+from schemas.streams.taxi import TAXI
 from tests.rows import BY_TOPIC, Connection
 
 
@@ -72,8 +73,9 @@ DECODERS = {topic: Decoder(stream) for topic, stream in BY_TOPIC.items()}
 class Consumer:
     """start: a new process, which remembers nothing. held: what it believes to own."""
 
-    def __init__(self, connection: Connection, name: str, terms: Terms) -> None:
-        self._connection, self._name, self._terms = connection, name, terms
+    def __init__(self, connection: Connection, name: str, config: RunConfig) -> None:
+        self._connection, self._name = connection, name
+        self._ours = RunBinding.from_stream(TAXI, config, "m")
         self.start()
 
     def start(self) -> None:
@@ -92,7 +94,8 @@ class Consumer:
         messages = [Message(at + i, *sent) for i, sent in enumerate(log[at : at + most])]
         if messages:
             batch = take_apart(DECODERS[partition.topic], messages)
-            pending.add(batch, {run: self._rules(run, partition.topic) for run in batch.runs})
+            self.store.register(batch.runs, self._ours, TAXI)
+            pending.add(batch, {run: self._policy(run, partition.topic) for run in batch.runs})
 
     def flush(self, partition: Partition) -> Flush:
         work = self.held[partition].seal(_zeros)
@@ -107,10 +110,10 @@ class Consumer:
         claim = self.held[partition].claim
         return Beat(partition, claim.epoch, log_end, caught_up=claim.next_offset == log_end)
 
-    def _rules(self, run: str, topic: str) -> Rules:
-        terms = self.store.terms(run, self._terms)
-        lateness = terms.lateness_ms if BY_TOPIC[topic].label is None else terms.outcome_lateness_ms
-        return Rules(terms.pane_ms, lateness, terms.max_ahead_ms, AGREEING)
+    def _policy(self, run: str, topic: str) -> LatenessPolicy:
+        config = self.store.binding(run).config
+        lateness = config.lateness_ms if BY_TOPIC[topic].label is None else config.label_lateness_ms
+        return LatenessPolicy(config.pane_ms, lateness, config.max_ahead_ms, AGREEING)
 
 
 class Checksums:

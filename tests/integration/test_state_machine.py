@@ -21,11 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import consumer.store
 from consumer.ledger import Partition
-from consumer.store import Fenced, Terms
+from consumer.store import Fenced
 from monitor.drift.figures import WindowFigures
 from monitor.panes import Loaded
 from monitor.store import opened
-from schemas.definition import Records
+from schemas.definition import Records, RunConfig
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from tests import oracle, rows
 from tests.integration.actors import AGREEING, Checksums, Consumer, Crash, Dying, Monitor, Sent, checksum
@@ -34,8 +34,8 @@ from tests.logs import outcome_of, trip_of, trips
 pytestmark = pytest.mark.integration
 
 PARTITIONS = [Partition(stream.topic, number) for stream in STREAMS for number in range(2)]
-TERMS = Terms(pane_ms=500, lateness_ms=1_000, outcome_lateness_ms=3_000, max_ahead_ms=20_000, model="m")
-LATENESS = {TRIPS.topic: TERMS.lateness_ms, OUTCOMES.topic: TERMS.outcome_lateness_ms}
+TERMS = RunConfig(pane_ms=500, lateness_ms=1_000, label_lateness_ms=3_000, max_ahead_ms=20_000)
+LATENESS = {TRIPS.topic: TERMS.lateness_ms, OUTCOMES.topic: TERMS.label_lateness_ms}
 SIZES = (1_000, 4_000)
 RUN = "r"
 TRIP = trips(1, 1)[0]

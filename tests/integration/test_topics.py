@@ -137,7 +137,7 @@ def test_positions_from_before_topics_had_ids_get_that_of_today(settings: Settin
         until(lambda: finished(settings))
     ids = "SELECT topic, topic_id FROM driftline.partition_progress ORDER BY topic, partition"
     known = query(settings.database_url, ids)
-    source = Source(settings.kafka, settings.topic_prefix, logs.TOPICS)
+    source = Source(settings.kafka, settings.topic_prefix, TAXI)
     assert dict(known) == source.ids(["trips", "outcomes", "none"])()
     assert source.close(60)
     query(settings.database_url, "UPDATE driftline.partition_progress SET topic_id = NULL RETURNING 1")
