@@ -51,6 +51,7 @@ class Reason(StrEnum):
     late = "late"
     future = "future"
     model = "model"
+    stream = "stream"
 
 
 class FailOn(StrEnum):

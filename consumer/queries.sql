@@ -85,10 +85,12 @@ WHERE r.run_id = ANY(%(run_ids)s);
 -- name: run
 SELECT FROM driftline.run WHERE run_id = %(run_id)s;
 
--- name: tell_manifest
--- The first one to be read stays: every partition carries it, and a restarted producer sends it again.
+-- name: write_manifest
+-- The first one to be read stays: every partition carries it, and a restarted producer sends it again. Not one that
+-- comes in a topic of another stream than the run's.
 UPDATE driftline.run SET source = %(source)s, manifest = %(manifest)s
-WHERE run_id = %(run_id)s AND manifest IS NULL;
+WHERE run_id = %(run_id)s AND manifest IS NULL
+  AND EXISTS (SELECT FROM driftline.run_topic t WHERE t.run_id = run.run_id AND t.topic = %(topic)s);
 
 -- name: write_event
 INSERT INTO driftline.event (event_id, run_id, kind, starts_at, ends_at, label)
@@ -131,10 +133,13 @@ WHERE run_id = %(run_id)s AND finished_at IS NULL
        FROM driftline.run_partition p WHERE p.run_id = %(run_id)s AND p.topic = ANY(%(topics)s));
 
 -- name: reopen_runs
--- Over, and now a record of it in a partition that was added later, which no window waited for.
+-- Over, and now a record of it in a partition that was added later, which no window waited for. A topic of another
+-- stream has none.
 WITH reopened AS (
-    UPDATE driftline.run SET finished_at = NULL
-    WHERE run_id = ANY(%(run_ids)s) AND finished_at IS NOT NULL RETURNING run_id)
+    UPDATE driftline.run r SET finished_at = NULL
+    WHERE r.run_id = ANY(%(run_ids)s) AND r.finished_at IS NOT NULL
+      AND EXISTS (SELECT FROM driftline.run_topic t WHERE t.run_id = r.run_id AND t.topic = %(topic)s)
+    RETURNING r.run_id)
 DELETE FROM driftline.frontier f USING reopened r WHERE f.run_id = r.run_id;
 
 -- name: is_finished

@@ -225,16 +225,18 @@ class Store:
         manifests, begun = dict(flush.manifests), flush.begun
         if touched := sorted({*manifests, *begun, *flush.finished}):
             self._do("lock_runs", run_ids=touched)
+        topic = flush.claim.partition.topic
         for run_id, manifest in manifests.items():
-            self._write_manifest(run_id, manifest)
+            self._write_manifest(run_id, topic, manifest)
         if begun:
-            self._do("reopen_runs", run_ids=list(begun))
+            self._do("reopen_runs", run_ids=list(begun), topic=topic)
         for run_id in flush.finished:
             self._do("finish_run", run_id=run_id, topics=list(topics))
 
-    def _write_manifest(self, run_id: str, manifest: Manifest) -> None:
-        told = _storable(msgspec.to_builtins(manifest))
-        if not self._do("tell_manifest", run_id=run_id, source=told["source"], manifest=Jsonb(told)):
+    def _write_manifest(self, run_id: str, topic: str, manifest: Manifest) -> None:
+        fields = _storable(msgspec.to_builtins(manifest))
+        values = {"source": fields["source"], "manifest": Jsonb(fields)}
+        if not self._do("write_manifest", run_id=run_id, topic=topic, **values):
             return
         for number, injected in enumerate(manifest.injected):
             if injected.starts_at > injected.ends_at:
@@ -253,7 +255,7 @@ class Store:
         """Each as an event and an alarm, whose names do not depend on how the log was cut into flushes."""
         if not losses:
             return
-        told: dict[str, list[Any]] = {
+        rows: dict[str, list[Any]] = {
             "names": [f"gap:{loss.run_id}:{partition}:{loss.first}" for loss in losses],
             "runs": [loss.run_id for loss in losses],
             "times": [loss.at for loss in losses],
@@ -262,8 +264,8 @@ class Store:
                 for loss in losses
             ],
         }
-        self._do("write_gap_events", **told)
-        self._do("write_gap_alarms", **told)
+        self._do("write_gap_events", **rows)
+        self._do("write_gap_alarms", **rows)
 
     def _write_unscored(self, unscored: Unscored) -> None:
         """One alarm for a run and cause, whose stretch of event time does not depend on the cut into flushes."""

@@ -4,7 +4,8 @@
 SET LOCAL statement_timeout = 0;  -- seconds for a million figures of columns
 
 -- All locks at once, the table that most queries begin with first: nobody is left waiting halfway.
-LOCK TABLE driftline.run, driftline.window_result, driftline.column_metric, driftline.frontier IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE driftline.run, driftline.window_result, driftline.column_metric, driftline.frontier, driftline.dead_letter
+    IN ACCESS EXCLUSIVE MODE;
 
 
 -- What a stream is, and of which one a run is.
@@ -230,6 +231,14 @@ CREATE OR REPLACE FUNCTION driftline.run_lag(run text) RETURNS bigint LANGUAGE s
     LEFT JOIN driftline.run_progress r ON r.run_id = run AND r.topic = p.topic AND r.partition = p.partition
     WHERE t.run_id = run AND NOT coalesce(r.finished, false)
 $$;
+
+
+-- Records of a run that belongs to another stream than the topic that they came in.
+
+ALTER TABLE driftline.dead_letter DROP CONSTRAINT dead_letter_reason_check,
+    ADD CONSTRAINT dead_letter_reason_check
+        CHECK (reason IN ('undecodable', 'invalid', 'late', 'future', 'model', 'stream'));
+COMMENT ON COLUMN driftline.run_progress.invalid IS 'Dead letters with reason undecodable, invalid, model or stream.';
 
 
 -- Who may read runs may read which streams they are of, whichever stage brings the tables up to date.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -101,6 +101,7 @@ def flushed(
     score: Score | None = distance,
     batches: Sequence[int] = (),
     foreign: Mapping[str, str] = {},
+    reason: Literal["model", "stream"] = "model",
     isolate: bool = False,
 ) -> Flush:
     """One flush of these records, taken in at once or cut at some places."""
@@ -112,6 +113,6 @@ def flushed(
     for start, end in pairwise(cuts):
         if start < end:
             batch = take_apart(decoder, whole[start:end])
-            others = {run: Foreign("model", detail) for run, detail in foreign.items()}
+            others = {run: Foreign(reason, detail) for run, detail in foreign.items()}
             pending.add(batch, dict.fromkeys(batch.runs, RULES), others)
     return pending.seal(score)

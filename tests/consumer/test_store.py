@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from schemas.definition import RunConfig, Stream
 from schemas.durations import moment
 from schemas.records import MAX_TIME, Injected, Manifest
 from schemas.streams.taxi import TAXI
+from storage.streams import definition_of
 from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
 from tests.consumer.helpers import query, stored_rows, stored_states, until
 
@@ -161,6 +163,37 @@ def test_caught_up_counts_anew_where_the_clock_was_set_back(store: Store, databa
 def test_a_run_keeps_the_terms_it_was_begun_with(store: Store, other: Store) -> None:
     assert begun(store, OURS) == OURS
     assert begun(other, replace(OURS, config=RunConfig(pane_ms=60_000, lateness_ms=0))) == OURS
+
+
+def test_whoever_meets_a_run_first_keeps_the_definition_of_its_stream_beside_it(
+    store: Store, other: Store, database: str
+) -> None:
+    changed = msgspec.structs.replace(TAXI, unit="s")
+    orders = msgspec.structs.replace(TAXI, name="orders", labels=None)
+    begun(store, OURS)
+    for stream in (changed, orders):
+        theirs = RunBinding.from_stream(stream, stream.terms, None)
+        assert begun(other, theirs, stream) == OURS
+    assert (OURS.is_of(changed), OURS.is_of(orders)) == (True, False)
+    assert query(database, "SELECT stream, stream_hash FROM driftline.run") == [("taxi", TAXI.hash)]
+    assert definition_of(store._connection, "r", orders) == TAXI
+
+
+def test_a_run_of_another_stream_is_neither_described_nor_reopened_nor_ended(store: Store, database: str) -> None:
+    elsewhere = Partition("trips", 1)
+    orders = Stream(name="orders", events=msgspec.structs.replace(TAXI.events, topic="orders"))
+    begun(store, RunBinding.from_stream(orders, orders.terms, None), orders)
+    query(database, "UPDATE driftline.run SET finished_at = now() RETURNING 1")
+    manifest = Manifest(source="trips", period=(START, START + 1), partitions=1)
+    values = [beat(START, manifest=manifest), trip(START, 0), beat(START + MINUTE, 0, final=True)]
+    flush = flushed(values, store.claim(elsewhere), foreign={"r": "of another stream"}, reason="stream")
+    store.commit(flush, TOPICS)
+    assert query(database, "SELECT finished_at IS NOT NULL, manifest FROM driftline.run") == [(True, None)]
+    query(database, "UPDATE driftline.run SET finished_at = NULL RETURNING 1")
+    store.commit(flushed([beat(START + MINUTE, 0, final=True)], flush.committed()), TOPICS)
+    assert not store.is_finished("r")
+    assert query(database, "SELECT alarm_id, kind FROM driftline.alarm") == [("stream:r:foreign", "stream")]
+    assert query(database, "SELECT reason FROM driftline.dead_letter") == [("stream",)]
 
 
 def test_a_flood_of_names_is_met_in_three_statements_and_all_of_it_is_written(
