@@ -47,7 +47,7 @@ ORDER BY EXISTS (SELECT FROM driftline.window_result w
 -- name: run
 -- What a run is; its period, the hash of its model and the definition of its stream.
 SELECT r.run_id, left(r.source, 300) AS source, left(r.manifest ->> 'scenario', 300) AS scenario,
-       r.manifest -> 'period' AS period, r.lateness_ms, r.finished_at IS NOT NULL AS finished, r.model,
+       r.manifest -> 'period' AS period, r.finished_at IS NOT NULL AS finished, r.model,
        (extract(epoch FROM r.started_at) * 1000)::bigint AS started_at, s.definition
 FROM driftline.run r LEFT JOIN driftline.stream s ON s.name = r.stream AND s.hash = r.stream_hash
 WHERE r.run_id = %(run)s;
@@ -132,7 +132,7 @@ FROM mark ORDER BY starts_at;
 -- name: tallies
 -- Progress of the run; records to read are those of all runs of its topics: whose they are is known when they are read.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-       min(max_event_time_ms) FILTER (WHERE role = 'events'),
+       (SELECT watermark_ms FROM driftline.run_watermark w WHERE w.run_id = %(run)s AND w.role = 'events'),
        coalesce(sum(accepted) FILTER (WHERE role = 'events'), 0)::bigint,
        coalesce(sum(late), 0)::bigint, coalesce(sum(future + invalid), 0)::bigint,
        coalesce(sum(duplicates), 0)::bigint, coalesce(sum(missing), 0)::bigint,

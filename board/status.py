@@ -13,14 +13,13 @@ from schemas.durations import duration_text, moment
 
 
 class Run(msgspec.Struct, frozen=True):
-    """period: event time that it covers, ms. lateness: allowed for events, ms. model: hash of what scored it.
+    """period: event time that it covers, ms. model: hash of what scored it.
     started_at: wall clock, ms. stream: its definition."""
 
     run_id: str
     source: str | None
     scenario: str | None
     period: list[int] | None
-    lateness: int
     finished: bool
     model: str | None
     started_at: int
@@ -40,8 +39,6 @@ async def status(reader: Reader, run: Run, size_s: int) -> dict[str, Any]:
     """STATUS. dead: refused for another reason than being late. finished: read to its end, and all windows
     of this size are final. lag: records of all runs. scarce: None while windows are tested."""
     found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id, size_s=size_s), strict=True))
-    if found["watermark"] is not None:
-        found["watermark"] -= run.lateness
     newest = await newest_window(reader, run.run_id, size_s)
     stages = await reader.rows("stages", run=run.run_id)
     said = verdict(newest)

@@ -1,16 +1,16 @@
 -- name: runs
-SELECT r.run_id, r.source, r.started_at, r.finished_at, p.watermark, p.rows, p.late, p.future, p.invalid, p.duplicates,
+SELECT r.run_id, r.source, r.started_at, r.finished_at,
+       timestamptz 'epoch' + w.watermark_ms * interval '1 millisecond' AS watermark, p.rows, p.late, p.future, p.invalid, p.duplicates,
        p.missing, driftline.run_lag(r.run_id) AS lag, (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id) AS windows,
        r.manifest ->> 'scenario' AS scenario, r.model
 FROM driftline.run r
 CROSS JOIN LATERAL (
-    SELECT timestamptz 'epoch' + (min(q.max_event_time_ms) FILTER (WHERE t.role = 'events') - r.lateness_ms)
-               * interval '1 millisecond' AS watermark,
-           coalesce(sum(q.accepted), 0)::bigint AS rows, coalesce(sum(q.late), 0)::bigint AS late,
+    SELECT coalesce(sum(q.accepted), 0)::bigint AS rows, coalesce(sum(q.late), 0)::bigint AS late,
            coalesce(sum(q.future), 0)::bigint AS future, coalesce(sum(q.invalid), 0)::bigint AS invalid,
            coalesce(sum(q.duplicates), 0)::bigint AS duplicates, coalesce(sum(q.missing), 0)::bigint AS missing
-    FROM driftline.run_progress q LEFT JOIN driftline.run_topic t USING (run_id, topic) WHERE q.run_id = r.run_id
+    FROM driftline.run_progress q WHERE q.run_id = r.run_id
 ) p
+LEFT JOIN driftline.run_watermark w ON w.run_id = r.run_id AND w.role = 'events'
 ORDER BY r.started_at DESC, r.run_id;
 
 -- name: windows

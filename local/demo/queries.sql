@@ -11,7 +11,7 @@ SELECT coalesce(sum(r.accepted) FILTER (WHERE t.role = 'events'), 0)::bigint AS 
        coalesce(sum(r.missing), 0)::bigint    AS missing,
        coalesce(bool_and(r.finished), false)  AS finished,
        min(r.max_event_time_ms) FILTER (WHERE t.role = 'events') AS event_time_ms,
-       (SELECT lateness_ms FROM driftline.run WHERE run_id = %(run)s) AS lateness_ms,
+       (SELECT watermark_ms FROM driftline.run_watermark w WHERE w.run_id = %(run)s AND w.role = 'events') AS watermark_ms,
        driftline.run_lag(%(run)s) AS lag,
        EXISTS (SELECT FROM driftline.health WHERE stage = 'monitor' AND run_id = %(run)s
                AND NOT measures ? 'starting') AS watched

@@ -73,7 +73,7 @@ def read(connection: Connection, run: str, *, size_s: int, limit: int, before: d
         finished=tally["finished"],
         watched=tally["watched"],
         event_time=None if reached is None else moment(reached),
-        watermark=None if reached is None else moment(reached - tally["lateness_ms"]),
+        watermark=None if tally["watermark_ms"] is None else moment(tally["watermark_ms"]),
         windows=tuple(
             Window(
                 start=row["window_start"],

@@ -224,6 +224,15 @@ WHERE r.max_event_time_ms IS NOT NULL OR r.accepted > 0
        AND (jsonb_typeof(n.manifest -> 'partitions') IS DISTINCT FROM 'number'
             OR p.partition < (n.manifest ->> 'partitions')::numeric));
 
+CREATE VIEW driftline.run_watermark AS
+SELECT p.run_id, p.role, p.max_event_time_ms,
+       p.max_event_time_ms - CASE p.role WHEN 'events' THEN r.lateness_ms ELSE r.outcome_lateness_ms END AS watermark_ms
+FROM (SELECT run_id, role, CASE WHEN bool_and(max_event_time_ms IS NOT NULL OR caught_up_since IS NOT NULL)
+                                THEN min(max_event_time_ms) END AS max_event_time_ms
+      FROM driftline.run_partition GROUP BY run_id, role) p
+JOIN driftline.run r USING (run_id);
+COMMENT ON VIEW driftline.run_watermark IS 'How far event time has come: the smallest M - L over the partitions that a run waits for. Left out: partitions in which nothing of it has come and that are read to their end. NULL while another one has not been read.';
+
 CREATE OR REPLACE FUNCTION driftline.run_lag(run text) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT coalesce(sum(greatest(p.log_end - p.next_offset, 0)), 0)::bigint
     FROM driftline.run_topic t
@@ -248,5 +257,5 @@ DECLARE reader regrole;
 BEGIN
     FOR reader IN SELECT DISTINCT a.grantee::regrole FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
                   WHERE c.oid = 'driftline.run'::regclass AND a.privilege_type = 'SELECT' AND a.grantee NOT IN (0, c.relowner)
-    LOOP EXECUTE format('GRANT SELECT ON driftline.stream, driftline.run_topic TO %s', reader); END LOOP;
+    LOOP EXECUTE format('GRANT SELECT ON driftline.stream, driftline.run_topic, driftline.run_watermark TO %s', reader); END LOOP;
 END $$;
