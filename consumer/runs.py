@@ -65,6 +65,9 @@ class Runs:
         if not theirs.is_of(self._stream):
             name = theirs.stream or theirs.events_topic
             return Foreign("stream", f"run {run_id} is of stream {name}, not of {ours.stream} as here")
+        if not theirs.is_readable:
+            detail = f"run {run_id} was begun when records of stream {ours.stream} had other fields"
+            return Foreign("stream", detail)
         if records.needs_model and theirs.model != ours.model:
             models = f"by model {_short(theirs.model)}, not by {_short(ours.model)} as here"
             return Foreign("model", f"run {run_id} is scored {models}")

@@ -16,7 +16,7 @@ from schemas.definition import RunConfig, Stream
 from schemas.durations import moment
 from schemas.records import Manifest
 from schemas.text import printable
-from storage import streams
+from storage import chunk, streams
 from storage.connect import Connection, Jsonb
 from storage.notices import notify_progress
 from storage.queries import load_queries
@@ -47,6 +47,7 @@ class RunBinding:
         stream: Name of its stream; None: the run was begun before definitions were kept.
         stream_hash: Of the definition that it was begun with; None as for `stream`.
         events_topic: The topic of its events.
+        is_readable: Whether rows of today's definition can stand beside those of the run.
     """
 
     config: RunConfig
@@ -54,6 +55,7 @@ class RunBinding:
     stream: str | None
     stream_hash: str | None
     events_topic: str
+    is_readable: bool = True
 
     @classmethod
     def from_stream(cls, stream: Stream, config: RunConfig, model: str | None) -> RunBinding:
@@ -63,6 +65,11 @@ class RunBinding:
     def is_of(self, stream: Stream) -> bool:
         """Whether the run belongs to a stream; one that was begun before streams had names, by its topic."""
         return stream.events.topic == self.events_topic if self.stream is None else stream.name == self.stream
+
+
+def same_layout(one: Stream, other: Stream) -> bool:
+    """Whether the chunks of both definitions have the same columns, topic by topic."""
+    return {r.topic: chunk.layout(r) for r in one.topics} == {r.topic: chunk.layout(r) for r in other.topics}
 
 
 @dataclass(frozen=True)
@@ -128,9 +135,18 @@ class Store:
             streams.remember(self._connection, stream)
             values = msgspec.structs.asdict(ours.config) | {"model": ours.model}
             self._do("register_runs", run_ids=new, stream=ours.stream, stream_hash=ours.stream_hash, **values)
-        for run_id, *config, model, name, digest, topic in self._run("runs", run_ids=new):
+        rows = self._run("runs", run_ids=new)
+        unreadable = self._unreadable(rows, stream)
+        for run_id, *config, model, name, digest, topic in rows:
             fields = dict(zip(RunConfig.__struct_fields__, config, strict=True))
-            self._bindings[run_id] = RunBinding(RunConfig(**fields), model, name, digest, topic)
+            binding = RunBinding(RunConfig(**fields), model, name, digest, topic, run_id not in unreadable)
+            self._bindings[run_id] = binding
+
+    def _unreadable(self, rows: Iterable[Any], stream: Stream) -> set[str]:
+        """Runs of the stream that were begun when its rows looked otherwise. rows: of query `runs`."""
+        changed = [run_id for run_id, *_, name, digest, _ in rows if name == stream.name and digest != stream.hash]
+        definitions = streams.definitions_of(self._connection, changed, stream) if changed else {}
+        return {run_id for run_id, definition in definitions.items() if not same_layout(definition, stream)}
 
     def binding(self, run_id: str) -> RunBinding:
         """Return what a registered run was begun with."""

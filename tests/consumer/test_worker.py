@@ -97,6 +97,7 @@ class Books:
     known: tuple[str, ...] = ()
     scored_by: dict[str, str] = field(default_factory=dict)
     streams: dict[str, str] = field(default_factory=dict)
+    is_readable: bool = True
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         return [p for p in partitions if p not in self.seeded]
@@ -115,7 +116,7 @@ class Books:
         self.ours = ours
 
     def binding(self, run_id: str) -> RunBinding:
-        changes = {"model": self.scored_by.get(run_id, self.ours.model)}
+        changes = {"model": self.scored_by.get(run_id, self.ours.model), "is_readable": self.is_readable}
         return replace(self.ours, **changes, stream=self.streams.get(run_id, self.ours.stream))
 
     def commit(self, flush: Flush, topics: Any) -> None:
@@ -431,6 +432,18 @@ def test_a_consumer_that_is_to_end_with_a_run_of_another_stream_ends_at_once(log
     log.next = [(PLACE, trips(0, 3))]
     with pytest.raises(RunConflict, match="run r is of stream orders, not of taxi as here: replay its records"):
         made.step(1.0)
+
+
+def test_a_run_whose_records_had_other_fields_is_put_aside(log: Log, books: Books) -> None:
+    books.is_readable = False
+    made = worker(log, books)
+    log.next = [(PLACE, trips(0, 3))]
+    made.step(1.0)
+    made.drain()
+    (flush,) = books.flushes
+    assert {(d.reason, d.detail.partition(":")[0]) for d in flush.dead} == {
+        ("stream", "run r was begun when records of stream taxi had other fields")
+    }
 
 
 def test_a_run_that_was_begun_before_streams_had_names_belongs_to_who_reads_its_topic() -> None:
