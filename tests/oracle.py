@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -74,23 +74,30 @@ def read(
     streams: Mapping[str, Records],
     rules: Rules,
     scores: Callable[[Record], bool] = lambda record: True,
+    *,
+    elsewhere: Collection[str] = (),
+    default_run: str = "live",
 ) -> Reading:
     """What the log holds. Entries of one partition come in offset order; partitions may be mixed.
 
     scores: whether the consumer's model has a prediction for a data record.
+    elsewhere: runs that belong to another stream.
+    default_run: of records that name none.
     """
     reading = Reading()
     for entry in log:
         stream = streams[entry.topic]
         reason, record = decoded(entry.value, stream)
-        run = run_of(record, reason)
+        run = run_of(record, reason, default_run)
         state = reading.states[run, entry.topic, entry.partition]
         if reason is None and record is not None:
             reason = judged(record, state, stream, rules, entry.written_at)
+            if reason is None and run in elsewhere:
+                reason = "stream"
             if reason is None and stream.label is None and not scores(record):
                 reason = "model"
-        state.tally["invalid" if reason in ("undecodable", "model") else reason or "accepted"] += 1
-        if reason in ("undecodable", "invalid", "future", "late", "model"):
+        state.tally["invalid" if reason in ("undecodable", "model", "stream") else reason or "accepted"] += 1
+        if reason in ("undecodable", "invalid", "future", "late", "model", "stream"):
             reading.dead[entry[:3]] = (run, reason)
         elif reason is None and record is not None:
             pane = record[stream.time] // rules.pane * rules.pane
@@ -217,12 +224,12 @@ def fits(value: Any, field: Field) -> bool:
     return (field.low is None or size >= field.low) and (field.high is None or size <= field.high)
 
 
-def run_of(record: Record | None, reason: str | None) -> str:
-    """`live` for a valid record that names no run, '' for one that cannot be told to any."""
+def run_of(record: Record | None, reason: str | None, default_run: str) -> str:
+    """The default for a valid record that names no run, '' for an invalid one that names none."""
     run = (record or {}).get("run_id")
     if isinstance(run, str) and _RUN.fullmatch(run):
         return run
-    return "live" if reason is None else ""
+    return default_run if reason is None else ""
 
 
 def _refuse(constant: str) -> None:

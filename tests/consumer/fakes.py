@@ -102,12 +102,13 @@ def flushed(
     batches: Sequence[int] = (),
     foreign: Mapping[str, str] = {},
     reason: Literal["model", "stream"] = "model",
+    default_run: str = "live",
     isolate: bool = False,
 ) -> Flush:
     """One flush of these records, taken in at once or cut at some places."""
     claim = claim or Claim(PLACE, 1, 0, {})
     pending = Pending(stream, claim, partial(predict_each, stream, score=score) if isolate else None)
-    decoder = Decoder(stream)
+    decoder = Decoder(stream, default_run)
     whole = messages(values, claim.next_offset)
     cuts = [0, *sorted(b for b in batches if 0 < b < len(whole)), len(whole)]
     for start, end in pairwise(cuts):

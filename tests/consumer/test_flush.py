@@ -181,19 +181,29 @@ log = st.lists(
 
 
 @settings(max_examples=200, deadline=None)
-@given(values=log, flushes=st.sets(st.integers(1, 29), max_size=3), batches=st.sets(st.integers(1, 29), max_size=5))
+@given(
+    values=log,
+    flushes=st.sets(st.integers(1, 29), max_size=3),
+    batches=st.sets(st.integers(1, 29), max_size=5),
+    elsewhere=st.sampled_from([{"s"}, *[set[str]()] * 3]),
+    default_run=st.sampled_from(["live", "s"]),
+)
 def test_however_the_log_is_cut_it_comes_to_what_the_oracle_reads(
-    values: list[bytes | None], flushes: set[int], batches: set[int]
+    values: list[bytes | None], flushes: set[int], batches: set[int], elsewhere: set[str], default_run: str
 ) -> None:
+    foreign = dict.fromkeys(elsewhere, "of another stream")
     rules = oracle.Rules(PANE, {"trips": LATENESS}, AHEAD)
     entries = [oracle.Entry("trips", 0, i, value) for i, value in enumerate(values)]
-    expected = oracle.read(entries, {"trips": TRIPS}, rules)
+    expected = oracle.read(entries, {"trips": TRIPS}, rules, elsewhere=elsewhere, default_run=default_run)
 
     claim, found, dead = Claim(PLACE, 1, 0, {}), defaultdict(list), dict[Any, Any]()
     ends = [*sorted(f for f in flushes if f < len(values)), len(values)]
     for end in ends:
         start = claim.next_offset
-        flush = flushed(values[start:end], claim, batches=[b - start for b in batches])
+        cuts = [b - start for b in batches]
+        flush = flushed(
+            values[start:end], claim, batches=cuts, foreign=foreign, reason="stream", default_run=default_run
+        )
         claim = flush.committed()
         dead |= {("trips", 0, d.offset): (d.run_id, d.reason) for d in flush.dead}
         for packed in flush.chunks:
