@@ -46,7 +46,7 @@ _FIXED = {
     "isolation.level": "read_committed",  # what was aborted is no record, for nobody
     "enable.partition.eof": True,  # says where the log ends for us: commit and abort markers have offsets, too
 }
-_HOPELESS = {
+_FATAL = {
     KafkaError._AUTHENTICATION,
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -62,12 +62,13 @@ _DROPPED = 1_000
 class Source:
     """A member of the consumer group. Methods raise KafkaException where Kafka does not answer in time.
 
-    topics: that are read, without prefix.
-    generation: changes with every assignment; what was read before belongs to nobody here.
-    assigned: the partitions of this generation.
-    awaits_assignment: whether a rebalance goes on: the group has yet to say which partitions are ours, be it none.
-    reached: where reading last came to the end of a partition, since `start_at`. Offsets before were handed out, or
-        hold nothing to be read.
+    Attributes:
+        topics: That are read, without prefix.
+        generation: Changes with every assignment; what was read before it is no longer ours.
+        assigned: The partitions of this generation.
+        awaits_assignment: Whether a rebalance goes on: the group has yet to say which partitions are ours, if any.
+        reached: The end of each partition that reading came to since `start_at`. All offsets before it were handed
+            out, or hold no record.
     """
 
     def __init__(self, config: Mapping[str, str], prefix: str, stream: Stream) -> None:
@@ -89,7 +90,7 @@ class Source:
         self.awaits_assignment = True
         self.reached: dict[Partition, int] = {}
         self._trouble: KafkaError | None = None
-        self._said, self._said_at = 0, 0.0
+        self._logged, self._logged_at = 0, 0.0
         watched = {**config, "error_cb": self._on_error}
         try:
             group = {"group.id": consumer_group(prefix, stream.name)}
@@ -100,13 +101,17 @@ class Source:
             raise refused_setting(error.args[0].str(), config) from None
 
     def partitions(self) -> list[Partition]:
-        """Every partition of those of our topics that exist. Raises BrokerUnreachable if Kafka refuses us."""
-        self._raise_hopeless()
+        """List every partition of the stream's topics, of those that exist.
+
+        Raises:
+            BrokerUnreachable: Kafka refuses this client.
+        """
+        self._raise_fatal()
         try:
             found = self._admin.list_topics(timeout=_TIMEOUT_S).topics
         finally:
             self._admin.poll(0)
-            self._raise_hopeless()
+            self._raise_fatal()
         there = [name for name in sorted(self._topics) if name in found]
         return [Partition(self._topics[name], number) for name in there for number in found[name].partitions]
 
@@ -120,22 +125,28 @@ class Source:
         self._consumer.assign([self._place(p, offset) for p, offset in positions.items()])
 
     def read(self, most: int, seconds: float) -> list[tuple[Partition, list[Message]]]:
-        """At most so many records, waiting at most so long for them; consecutive ones of a partition together.
+        """Read records, consecutive ones of a partition together.
 
-        Raises LogUnreadable where the log does not hold what is to be read, BrokerUnreachable if Kafka refuses us.
+        Args:
+            most: So many at most.
+            seconds: How long to wait for them, at most.
+
+        Raises:
+            LogUnreadable: The log does not hold what is to be read next.
+            BrokerUnreachable: Kafka refuses this client.
         """
         messages = self._consumer.consume(most, seconds)
-        self._raise_hopeless()
+        self._raise_fatal()
         if any(map(Message.error, messages)):
             messages = [m for m in messages if not self._is_error(m)]
         return [(Partition(self._topics[t], n), part) for (t, n), part in _split(messages)]
 
     def starts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """The first offset that the log of each holds."""
+        """Return the first offset that the log of each partition holds."""
         return self._offsets(partitions, OffsetSpec.earliest(), _TIMEOUT_S)
 
     def ends(self, partitions: Iterable[Partition], seconds: float = _TIMEOUT_S) -> dict[Partition, int]:
-        """Where reading ends in the log of each, as the broker says now.
+        """Return where reading ends in the log of each partition, as the broker says now.
 
         That is the last stable offset: the end of the log, or the first record of a transaction that is still open.
         """
@@ -177,11 +188,11 @@ class Source:
         return answer
 
     def log_end(self, partition: Partition) -> int:
-        """The end of the log at the last fetch; -1 before the first."""
+        """Return the end of the log as of the last fetch; -1 before the first."""
         return max(-1, int(self._consumer.get_watermark_offsets(self._place(partition), cached=True)[1]))
 
     def acknowledge(self, positions: Mapping[Partition, int]) -> None:
-        """Tell Kafka, for its lag tools only. Nothing depends on it."""
+        """Commit offsets to Kafka, for lag tools only. Nothing depends on it."""
         places = [self._place(p, offset) for p, offset in positions.items()]
         try:
             self._consumer.commit(offsets=places, asynchronous=True)
@@ -189,7 +200,14 @@ class Source:
             log.debug("offsets_not_acknowledged", error=str(error))
 
     def close(self, seconds: float) -> bool:
-        """Leave the group, and end both clients. False where librdkafka hangs in it: a thread then stays behind."""
+        """Leave the group and end both clients.
+
+        Args:
+            seconds: How long to wait for that, at most.
+
+        Returns:
+            False where librdkafka hangs in it; a thread then stays behind.
+        """
         self.generation += 1
         closing = threading.Thread(target=self._end, name="close-kafka", daemon=True)
         closing.start()
@@ -222,15 +240,15 @@ class Source:
         self.generation += 1
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() in _HOPELESS or error.fatal():
+        if error.code() in _FATAL or error.fatal():
             self._trouble = error
         self.complain(error)
 
     def complain(self, error: KafkaError) -> None:
-        """Log it, unless it is what was said last, less than ten seconds ago: a broker that is down says much."""
+        """Log an error, unless it is the last one again, within ten seconds: a broker that is down repeats it."""
         now = time.monotonic()
-        if self._said != error.code() or now > self._said_at + 10:
-            self._said, self._said_at = error.code(), now
+        if self._logged != error.code() or now > self._logged_at + 10:
+            self._logged, self._logged_at = error.code(), now
             log.warning("kafka_trouble", error=error.str())
 
     def _is_error(self, message: Message) -> bool:
@@ -243,13 +261,13 @@ class Source:
         place = f"{message.topic()}/{message.partition()}"
         if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise unreadable(place, error.str())
-        if error.code() in _HOPELESS or error.fatal():
+        if error.code() in _FATAL or error.fatal():
             self._trouble = error
-            self._raise_hopeless()
+            self._raise_fatal()
         self.complain(error)
         return True
 
-    def _raise_hopeless(self) -> None:
+    def _raise_fatal(self) -> None:
         if error := self._trouble:
             raise BrokerUnreachable(f"Kafka refuses us ({error.str()})", "correct KAFKA_… (user, password, rights)")
 

@@ -30,11 +30,11 @@ MODEL_FAILED = "the model failed on records of this run: dead letters with reaso
 
 
 class Fenced(Exception):
-    """Somebody else has claimed the partition since: what was read of it here is theirs to write."""
+    """Another consumer has claimed the partition since: what was read of it here is no longer ours to write."""
 
 
 class RunRemoved(Fenced):
-    """The partition is still ours, but what is known of its runs is no longer what the tables hold."""
+    """The partition is still ours, but its runs in the tables are no longer those that are known here."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,14 @@ def same_layout(one: Stream, other: Stream) -> bool:
 
 @dataclass(frozen=True)
 class Beat:
-    """A sign of life of a partition's owner. caught_up: everything up to log_end is committed."""
+    """A sign of life of a partition's owner.
+
+    Attributes:
+        partition: Which one.
+        epoch: Of the owner's claim.
+        log_end: The end of the log, exclusive.
+        caught_up: Whether everything up to `log_end` is committed.
+    """
 
     partition: Partition
     epoch: int
@@ -91,23 +98,32 @@ class Store:
         self._bindings: dict[str, RunBinding] = {}
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
-        """Those that have no row yet."""
+        """Return the partitions that have no row yet."""
         known = {Partition(*row) for row in self._run("known_partitions")}
         return [p for p in partitions if p not in known]
 
     def topics(self) -> set[str]:
-        """Those in which anybody has a position."""
+        """Return the topics in which any consumer has a position."""
         return {topic for topic, _ in self._run("known_partitions")}
 
     def seed(self, partition: Partition, first: int, end: int, topic_id: str | None = None) -> None:
-        """Give a partition its row, unless another consumer just did. first, end: of the log, end exclusive."""
+        """Give a partition its row, unless another consumer just did.
+
+        Args:
+            partition: Which one.
+            first: The first offset of its log.
+            end: The end of its log, exclusive.
+            topic_id: Kafka's id of the topic; None where it is unknown.
+        """
         place = {"topic": partition.topic, "partition": partition.number}
         self._do("seed_partition", **place, first=first, end=end, topic_id=topic_id)
 
     def claim(self, partition: Partition, topic_id: str | None = None) -> Claim:
-        """Take a seeded partition over, from where its last owner left it; a flush of theirs fails from now on.
+        """Take a seeded partition over from its owner, whose flushes fail from now on.
 
-        topic_id: kept with the position, unless one is there already: the claim says which.
+        Args:
+            partition: Which one.
+            topic_id: Kafka's id of the topic, to be kept unless one is kept already; the claim has the one that is.
         """
         place = {"topic": partition.topic, "partition": partition.number}
         values = place | {"owner": self._instance, "topic_id": topic_id}
@@ -153,7 +169,7 @@ class Store:
         return self._bindings[run_id]
 
     def commit(self, flush: Flush, topics: Sequence[str]) -> None:
-        """Write a flush, all or nothing. Raises Fenced where the partition has another owner by now.
+        """Write a flush, all or nothing.
 
         1. move the position, if epoch and position are what the flush builds on
         2. event-time state and tallies of each run
@@ -163,6 +179,13 @@ class Store:
            partition was added to the topic; the end, if this was the last partition
         6. gaps: an event and an alarm each; an alarm for each run whose records the model did not score
         7. wake the monitors
+
+        Args:
+            flush: What to write.
+            topics: Of the stream: a run ends with its last partition in any of them.
+
+        Raises:
+            Fenced: The partition has another owner by now.
         """
         place = {"topic": flush.claim.partition.topic, "partition": flush.claim.partition.number}
         with self._connection.transaction():
@@ -181,7 +204,11 @@ class Store:
                 notify_progress(self._connection, flush.moved)
 
     def beat(self, beats: Sequence[Beat]) -> None:
-        """Say that the owner of these partitions lives. Raises Fenced where some have another owner by now."""
+        """Record that the owner of these partitions is alive.
+
+        Raises:
+            Fenced: Some have another owner by now.
+        """
         written = self._do(
             "beat",
             topics=[b.partition.topic for b in beats],
@@ -200,16 +227,16 @@ class Store:
         self._do("write_health", instance=self._instance, run_id=run_id, measures=Jsonb(dict(measures)))
 
     def forget_health(self) -> None:
-        """Drop what consumers long gone left in `health`."""
+        """Delete the rows in `health` of consumers that have been gone for a day."""
         self._do("forget_health")
 
     def is_finished(self, run_id: str) -> bool:
-        """Whether every partition that the run waits for, whoever reads it, has seen its final heartbeat."""
+        """Whether the final heartbeat was read in each partition that the run waits for, by any consumer."""
         ((finished,),) = self._run("is_finished", run_id=run_id)
         return bool(finished)
 
     def knows(self, run_id: str) -> bool:
-        """Whether anybody has met this run."""
+        """Whether any consumer has read a record of this run."""
         return bool(self._run("run", run_id=run_id))
 
     def _advance(self, flush: Flush, place: Mapping[str, Any]) -> None:
@@ -222,7 +249,7 @@ class Store:
             raise self._fenced(place_and_epoch, {claim.partition: claim.epoch})
 
     def _fenced(self, what: str, epochs: Mapping[Partition, int]) -> Fenced:
-        """Who raised the epochs: another consumer, or `driftline runs rm`, which leaves the owner as it is."""
+        """Say who raised the epochs: another consumer, or `driftline runs rm`, which leaves the owner as it is."""
         topics, numbers = zip(*epochs, strict=True)
         ours = {"topics": [*topics], "partitions": [*numbers], "epochs": [*epochs.values()]}
         ((ours_still,),) = self._run("is_ours_still", **ours, instance=self._instance)
