@@ -1,7 +1,7 @@
 """From the records that were read to what the next flush writes. Pure.
 
-Records are taken apart as they come, some thousand at a time: held back until the flush, they would have fallen
-out of the processor's caches by then, and cost twice as much.
+Records are decoded as they come, some thousand at a time: kept until the flush, they would have left the processor's
+caches by then, and cost twice as much.
 """
 
 from __future__ import annotations
@@ -101,7 +101,12 @@ class _Judged:
 
 
 def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
-    """Decode consecutive records of one partition. Where compaction or transactions leave holes, offsets jump."""
+    """Decode consecutive records of one partition, one or more.
+
+    Args:
+        decoder: Of the partition's topic.
+        messages: In offset order; offsets jump where compaction or transactions leave holes.
+    """
     first, last = messages[0].offset(), messages[-1].offset()
     if last - first + 1 == len(messages):
         offsets = np.arange(first, last + 1)
@@ -111,14 +116,25 @@ def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
 
 
 class Pending:
-    """What the records of a partition came to since the last flush.
+    """What became of the records of a partition since its last flush.
 
-    expected: the offset to come next. records: how many were added. size: of what is kept of them, in bytes.
-    isolate: `predict_each` of the stream: scores each batch as it comes, while its messages are at hand, so that a
-        record without a prediction can be kept. Else all is scored at once when it is sealed, which is faster.
+    Attributes:
+        claim: The partition at its last flush.
+        expected: The offset to come next.
+        records: How many were added.
+        size: Of what is kept of them, in bytes.
     """
 
     def __init__(self, stream: Records, claim: Claim, isolate: PredictEach | None = None) -> None:
+        """Make one without records.
+
+        Args:
+            stream: What records they are.
+            claim: The partition.
+            isolate: `predict_each`: scores each batch as it comes, while its messages are at hand, so that records
+                without a prediction become dead letters. None: all rows are scored at once by `seal`, which is
+                faster.
+        """
         self.claim = claim
         self.expected = claim.next_offset
         self.records = self.size = 0
@@ -134,18 +150,18 @@ class Pending:
 
     @property
     def runs(self) -> int:
-        """How many runs the records are of."""
+        """How many runs the records belong to."""
         return len(self._runs)
 
     @property
     def ends_a_run(self) -> bool:
-        """Whether a final heartbeat is among it: nothing more is to be waited for."""
+        """Whether a final heartbeat is among the records: there is nothing to wait for."""
         return bool(self._finished)
 
     def add(
         self, batch: Batch, policies: Mapping[str, LatenessPolicy], foreign: Mapping[str, Foreign] = {}
     ) -> None:
-        """Take in the records that come next.
+        """Add the records that come next.
 
         Args:
             batch: They begin at `expected`.
@@ -186,9 +202,13 @@ class Pending:
                 self._finished.add(beat.run_id)
 
     def seal(self, score: Score | None) -> Flush:
-        """All of it as one flush, scored. Runs ascend by name, so that no two consumers lock them crosswise.
+        """Make one flush of it all. Runs ascend by name, so that no two consumers wait for each other's locks.
 
-        Raises Unscorable where a record has no prediction: add it all again, with `isolate`.
+        Args:
+            score: Makes the predictions; None where the records bring them, or hold labels.
+
+        Raises:
+            Unscorable: Some rows have no prediction: add the records again, with `isolate`.
         """
         return Flush(
             claim=self.claim,

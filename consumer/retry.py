@@ -1,4 +1,4 @@
-"""What may pass is waited for; what is hopeless is said at once."""
+"""The consumer's connection to Postgres, and which failures of a session may pass."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from storage import retry
 from storage.retry import Trouble
 
 _IDLE = "10s"
-"""In a transaction that nobody goes on with: whoever takes the partition over waits for it."""
+"""For a transaction whose client sleeps: whoever takes its partition over waits for it."""
 
 PATIENCE_S = 60.0
-"""For an answer of Postgres, once the tables are there: what a consumer asks takes milliseconds."""
+"""To wait for an answer of Postgres, once the tables are there: a consumer's statements take milliseconds."""
 
 
 def connect(url: str) -> postgres.Connection:
-    """An autocommitting connection.
+    """Open an autocommitting connection.
 
-    Raises DatabaseUnreachable where trying again cannot help, storage.errors.Error where it may.
+    Raises:
+        DatabaseUnreachable: Postgres refuses, and would refuse again.
+        storage.errors.Error: It may answer at the next attempt.
     """
     return postgres.connect(url, "driftline-consumer", idle=_IDLE)
 
 
-def _lost(error: Exception) -> Trouble | None:
-    said = " ".join(str(error).split())
+def _explain(error: Exception) -> Trouble | None:
+    """What a failure means that is none of Postgres; None for a mistake of the program."""
+    words = " ".join(str(error).split())
     if isinstance(error, RunRemoved):
-        return Trouble("run_removed", said, "nothing: what is left is read on")
+        return Trouble("run_removed", words, "nothing: what is left is read on")
     if isinstance(error, Fenced):
-        return Trouble("fenced", said, "nothing: another consumer has the partition, and goes on")
+        return Trouble("fenced", words, "nothing: another consumer has the partition, and goes on")
     if isinstance(error, KafkaException):
-        return Trouble("kafka_down", said, f"{kafka_advice()}: it goes on then")
+        return Trouble("kafka_down", words, f"{kafka_advice()}: it goes on then")
     return None
 
 
-run_sessions = partial(retry.run_sessions, others=_lost)
-"""`storage.retry.run_sessions`, where Kafka and the partitions may be lost as well."""
+run_sessions = partial(retry.run_sessions, others=_explain)
+"""`storage.retry.run_sessions`, which goes on after a loss of Kafka or of partitions as well."""

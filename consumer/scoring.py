@@ -1,4 +1,4 @@
-"""A batch's predictions: of all rows at once, or of each row that has one. Pure."""
+"""Predictions of a batch: of all rows at once, or of each row that has one. Pure."""
 
 from __future__ import annotations
 
