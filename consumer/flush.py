@@ -1,7 +1,7 @@
 """From the records that were read to what the next flush writes. Pure.
 
-Records are decoded as they come, some thousand at a time: kept until the flush, they would have left the processor's
-caches by then, and cost twice as much.
+Records are decoded as they come, some thousand at a time: by the time of the flush they would have left the
+processor's caches, and cost twice as much.
 """
 
 from __future__ import annotations
