@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from consumer.settings import Settings
+from consumer.stage import run
 from consumer.store import Store
+from schemas.definition import Field, Records, Stream
 from schemas.errors import LogUnreadable, UsageError
 from schemas.streams.taxi import STREAMS, TAXI
 from tests import logs, oracle
@@ -266,6 +271,48 @@ def test_a_run_of_another_model_is_put_aside_and_what_is_behind_it_is_read(setti
     assert ("january", "model", 20) in query(settings.database_url, dead)
     ((message,),) = query(settings.database_url, "SELECT message FROM driftline.alarm WHERE kind = 'model'")
     assert message.startswith("run january is scored by model stub, not by retrained as here: replay its records")
+
+
+def test_streams_side_by_side_in_one_database_keep_to_their_own_runs(settings: Settings) -> None:
+    """The second has no labels, brings its prediction, and has the same default run as the first."""
+    score = Field(name="score", type="float", role="number")
+    orders = Records(topic="orders", kind="order", id="id", time="at", fields=(score,), prediction="score")
+    second = changed(settings, stream=Stream(name="orders", events=orders), model=Path("nowhere"))
+    logs.create(settings.kafka, settings.topic_prefix)
+    topic = settings.topic_prefix + "orders"
+    AdminClient(dict(settings.kafka)).create_topics([NewTopic(topic, 1, 1)])[topic].result(60)
+    producer = Producer(dict(settings.kafka))
+    for n in range(5):
+        producer.produce(settings.topic_prefix + "trips", trip(logs.START + n, run=None), None, 0)
+        names = {} if n < 3 else {"run_id": "orders-1", "seq": n - 3}
+        order = {"id": str(n), "at": logs.START + n, "score": 0.5, **names}
+        producer.produce(topic, json.dumps(order).encode(), None, 0)
+    producer.flush()
+    with consuming(settings):
+        until(lambda: position(settings.database_url) == 5)
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(second, stop), daemon=True)  # without a model
+    thread.start()
+    until(lambda: position(settings.database_url) == 10)
+    stop.set()
+    thread.join(PATIENCE_S)
+    url = settings.database_url
+    assert query(url, "SELECT run_id, stream, model FROM driftline.run ORDER BY 1") == [
+        ("live", "taxi", "stub"),
+        ("orders-1", "orders", None),
+    ]
+    assert query(url, "SELECT run_id, topic, sum(rows)::int FROM driftline.chunk GROUP BY 1, 2 ORDER BY 1") == [
+        ("live", "trips", 5),
+        ("orders-1", "orders", 2),
+    ]
+    dead = "SELECT run_id, topic, reason, count(*), min(detail) FROM driftline.dead_letter GROUP BY 1, 2, 3"
+    ((*found, detail),) = query(url, dead)
+    assert found == ["live", "orders", "stream", 3]
+    assert detail.startswith(
+        "run live is of stream taxi, not of orders as here: stop the consumers, `driftline runs"
+    )
+    names = "SELECT name FROM driftline.stream ORDER BY 1"
+    assert query(url, names) == [("orders",), ("taxi",)]
 
 
 @pytest.mark.parametrize("sizes", [{}, {"flush_rows": 7, "read_rows": 3}], ids=str)
