@@ -85,6 +85,8 @@ class Runs:
         """How the records of a foreign run come to be this consumer's."""
         if run_id != self._stream.default_run:
             return "replay its records under another --run, or send them on under another run_id"
+        if not self._store.binding(run_id).is_of(self._stream):
+            return f"give stream {self._stream.name} a default_run of its own, and restart its consumers"
         return (
             f"stop the consumers, `driftline runs rm {run_id}` a minute later, start them: "
             "the next record begins it anew"
