@@ -280,7 +280,8 @@ def test_streams_side_by_side_in_one_database_keep_to_their_own_runs(settings: S
     second = changed(settings, stream=Stream(name="orders", events=orders), model=Path("nowhere"))
     logs.create(settings.kafka, settings.topic_prefix)
     topic = settings.topic_prefix + "orders"
-    AdminClient(dict(settings.kafka)).create_topics([NewTopic(topic, 1, 1)])[topic].result(60)
+    admin = AdminClient(dict(settings.kafka))
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(60)
     producer = Producer(dict(settings.kafka))
     for n in range(5):
         producer.produce(settings.topic_prefix + "trips", trip(logs.START + n, run=None), None, 0)
