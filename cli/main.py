@@ -110,8 +110,8 @@ def main() -> None:
         logging()
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        connections.forget_platform(os.environ)
-        connections.forget_libpq(os.environ)
+        connections.drop_platform_variables(os.environ)
+        connections.drop_libpq_variables(os.environ)
         exits.print_anything()
         _warn_of_unknown_variables()
         try:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from runtime.connections import ROOT, of_platform
+from runtime.connections import ROOT, is_platform_variable
 
 PREFIX = "DRIFTLINE_"
 DOCUMENT = ROOT / "docs" / "variables.md"
@@ -97,7 +97,7 @@ def document(command: Any) -> str:
 
 def unknown(environ: Mapping[str, str], command: Any) -> Iterator[str]:
     """Describe each variable that nothing reads, with what took its place, or the closest one that is read."""
-    names = {n for n, value in environ.items() if n.startswith(PREFIX) and not of_platform(n, value)}
+    names = {n for n, value in environ.items() if n.startswith(PREFIX) and not is_platform_variable(n, value)}
     if not names:
         return
     known = {*OTHERS, *(found.name for found in variables(command))}

@@ -9,7 +9,7 @@ from typing import Any
 
 from consumer.ledger import Flush, Partition
 from runtime.health import Health
-from runtime.instruments import RECORDS, Instruments
+from runtime.metrics import RECORDS, Instruments
 
 LIMIT_S = 15.0
 """A consumer whose last beat is older is not well. It beats each second."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.snapshot import Window
 from monitor.store import Receipt
 from runtime.health import Health
-from runtime.instruments import Instruments
+from runtime.metrics import Instruments
 from schemas.durations import duration_text
 
 LIMIT_S = 30.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import isfinite
 
 from runtime.health import Health
-from runtime.instruments import Instruments
+from runtime.metrics import Instruments
 
 LIMIT_S = 15.0
 """A producer of which Kafka has taken nothing for so long is not well. It beats each second."""

@@ -32,10 +32,19 @@ _FOREIGN_SCHEME = re.compile(
 
 
 def make_folder(folder: Path, state: Path | None = None) -> Path:
-    """Make a folder, and those above it; give it back. Raises OSError.
+    """Make a folder, and those above it.
 
-    What is below STATE is for its owner alone, since it holds passwords, records and backups. state: another such
-    folder, in its place.
+    What is below STATE is for its owner alone, since it holds passwords, records and backups.
+
+    Args:
+        folder: The folder.
+        state: Another folder in the place of STATE.
+
+    Returns:
+        The same folder.
+
+    Raises:
+        OSError: It cannot be made.
     """
     state = state or STATE
     if folder.is_relative_to(state):
@@ -48,9 +57,9 @@ def make_folder(folder: Path, state: Path | None = None) -> Path:
 
 
 class Addresses(msgspec.Struct, frozen=True):
-    """What a running embedded stack answers to; `stack` writes it to `STATE/stack.json` when it is up.
+    """Addresses of a running embedded stack, which writes them to `STATE/stack.json` when it is up.
 
-    Empty: that server is not embedded, the environment named another when the stack was started.
+    Empty where that server is not embedded: the environment named another when the stack was started.
     """
 
     bootstrap_servers: str
@@ -58,34 +67,36 @@ class Addresses(msgspec.Struct, frozen=True):
 
 
 def embedded(state: Path = STATE) -> Addresses | None:
-    """Addresses of the embedded stack, None where none was started. It may have died since."""
+    """Read the addresses of the embedded stack; None where none was started. It may have died since."""
     try:
         return msgspec.json.decode((state / "stack.json").read_bytes(), type=Addresses)
     except (OSError, msgspec.DecodeError):
         return None
 
 
-def of_platform(name: str, value: str) -> bool:
-    """Whether Kubernetes, or a link of Docker's, set the variable: it does for each service, whatever it is called.
+def is_platform_variable(name: str, value: str) -> bool:
+    """Say whether Kubernetes, or a link of Docker's, set a variable. They do so for each service by its name.
 
     A service `driftline` gives DRIFTLINE_PORT=tcp://10.0.0.1:8000, a service `kafka` KAFKA_SERVICE_HOST and more.
     """
     return bool(_SERVICE.fullmatch(name) or (name.endswith("_PORT") and _ENDPOINT.match(value)))
 
 
-def forget_platform(environ: MutableMapping[str, str]) -> None:
-    """Drop those of DRIFTLINE_* that are of the platform: a service called `driftline` would set `--port`."""
-    for name in [n for n, value in environ.items() if n.startswith("DRIFTLINE_") and of_platform(n, value)]:
+def drop_platform_variables(environ: MutableMapping[str, str]) -> None:
+    """Drop the DRIFTLINE_* variables of the platform: a service called `driftline` would set `--port`."""
+    for name in [
+        n for n, value in environ.items() if n.startswith("DRIFTLINE_") and is_platform_variable(n, value)
+    ]:
         del environ[name]
 
 
 def kafka_advice(environ: Mapping[str, str] = os.environ) -> str:
-    """What to do where Kafka does not answer: see to the one that the environment names, else start ours."""
+    """Advise on a Kafka that does not answer: check the one that was named, else start the embedded one."""
     return _advice("Kafka", "KAFKA_BOOTSTRAP_SERVERS", environ)
 
 
 def database_advice(environ: Mapping[str, str] = os.environ) -> str:
-    """The same for Postgres."""
+    """Advise likewise on Postgres."""
     return _advice("Postgres", "DATABASE_URL", environ)
 
 
@@ -96,14 +107,24 @@ def _advice(server: str, variable: str, environ: Mapping[str, str]) -> str:
 
 
 def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, str]:
-    """librdkafka settings for every client.
+    """Collect the librdkafka settings that every client gets.
 
-    Raises UsageError where no Kafka is named and none is embedded, or an address is none of Kafka's.
+    Args:
+        environ: The environment.
+        state: Where an embedded stack keeps its addresses.
+
+    Returns:
+        Name → value; `bootstrap.servers` is among them.
+
+    Raises:
+        UsageError: No Kafka is named and none is embedded, or an address is none of Kafka's.
     """
     config = {
         name.removeprefix("KAFKA_").lower().replace("_", "."): value
         for name, value in environ.items()
-        if name.startswith("KAFKA_") and value and not (_NO_SETTINGS.fullmatch(name) or of_platform(name, value))
+        if name.startswith("KAFKA_")
+        and value
+        and not (_NO_SETTINGS.fullmatch(name) or is_platform_variable(name, value))
     }
     if "bootstrap.servers" not in config:
         stack = embedded(state)
@@ -118,18 +139,20 @@ def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, s
     return config
 
 
-def refused_setting(said: str, config: Mapping[str, str]) -> UsageError:
-    """What to raise where librdkafka refuses a setting, with the variable that it comes from.
+def refused_setting(reason: str, config: Mapping[str, str]) -> UsageError:
+    """Make the error for a setting that librdkafka refuses, with the variable that it comes from.
 
-    said: its words. They name the property, or another name that it has: then it may be any of `config`.
+    Args:
+        reason: Its words. They name the property, or a synonym of it: then it may be any of `config`.
+        config: The settings that it was given.
     """
-    named = _PROPERTY.search(said)
+    named = _PROPERTY.search(reason)
     suspects = [named[1]] if named and named[1] in config else sorted(config.keys() - {"bootstrap.servers"})
     variables = " or ".join("KAFKA_" + name.upper().replace(".", "_") for name in suspects)
-    return UsageError(f"librdkafka refuses a setting ({said})", f"correct or unset {variables}")
+    return UsageError(f"librdkafka refuses a setting ({reason})", f"correct or unset {variables}")
 
 
-def forget_libpq(environ: MutableMapping[str, str]) -> None:
+def drop_libpq_variables(environ: MutableMapping[str, str]) -> None:
     """Drop PGSSLMODE, PGSERVICE and the like unless DATABASE_URL is set: they are meant for another server."""
     if not environ.get("DATABASE_URL", "").strip():
         for name in [name for name in environ if name.startswith("PG")]:
@@ -137,7 +160,15 @@ def forget_libpq(environ: MutableMapping[str, str]) -> None:
 
 
 def database_url(environ: Mapping[str, str], state: Path = STATE) -> str:
-    """A libpq URL. Raises UsageError where no database is named and none is embedded."""
+    """Give the libpq URL of the database that the environment names, else of the embedded one.
+
+    Args:
+        environ: The environment.
+        state: Where an embedded stack keeps its addresses.
+
+    Raises:
+        UsageError: No database is named and none is embedded.
+    """
     if url := environ.get("DATABASE_URL", "").strip():  # a file that it was read from ends with a newline
         return url
     stack = embedded(state)

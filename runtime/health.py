@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """What /healthz answers. reason: '' while well. seconds: since the last round, or since the start."""
+    """The answer of /healthz. reason: '' while well. seconds: since the last round, or since the start."""
 
     stage: str
     well: bool
@@ -18,10 +18,10 @@ class Finding:
 
 
 class Health:
-    """A stage is well while its last round, told by `well`, is younger than `limit_s` seconds.
+    """A stage is well while its last round, reported by `well`, is younger than `limit_s` seconds.
 
-    A round is one that was really done: written to Postgres, taken by Kafka. clock: monotonic seconds. Told by the
-    stage's thread and read by the server's.
+    A round counts when its work is really done: written to Postgres, accepted by Kafka. The stage's thread reports,
+    that of the metrics server reads. clock: monotonic seconds.
     """
 
     def __init__(self, stage: str, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,14 +31,15 @@ class Health:
         self._begun = False
 
     def well(self) -> None:
-        """A round is done."""
+        """Report that a round is done."""
         self._last, self._begun, self._reason = self._clock(), True, ""
 
     def trouble(self, reason: str) -> None:
-        """What keeps the stage from its rounds, in a line: given as the reason once it has lasted too long."""
+        """Report in one line what keeps the stage from its rounds: the reason, once it has lasted too long."""
         self._reason = reason
 
     def finding(self) -> Finding:
+        """Judge the stage as of now."""
         seconds = round(self._clock() - self._last, 1)
         if self._begun and seconds < self._limit_s:
             return Finding(self._stage, True, "", seconds)

@@ -32,10 +32,10 @@ def check(host: str, port: int) -> str:
 
 def _reason(status: int, body: bytes) -> str:
     try:
-        told = json.loads(body)
-        if "error" in told:  # the board's way
-            return f"{told['error']}: {told['do']}"
-        return f"{told['stage']}: {told['reason']} ({told['seconds']} s)"
+        answer = json.loads(body)
+        if "error" in answer:  # the board's format
+            return f"{answer['error']}: {answer['do']}"
+        return f"{answer['stage']}: {answer['reason']} ({answer['seconds']} s)"
     except (ValueError, TypeError, KeyError):
         return f"HTTP {status}"
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Exit code; 2 where no port is given."""
     given = arguments[0] if arguments else environ.get("DRIFTLINE_METRICS_PORT", "")
     if not given.isdecimal():
-        print("which port? python -m runtime.health_check PORT, or set DRIFTLINE_METRICS_PORT")
+        print("no port: call python -m runtime.health_check PORT, or set DRIFTLINE_METRICS_PORT")
         return 2
     host = environ.get("DRIFTLINE_METRICS_HOST", "")
     reason = check(_ANY.get(host, host), int(given))

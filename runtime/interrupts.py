@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 INTERRUPTED = 128 + signal.SIGINT
-"""As a shell reports who was ended by that signal."""
+"""The exit code by which a shell reports a process that SIGINT ended."""
 
 _PROGRAMS = ("driftline", "driftline.py")
 

@@ -1,4 +1,4 @@
-"""How the program is called from here: what it tells people to run is to work as it stands."""
+"""How this program is called from the current folder, so that commands in its messages can be pasted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OURS = Path(sys.executable).with_name("driftline")
 
 
 def program() -> str:
-    """`driftline` where that is this program, else the way to it: `.venv/bin/driftline` in a fresh checkout."""
+    """Give the command that calls this program: `driftline`, or `.venv/bin/driftline` in a fresh checkout."""
     found = shutil.which("driftline")
     if not OURS.exists() or (found is not None and os.path.samefile(found, OURS)):
         return "driftline"
@@ -23,5 +23,5 @@ def program() -> str:
 
 
 def pasteable(text: str) -> str:
-    """The text with every command that it quotes (`driftline stack up`, in backticks) as it is to be called."""
+    """Make every command that a text quotes in backticks, such as `driftline stack up`, one that can be pasted."""
     return re.sub("(?<=`)driftline(?= )", lambda _: program(), text)

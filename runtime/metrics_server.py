@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from prometheus_client.exposition import choose_encoder
 
-from runtime.instruments import Instruments
+from runtime.metrics import Instruments
 from schemas.errors import PortUnusable
 
 log = structlog.get_logger()
@@ -27,14 +27,23 @@ log = structlog.get_logger()
 
 @contextmanager
 def serving(instruments: Instruments, host: str, port: int | None) -> Iterator[str | None]:
-    """Serve for as long as the block lasts; yields the server's URL.
+    """Serve /metrics and /healthz for as long as the block lasts.
 
-    port: 0 takes any free one, None serves nothing. Raises PortUnusable.
+    Args:
+        instruments: The metrics and health of the stage.
+        host: The address to listen at; '' is all of them.
+        port: 0 is any free one, None serves nothing.
+
+    Yields:
+        The server's URL.
+
+    Raises:
+        PortUnusable: It cannot listen there.
     """
     if port is None:
         yield None
         return
-    with _opened(host, port, instruments) as server:
+    with _bind(host, port, instruments) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="telemetry", daemon=True)
         thread.start()
         log.info("metrics_at", url=server.url)
@@ -45,7 +54,7 @@ def serving(instruments: Instruments, host: str, port: int | None) -> Iterator[s
             thread.join()
 
 
-def _opened(host: str, port: int, instruments: Instruments) -> _Server:
+def _bind(host: str, port: int, instruments: Instruments) -> _Server:
     where = f"{host}:{port}"
     try:
         family, *_, address = socket.getaddrinfo(
@@ -65,9 +74,9 @@ _OTHER_HOST = "choose another --metrics-host"
 
 
 ANSWERED_S = 10.0
-"""For a connection, from its opening to the end of its answer, however its client spends it."""
+"""Limit of a connection, from its opening to the end of its answer."""
 MOST = 64
-"""Connections at once, each of which is a thread; the oldest makes room."""
+"""Limit of connections at once, each of which is a thread; the oldest is closed for a new one."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -83,7 +92,7 @@ class _Server(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
             self._opened[request] = time.monotonic()
-        self._let_go()
+        self._close_old()
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
@@ -92,10 +101,10 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        self._let_go()
+        self._close_old()
 
-    def _let_go(self) -> None:
-        """End connections that are too old or too many: their threads read an end then."""
+    def _close_old(self) -> None:
+        """Shut down connections that are too old or too many: their threads then read the end of the stream."""
         with self._lock:
             late = time.monotonic() - ANSWERED_S
             for request, since in [*self._opened.items()]:
@@ -105,12 +114,12 @@ class _Server(ThreadingHTTPServer):
                         request.shutdown(socket.SHUT_RDWR)
 
     def server_bind(self) -> None:
-        """As HTTPServer's, which asks the name servers who we are, and may wait for them."""
+        """Bind without the reverse name lookup that HTTPServer does, and may wait for."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def handle_error(self, *_: Any) -> None:
-        """Who hangs up in the middle of an answer is no trouble of ours."""
+        """Ignore clients that hang up in the middle of an answer."""
 
     @property
     def url(self) -> str:
@@ -121,7 +130,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "driftline", ""
     timeout = 5.0
-    """Seconds that a client may take to say what it wants."""
+    """Seconds that a client may take for its request."""
 
     def __init__(self, instruments: Instruments, *arguments: Any) -> None:
         self._instruments = instruments
@@ -137,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"there are /metrics and /healthz\n")
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        """The other methods, whatever they are called, which are looked for by name."""
+        """Refuse any other method: http.server finds handlers by name."""
         if name.startswith("do_"):
             return self._refuse
         raise AttributeError(name)
@@ -164,4 +173,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Every few seconds somebody asks: that is no event."""
+        """Log nothing: a scrape every few seconds is no event."""

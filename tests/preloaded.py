@@ -24,7 +24,7 @@ from monitor.evidently.engine import DriftEngine
 from monitor.settings import Settings as MonitorSettings
 from producer.settings import Settings
 from producer.sources.selection import from_generator
-from runtime.stopping import stopping
+from runtime.stopping import stop_on_signals
 from schemas.errors import DriftlineError
 from schemas.streams.taxi import TAXI
 
@@ -42,7 +42,7 @@ def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
     """
     _print_to(log)
     _arm(failpoint)
-    stop = stopping()
+    stop = stop_on_signals()
     try:
         if stage == "producer":
             trips, arguments = settings

@@ -10,7 +10,7 @@ from pathlib import Path
 from cli import options, output, servers
 from cli.output import say
 from local.settings import DemoSettings, DummySettings, GrafanaSettings
-from runtime.stopping import leave, stopping
+from runtime.stopping import exit_now, stop_on_signals
 from schemas.durations import sizes_ms
 
 
@@ -49,10 +49,10 @@ def dummy(
 
     settings = DummySettings(run, days, sizes_ms(sizes, PANE), seed, live)
     made = Plan(now=round(time.time() * 1_000), **asdict(settings))
-    stop = stopping() if live else threading.Event()
+    stop = stop_on_signals() if live else threading.Event()
     stage.write(servers.database_url(), made, stop, say)
     if live:
-        leave()
+        exit_now()
 
 
 def grafana(
@@ -64,6 +64,6 @@ def grafana(
 
     servers.check_database_url()
     run(
-        os.environ, stopping(patience_s=30), say, GrafanaSettings(grafana_port, board_url)
+        os.environ, stop_on_signals(patience_s=30), say, GrafanaSettings(grafana_port, board_url)
     )  # it waits for its servers
-    leave()
+    exit_now()

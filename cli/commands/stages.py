@@ -11,7 +11,7 @@ from cli import chosen, listing, options, output, servers
 from models.names import ARTIFACTS
 from producer.sources.defaults import MONTH
 from runtime import connections
-from runtime.stopping import leave, stopping
+from runtime.stopping import exit_now, stop_on_signals
 from schemas.durations import duration_ms, sizes_ms
 
 
@@ -48,10 +48,10 @@ def produce(
         metrics_port=metrics_port,
         metrics_host=metrics_host,
     )
-    stop = stopping()  # not while a month is downloaded, which Ctrl-C ends at once
+    stop = stop_on_signals()  # not while a month is downloaded, which Ctrl-C ends at once
     with listing.replay_bar(output.err) as report:
         stage.run(settings, stop, report)
-    leave()
+    exit_now()
 
 
 def consume(
@@ -68,7 +68,7 @@ def consume(
     metrics_host: str = options.METRICS_HOST,
 ) -> None:
     """Score trips, sort them into windows, commit rows and position together. One per partition at most."""
-    stop = stopping()
+    stop = stop_on_signals()
     from consumer import stage
     from consumer.settings import Settings
     from models.taxi import SCORERS
@@ -94,7 +94,7 @@ def consume(
         metrics_host=metrics_host,
     )
     stage.run(settings, stop)
-    leave()
+    exit_now()
 
 
 def monitor(
@@ -107,7 +107,7 @@ def monitor(
     metrics_host: str = options.METRICS_HOST,
 ) -> None:
     """Compare every window that closes with the reference and write its figures. Run as many as you like."""
-    stop = stopping()
+    stop = stop_on_signals()
     structlog.get_logger().info("starting", takes="some seconds: Evidently is imported, the reference prepared")
     from monitor import stage
 
@@ -121,7 +121,7 @@ def monitor(
         metrics_host=metrics_host,
     )
     stage.run(settings, stop)
-    leave()
+    exit_now()
 
 
 def board(
@@ -148,6 +148,6 @@ def board(
         models=tuple(map(chosen.model, model or (ARTIFACTS,))),
         attended=attended,
     )
-    stopping()
+    stop_on_signals()
     stage.run(settings, lambda address: output.console.print(address, highlight=False, soft_wrap=True))
-    leave()
+    exit_now()

@@ -14,10 +14,10 @@ from runtime.connections import (
     Addresses,
     database_advice,
     database_url,
+    is_platform_variable,
     kafka_advice,
     kafka_config,
     make_folder,
-    of_platform,
     refused_setting,
 )
 from schemas.errors import UsageError
@@ -104,12 +104,12 @@ def test_what_kubernetes_says_of_its_services_is_no_setting(embedded: Path, name
         "client.id": "me",
         "bootstrap.servers": "127.0.0.1:1",
     }
-    assert of_platform(name.replace("KAFKA", "DRIFTLINE_BOARD"), value)
+    assert is_platform_variable(name.replace("KAFKA", "DRIFTLINE_BOARD"), value)
 
 
 @pytest.mark.parametrize("name", ["DRIFTLINE_PORT", "DRIFTLINE_METRICS_PORT", "KAFKA_SASL_KERBEROS_SERVICE_NAME"])
 def test_what_people_set_is_not_taken_for_kubernetes(name: str) -> None:
-    assert not of_platform(name, "8000")
+    assert not is_platform_variable(name, "8000")
 
 
 @pytest.mark.parametrize("name", ["KAFKA_PORT", "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SASL_USERNAME"])

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime import health_check as check
 from runtime import metrics_server as server
 from runtime.health import Health
-from runtime.instruments import Instruments
+from runtime.metrics import Instruments
 from runtime.metrics_server import serving
 from schemas.errors import PortUnusable
 from tests.fleet import PATIENCE_S, eventually

@@ -12,9 +12,9 @@ from runtime.connections import ROOT
 
 BEGIN = """
 import runtime.stopping
-from runtime.stopping import leave, stopping
+from runtime.stopping import exit_now, stop_on_signals
 runtime.stopping.LAST_S = {last_s}
-stop = stopping(patience_s={patience_s})
+stop = stop_on_signals(patience_s={patience_s})
 """
 AMPLE_S = 20.0
 """For who drains, or is not to meet the kernel's alarm: none of it is waited for."""
@@ -89,19 +89,19 @@ HANGS = "import atexit, threading; atexit.register(threading.Event().wait)"
 
 
 def test_who_leaves_is_not_kept_by_what_hangs_at_the_end() -> None:
-    code, said = signalled("stop.wait(); print('drained'); leave()", before=HANGS)
+    code, said = signalled("stop.wait(); print('drained'); exit_now()", before=HANGS)
     assert code == 0
     assert said.endswith("\ndrained\n")
 
 
 def test_nor_is_who_is_done_without_being_told_to_stop() -> None:
-    assert signalled("print('done'); leave()", NO_SIGNAL, before=HANGS) == (0, "done\n")
+    assert signalled("print('done'); exit_now()", NO_SIGNAL, before=HANGS) == (0, "done\n")
 
 
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("work", ["stop.wait()", "while True: pass"], ids=["drained", "left undrained"])
 def test_a_script_does_not_go_on_after_ctrl_c(number: int, expected: int, work: str) -> None:
-    assert signalled(f"{work}; leave()" if "wait" in work else work, number, patience_s=0.5)[0] == expected
+    assert signalled(f"{work}; exit_now()" if "wait" in work else work, number, patience_s=0.5)[0] == expected
 
 
 def test_the_kernel_ends_what_hangs_after_all_threads_were_left() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.connections import ROOT, database_url, forget_libpq
+from runtime.connections import ROOT, database_url, drop_libpq_variables
 
 HOSTILE = {
     "PGSSLMODE": "verify-full",
@@ -28,10 +28,10 @@ HOSTILE = {
 
 def test_they_are_forgotten_where_no_database_is_named_and_kept_where_one_is() -> None:
     environ = HOSTILE | {"HOME": "/root"}
-    forget_libpq(environ)
+    drop_libpq_variables(environ)
     assert environ == {"HOME": "/root"}
     yours = HOSTILE | {"DATABASE_URL": "postgresql://h/d\n"}
-    forget_libpq(yours)
+    drop_libpq_variables(yours)
     assert yours.keys() > HOSTILE.keys()
     assert database_url(yours) == "postgresql://h/d"
 
