@@ -27,9 +27,9 @@ import consumer.stage as process
 from benchmarks import log
 from consumer import chunking, flush, windows
 from consumer.decode import Decoder
-from consumer.gauges import Gauges
+from consumer.gauges import ConsumerGauges
 from consumer.settings import Settings
-from consumer.source import Source
+from consumer.source import KafkaSource
 from consumer.store import Store
 from local import stack
 from runtime.connections import kafka_config
@@ -40,7 +40,7 @@ ALONE = replace(TAXI, labels=None)
 """Trips without the topic of outcomes."""
 
 STEPS: tuple[tuple[str, Any, str], ...] = (
-    ("read from the client", Source, "read"),
+    ("read from the client", KafkaSource, "read"),
     ("decode, take columns", Decoder, "decode"),
     ("columns to Arrow", chunking, "table"),
     ("judge", windows, "judge"),
@@ -49,7 +49,7 @@ STEPS: tuple[tuple[str, Any, str], ...] = (
     ("other preparation", flush.Pending, "add"),
     ("sort and pack", flush.Pending, "seal"),
     ("Postgres", Store, "commit"),
-    ("tell Prometheus", Gauges, "flushed"),
+    ("tell Prometheus", ConsumerGauges, "flushed"),
 )
 
 

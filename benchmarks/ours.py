@@ -28,7 +28,7 @@ import consumer.stage as process
 from benchmarks.consumer_steps import fresh_database
 from benchmarks.log import RUN
 from consumer.settings import Settings
-from consumer.source import Source
+from consumer.source import KafkaSource
 from models.artifact import load
 from models.taxi import SCORERS
 from models.taxi.train import train
@@ -57,10 +57,10 @@ def model() -> Path:
 def consume(settings: Settings) -> tuple[float, float, float]:
     """Read the log to its end: moments of the first record and of the end (of a clock that all processes share),
     CPU seconds in between."""
-    read = Source.read
+    read = KafkaSource.read
     started: list[float] = []
 
-    def first(self: Source, most: int, seconds: float) -> list[Any]:
+    def first(self: KafkaSource, most: int, seconds: float) -> list[Any]:
         found = read(self, most, seconds)
         if found and not started:
             started.extend((time.perf_counter(), time.process_time()))
@@ -68,7 +68,7 @@ def consume(settings: Settings) -> tuple[float, float, float]:
 
     scorer = load(settings.model, settings.stream.events, SCORERS)
     sys.stdin.readline()
-    with patch.object(Source, "read", first):
+    with patch.object(KafkaSource, "read", first):
         process.run(settings, threading.Event(), scorer)
     wall, cpu = started or (time.perf_counter(), time.process_time())
     return wall, time.perf_counter(), time.process_time() - cpu

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 
 from consumer.flush import Pending
 from consumer.ledger import Claim, Partition
-from consumer.source import Source, deleted, recreated, unreadable
+from consumer.source import KafkaSource, deleted, recreated, unreadable
 from consumer.store import Store
 from schemas.definition import Records
 
@@ -56,7 +56,7 @@ class Assignment:
         topics: Topics in which any consumer has a position.
     """
 
-    def __init__(self, source: Source, store: Store, records: Mapping[str, Records]) -> None:
+    def __init__(self, source: KafkaSource, store: Store, records: Mapping[str, Records]) -> None:
         self._source = source
         self._store = store
         self._records = records

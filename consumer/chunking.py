@@ -21,7 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Chunk:
+class EncodedChunk:
     """The accepted rows of one run in one flush of a partition.
 
     payload: `storage.chunk`. pane_starts: ms, ascending; pane i begins at row first_rows[i] and has counts[i].
@@ -63,7 +63,7 @@ def choose(table: pa.RecordBatch, chosen: Ints, panes: Ints) -> Rows | None:
     return Rows(table if len(chosen) == table.num_rows else table.take(pa.array(chosen)), panes)
 
 
-def pack(stream: Records, run_id: str, parts: Sequence[Rows], score: Score | None) -> Chunk:
+def pack(stream: Records, run_id: str, parts: Sequence[Rows], score: Score | None) -> EncodedChunk:
     """A chunk of all rows of a run, one or more. parts: in offset order.
 
     score: None where the stream brings its own prediction, or has a label instead. Raises Unscorable.
@@ -76,7 +76,7 @@ def pack(stream: Records, run_id: str, parts: Sequence[Rows], score: Score | Non
         order = np.argsort(panes, kind="stable")
         batch, panes = batch.take(pa.array(order)), panes[order]
     first_rows = np.flatnonzero(np.diff(panes, prepend=panes[0] - 1))
-    return Chunk(
+    return EncodedChunk(
         run_id=run_id,
         first_offset=first_offset,
         last_offset=last_offset,

@@ -21,7 +21,17 @@ from consumer.dead_letters import Message
 from consumer.decode import Decoded, Decoder
 from consumer.ledger import Claim, DeadLetter, Flush, Foreign, Loss, RunProgress, Tally, Unscored
 from consumer.scoring import NOTHING, PredictEach, Score
-from consumer.windows import ACCEPTED, DUPLICATE, FUTURE, HEARTBEAT, LATE, Judgement, LatenessPolicy, State, Stretch
+from consumer.windows import (
+    ACCEPTED,
+    DUPLICATE,
+    FUTURE,
+    HEARTBEAT,
+    LATE,
+    Judgement,
+    LatenessPolicy,
+    RecordSequence,
+    State,
+)
 from schemas.definition import Records
 from schemas.records import LIVE, Heartbeat, Manifest
 
@@ -80,7 +90,7 @@ class _Judged:
     Attributes:
         share: Which records they are.
         places: Of its records in the batch, in offset order.
-        stretch: The same records.
+        sequence: The same records.
         judgement: What becomes of them.
         data_verdicts: Of its data records only, as `share.data`.
         data_max_times: M before each data record, ms.
@@ -91,7 +101,7 @@ class _Judged:
 
     share: _Share
     places: Ints
-    stretch: Stretch
+    sequence: RecordSequence
     judgement: Judgement
     data_verdicts: npt.NDArray[np.uint8]
     data_max_times: Ints
@@ -271,18 +281,18 @@ def _judged(
     times = np.concatenate([records.times, np.array([beat.at for beat in beats], np.int64)])
     seqs = np.concatenate([records.seqs, np.array([beat.seq for beat in beats], np.int64)])
     ordered = places[order]
-    stretch = Stretch(
+    sequence = RecordSequence(
         times=times[order],
         seqs=seqs[order],
         beats=is_beat[order],
         finals=finals[order],
         written_at=lambda index: dead_letters.written_at(messages[int(ordered[index])]),
     )
-    judgement = windows.judge(state, policy, stretch)
+    judgement = windows.judge(state, policy, sequence)
     verdicts, max_times = np.empty_like(judgement.verdicts), np.empty_like(judgement.max_times)
     verdicts[order], max_times[order] = judgement.verdicts, judgement.max_times
     panes = windows.pane_starts(records.times, policy.pane)
-    return _Judged(share, ordered, stretch, judgement, verdicts[:data], max_times[:data], panes)
+    return _Judged(share, ordered, sequence, judgement, verdicts[:data], max_times[:data], panes)
 
 
 def _reject_foreign(judged: _Judged, foreign: Mapping[str, Foreign]) -> _Judged:
@@ -397,4 +407,4 @@ def _unscored(
 def _losses(judged: Sequence[_Judged]) -> Iterator[Loss]:
     for j in judged:
         for gap in j.judgement.gaps:
-            yield Loss(j.share.run_id, gap.first, gap.last, int(j.stretch.times[gap.index]))
+            yield Loss(j.share.run_id, gap.first, gap.last, int(j.sequence.times[gap.index]))

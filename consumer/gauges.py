@@ -15,7 +15,7 @@ LIMIT_S = 15.0
 """A consumer whose last beat is older is not well. It beats each second."""
 
 
-class Gauges:
+class ConsumerGauges:
     """The metrics of this process. They outlive sessions: totals count from the start of the process."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, NamedTuple
 
-from consumer.chunking import Chunk
+from consumer.chunking import EncodedChunk
 from consumer.windows import State
 from schemas.records import Manifest
 
@@ -172,7 +172,7 @@ class Flush:
     claim: Claim
     next_offset: int
     runs: tuple[RunProgress, ...] = ()
-    chunks: tuple[Chunk, ...] = ()
+    chunks: tuple[EncodedChunk, ...] = ()
     dead: tuple[DeadLetter, ...] = ()
     losses: tuple[Loss, ...] = ()
     unscored: tuple[Unscored, ...] = ()

@@ -13,10 +13,10 @@ import structlog
 from confluent_kafka import KafkaException
 
 from consumer.assignment import Assignment
-from consumer.gauges import Gauges
+from consumer.gauges import ConsumerGauges
 from consumer.ledger import Flush
 from consumer.meter import ConsumerMeter
-from consumer.source import Source
+from consumer.source import KafkaSource
 from consumer.store import Beat, Store
 from consumer.windows import LatenessPolicy
 
@@ -34,10 +34,10 @@ class Liveness:
 
     def __init__(
         self,
-        source: Source,
+        source: KafkaSource,
         store: Store,
         assignment: Assignment,
-        gauges: Gauges,
+        gauges: ConsumerGauges,
         *,
         now: float,
         interval_s: float,

@@ -59,7 +59,7 @@ _DROPPED = 1_000
 """Records taken at a time by one that leaves."""
 
 
-class Source:
+class KafkaSource:
     """A member of the consumer group. Methods raise KafkaException where Kafka does not answer in time.
 
     Attributes:

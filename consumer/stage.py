@@ -12,12 +12,12 @@ from functools import partial
 import pyarrow as pa
 import structlog
 
-from consumer.gauges import Gauges
+from consumer.gauges import ConsumerGauges
 from consumer.retry import PATIENCE_S, connect, run_sessions
 from consumer.settings import Settings
-from consumer.source import Source, deleted
+from consumer.source import KafkaSource, deleted
 from consumer.store import Store
-from consumer.worker import Model, Worker
+from consumer.worker import Predictor, Worker
 from models.artifact import load
 from runtime.health import Health
 from runtime.metrics_server import serving
@@ -26,19 +26,23 @@ from storage.migrations import migrate
 log = structlog.get_logger()
 
 
-def run(settings: Settings, stop: threading.Event, model: Model | None = None) -> None:
+def run(settings: Settings, stop: threading.Event, model: Predictor | None = None) -> None:
     """Consume until `stop` is set; with `until_done`, until that run is finished in every partition.
 
-    model: scores in the place of the artifact that the settings name.
+    1. Serve metrics and health.
+    2. Load the model, unless the records bring their predictions.
+    3. Connect to Postgres and Kafka, and wait for topics. Failures that may pass are waited for, here and later.
+    4. Read and flush until it is time to end. After a failure, begin again at 3, from what was committed.
 
-    1. Let ourselves be watched.
-    2. Load the model, unless every stream brings its own predictions.
-    3. Connect to Postgres and Kafka, and wait for topics. What may pass is waited for, here and later.
-    4. Read and flush, until told to end or something breaks; then begin at 3, from what was committed.
+    Args:
+        settings: What to read, and where.
+        stop: Ends it, from another thread or a signal handler.
+        model: Makes the predictions instead of the artifact that the settings name.
 
-    Raises DriftlineError for what waiting cannot mend.
+    Raises:
+        DriftlineError: Something that waiting cannot mend.
     """
-    gauges = Gauges()
+    gauges = ConsumerGauges()
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
         if model is None and settings.stream.needs_model:
             model = load(settings.model, settings.stream.events, settings.scorers)
@@ -48,14 +52,14 @@ def run(settings: Settings, stop: threading.Event, model: Model | None = None) -
             run_sessions(session, settings.database_url, stop, on_trouble=gauges.health.trouble)
 
 
-def _session(settings: Settings, stop: threading.Event, model: Model | None, gauges: Gauges) -> None:
+def _session(settings: Settings, stop: threading.Event, model: Predictor | None, gauges: ConsumerGauges) -> None:
     """One connection to Postgres and one membership in the consumer group, to their end."""
     with closing(connect(settings.database_url)) as connection:
         migrate(connection)
         connection.patience = PATIENCE_S
         store = Store(connection, settings.instance)
         store.forget_health()
-        source = Source(settings.kafka, settings.topic_prefix, settings.stream)
+        source = KafkaSource(settings.kafka, settings.topic_prefix, settings.stream)
         try:
             _wait_for_topics(source, store, gauges.health, stop)
             source.subscribe()
@@ -68,9 +72,10 @@ def _session(settings: Settings, stop: threading.Event, model: Model | None, gau
                 log.warning("kafka_close_hangs")
 
 
-def _wait_for_topics(source: Source, store: Store, health: Health, stop: threading.Event) -> None:
-    """Until one of ours exists; the others are found when they are made. Whoever waits is well, unless for topics
-    that were read before and are gone.
+def _wait_for_topics(source: KafkaSource, store: Store, health: Health, stop: threading.Event) -> None:
+    """Wait until one of the stream's topics exists; the others are found when they are created.
+
+    The consumer is well meanwhile, unless the topics were read before and are gone.
     """
     gone, waited = sorted(store.topics() & {*source.topics}), 0
     while not stop.is_set() and not source.partitions():
@@ -90,7 +95,7 @@ def _wait_for_topics(source: Source, store: Store, health: Health, stop: threadi
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    """Without the cyclic garbage collector, which would walk over every message that is held; `Worker` calls it."""
+    """Turn off the cyclic garbage collector, which would visit every message that is held. `Worker` calls it."""
     gc.collect()
     gc.freeze()
     gc.disable()

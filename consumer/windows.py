@@ -92,7 +92,7 @@ def _no_timestamp(_: int) -> None:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class RecordSequence:
     """Consecutive records of one run in one partition, in offset order.
 
     Attributes:
@@ -113,7 +113,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Gap:
-    """Sequence numbers first..last, both inclusive, never came; record `index` of the stretch shows it."""
+    """Sequence numbers first..last, both inclusive, never came; record `index` of the sequence shows it."""
 
     index: int
     first: int
@@ -122,7 +122,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What becomes of the records of a stretch.
+    """What becomes of the records of a sequence.
 
     Attributes:
         verdicts: ACCEPTED … HEARTBEAT of each record, shape (records,).
@@ -142,30 +142,30 @@ def pane_starts(times: Ints, pane: int) -> Ints:
     return times // pane * pane
 
 
-def judge(state: State, policy: LatenessPolicy, stretch: Stretch) -> Judgement:
-    """Decide what becomes of each record. A stretch cut in two gives the same.
+def judge(state: State, policy: LatenessPolicy, sequence: RecordSequence) -> Judgement:
+    """Decide what becomes of each record. A sequence cut in two gives the same.
 
     Args:
         state: Before the first record.
         policy: Of the run and topic.
-        stretch: The records.
+        sequence: The records.
     """
-    if not len(stretch.times):
+    if not len(sequence.times):
         return Judgement(np.empty(0, np.uint8), np.empty(0, np.int64), state, ())
-    last = _largest_before(state.last_seq, stretch.seqs)
-    data = ~stretch.beats
-    duplicates = data & (stretch.seqs != UNNUMBERED) & (stretch.seqs <= last)
-    gaps = _gaps(stretch.seqs - last - data, last)
-    over = _over_before(state, stretch)
-    path = _run_clock(state, policy, stretch, inert=duplicates | over)
-    late = data & (over | (pane_starts(stretch.times, policy.pane) + policy.pane <= path.before - policy.lateness))
+    last = _largest_before(state.last_seq, sequence.seqs)
+    data = ~sequence.beats
+    duplicates = data & (sequence.seqs != UNNUMBERED) & (sequence.seqs <= last)
+    gaps = _gaps(sequence.seqs - last - data, last)
+    over = _over_before(state, sequence)
+    path = _run_clock(state, policy, sequence, inert=duplicates | over)
+    late = data & (over | (pane_starts(sequence.times, policy.pane) + policy.pane <= path.before - policy.lateness))
     verdicts = np.select(
-        [stretch.beats, duplicates, path.future, late], [HEARTBEAT, DUPLICATE, FUTURE, LATE], ACCEPTED
+        [sequence.beats, duplicates, path.future, late], [HEARTBEAT, DUPLICATE, FUTURE, LATE], ACCEPTED
     ).astype(np.uint8)
     after = State(
         max_time=None if path.after.max_time == UNSET else path.after.max_time,
-        last_seq=max(state.last_seq, int(stretch.seqs.max())),
-        finished=state.finished or bool(stretch.finals.any()),
+        last_seq=max(state.last_seq, int(sequence.seqs.max())),
+        finished=state.finished or bool(sequence.finals.any()),
         candidate=path.after.candidate,
         agreed=path.after.agreed,
     )
@@ -216,7 +216,7 @@ class _Clock:
 
 @dataclass(frozen=True)
 class _ClockPath:
-    """The clock over a stretch.
+    """The clock over a sequence.
 
     before: M that each record is judged by. future: which are too far ahead. after: the clock at the end.
     """
@@ -226,31 +226,31 @@ class _ClockPath:
     after: _Clock
 
 
-def _run_clock(state: State, policy: LatenessPolicy, stretch: Stretch, inert: Flags) -> _ClockPath:
+def _run_clock(state: State, policy: LatenessPolicy, sequence: RecordSequence, inert: Flags) -> _ClockPath:
     """Run M over the records. Supposes that none is ahead of it, and goes one by one only if some are.
 
     inert: records that neither move M nor are judged by it.
     """
     clock = _Clock(policy, UNSET if state.max_time is None else state.max_time, state.candidate, state.agreed)
-    moving = np.where(inert, UNSET, stretch.times)
+    moving = np.where(inert, UNSET, sequence.times)
     before = _largest_before(clock.max_time, moving)
     if (moving > before + policy.max_ahead).any():
-        return _one_by_one(clock, stretch, inert)
-    if not (inert | stretch.beats).all():
+        return _one_by_one(clock, sequence, inert)
+    if not (inert | sequence.beats).all():
         clock.forget()
     clock.max_time = max(int(before[-1]), int(moving[-1]))
     return _ClockPath(before, np.zeros(len(moving), bool), clock)
 
 
-def _one_by_one(clock: _Clock, stretch: Stretch, inert: Flags) -> _ClockPath:
-    before, future = np.empty_like(stretch.times), np.zeros(len(stretch.times), bool)
-    each = zip(stretch.times.tolist(), stretch.beats.tolist(), inert.tolist(), strict=True)
+def _one_by_one(clock: _Clock, sequence: RecordSequence, inert: Flags) -> _ClockPath:
+    before, future = np.empty_like(sequence.times), np.zeros(len(sequence.times), bool)
+    each = zip(sequence.times.tolist(), sequence.beats.tolist(), inert.tolist(), strict=True)
     for i, (time, beat, stays) in enumerate(each):
         before[i] = clock.max_time
         if stays:
             continue
         ahead = clock.is_ahead(time)
-        if ahead and not clock.is_believable(time, stretch.written_at(i)):
+        if ahead and not clock.is_believable(time, sequence.written_at(i)):
             future[i] = not beat
         elif beat:
             clock.heartbeat(time)
@@ -280,11 +280,11 @@ def _largest_before(start: int, values: Ints) -> Ints:
     return np.maximum(before, start, out=before)
 
 
-def _over_before(state: State, stretch: Stretch) -> Flags:
+def _over_before(state: State, sequence: RecordSequence) -> Flags:
     """Whether the run was finished before each record."""
-    over = np.full(len(stretch.finals), state.finished)
-    if stretch.finals.any():
-        over[int(stretch.finals.argmax()) + 1 :] = True
+    over = np.full(len(sequence.finals), state.finished)
+    if sequence.finals.any():
+        over[int(sequence.finals.argmax()) + 1 :] = True
     return over
 
 

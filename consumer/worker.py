@@ -15,13 +15,13 @@ from consumer.assignment import Assignment, OwnedPartition
 from consumer.decode import Decoder
 from consumer.flush import Pending, take_apart
 from consumer.flush_log import FlushLog
-from consumer.gauges import Gauges
+from consumer.gauges import ConsumerGauges
 from consumer.ledger import Claim, Flush, Partition
 from consumer.liveness import Liveness
 from consumer.runs import Runs
 from consumer.scoring import Score, Unscorable, predict_each
 from consumer.settings import Settings
-from consumer.source import Source
+from consumer.source import KafkaSource
 from consumer.store import RunBinding, Store
 from runtime.failpoint import reach
 from schemas.definition import Records
@@ -34,7 +34,7 @@ _MOST_RUNS = 500
 """Runs after which a partition is flushed: each costs statements of its own, and signs of life wait for a flush."""
 
 
-class Model(Protocol):
+class Predictor(Protocol):
     """What makes predictions."""
 
     @property
@@ -53,12 +53,12 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        source: Source,
+        source: KafkaSource,
         store: Store,
-        model: Model | None,
+        model: Predictor | None,
         now: float,
         *,
-        gauges: Gauges | None = None,
+        gauges: ConsumerGauges | None = None,
     ) -> None:
         """Make one that owns nothing yet. now: monotonic seconds, here and in `step`."""
         stream = settings.stream
@@ -72,9 +72,8 @@ class Worker:
         ours = RunBinding.from_stream(stream, settings.terms, model.hash if model else None)
         self._runs = Runs(store, stream, ours, settings.until_done)
         self._assignment = Assignment(source, store, self._records)
-        self._liveness = Liveness(
-            source, store, self._assignment, gauges or Gauges(), now=now, interval_s=settings.beat_ms / 1_000
-        )
+        gauges, interval_s = gauges or ConsumerGauges(), settings.beat_ms / 1_000
+        self._liveness = Liveness(source, store, self._assignment, gauges, now=now, interval_s=interval_s)
         self._flush_log = FlushLog()
         self._next_report = now + settings.report_ms / 1_000
         self._checked_awaited = self.done = False

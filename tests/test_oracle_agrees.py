@@ -70,8 +70,8 @@ def by_consumer(log: list[Item], cuts: set[int]) -> tuple[list[str], windows.Sta
     return verdicts, state, missing
 
 
-def stretch(log: list[Item]) -> windows.Stretch:
-    return windows.Stretch(
+def stretch(log: list[Item]) -> windows.RecordSequence:
+    return windows.RecordSequence(
         times=np.array([item.at for item in log], np.int64),
         seqs=np.array([UNNUMBERED if item.seq is None else item.seq for item in log], np.int64),
         beats=np.array([item.beat for item in log]),

@@ -4,7 +4,7 @@ from math import isnan
 
 import pytest
 
-from consumer.gauges import Gauges
+from consumer.gauges import ConsumerGauges
 from consumer.ledger import Partition
 from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
 
@@ -12,11 +12,11 @@ OTHER = Partition("outcomes", 3)
 
 
 @pytest.fixture
-def gauges() -> Gauges:
-    return Gauges()
+def gauges() -> ConsumerGauges:
+    return ConsumerGauges()
 
 
-def value(gauges: Gauges, name: str, **labels: str) -> float | None:
+def value(gauges: ConsumerGauges, name: str, **labels: str) -> float | None:
     return gauges.instruments.registry.get_sample_value(f"driftline_{name}", labels)
 
 
@@ -24,7 +24,7 @@ def measures(watermark: int | None) -> dict[str, float | None]:
     return {"watermark_ms": watermark, "watermark_age_s": 2.5}
 
 
-def test_a_flush_is_counted_by_what_became_of_its_records(gauges: Gauges) -> None:
+def test_a_flush_is_counted_by_what_became_of_its_records(gauges: ConsumerGauges) -> None:
     known = flushed([trip(START, 0), trip(START, 1)])
     gauges.flushed(known, 0.02)
     more = [trip(START, 1), trip(START, 4), b"{", trip(START - 60 * MINUTE, 5), beat(START, 5)]
@@ -42,7 +42,7 @@ def test_a_flush_is_counted_by_what_became_of_its_records(gauges: Gauges) -> Non
     assert value(gauges, "flush_rows_bucket", topic="trips", le="1.0") == 2
 
 
-def test_lag_and_what_is_pending_are_told_of_the_partitions_that_are_ours_now(gauges: Gauges) -> None:
+def test_lag_and_what_is_pending_are_told_of_the_partitions_that_are_ours_now(gauges: ConsumerGauges) -> None:
     def told(topic: str, partition: str) -> list[float | None]:
         names = ("lag_records", "pending_records")
         return [value(gauges, name, topic=topic, partition=partition) for name in names]
@@ -54,7 +54,7 @@ def test_lag_and_what_is_pending_are_told_of_the_partitions_that_are_ours_now(ga
     assert told("outcomes", "3") == [2, 1]
 
 
-def test_a_watermark_that_nobody_knows_is_not_a_number(gauges: Gauges) -> None:
+def test_a_watermark_that_nobody_knows_is_not_a_number(gauges: ConsumerGauges) -> None:
     gauges.measured(measures(None), {}, {})
     assert isnan(value(gauges, "watermark_timestamp_seconds") or 0)
     gauges.measured(measures(START), {}, {})

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec.structs import replace
 
 from consumer.ledger import Partition
-from consumer.source import Source, _split
+from consumer.source import KafkaSource, _split
 from schemas.errors import BrokerUnreachable
 from schemas.streams.taxi import OUTCOMES, TAXI
 from schemas.topics import consumer_group
@@ -48,7 +48,7 @@ def test_messages_are_parted_where_the_partition_changes(
 
 
 def test_wrong_credentials_are_said_at_once_and_not_tried_again() -> None:
-    source = Source({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
+    source = KafkaSource({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
     source._on_error(KafkaError(KafkaError._AUTHENTICATION, "SASL authentication failed"))
     with pytest.raises(BrokerUnreachable, match=r"SASL authentication failed.*correct KAFKA_"):
         source.read(1, 0)
@@ -58,7 +58,7 @@ def test_wrong_credentials_are_said_at_once_and_not_tried_again() -> None:
 
 
 def test_a_member_knows_whether_the_group_has_yet_to_say_what_is_its_own() -> None:
-    source = Source({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
+    source = KafkaSource({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
     said = [source.awaits_assignment]
     for happens in (
         lambda: source._on_assign(source._consumer, []),
@@ -73,7 +73,7 @@ def test_a_member_knows_whether_the_group_has_yet_to_say_what_is_its_own() -> No
 @pytest.mark.integration
 def test_a_topic_that_is_made_later_is_found(kafka_config: dict[str, str], prefix: str) -> None:
     logs.create(kafka_config, prefix)
-    source = Source(kafka_config, prefix, replace(TAXI, labels=replace(OUTCOMES, topic="later")))
+    source = KafkaSource(kafka_config, prefix, replace(TAXI, labels=replace(OUTCOMES, topic="later")))
     try:
         source.subscribe()
         until(lambda: [source.read(10, 0.1), len(source.assigned) == 4][1])
@@ -92,7 +92,7 @@ def test_nothing_is_fetched_before_it_is_said_where_to_start(kafka_config: dict[
     writer.beat(logs.START)
     writer.beat(logs.START)
     logs.write(kafka_config, prefix, writer.sent)
-    source = Source(kafka_config, prefix, TAXI)
+    source = KafkaSource(kafka_config, prefix, TAXI)
     try:
         source.subscribe()
         until(lambda: [source.read(10, 0.1), source.assigned][1])
@@ -124,7 +124,7 @@ def test_a_member_that_closes_leaves_the_group_at_once(
         group = admin.describe_consumer_groups([name])[name].result(60)
         return [m for m in group.members if m.assignment and m.assignment.topic_partitions]
 
-    source = Source({**kafka_config, "session.timeout.ms": "40000"}, prefix, TAXI)
+    source = KafkaSource({**kafka_config, "session.timeout.ms": "40000"}, prefix, TAXI)
     source.subscribe()
     until(members)
     if read:

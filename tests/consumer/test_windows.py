@@ -18,8 +18,8 @@ from consumer.windows import (
     LATE,
     UNNUMBERED,
     LatenessPolicy,
+    RecordSequence,
     State,
-    Stretch,
 )
 from schemas.streams.taxi import TRIPS
 from tests import oracle
@@ -57,9 +57,9 @@ def beat(at: int, seq: int = -1, final: bool = False, written_at: int | None = N
     }
 
 
-def stretch(records: list[dict[str, Any]]) -> Stretch:
+def stretch(records: list[dict[str, Any]]) -> RecordSequence:
     beats = [r.get("kind") == "heartbeat" for r in records]
-    return Stretch(
+    return RecordSequence(
         times=np.array([r["at"] if b else r["pickup_at"] for r, b in zip(records, beats, strict=True)], np.int64),
         seqs=np.array([UNNUMBERED if r["seq"] is None else r["seq"] for r in records], np.int64),
         beats=np.array(beats, bool),

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
 
-from consumer.gauges import Gauges
+from consumer.gauges import ConsumerGauges
 from consumer.ledger import Claim, Flush, Partition
 from consumer.settings import Settings
 from consumer.store import Beat, RunBinding
@@ -29,7 +29,7 @@ OTHER = Partition("trips", 1)
 
 @dataclass
 class Log:
-    """consumer.source.Source: hands out what is put into `next`; at the end of the log unless told otherwise."""
+    """consumer.source.KafkaSource: hands out what is put into `next`, at the end of the log by default."""
 
     generation: int = 0
     assigned: tuple[Partition, ...] = ()
@@ -145,7 +145,7 @@ def books() -> Books:
     return Books()
 
 
-def worker(log: Log, books: Books, gauges: Gauges | None = None, **more: Any) -> Worker:
+def worker(log: Log, books: Books, gauges: ConsumerGauges | None = None, **more: Any) -> Worker:
     """A worker that has taken over what it was assigned, at second 0."""
     settings = Settings(stream=TAXI, database_url="", kafka={}, **more)
     made = Worker(settings, log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
@@ -349,7 +349,7 @@ def test_that_nobody_has_met_the_run_that_is_waited_for_is_said_once(
 
 
 def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) -> None:
-    clock, gauges = [0.0], Gauges()
+    clock, gauges = [0.0], ConsumerGauges()
     gauges.health = Health("consumer", 15.0, lambda: clock[0])
     made = Worker(Settings(stream=TAXI, database_url="", kafka={}), log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
     made.step(0.0)
@@ -370,7 +370,7 @@ def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) 
 def test_a_group_that_assigns_nothing_for_long_is_said_once_and_makes_the_consumer_unwell(
     log: Log, books: Books
 ) -> None:
-    clock, gauges = [0.0], Gauges()
+    clock, gauges = [0.0], ConsumerGauges()
     gauges.health = Health("consumer", 15.0, lambda: clock[0])
     log.rebalance = ()
     made = worker(log, books, gauges)
@@ -498,7 +498,7 @@ def test_records_that_name_no_run_are_not_to_be_replayed_under_another_name(log:
 
 
 def test_a_model_that_fails_on_every_record_is_said_and_makes_the_consumer_unwell(log: Log, books: Books) -> None:
-    clock, gauges, broken = [0.0], Gauges(), [True]
+    clock, gauges, broken = [0.0], ConsumerGauges(), [True]
     gauges.health = Health("consumer", 15.0, lambda: clock[0])
 
     class Model(Stub):
@@ -606,7 +606,7 @@ def test_what_was_read_waits_for_a_kafka_that_does_not_say_which_topic_it_is(log
 @pytest.mark.parametrize("gone", ["trips", "outcomes"])
 def test_a_deleted_topic_is_not_well_and_says_what_to_do(log: Log, books: Books, gone: str) -> None:
     books.seeded = [Partition("outcomes", 0)]
-    gauges = Gauges()
+    gauges = ConsumerGauges()
     made = worker(log, books, gauges)
     del log.topics[gone]
     log.rebalance = () if gone == "trips" else None  # what is gone is assigned to nobody

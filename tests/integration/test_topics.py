@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from structlog.testing import capture_logs
 
 from consumer.settings import Settings
-from consumer.source import Source
+from consumer.source import KafkaSource
 from monitor.scheduling.readiness import Marks, Patience
 from monitor.snapshot import snapshot_of
 from schemas.errors import LogUnreadable
@@ -137,7 +137,7 @@ def test_positions_from_before_topics_had_ids_get_that_of_today(settings: Settin
         until(lambda: finished(settings))
     ids = "SELECT topic, topic_id FROM driftline.partition_progress ORDER BY topic, partition"
     known = query(settings.database_url, ids)
-    source = Source(settings.kafka, settings.topic_prefix, TAXI)
+    source = KafkaSource(settings.kafka, settings.topic_prefix, TAXI)
     assert dict(known) == source.ids(["trips", "outcomes", "none"])()
     assert source.close(60)
     query(settings.database_url, "UPDATE driftline.partition_progress SET topic_id = NULL RETURNING 1")
