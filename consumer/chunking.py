@@ -37,16 +37,22 @@ class EncodedChunk:
     counts: Sequence[int]
 
 
-def table(stream: Records, columns: Mapping[str, Sequence[Any]], offsets: Ints) -> pa.RecordBatch:
-    """Decoded columns in the layout of a chunk, in offset order, not yet scored."""
-    schema = _unscored(stream)
+def table(records: Records, columns: Mapping[str, Sequence[Any]], offsets: Ints) -> pa.RecordBatch:
+    """Bring decoded columns into the layout of a chunk, without a prediction that is still to be made.
+
+    Args:
+        records: What records they are.
+        columns: By name, in offset order.
+        offsets: Of each record, shape (records,).
+    """
+    schema = _unscored(records)
     arrays = [pa.array(offsets if f.name == chunk.OFFSET else columns[f.name], f.type) for f in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 @cache
-def _unscored(stream: Records) -> pa.Schema:
-    return chunk.unscored(stream)
+def _unscored(records: Records) -> pa.Schema:
+    return chunk.unscored(records)
 
 
 class Rows(NamedTuple):
@@ -57,16 +63,32 @@ class Rows(NamedTuple):
 
 
 def choose(table: pa.RecordBatch, chosen: Ints, panes: Ints) -> Rows | None:
-    """The chosen rows of a table; None without any. chosen: their indices, ascending; panes: of each of them."""
+    """Take rows of a table.
+
+    Args:
+        table: As `table` makes it.
+        chosen: Indices of the rows, ascending.
+        panes: Start of the pane of each of them, ms.
+
+    Returns:
+        None where no row is chosen.
+    """
     if not len(chosen):
         return None
     return Rows(table if len(chosen) == table.num_rows else table.take(pa.array(chosen)), panes)
 
 
-def pack(stream: Records, run_id: str, parts: Sequence[Rows], score: Score | None) -> EncodedChunk:
-    """A chunk of all rows of a run, one or more. parts: in offset order.
+def pack(records: Records, run_id: str, parts: Sequence[Rows], score: Score | None) -> EncodedChunk:
+    """Make the chunk of all rows of a run.
 
-    score: None where the stream brings its own prediction, or has a label instead. Raises Unscorable.
+    Args:
+        records: What records they are.
+        run_id: The run.
+        parts: In offset order; one row or more in all.
+        score: Makes the predictions; None where the records bring them, or hold labels.
+
+    Raises:
+        Unscorable: Some rows have no prediction.
     """
     batch = pa.concat_batches([part.batch for part in parts])
     panes = np.concatenate([part.panes for part in parts])
@@ -81,23 +103,23 @@ def pack(stream: Records, run_id: str, parts: Sequence[Rows], score: Score | Non
         first_offset=first_offset,
         last_offset=last_offset,
         rows=len(panes),
-        payload=chunk.encode(_scored(stream, batch, score)),
+        payload=chunk.encode(_scored(records, batch, score)),
         pane_starts=panes[first_rows].tolist(),
         first_rows=first_rows.tolist(),
         counts=np.diff(first_rows, append=len(panes)).tolist(),
     )
 
 
-def _scored(stream: Records, batch: pa.RecordBatch, score: Score | None) -> pa.RecordBatch:
+def _scored(records: Records, batch: pa.RecordBatch, score: Score | None) -> pa.RecordBatch:
     """The batch with its prediction, where it has none yet. Raises Unscorable, ModelUnusable."""
-    if batch.schema == chunk.layout(stream):
+    if batch.schema == chunk.layout(records):
         return batch
-    return with_predictions(stream, batch, scoring.predict(stream, batch, score))
+    return with_predictions(records, batch, scoring.predict(records, batch, score))
 
 
-def with_predictions(stream: Records, batch: pa.RecordBatch, values: Floats) -> pa.RecordBatch:
+def with_predictions(records: Records, batch: pa.RecordBatch, values: Floats) -> pa.RecordBatch:
     """Rows that are not scored yet in the layout of a chunk. values: shape (rows,)."""
-    layout = chunk.layout(stream)
+    layout = chunk.layout(records)
     if batch.schema == layout:
         return batch
     return pa.RecordBatch.from_arrays([*batch.columns[: len(layout) - 1], pa.array(values)], schema=layout)

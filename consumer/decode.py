@@ -1,4 +1,4 @@
-"""Raw records → columns. A batch is decoded and validated as one; only what fails is looked at on its own."""
+"""Raw records → columns. A batch is decoded and validated as a whole; only records that fail are examined alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ import numpy as np
 import numpy.typing as npt
 
 from consumer import formats
-from schemas import records
 from schemas.definition import Records
 from schemas.durations import misread_unit
+from schemas.records import (
+    LIVE,
+    Heartbeat,
+    Manifest,
+    bare_decoder,
+    decoder,
+    is_run_id,
+    patient_decoder,
+    record_type,
+)
 from schemas.text import printable
 
 Ints = npt.NDArray[np.int64]
 Decode = Callable[[Any], Any]
-Placed = tuple[int, records.Heartbeat]
+Placed = tuple[int, Heartbeat]
 
 UNDECODABLE, INVALID = "undecodable", "invalid"
 
@@ -28,7 +37,15 @@ LAST_MOMENT = 253_402_300_799_999  # the year 9999: beyond it an event time is n
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that is no record. place: in its batch. run_id: '' where it names none. time: where it has one."""
+    """A value that is no valid record.
+
+    Attributes:
+        place: In its batch.
+        reason: `undecodable` or `invalid`.
+        detail: What is wrong with it, and what to do.
+        run_id: '' where it names none.
+        time: Its event time, ms; None where it has none that can be repeated.
+    """
 
     place: int
     reason: str
@@ -39,13 +56,14 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A batch, taken apart.
+    """What a batch holds.
 
-    places: of the data records in the batch, ascending, shape (data records,).
-    columns: their values, field by field, None where one is missing; `run_id` and `seq` too.
-    names: the distinct values of their `run_id`, None among them where one has none.
-    beats: (place, heartbeat), ascending.
-    rejected: ascending.
+    Attributes:
+        places: Of the data records in the batch, ascending, shape (data records,).
+        columns: Their values, field by field, None where one is missing; `run_id` and `seq` too.
+        names: The distinct values of their `run_id`, None among them where one has none.
+        beats: Place and heartbeat, ascending.
+        rejected: Ascending.
     """
 
     places: Ints
@@ -62,16 +80,16 @@ class Decoder:
         default_run: The run of records that name none.
     """
 
-    def __init__(self, stream: Records, default_run: str = records.LIVE) -> None:
+    def __init__(self, records: Records, default_run: str = LIVE) -> None:
         self.default_run = default_run
-        self._stream = stream
-        self._data = records.record_type(stream, any_run=True)
-        self._tagged: Decode = records.decoder(stream, any_run=True).decode
-        self._bare: Decode = records.bare_decoder(stream, any_run=True).decode
-        self._patient: Decode = records.patient_decoder(stream, any_run=True)
+        self._records = records
+        self._data = record_type(records, any_run=True)
+        self._tagged: Decode = decoder(records, any_run=True).decode
+        self._bare: Decode = bare_decoder(records, any_run=True).decode
+        self._patient: Decode = patient_decoder(records, any_run=True)
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
-        """Take a batch apart. Never raises, whatever the records hold."""
+        """Decode a batch. Never raises, whatever the values hold."""
         found = self._each(values)
         kinds = [*map(type, found)]
         if kinds.count(self._data) == len(kinds) > 0:
@@ -79,14 +97,14 @@ class Decoder:
         else:
             decoded = self._sorted(enumerate(found))
         # The one check that the decoder leaves out: what a run may be called, once per name.
-        wrong = {name for name in decoded.names if name is not None and not records.is_run_id(name)}
+        wrong = {name for name in decoded.names if name is not None and not is_run_id(name)}
         return self._without(wrong, found) if wrong else decoded
 
     def _each(self, values: Sequence[bytes | None]) -> list[Any]:
-        """For each value its data record, Heartbeat or Rejected.
+        """Decode each value to its data record, Heartbeat or Rejected.
 
-        Decodes at the speed of `map` up to a record that fails, looks at that one, and goes on behind it with
-        the decoder that fitted last: records without `kind`, of somebody else's producer, come in rows.
+        Works at the speed of `map` up to a value that fails, examines that one, and goes on after it with the
+        decoder that fitted last: records without `kind`, of somebody else's producer, follow one another.
         """
         found: list[Any] = []
         left, decode = iter(values), self._tagged
@@ -100,7 +118,7 @@ class Decoder:
         return found
 
     def _one(self, place: int, value: bytes | None) -> Any:
-        """A record that failed with one of the decoders: what it is depends on nothing but itself."""
+        """Decode a value that failed with one of the decoders: the result depends on nothing but the value."""
         try:
             return self._patient(value or b"")
         except Exception as error:  # as in `_each`
@@ -129,12 +147,12 @@ class Decoder:
     def _without(self, wrong: set[str], found: Sequence[Any]) -> Decoded:
         """Reject the records of runs with these names."""
         return self._sorted(
-            (place, _misnamed(place, r, self._stream) if getattr(r, "run_id", None) in wrong else r)
+            (place, _misnamed(place, r, self._records) if getattr(r, "run_id", None) in wrong else r)
             for place, r in enumerate(found)
         )
 
-    def _without_manifest(self, value: bytes | None, why: Exception) -> records.Heartbeat | None:
-        """A heartbeat of which only the manifest is wrong: it moves the clock all the same, and says why."""
+    def _without_manifest(self, value: bytes | None, why: Exception) -> Heartbeat | None:
+        """Decode a heartbeat whose manifest alone is wrong: it moves the clock all the same, and says why."""
         if not value or b'"manifest"' not in value:
             return None
         try:
@@ -142,9 +160,9 @@ class Decoder:
             beat = self._patient(json.dumps({**record, "manifest": None}).encode())
         except Exception:  # there is more wrong with it
             return None
-        if type(beat) is not records.Heartbeat:
+        if type(beat) is not Heartbeat:
             return None
-        manifest = records.Manifest(source=printable(f"manifest refused: {why}"), period=(beat.at, beat.at))
+        manifest = Manifest(source=printable(f"manifest refused: {why}"), period=(beat.at, beat.at))
         return msgspec.structs.replace(beat, manifest=manifest)
 
     def _rejected(self, place: int, value: bytes | None, error: Exception) -> Rejected:
@@ -155,16 +173,16 @@ class Decoder:
         detail = printable(formats.of_json(record) or str(error))
         if not isinstance(record, dict):
             return Rejected(place, INVALID, detail)
-        run_id, time = record.get("run_id"), record.get(self._stream.time, record.get("at"))
-        named = run_id if isinstance(run_id, str) and records.is_run_id(run_id) else ""
-        if detail.endswith((f"`$.{self._stream.time}`", "`$.at`")):
+        run_id, time = record.get("run_id"), record.get(self._records.time, record.get("at"))
+        named = run_id if isinstance(run_id, str) and is_run_id(run_id) else ""
+        if detail.endswith((f"`$.{self._records.time}`", "`$.at`")):
             detail += _unit(time)
         return Rejected(place, INVALID, detail, named, _event_time(time))
 
 
-def _misnamed(place: int, record: Any, stream: Records) -> Rejected:
+def _misnamed(place: int, record: Any, records: Records) -> Rejected:
     detail = f"no run may be called {printable(record.run_id, 140)!r} - at `$.run_id`"
-    return Rejected(place, INVALID, detail, "", getattr(record, stream.time))
+    return Rejected(place, INVALID, detail, "", getattr(record, records.time))
 
 
 def _event_time(time: Any) -> int | None:

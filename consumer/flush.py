@@ -135,11 +135,11 @@ class Pending:
         size: Of what is kept of them, in bytes.
     """
 
-    def __init__(self, stream: Records, claim: Claim, isolate: PredictEach | None = None) -> None:
+    def __init__(self, records: Records, claim: Claim, isolate: PredictEach | None = None) -> None:
         """Make one without records.
 
         Args:
-            stream: What records they are.
+            records: What records they are.
             claim: The partition.
             isolate: `predict_each`: scores each batch as it comes, while its messages are at hand, so that records
                 without a prediction become dead letters. None: all rows are scored at once by `seal`, which is
@@ -148,7 +148,7 @@ class Pending:
         self.claim = claim
         self.expected = claim.next_offset
         self.records = self.size = 0
-        self._stream = stream
+        self._definition = records
         self._isolate = isolate
         self._runs: dict[str, RunProgress] = {}
         self._rows: dict[str, list[Rows]] = defaultdict(list)
@@ -178,13 +178,13 @@ class Pending:
             policies: For each of `batch.runs`.
             foreign: Runs that belong to another model or stream.
         """
-        table = chunking.table(self._stream, batch.decoded.columns, batch.offsets[batch.decoded.places])
+        table = chunking.table(self._definition, batch.decoded.columns, batch.offsets[batch.decoded.places])
         runs = ChainMap(self._runs, self.claim.runs)  # type: ignore[arg-type]  # of which only the first is written
         judged = _judge(runs, policies, batch, table)
         if foreign:
             judged = [_reject_foreign(j, foreign) for j in judged]
         if self._isolate:
-            judged, table = _scored_each(self._stream, judged, table, self._isolate)
+            judged, table = _scored_each(self._definition, judged, table, self._isolate)
         for j in judged:
             accepted = j.data_verdicts == ACCEPTED
             if rows := chunking.choose(table, j.share.data[accepted], j.panes[accepted]):
@@ -224,7 +224,7 @@ class Pending:
             claim=self.claim,
             next_offset=self.expected,
             runs=tuple(self._runs[run_id] for run_id in sorted(self._runs)),
-            chunks=tuple(chunking.pack(self._stream, r, self._rows[r], score) for r in sorted(self._rows)),
+            chunks=tuple(chunking.pack(self._definition, r, self._rows[r], score) for r in sorted(self._rows)),
             dead=tuple(self._dead),
             losses=tuple(self._losses),
             unscored=tuple(self._unscored[key] for key in sorted(self._unscored)),
@@ -269,17 +269,17 @@ def _judge(
 
 
 def _judged(
-    state: State, policy: LatenessPolicy, share: _Share, records: _Data, messages: Sequence[Message]
+    state: State, policy: LatenessPolicy, share: _Share, rows: _Data, messages: Sequence[Message]
 ) -> _Judged:
     """Data records and heartbeats of a run, brought into offset order and judged."""
     data, beats = len(share.data), [beat for _, beat in share.beats]
-    places = np.concatenate([records.places, np.array([p for p, _ in share.beats], np.int64)])
+    places = np.concatenate([rows.places, np.array([p for p, _ in share.beats], np.int64)])
     order = np.argsort(places, kind="stable")
     is_beat = np.arange(len(places)) >= data
     finals = np.zeros(len(places), bool)
     finals[data:] = [beat.final for beat in beats]
-    times = np.concatenate([records.times, np.array([beat.at for beat in beats], np.int64)])
-    seqs = np.concatenate([records.seqs, np.array([beat.seq for beat in beats], np.int64)])
+    times = np.concatenate([rows.times, np.array([beat.at for beat in beats], np.int64)])
+    seqs = np.concatenate([rows.seqs, np.array([beat.seq for beat in beats], np.int64)])
     ordered = places[order]
     sequence = RecordSequence(
         times=times[order],
@@ -291,7 +291,7 @@ def _judged(
     judgement = windows.judge(state, policy, sequence)
     verdicts, max_times = np.empty_like(judgement.verdicts), np.empty_like(judgement.max_times)
     verdicts[order], max_times[order] = judgement.verdicts, judgement.max_times
-    panes = windows.pane_starts(records.times, policy.pane)
+    panes = windows.pane_starts(rows.times, policy.pane)
     return _Judged(share, ordered, sequence, judgement, verdicts[:data], max_times[:data], panes)
 
 
@@ -305,7 +305,7 @@ def _reject_foreign(judged: _Judged, foreign: Mapping[str, Foreign]) -> _Judged:
 
 
 def _scored_each(
-    stream: Records, judged: Sequence[_Judged], table: pa.RecordBatch, predict_each: PredictEach
+    records: Records, judged: Sequence[_Judged], table: pa.RecordBatch, predict_each: PredictEach
 ) -> tuple[list[_Judged], pa.RecordBatch]:
     """Predict what was accepted, of all runs at once; what has no prediction is no row."""
     rows = np.concatenate([j.share.data[j.data_verdicts == ACCEPTED] for j in judged])
@@ -313,7 +313,7 @@ def _scored_each(
     values = np.full(table.num_rows, np.nan)
     values[rows] = found.values
     failures = {int(rows[i]): why for i, why in found.failures.items()}
-    return [_unscore(j, failures) for j in judged], chunking.with_predictions(stream, table, values)
+    return [_unscore(j, failures) for j in judged], chunking.with_predictions(records, table, values)
 
 
 def _unscore(judged: _Judged, failures: Mapping[int, str]) -> _Judged:

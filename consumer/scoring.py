@@ -32,46 +32,46 @@ PredictEach = Callable[[pa.RecordBatch], Predictions]
 NOTHING = Predictions(np.empty(0), {})
 
 
-def predict(stream: Records, batch: pa.RecordBatch, score: Score | None) -> Floats:
+def predict(records: Records, batch: pa.RecordBatch, score: Score | None) -> Floats:
     """The prediction of every row: the model's, or the one that it came with, shape (rows,).
 
     Args:
-        stream: One whose records have a prediction.
-        batch: Rows of the stream, one or more.
+        records: What records they are: ones that have a prediction.
+        batch: One row or more.
         score: None where the records bring their own prediction.
 
     Raises:
         Unscorable: Some rows have none.
         ModelUnusable: There is neither a model nor a prediction in the records.
     """
-    found = _attempt(stream, batch, score)
+    found = _attempt(records, batch, score)
     if found.failures:
         raise Unscorable(next(iter(found.failures.values())))
     return found.values
 
 
-def predict_each(stream: Records, batch: pa.RecordBatch, score: Score | None) -> Predictions:
+def predict_each(records: Records, batch: pa.RecordBatch, score: Score | None) -> Predictions:
     """As `predict`, of each row that has a prediction.
 
     What the model cannot score as a whole is halved, down to the rows that it cannot score alone. Since a row's
     prediction does not depend on the rows beside it, how the log was cut into batches changes nothing.
     """
     try:
-        return _attempt(stream, batch, score)
+        return _attempt(records, batch, score)
     except Unscorable as error:
         if batch.num_rows == 1:
             return Predictions(np.full(1, np.nan), {0: str(error)})
     half = batch.num_rows // 2
-    first, second = (predict_each(stream, part, score) for part in (batch.slice(0, half), batch.slice(half)))
+    first, second = (predict_each(records, part, score) for part in (batch.slice(0, half), batch.slice(half)))
     moved = {half + row: why for row, why in second.failures.items()}
     return Predictions(np.concatenate([first.values, second.values]), {**first.failures, **moved})
 
 
-def _attempt(stream: Records, batch: pa.RecordBatch, score: Score | None) -> Predictions:
-    if stream.prediction is not None:
-        return _finite(batch.column(stream.prediction).cast(pa.float64()).to_numpy(zero_copy_only=False))
+def _attempt(records: Records, batch: pa.RecordBatch, score: Score | None) -> Predictions:
+    if records.prediction is not None:
+        return _finite(batch.column(records.prediction).cast(pa.float64()).to_numpy(zero_copy_only=False))
     if score is None:
-        raise ModelUnusable(f"{stream.topic} has neither a prediction nor a model", "name one with --model")
+        raise ModelUnusable(f"{records.topic} has neither a prediction nor a model", "name one with --model")
     try:
         return _finite(_shaped(score(ArrowColumns(batch)), batch.num_rows))
     except MemoryError:  # of this process, not of these rows
