@@ -37,9 +37,7 @@ _WINDOW = "${board_url}/window?run=${run}&size=${size:text}&start=${__data.field
 _REPORT = "${board_url}/report?run=${run}&size=${size:text}&start=${__data.fields.start_ms}"
 _LINKS = [link("This window on the board", _AT)]
 _STEP = {"lineInterpolation": "stepBefore", "showPoints": "always"}
-_WAIT = (
-    "No outcome yet: a window of trips is judged when its trips have ended, up to two hours of event time later."
-)
+_WAIT = "No label yet: a window is judged when its labels have had time to arrive. A stream without labels has none."
 
 RUN = query_variable("run", "run", SQL["run"])
 BOARD_URL = constant("board_url", BOARD)
@@ -196,25 +194,24 @@ def _model() -> list[Dict]:
         _small(
             "Error",
             "errors",
-            about="Mean absolute error and root mean square error, minutes.",
+            about="Mean absolute error and root mean square error, in the unit of the label.",
             empty=_WAIT,
-            unit="m",
+            unit="short",
             min=0,
         ),
         _small(
             "Bias",
             "bias",
-            legend="none",
             line={"axisCenteredZero": True},
-            about="Mean of prediction minus truth, minutes: above 0, trips are predicted too long.",
+            about="Mean of prediction minus label: above 0, predictions are too high.",
             empty=_WAIT,
-            unit="m",
+            unit="short",
         ),
         _small(
             "Label coverage",
             "coverage",
             legend="none",
-            about="Share of a window's trips whose outcome is known.",
+            about="Share of a window's events whose label is known.",
             empty=_WAIT,
             unit="percentunit",
             min=0,
@@ -223,7 +220,7 @@ def _model() -> list[Dict]:
         _small(
             "Prediction and target drift",
             "targets",
-            about="Distance from the reference: of the predictions, and of the true durations once they are known.",
+            about="Distance from the reference: of the predictions, and of the labels once they are known.",
             min=0,
         ),
         _small(

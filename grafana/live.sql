@@ -2,8 +2,10 @@
 -- Buckets of $__interval_ms bound what a long range returns; a bucket shows its worst window, at the time of its first.
 
 -- name: run
--- The newest first: that one is chosen.
-SELECT run_id FROM driftline.run ORDER BY started_at DESC, run_id LIMIT 200;
+-- The newest first: that one is chosen. Where there are runs of several streams, each with the name of its own.
+SELECT run_id AS __value, run_id || CASE WHEN streams > 1 THEN coalesce(', ' || stream, '') ELSE '' END AS __text
+FROM driftline.run, (SELECT count(DISTINCT stream) AS streams FROM driftline.run) s
+ORDER BY started_at DESC, run_id LIMIT 200;
 
 -- name: size
 -- Before the first window there is a choice too, so that no query is left without one.
@@ -105,17 +107,23 @@ WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND window_st
 ORDER BY severity DESC NULLS LAST, column_name LIMIT 15;
 
 -- name: errors
-SELECT min(${axis}_time) AS time, avg(mae) AS "MAE", avg(rmse) AS "RMSE"
-FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
-ORDER BY 1;
+-- Each with the unit that the definition of the stream gives.
+SELECT w.time, e.name || coalesce(', ' || u.unit, '') AS metric, e.value
+FROM (SELECT min(${axis}_time) AS time, avg(mae) AS mae, avg(rmse) AS rmse FROM driftline.timed_window
+      WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+      GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) w
+CROSS JOIN (SELECT max(s.definition ->> 'unit') AS unit FROM driftline.stream s
+            JOIN driftline.run r ON r.stream = s.name AND r.stream_hash = s.hash WHERE r.run_id = '${run}') u
+CROSS JOIN LATERAL (VALUES ('MAE', w.mae), ('RMSE', w.rmse)) e (name, value)
+ORDER BY 1, 2;
 
 -- name: bias
-SELECT min(${axis}_time) AS time, avg(bias) AS bias
-FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
-GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
+SELECT w.time, 'bias' || coalesce(', ' || u.unit, '') AS metric, w.bias AS value
+FROM (SELECT min(${axis}_time) AS time, avg(bias) AS bias FROM driftline.timed_window
+      WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+      GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) w
+CROSS JOIN (SELECT max(s.definition ->> 'unit') AS unit FROM driftline.stream s
+            JOIN driftline.run r ON r.stream = s.name AND r.stream_hash = s.hash WHERE r.run_id = '${run}') u
 ORDER BY 1;
 
 -- name: coverage

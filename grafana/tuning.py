@@ -92,7 +92,7 @@ def _scores() -> list[Dict]:
             (8, 9),
             SQL["cost"],
             by="size",
-            about="What the monitor computes for a day of the stream, trips and outcomes, in seconds.",
+            about="What the monitor computes for a day of the stream, events and labels, in seconds.",
             empty=_SWEEP,
             unit="s",
             min=0,

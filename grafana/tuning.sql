@@ -1,7 +1,9 @@
 -- Of the dashboard `tuning`. Variable: run (several). All but `share` ignore the time range: a run is history.
 
 -- name: run
-SELECT run_id FROM driftline.run ORDER BY started_at DESC, run_id LIMIT 50;
+SELECT run_id AS __value, run_id || CASE WHEN streams > 1 THEN coalesce(', ' || stream, '') ELSE '' END AS __text
+FROM driftline.run, (SELECT count(DISTINCT stream) AS streams FROM driftline.run) s
+ORDER BY started_at DESC, run_id LIMIT 50;
 
 -- name: scores
 SELECT run_id AS run, size, size_s, windows, rows_per_window AS rows, caught || ' of ' || injected AS caught,
@@ -40,7 +42,7 @@ ORDER BY 1;
 
 -- name: runs
 -- The first and the last window of each are two steps into the index.
-SELECT r.run_id AS run, r.source, r.manifest ->> 'scenario' AS scenario, r.started_at AS started,
+SELECT r.run_id AS run, r.stream, r.source, r.manifest ->> 'scenario' AS scenario, r.started_at AS started,
        r.finished_at AS finished, first.starts, last.ends,
        (extract(epoch FROM first.starts) * 1000)::bigint::text AS from_ms,
        (extract(epoch FROM last.ends) * 1000)::bigint::text AS to_ms

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -11,9 +12,10 @@ import pytest
 from grafana.generate import dashboards
 from tests.grafana.asked import ask, ask_all, ask_rule, choices
 from tests.grafana.conftest import Filled, reader_url, reading
-from tests.grafana.expand import on_server
+from tests.grafana.expand import in_browser, on_server
 from tests.grafana.provisioned import RULES, SOURCES
 from tests.logs import RUN
+from tests.side_by_side import add_all
 
 pytestmark = pytest.mark.integration
 
@@ -93,3 +95,18 @@ def test_views_show_no_record(filled: Filled, reader: Any) -> None:
         ),
     )
     assert not {"raw", "key", "headers", "payload", "detail"} & set(shown.all("column_name"))
+
+
+def test_runs_of_several_streams_are_told_apart_and_errors_have_the_unit_of_theirs(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as owner:
+        add_all(owner)
+    live = MADE["driftline-live.json"]
+    (run_query,) = [v["query"] for v in live["templating"]["list"] if v["name"] == "run"]
+    (errors,) = [target["rawSql"] for p in live["panels"] if p["title"] == "Error" for target in p["targets"]]
+    day = (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC))
+    with reading(reader_url(database)) as connection:
+        named = {tuple(row) for row in ask(connection, run_query).rows}
+        assert named == {("old", "old"), ("paid", "paid, payments"), ("made", "made, parts")}
+        for run, names in (("old", {"MAE", "RMSE"}), ("paid", set()), ("made", {"MAE, kN", "RMSE, kN"})):
+            asked = in_browser(errors, {"run": run, "size": "3600", "axis": "event"}, "1s")
+            assert set(ask(connection, on_server(asked, day)).all("metric")) == names, run
