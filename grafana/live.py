@@ -37,7 +37,7 @@ _WINDOW = "${board_url}/window?run=${run}&size=${size:text}&start=${__data.field
 _REPORT = "${board_url}/report?run=${run}&size=${size:text}&start=${__data.fields.start_ms}"
 _LINKS = [link("This window on the board", _AT)]
 _STEP = {"lineInterpolation": "stepBefore", "showPoints": "always"}
-_WAIT = "No label yet: a window is judged when its labels have had time to arrive. A stream without labels has none."
+_WAIT = "No label yet: a window is judged when its labels have had time to come. Some streams have none."
 
 RUN = query_variable("run", "run", SQL["run"])
 BOARD_URL = constant("board_url", BOARD)

@@ -16,10 +16,11 @@ from monitor.drift.figures import ColumnFigure, WindowFigures
 from schemas.durations import moment
 from schemas.errors import RunConflict
 from schemas.notices import WindowNotice
-from schemas.streams.taxi import OUTCOMES
+from schemas.streams.taxi import OUTCOMES, TAXI
 from storage.connect import Connection, Jsonb
 from storage.notices import notify_windows
 from storage.queries import load_queries
+from storage.streams import remember
 
 SQL = load_queries(Path(__file__).with_name("queries.sql"))
 
@@ -39,6 +40,7 @@ def replace(connection: Connection, plan: Plan) -> tuple[int, int]:
     with connection.transaction():
         _claim(connection, plan.run, new=True)
         connection.execute(SQL["clear"], {"run_id": plan.run})
+        remember(connection, TAXI)
         _put(connection, plan, "run", [around.run(plan, traffic)])
         _put(connection, plan, "frontier", around.frontiers(plan))
         _put(connection, plan, "dead_letter", dead)

@@ -13,7 +13,7 @@ from local.dummy.plan import DAY, HOUR, LATENESS, PANE, PARTITIONS, TOPICS, WALL
 from models.lookup import MANUFACTURED
 from schemas.durations import duration_text, moment
 from schemas.records import Manifest, encode
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from schemas.watermark import END
 
 Row = dict[str, Any]
@@ -43,6 +43,8 @@ def run(plan: Plan, traffic: Traffic) -> Row:
     return {
         "source": SOURCE,
         "model": SOURCE,
+        "stream": TAXI.name,
+        "stream_hash": TAXI.hash,
         "started_at": moment(plan.wall(plan.start)),
         "finished_at": None if plan.live else moment(plan.now),
         "manifest": msgspec.to_builtins(manifest),

@@ -32,8 +32,6 @@ FILLED = ("window_result", "column_metric", "run", "run_progress", "dead_letter"
 HOURS = 24
 """That a live run goes on: into its drift."""
 NEVER = {
-    ("run", "stream"),
-    ("run", "stream_hash"),
     ("partition_progress", "topic_id"),
     ("run_progress", "candidate_ms"),
     ("dead_letter", "headers"),
