@@ -1,4 +1,4 @@
-"""The routes: each reads what is asked, asks the database, and answers JSON, a page or a file."""
+"""The routes: each checks its parameters, reads the database, and answers JSON, a page or a file."""
 
 from __future__ import annotations
 
@@ -16,28 +16,27 @@ from litestar import Litestar, MediaType, Request, Response, asgi, get
 from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_404_NOT_FOUND
 
-from board import files, reports
-from board import query_params as asking
+from board import files, query_params, reports
+from board.artifacts import monitor_command
+from board.board_data import BoardReader
 from board.database import Database
-from board.dead_letters import letters
+from board.dead_letters import read_dead_letters
 from board.distributions import Distributions
-from board.events import tell
-from board.http_errors import Away, Busy, Problem, Unknown
-from board.live import Hub
+from board.event_stream import serve_events
+from board.feeds import Hub
+from board.http_errors import Busy, NotFound, Problem, Unavailable
 from board.metrics import Metrics
-from board.middleware import Guard, refuse
-from board.models import monitor_command
-from board.overview import Picture, chosen_size, known_run
+from board.middleware import RequestGuard, refuse
 from board.reports import Reports
+from board.runs import choose_size, find_run
 from board.settings import Settings
-from board.window import at as window_at
-from board.window import window
+from board.window_details import find_window, read_window
 from schemas.durations import duration_text
 
 log = structlog.get_logger()
 
-Asked = Request[Any, Any, Any]
-Answer = Response[bytes]
+HttpRequest = Request[Any, Any, Any]
+HttpResponse = Response[bytes]
 
 PACK_FROM = 100_000
 """Bytes from which an answer is worth packing, for a browser on another machine."""
@@ -56,15 +55,15 @@ class Board:
         self.settings = settings
         self.metrics = Metrics()
         self.database = Database(settings.database_url, settings.stream)
-        self.picture = Picture()
-        self.hub = Hub(self.database, self.picture, self.metrics, settings.clients)
+        self.board_reader = BoardReader()
+        self.hub = Hub(self.database, self.board_reader, self.metrics, settings.clients)
         self.distributions = Distributions(self.database, settings.models)
         self.reports = Reports(settings, self.metrics)
 
     @asynccontextmanager
     async def running(self, _: Any) -> AsyncIterator[None]:
         await self.database.open()
-        tasks = [asyncio.create_task(each) for each in (self.hub.listen(), self.reports.work())]
+        tasks = [asyncio.create_task(each) for each in (self.hub.listen(), self.reports.make_queued())]
         try:
             yield
         finally:
@@ -74,35 +73,35 @@ class Board:
             await self.hub.close()
             await self.database.close()
 
-    def file(self, request: Asked, path: Path, cache: str = "no-cache") -> Answer:
-        """A file, or 304 where the browser has it already."""
+    def file(self, request: HttpRequest, path: Path, cache: str = "no-cache") -> HttpResponse:
+        """Answer a file, or 304 where the browser has it already."""
         etag = files.tag(path)
         headers = {"etag": etag, "cache-control": cache, "vary": "accept-encoding"}
         kind = files.TYPES[path.suffix]
         if etag in request.headers.get("if-none-match", ""):
             return Response(b"", status_code=304, headers=headers, media_type=kind)
         content = path.read_bytes()
-        if len(content) > PACK_FROM and packs(request):
+        if len(content) > PACK_FROM and should_pack(request):
             headers["content-encoding"] = "gzip"
             content = files.packed(path, etag)
         return Response(content, headers=headers, media_type=kind)
 
 
-def packs(request: Asked) -> bool:
-    """Whether to compress: over the loopback it takes longer than it saves."""
+def should_pack(request: HttpRequest) -> bool:
+    """Return whether to compress: over the loopback it takes longer than it saves."""
     local = request.client is None or request.client.host in LOCAL
     return not local and "gzip" in request.headers.get("accept-encoding", "")
 
 
-def answer(request: Asked, found: Any) -> Answer:
-    """JSON."""
+def json_response(request: HttpRequest, found: Any) -> HttpResponse:
+    """Encode an answer as JSON, packed where that is worth its time."""
     content, headers = orjson.dumps(found), {}
-    if len(content) > PACK_FROM and packs(request):
+    if len(content) > PACK_FROM and should_pack(request):
         content, headers = gzip.compress(content, 1), {"content-encoding": "gzip", "vary": "accept-encoding"}
     return Response(content, headers=headers, media_type=MediaType.JSON)
 
 
-def board_of(request: Asked) -> Board:
+def board_of(request: HttpRequest) -> Board:
     board: Board = request.app.state.board
     return board
 
@@ -111,27 +110,27 @@ def board_of(request: Asked) -> Board:
 
 
 @get("/", sync_to_thread=True)
-def index(request: Asked) -> Answer:
+def index(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.page("index"))
 
 
 @get("/window", sync_to_thread=True)
-def window_page(request: Asked) -> Answer:
+def window_page(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.page("window"))
 
 
 @get("/report", sync_to_thread=True)
-def report_page(request: Asked) -> Answer:
+def report_page(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.page("report"))
 
 
 @get("/dead-letters", sync_to_thread=True)
-def letters_page(request: Asked) -> Answer:
+def dead_letters_page(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.page("dead-letters"))
 
 
 @get("/static/{name:path}", sync_to_thread=True)
-def static_file(request: Asked) -> Answer:
+def static_file(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.static(str(request.path_params["name"]).lstrip("/")))
 
 
@@ -139,12 +138,9 @@ def static_file(request: Asked) -> Answer:
 
 
 @get("/api/runs")
-async def runs(request: Asked) -> Answer:
-    """Those of use first. total: of all whose name holds `find`, of which only so many are listed.
-
-    stream: the name of the run's stream.
-    """
-    find = asking.find_of(request.query_params)
+async def runs(request: HttpRequest) -> HttpResponse:
+    """List the runs whose name holds `find`, at most LISTED of them; total: how many there are."""
+    find = query_params.find_param(request.query_params)
     async with board_of(request).database.snapshot() as reader:
         found = await reader.rows("runs", find=find, limit=LISTED)
     names = ("run", "source", "started_at", "finished_at", "scenario", "stream", "sizes", "windows")
@@ -152,54 +148,66 @@ async def runs(request: Asked) -> Answer:
     for run in listed:
         run["stream"] = run["stream"] or board_of(request).settings.stream.name
         run["sizes"] = [duration_text(1_000 * size) for size in run["sizes"]]
-    return answer(request, {"runs": listed, "total": found[0][-1] if found else 0})
+    return json_response(request, {"runs": listed, "total": found[0][-1] if found else 0})
 
 
 @get("/api/board")
-async def whole(request: Asked) -> Answer:
+async def board_data(request: HttpRequest) -> HttpResponse:
     board, query = board_of(request), request.query_params
-    run, size_s = asking.run_of(query), asking.size_of(query)
+    run, size_s = query_params.run_param(query), query_params.size_param(query)
     async with board.database.snapshot() as reader:
-        found = await board.picture.board(reader, run, size_s)
+        found = await board.board_reader.board(reader, run, size_s)
     command = await asyncio.to_thread(monitor_command, found.pop("model"), board.settings.models)
-    return answer(request, found | {"monitor": command, "attended": board.settings.attended})
+    return json_response(request, found | {"monitor": command, "attended": board.settings.attended})
 
 
 @get("/api/window")
-async def one_window(request: Asked) -> Answer:
-    board, (run, size_s), start = board_of(request), asking.named(request.query_params), start_of(request)
+async def window_details(request: HttpRequest) -> HttpResponse:
+    board, (run, size_s), start = (
+        board_of(request),
+        query_params.run_and_size(request.query_params),
+        start_of(request),
+    )
     async with board.database.snapshot() as reader:
-        found = await window(reader, run, size_s, start)
-        wanted = await board.reports.wanted(reader, run, size_s, start)
-    return answer(request, found | {"report": board.reports.state(wanted)})
+        found = await read_window(reader, run, size_s, start)
+        wanted = await board.reports.request_for(reader, run, size_s, start)
+    return json_response(request, found | {"report": board.reports.state(wanted)})
 
 
 @get("/api/distributions")
-async def compared(request: Asked) -> Answer:
-    board, (run, size_s), start = board_of(request), asking.named(request.query_params), start_of(request)
-    found = await board.distributions.of(run, size_s, start)
+async def distributions(request: HttpRequest) -> HttpResponse:
+    board, (run, size_s), start = (
+        board_of(request),
+        query_params.run_and_size(request.query_params),
+        start_of(request),
+    )
+    found = await board.distributions.compare(run, size_s, start)
     shown = {"run": run, "size": duration_text(1_000 * size_s), "start": start}
-    return answer(request, shown | found)
+    return json_response(request, shown | found)
 
 
 @get("/api/dead-letters")
-async def dead_letters(request: Asked) -> Answer:
-    run = asking.run_of(request.query_params)
+async def dead_letters(request: HttpRequest) -> HttpResponse:
+    run = query_params.run_param(request.query_params)
     async with board_of(request).database.snapshot() as reader:
-        return answer(request, await letters(reader, run))
+        return json_response(request, await read_dead_letters(reader, run))
 
 
 @get("/api/report")
-async def report(request: Asked) -> Answer:
-    """Asked for, it is made."""
-    board, (run, size_s), start = board_of(request), asking.named(request.query_params), start_of(request)
+async def report(request: HttpRequest) -> HttpResponse:
+    """Answer the state of a report; the first request has it made."""
+    board, (run, size_s), start = (
+        board_of(request),
+        query_params.run_and_size(request.query_params),
+        start_of(request),
+    )
     async with board.database.snapshot() as reader:
-        wanted = await board.reports.wanted(reader, run, size_s, start)
-    return answer(request, board.reports.ask(wanted))
+        wanted = await board.reports.request_for(reader, run, size_s, start)
+    return json_response(request, board.reports.request(wanted))
 
 
 @get("/reports/{name:str}", sync_to_thread=True)
-def report_file(request: Asked) -> Answer:
+def report_file(request: HttpRequest) -> HttpResponse:
     board = board_of(request)
     made = board.file(request, board.reports.file(str(request.path_params["name"])), "private, max-age=3600")
     made.headers["content-security-policy"] = reports.CSP
@@ -207,75 +215,79 @@ def report_file(request: Asked) -> Answer:
 
 
 @get("/at")
-async def at_moment(request: Asked) -> Answer:
-    """To the page of the window that covers a moment: for links that know a time only."""
+async def at_moment(request: HttpRequest) -> HttpResponse:
+    """Redirect to the page of the window that covers a moment: for links that know a time only."""
     query = request.query_params
-    run, size_s, axis, at_ms = (
-        asking.run_of(query), asking.size_of(query), asking.axis_of(query), asking.moment_of(query, "t"),
-    )  # fmt: skip
+    run, size_s = query_params.run_param(query), query_params.size_param(query)
+    axis, at_ms = query_params.axis_param(query), query_params.moment_param(query, "t")
     async with board_of(request).database.snapshot() as reader:
-        run, size_s, start = await window_at(reader, run, size_s, at_ms, axis)
+        run, size_s, start = await find_window(reader, run, size_s, at_ms, axis)
     place = urlencode({"run": run, "size": duration_text(1_000 * size_s), "start": start})
     return Response(b"", status_code=302, headers={"location": f"/window?{place}"}, media_type=MediaType.TEXT)
 
 
-def start_of(request: Asked) -> int:
-    return asking.moment_of(request.query_params, "start")
+def start_of(request: HttpRequest) -> int:
+    return query_params.moment_param(request.query_params, "start")
 
 
 @asgi("/api/events", copy_scope=True)
 async def events(scope: Any, receive: Any, send: Any) -> None:
-    request: Asked = Request(scope)
+    request: HttpRequest = Request(scope)
     board, query = board_of(request), request.query_params
     try:
-        run, size_s = asking.run_of(query), asking.size_of(query)
-        with board.hub.room():
-            run, size_s = await followed(board, run, size_s)
-            with board.hub.follow(run, size_s) as feed:
-                await tell(board.hub, feed, board.metrics, receive, send)
+        run, size_s = query_params.run_param(query), query_params.size_param(query)
+        with board.hub.reserve():
+            run, size_s = await followed_run(board, run, size_s)
+            with board.hub.subscribe(run, size_s) as feed:
+                await serve_events(board.hub, feed, board.metrics, receive, send)
     except Problem as problem:
         await refuse(send, problem.status, problem.what, problem.do)
 
 
-async def followed(board: Board, run: str | None, size_s: int | None) -> tuple[str, int]:
-    """Run and size; ("", 0) where there is no run yet and none was named. Raises Unknown, Away."""
+async def followed_run(board: Board, run: str | None, size_s: int | None) -> tuple[str, int]:
+    """Return run and size to follow; ("", 0) where there is no run yet and none was named.
+
+    Raises:
+        NotFound: There is no such run or size.
+        Unavailable: The database does not answer.
+    """
     async with board.database.snapshot() as reader:
         if run is None and await reader.row("newest_run") is None:
             return "", 0
-        known = await known_run(reader, run)
-        return known.run_id, (await chosen_size(reader, known, size_s))[0]
+        known = await find_run(reader, run)
+        return known.run_id, (await choose_size(reader, known, size_s))[0]
 
 
 # -- for machines -------------------------------------------------------------------------------------------------
 
 
 @get("/healthz")
-async def healthz(request: Asked) -> Answer:
+async def healthz(request: HttpRequest) -> HttpResponse:
     board = board_of(request)
     try:
         async with board.database.snapshot(HEALTH_S) as reader:
             await reader.row("alive")
     except Busy:  # Postgres answers others, and the listener notices when it does not
-        if not board.hub.heard_of_late:
+        if not board.hub.confirmed_recently:
             raise
     if not board.hub.listening:
-        raise Away("Postgres answers, but does not tell of news yet", "wait: the board tries again")
-    return answer(request, {"ok": True})
+        raise Unavailable("Postgres answers, but does not send notifications yet", "wait: the board tries again")
+    return json_response(request, {"ok": True})
 
 
 @get("/metrics")
-async def metrics(request: Asked) -> Answer:
+async def metrics(request: HttpRequest) -> HttpResponse:
     return Response(board_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 HANDLERS: list[Any] = [
-    index, window_page, report_page, letters_page, static_file, report_file, at_moment,
-    runs, whole, one_window, compared, dead_letters, report, events, healthz, metrics,
+    index, window_page, report_page, dead_letters_page, static_file, report_file, at_moment,
+    runs, board_data, window_details, distributions, dead_letters, report, events, healthz, metrics,
 ]  # fmt: skip
 
 
-def told(request: Asked, problem: Problem) -> Answer:
-    """JSON for programs, text for people."""
+def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Answer a problem as JSON to programs, as text to people."""
     if request.url.path.startswith(MACHINES):
         content, kind = orjson.dumps({"error": problem.what, "do": problem.do}), MediaType.JSON
     else:
@@ -283,29 +295,33 @@ def told(request: Asked, problem: Problem) -> Answer:
     return Response(content, status_code=problem.status, media_type=kind)
 
 
-def refused(request: Asked, error: HTTPException) -> Answer:
+def http_error_response(request: HttpRequest, error: HTTPException) -> HttpResponse:
     if error.status_code == HTTP_404_NOT_FOUND:
-        return told(request, Unknown("there is no such page", "see the board at /"))
+        return problem_response(request, NotFound("there is no such page", "see the board at /"))
     problem = Problem("that request makes no sense", "see the board at /")
     problem.status = error.status_code
-    return told(request, problem)
+    return problem_response(request, problem)
 
 
-def broken(request: Asked, error: Exception) -> Answer:
-    """A mistake in the program: its traceback is for the log alone."""
+def program_error_response(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Answer a mistake in the program, whose traceback is for the log alone."""
     log.error("request_failed", path=request.url.path, exc_info=error)
-    return told(request, Problem("the board failed to answer", "see its log"))
+    return problem_response(request, Problem("the board failed to answer", "see its log"))
 
 
-def application(board: Board) -> Guard:
-    """As ASGI servers take it."""
+def application(board: Board) -> RequestGuard:
+    """Return the board as an ASGI application."""
     app = Litestar(
         HANDLERS,
         lifespan=[board.running],
         openapi_config=None,
         logging_config=None,
-        exception_handlers={Problem: told, HTTPException: refused, Exception: broken},
+        exception_handlers={
+            Problem: problem_response,
+            HTTPException: http_error_response,
+            Exception: program_error_response,
+        },
     )
     app.state.board = board
     routes = frozenset(path for handler in HANDLERS for path in handler.paths if "{" not in path)
-    return Guard(app, board.settings.names, routes, board.metrics)
+    return RequestGuard(app, board.settings.names, routes, board.metrics)

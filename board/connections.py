@@ -23,26 +23,26 @@ MOST = 256
 _Protocol: Any = AutoHTTPProtocol
 
 
-class Waiting:
+class WaitingConnections:
     """Connections of one server that wait for their clients, the one that has waited longest first."""
 
     def __init__(self) -> None:
-        self._known: dict[Connection, None] = {}
+        self._known: dict[HttpConnection, None] = {}
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: HttpConnection) -> None:
         self.remove(connection)
         self._known[connection] = None
         if len(self._known) > MOST:
             next(iter(self._known)).abort()
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: HttpConnection) -> None:
         self._known.pop(connection, None)
 
 
-class Connection(_Protocol):  # type: ignore[misc]
+class HttpConnection(_Protocol):  # type: ignore[misc]
     """uvicorn's protocol, with a limit to how long it waits for the client."""
 
-    def __init__(self, waiting: Waiting, **server: Any) -> None:
+    def __init__(self, waiting: WaitingConnections, **server: Any) -> None:
         super().__init__(**server)
         self._waiting = waiting
         self._received = 0

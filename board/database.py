@@ -15,7 +15,7 @@ from psycopg import IsolationLevel
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from board.http_errors import Away, Busy, Problem
+from board.http_errors import Busy, Problem, Unavailable
 from schemas.definition import Stream
 from schemas.errors import DatabaseUnreachable
 from storage.address import CORRECT, parameters, where
@@ -44,12 +44,13 @@ class Reader:
         self.fallback = fallback
 
     async def rows(self, query: str, **params: Any) -> list[Any]:
+        """Return all rows of a named query."""
         async with self._connection.cursor(binary=True) as cursor:
             await cursor.execute(SQL[query], params)
             return await cursor.fetchall()
 
     async def row(self, query: str, **params: Any) -> Any:
-        """The first row, None where there is none."""
+        """Return the first row of a query, None where there is none."""
         found = await self.rows(query, **params)
         return found[0] if found else None
 
@@ -69,7 +70,7 @@ class Database:
         self._pool: AsyncConnectionPool[AsyncConnection] | None = None
 
     async def open(self) -> None:
-        """Returns at once, whether the database is there or not."""
+        """Open the pool; returns at once, whether the database is there or not."""
         self._pool = AsyncConnectionPool(
             kwargs=parameters(self._url, _NAME),
             connection_class=AsyncConnection,
@@ -90,9 +91,17 @@ class Database:
 
     @asynccontextmanager
     async def snapshot(self, patience_s: float | None = None) -> AsyncIterator[Reader]:
-        """All that is read in it is of one moment. Raises Away, and Busy where all connections are in use."""
+        """Read from one moment of the database.
+
+        Args:
+            patience_s: For a connection; None is PATIENCE_S.
+
+        Raises:
+            Unavailable: The database does not answer, or not as it should.
+            Busy: All connections are in use.
+        """
         assert self._pool is not None
-        with self.told():
+        with self.translated_errors():
             async with self._pool.connection(patience_s or PATIENCE_S) as connection:
                 self._used += 1
                 try:
@@ -104,23 +113,23 @@ class Database:
 
     @asynccontextmanager
     async def listener(self) -> AsyncIterator[AsyncConnection]:
-        """An autocommitting connection of its own. Raises psycopg.OperationalError."""
+        """Open an autocommitting connection for notifications. Raises psycopg.OperationalError."""
         options = parameters(self._url, _NAME)
         async with await AsyncConnection.connect(**options, autocommit=True) as connection:
             await settle(connection)
             self.refused = ""
             yield connection
 
-    async def explained(self, error: psycopg.Error) -> str:
-        """What went wrong, in one line; remembered where Postgres refuses."""
-        said = await asyncio.to_thread(failure_reason, error, self._url)
-        self.refused = said if refuses(said) else ""
-        return said
+    async def explain_failure(self, error: psycopg.Error) -> str:
+        """Return what went wrong, in one line; a refusal of Postgres is remembered."""
+        reason = await asyncio.to_thread(failure_reason, error, self._url)
+        self.refused = reason if refuses(reason) else ""
+        return reason
 
     @contextmanager
     def blocking(self) -> Iterator[Connection]:
-        """The same for a thread of its own: a connection that only reads. Raises Away."""
-        with self.told(), snapshots(connect(self._url, _NAME)) as connection:
+        """Open a connection that only reads, for a thread. Raises Unavailable."""
+        with self.translated_errors(), snapshots(connect(self._url, _NAME)) as connection:
             connection.autocommit = False
             connection.execute(SQL["begin"], {"local": connection.pooled})
             if not connection.pooled:
@@ -128,14 +137,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Raises Away, with what to do, in place of what psycopg raises."""
+    def translated_errors(self) -> Iterator[None]:
+        """Raise Unavailable, with what to do, in place of what psycopg raises."""
         try:
             yield
         except Problem:
             raise
         except DatabaseUnreachable as error:
-            raise Away(error.what, error.do) from error
+            raise Unavailable(error.what, error.do) from error
         except psycopg.Error as error:
             raise self._away(error) from error
 
@@ -143,12 +152,12 @@ class Database:
         if self._full(error):
             return self._busy()
         if error.sqlstate is None and refuses(self.refused or str(error)):
-            return Away(f"Postgres refused {self._where}", CORRECT)
+            return Unavailable(f"Postgres refused {self._where}", CORRECT)
         if (failure := explain(error, self._url, "read the tables")) is None:
             log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
-            return Away("the database answered with an error", "see the board's log")
+            return Unavailable("the database answered with an error", "see the board's log")
         do = f"{MIGRATE} as their owner" if isinstance(error, InsufficientPrivilege) else failure.advice(_THEN)
-        return Away(failure.what, do)
+        return Unavailable(failure.what, do)
 
     def _full(self, error: psycopg.Error) -> bool:
         return isinstance(error, PoolTimeout | TooManyRequests) and self._used >= CONNECTIONS
@@ -175,7 +184,7 @@ class Database:
 
 
 def stored_json(text: str | bytes) -> Any:
-    """A jsonb value; None for what cannot be sent to a browser, being beyond 64 bits or nested too deeply. Pure."""
+    """Return a jsonb value; None for what no browser can take: beyond 64 bits, or nested too deeply. Pure."""
     try:
         return json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):

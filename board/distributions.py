@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from board.artifacts import artifact_of
 from board.database import Database
-from board.http_errors import Conflict, Unknown
-from board.models import artifact_of
-from board.overview import known_run
+from board.http_errors import Conflict, NotFound
+from board.runs import find_run
 from monitor.drift.figures import Config
 from monitor.panes import ChunkCache, load
 from monitor.snapshot import Snapshot, Window
@@ -32,15 +32,26 @@ class Distributions:
         self._free = asyncio.Semaphore(AT_ONCE)
         self._prepared: LruCache[tuple[str, str], tuple[Any, dict[str, Any], int]] = LruCache(REMEMBERED)
 
-    async def of(self, run_id: str, size_s: int, start: int) -> dict[str, Any]:
-        """start: ms. Raises Unknown where there are no such rows, Conflict without the model, Away."""
+    async def compare(self, run_id: str, size_s: int, start: int) -> dict[str, Any]:
+        """Lay the values of a window beside those of the reference, as JSON takes it.
+
+        Args:
+            run_id: The run.
+            size_s: Seconds.
+            start: Event time, ms.
+
+        Raises:
+            NotFound: There are no such rows.
+            Conflict: The model is not here, or the rows cannot be read.
+            Unavailable: The database does not answer.
+        """
         async with self._database.snapshot() as reader:
-            run = await known_run(reader, run_id)
+            run = await find_run(reader, run_id)
         window = Window(run_id, run.stream.events, size_s * 1_000, start)
         async with self._free:
-            return await asyncio.to_thread(self._count, run.stream, window, run.model)
+            return await asyncio.to_thread(self._compared, run.stream, window, run.model)
 
-    def _count(self, stream: Stream, window: Window, model: str | None) -> dict[str, Any]:
+    def _compared(self, stream: Stream, window: Window, model: str | None) -> dict[str, Any]:
         from board import histograms  # noqa: PLC0415 - pandas and scipy take a second, and are needed here only
 
         bins, about, reference_rows = self._reference(stream, model)
@@ -49,14 +60,14 @@ class Distributions:
             "rows": rows,
             "sampled": events.num_rows,
             "reference_rows": reference_rows,
-            "columns": histograms.beside(bins, events, labels),
+            "columns": histograms.compare(bins, events, labels),
             "model": about,
         }
 
     def _rows(self, stream: Stream, window: Window) -> tuple[Any, Any, int]:
-        """Events, labels, and how many events there are: of large windows the rows that the monitor computed from.
+        """Read events, labels (None where the stream has none), and how many events there are.
 
-        Labels are None where the stream has none.
+        Of large windows they are the rows that the monitor computed from.
         """
         from monitor.drift.sampling import sample  # noqa: PLC0415
 
@@ -70,7 +81,7 @@ class Distributions:
             snapshot, cache = Snapshot(connection), ChunkCache(0)
             rows = sum(part.rows for part in snapshot.index(window))
             if not rows:
-                raise Unknown("this window holds no events", "see the board for those that do")
+                raise NotFound("this window holds no events", "see the board for those that do")
             try:
                 events = read(stream.events, wanted)
                 labels = read(stream.labels, (stream.label or "",)) if stream.labels is not None else None
@@ -81,7 +92,7 @@ class Distributions:
         return events, labels, rows
 
     def _reference(self, stream: Stream, model: str | None) -> tuple[Any, dict[str, Any], int]:
-        """Bins, about the model, and rows. Raises Conflict."""
+        """Return the bins of the reference, what is known of the model, and the rows. Raises Conflict."""
         from board import histograms  # noqa: PLC0415
         from models.artifact import load as load_model  # noqa: PLC0415
 
@@ -102,6 +113,6 @@ class Distributions:
                 "source": card.source,
                 "period": card.period,
             }
-            prepared = histograms.prepared(table, stream), about, table.num_rows
+            prepared = histograms.reference_bins(table, stream), about, table.num_rows
             self._prepared.put(key, prepared)
         return prepared

@@ -38,8 +38,18 @@ class NumberBins:
     usual: Mapping[str, float | None]
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray, label_range: tuple[float, float] | None = None) -> NumberBins | None:
-        """None for a column without values. Raises TypeError for what are no numbers."""
+    def from_column(
+        cls, column: pa.ChunkedArray, label_range: tuple[float, float] | None = None
+    ) -> NumberBins | None:
+        """Make the bins of a reference's column; None for one without values.
+
+        Args:
+            column: Numbers, with nulls.
+            label_range: Inclusive; of a label, what lies outside is left out.
+
+        Raises:
+            TypeError: The values are no numbers.
+        """
         prepared = NumberReference.from_column(column, Config().clip, label_range)
         if not prepared.count:
             return None
@@ -53,7 +63,8 @@ class NumberBins:
         found = shares(values, edges, low, high), median(values, low, high)
         return cls(edges, low, high, *found, usual(prepared, column))
 
-    def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
+    def compare(self, column: pa.ChunkedArray) -> dict[str, Any]:
+        """Return a window's column beside the reference, as JSON takes it."""
         values = numbers(column)
         current = shares(values, self.edges, self.low, self.high)
         sides = {"reference": self.reference, "current": current}
@@ -69,7 +80,7 @@ class NumberBins:
 
 
 def shares(values: Floats, edges: Floats, low: float, high: float) -> tuple[list[float], float, float]:
-    """Share of the values in each bin, below and above, adding up to 1; all 0 where there are none."""
+    """Return the share of the values in each bin, below and above, adding up to 1; all 0 where there are none."""
     rows = max(len(values), 1)
     below, above = int((values < low).sum()), int((values > high).sum())
     inside = values[(values >= low) & (values <= high)]
@@ -78,7 +89,7 @@ def shares(values: Floats, edges: Floats, low: float, high: float) -> tuple[list
 
 
 def median(values: Floats, low: float, high: float) -> float | None:
-    """Of the values clipped to [low, high]; None where there are none."""
+    """Return the median of the values clipped to [low, high]; None where there are none."""
     return float(np.median(np.clip(values, low, high))) if len(values) else None
 
 
@@ -88,8 +99,11 @@ class CategoryBins:
     usual: Mapping[str, float | None] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def beside(self, column: pa.ChunkedArray) -> dict[str, Any]:
-        """labels: those with the largest share on either side. new: those that the reference does not have."""
+    def compare(self, column: pa.ChunkedArray) -> dict[str, Any]:
+        """Return a window's column beside the reference, as JSON takes it.
+
+        labels: those with the largest share on either side. new: those that the reference does not have.
+        """
         summary, ours = self.prepared.summarize(column), max(self.prepared.count, 1)
         rows = max(summary.count, 1)
         both = {
@@ -114,13 +128,13 @@ class CategoryBins:
 Bins = Mapping[str, NumberBins | CategoryBins]
 
 
-def prepared(reference: pa.Table, stream: Stream) -> Bins:
-    """Bins of every column that can be shown. reference: a model's, of that stream."""
+def reference_bins(reference: pa.Table, stream: Stream) -> Bins:
+    """Make the bins of every column that can be shown. reference: a model's, of that stream."""
     found: dict[str, NumberBins | CategoryBins] = {}
     label_range = stream.labels.label_range if stream.labels is not None else None
     for name in (*stream.events.numbers, PREDICTION, stream.label or ""):
         if name in reference.column_names:
-            bins = NumberBins.of(reference[name], label_range if name == stream.label else None)
+            bins = NumberBins.from_column(reference[name], label_range if name == stream.label else None)
             if bins is not None:
                 found[name] = bins
     for name in stream.events.categories:
@@ -131,7 +145,7 @@ def prepared(reference: pa.Table, stream: Stream) -> Bins:
 
 
 def usual(prepared: NumberReference | CategoryReference, column: pa.ChunkedArray) -> dict[str, float | None]:
-    """What the reference itself is missing and has out of range, 0 to 1, as the monitor counts it in windows."""
+    """Return what the reference itself is missing and has out of range, 0 to 1, as the monitor counts it."""
     figures = prepared.summarize(column).figures
     return {
         "missing": figures.get(MISSING),
@@ -140,11 +154,11 @@ def usual(prepared: NumberReference | CategoryReference, column: pa.ChunkedArray
     }
 
 
-def beside(bins: Bins, events: pa.Table, labels: pa.Table | None) -> dict[str, Any]:
-    """The columns of a window beside the reference; one that is on neither table is left out."""
+def compare(bins: Bins, events: pa.Table, labels: pa.Table | None) -> dict[str, Any]:
+    """Return the columns of a window beside the reference; one that is in neither table is left out."""
     found = {}
-    for name, prepared_bins in bins.items():
+    for name, of_reference in bins.items():
         for table in (events, labels):
             if table is not None and name in table.column_names:
-                found[name] = prepared_bins.beside(table[name])
+                found[name] = of_reference.compare(table[name])
     return found

@@ -1,4 +1,4 @@
-"""Why a request gets no answer: each is told as JSON, what is wrong and what to do."""
+"""Errors that become HTTP answers: what is wrong and what to do, as JSON."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Problem(DriftlineError):
     status = 500
 
 
-class Wrong(Problem):
+class BadParameter(Problem):
     """A parameter makes no sense."""
 
     status = 400
 
 
-class Unknown(Problem):
+class NotFound(Problem):
     """There is no such run, window, report or page."""
 
     status = 404
@@ -35,7 +35,7 @@ class Busy(Problem):
     status = 503
 
 
-class Away(Problem):
+class Unavailable(Problem):
     """The database does not answer, or holds no tables."""
 
     status = 503

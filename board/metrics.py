@@ -15,11 +15,11 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.visible = Histogram(
             "driftline_board_row_visible_seconds",
-            "From the flush that closed a window to its row sent to who looks.",
+            "From the flush that closed a window to its row sent to a page.",
             registry=self.registry,
             buckets=SHORT,
         )
-        self.clients = Gauge("driftline_board_clients", "Pages that are sent what happens.", registry=self.registry)
+        self.clients = Gauge("driftline_board_clients", "Pages that follow live.", registry=self.registry)
         self.dropped = Counter(
             "driftline_board_clients_dropped", "Pages that did not keep up.", registry=self.registry
         )
@@ -38,9 +38,9 @@ class Metrics:
             buckets=LONG,
         )
         self.listening = Gauge(
-            "driftline_board_listening", "1 while Postgres tells of news.", registry=self.registry
+            "driftline_board_listening", "1 while notifications of Postgres arrive.", registry=self.registry
         )
 
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return bytes(generate_latest(self.registry))

@@ -1,4 +1,4 @@
-"""What stands before every route: who may ask, how, and what each answer says to the browser.
+"""Middleware before every route: which requests are allowed, and the security headers of each answer.
 
 No CORS, no cookies, nothing that writes. A page elsewhere that has its own name resolve to this machine (DNS
 rebinding) is refused by the Host that the browser sends.
@@ -48,7 +48,7 @@ EVENTS = "/api/events"
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::[0-9]{1,5})?")
 
 
-class Guard:
+class RequestGuard:
     """An ASGI application around another. names: hosts it answers to. routes: paths that metrics name."""
 
     def __init__(self, app: Any, names: frozenset[str], routes: frozenset[str], metrics: Metrics) -> None:
@@ -89,7 +89,7 @@ class Guard:
                 "open it at its own address, or start it with --allow-host",
             )
         if scope["method"] not in ("GET", "HEAD"):
-            return 405, "the board only answers questions", "use GET"
+            return 405, "the board is read-only", "use GET"
         if scope["method"] == "HEAD" and scope["path"] == EVENTS:
             return 405, "events have no head", "use GET"
         if headers.get(b"sec-fetch-site") == b"cross-site" and scope["path"].startswith("/api/"):
@@ -108,7 +108,7 @@ class Guard:
 
 
 async def refuse(send: Send, status: int, error: str, do: str) -> None:
-    """An answer of one piece, as every problem is told."""
+    """Send an error as JSON in one piece."""
     headers = [(b"content-type", b"application/json")]
     if status == 405:
         headers.append((b"allow", b"GET, HEAD"))

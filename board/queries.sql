@@ -104,10 +104,10 @@ SELECT DISTINCT (extract(epoch FROM window_start) * 1000)::bigint FROM driftline
 WHERE run_id = %(run)s AND size_s = %(size_s)s AND segment = ''
   AND written_at > clock_timestamp() - %(seconds)s * interval '1 second';
 
--- name: marks
+-- name: annotations
 -- Drift that was injected, and alarms, on both clocks: by the wall, from the first to the last closed window that they
 -- overlap. A gap is a moment. Of alarms the newest.
-WITH mark AS (
+WITH annotation AS (
     (SELECT 'injected' AS what, starts_at, ends_at, left(label, 300) AS label, kind, NULL::float8 AS severity
      FROM driftline.event WHERE run_id = %(run)s AND kind = 'injected' ORDER BY starts_at LIMIT 1000)
     UNION ALL
@@ -127,7 +127,7 @@ SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM
           AND w.window_start > starts_at - %(size_s)s * interval '1 second'
           AND w.window_start < greatest(ends_at, starts_at + interval '1 millisecond') AND w.closed_at IS NOT NULL
         ORDER BY w.window_start DESC LIMIT 1) END
-FROM mark ORDER BY starts_at;
+FROM annotation ORDER BY starts_at;
 
 -- name: tallies
 -- Progress of the run; records to read are those of all runs of its topics: whose they are is known when they are read.
@@ -229,7 +229,7 @@ ORDER BY starts_at;
 SELECT stream, rows, revision FROM driftline.window_result
 WHERE (run_id, size_s, window_start, segment) = (%(run)s, %(size_s)s, %(start)s, '') ORDER BY stream = 'events' DESC;
 
--- name: letter_buckets
+-- name: dead_letter_counts
 -- Dead letters by when they were written, in some hundred stretches; apart from the run's own, those in which no run
 -- could be read and which came in its topics while this one was read.
 WITH letter AS (
@@ -247,7 +247,7 @@ SELECT l.topic, l.reason, l.no_run, span.ms, ((extract(epoch FROM l.written_at) 
 FROM letter l CROSS JOIN span LEFT JOIN driftline.run_topic t ON t.run_id = %(run)s AND t.topic = l.topic
 GROUP BY 1, 2, 3, 4, 5, t.role ORDER BY t.role = 'events' DESC NULLS LAST, 1, 2, 3, 5;
 
--- name: letters
+-- name: dead_letters
 SELECT d.topic, d.partition, d.kafka_offset, d.reason, left(d.detail, 1000),
        (extract(epoch FROM d.event_time) * 1000)::bigint, (extract(epoch FROM d.written_at) * 1000)::bigint,
        substring(d.key FROM 1 FOR 1000), substring(d.raw FROM 1 FOR 8000), coalesce(octet_length(d.raw), 0)

@@ -1,10 +1,10 @@
-"""What a request asks for, checked. Pure."""
+"""The parameters of a request, checked. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from board.http_errors import Wrong
+from board.http_errors import BadParameter
 from schemas.durations import duration_ms, moment_ms
 from schemas.errors import UsageError
 from schemas.notices import MAX_SIZE_S
@@ -17,64 +17,66 @@ MAX_SIZE = 1_000 * MAX_SIZE_S
 Query = Mapping[str, str]
 
 
-def run_of(query: Query) -> str | None:
-    """None where none is named. Raises Wrong for what no run is called."""
+def run_param(query: Query) -> str | None:
+    """Return the run; None where none is named. Raises BadParameter for what no run is called."""
     run = query.get("run")
     if run is not None and not is_run_id(run):
-        raise Wrong("that is no name of a run", "`driftline runs` lists them")
+        raise BadParameter("that is no name of a run", "`driftline runs` lists them")
     return run
 
 
-def find_of(query: Query) -> str:
-    """Part of the name of runs; all hold "". Raises Wrong for what is in no name."""
+def find_param(query: Query) -> str:
+    """Return a part of the names of runs; all hold "". Raises BadParameter for what is in no name."""
     find = query.get("find", "")
     if find and not is_run_id(find):
-        raise Wrong("that is in no name of a run", "`driftline runs` lists them")
+        raise BadParameter("that is in no name of a run", "`driftline runs` lists them")
     return find
 
 
-def size_of(query: Query) -> int | None:
-    """Seconds, None where none is named. Raises Wrong for what is no size of windows."""
+def size_param(query: Query) -> int | None:
+    """Return the window size in seconds; None where none is named. Raises BadParameter for what is no size."""
     if (text := query.get("size")) is None:
         return None
     size = _checked(duration_ms, text, "size")
     if size % 1_000 or size > MAX_SIZE:
-        raise Wrong("size is no size of windows", "write whole seconds to a year, such as 1h")
+        raise BadParameter("size is no size of windows", "write whole seconds to a year, such as 1h")
     return size // 1_000
 
 
-def moment_of(query: Query, name: str) -> int:
-    """ms since the epoch, written so or as ISO. Raises Wrong where it is missing or makes no sense."""
+def moment_param(query: Query, name: str) -> int:
+    """Return a moment, ms since the epoch, written so or as ISO. Raises BadParameter where it is none."""
     if (text := query.get(name)) is None:
-        raise Wrong(f"{name} is missing", f"add {name}=, a moment such as 2022-02-01T06:00 or ms since the epoch")
+        raise BadParameter(
+            f"{name} is missing", f"add {name}=, a moment such as 2022-02-01T06:00 or ms since the epoch"
+        )
     at = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else _checked(moment_ms, text, name)
     if not 0 <= at < MAX_TIME:
-        raise Wrong(f"{name} is out of range", "give a moment from 1970 to 2100")
+        raise BadParameter(f"{name} is out of range", "give a moment from 1970 to 2100")
     return at
 
 
-def axis_of(query: Query) -> str:
-    """`event` or `wall`. Raises Wrong for anything else."""
+def axis_param(query: Query) -> str:
+    """Return `event` or `wall`. Raises BadParameter for anything else."""
     axis = query.get("axis", "event")
     if axis not in ("event", "wall"):
-        raise Wrong("axis is neither event nor wall", "leave it out, or name one of them")
+        raise BadParameter("axis is neither event nor wall", "leave it out, or name one of them")
     return axis
 
 
-def named(query: Query) -> tuple[str, int]:
-    """Run and size (seconds), both needed."""
-    run, size = run_of(query), size_of(query)
+def run_and_size(query: Query) -> tuple[str, int]:
+    """Return run and window size in seconds. Raises BadParameter where one is missing."""
+    run, size = run_param(query), size_param(query)
     if run is None or size is None:
-        raise Wrong("run or size is missing", "add run= and size=, such as run=demo&size=1h")
+        raise BadParameter("run or size is missing", "add run= and size=, such as run=demo&size=1h")
     return run, size
 
 
 def _checked(read: Callable[[str], int], text: str, name: str) -> int:
     if len(text) > LONGEST:
-        raise Wrong(f"{name} makes no sense", "write it shorter")
+        raise BadParameter(f"{name} makes no sense", "write it shorter")
     try:
         return read(text)
     except UsageError as error:
-        raise Wrong(f"{name} makes no sense", error.do) from None
+        raise BadParameter(f"{name} makes no sense", error.do) from None
     except (OverflowError, ValueError):
-        raise Wrong(f"{name} makes no sense", "give another") from None
+        raise BadParameter(f"{name} makes no sense", "give another") from None

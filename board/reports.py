@@ -20,11 +20,11 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 
+from board.artifacts import artifact_of
 from board.database import Reader
-from board.http_errors import Busy, Problem, Unknown
+from board.http_errors import Busy, NotFound, Problem
 from board.metrics import Metrics
-from board.models import artifact_of
-from board.overview import known_run
+from board.runs import find_run
 from board.settings import Settings
 from runtime.connections import ROOT, make_folder
 from runtime.lru import LruCache
@@ -37,7 +37,7 @@ FORMAT = 2
 KEPT = 200
 QUEUE = 8
 FAILED_S = 30.0
-"""For so long a failure is told; whoever asks later has it tried again."""
+"""For so long a failure is shown; a later request tries again."""
 _NAME = re.compile(r"[0-9a-f]{32}\.html")
 
 CSP = (
@@ -49,8 +49,8 @@ CSP = (
 load nothing."""
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """A report. version: of the rows that it is made of. model: hash of the one that scored them."""
+class ReportRequest(msgspec.Struct, frozen=True):
+    """Which report. version: of the rows that it is made of. model: hash of the one that scored them."""
 
     run: str
     size_s: int
@@ -69,20 +69,20 @@ class Reports:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
         self._folder = settings.reports
-        self._queue: asyncio.Queue[Wanted] = asyncio.Queue(QUEUE)
+        self._queue: asyncio.Queue[ReportRequest] = asyncio.Queue(QUEUE)
         self._states: dict[str, str] = {}
         self._failed: LruCache[str, tuple[float, str]] = LruCache(KEPT)
 
-    async def wanted(self, reader: Reader, run_id: str, size_s: int, start: int) -> Wanted:
-        """Raises Unknown where there is no such window."""
-        run = await known_run(reader, run_id)
+    async def request_for(self, reader: Reader, run_id: str, size_s: int, start: int) -> ReportRequest:
+        """Return the request for the report of a window. Raises NotFound where there is no such window."""
+        run = await find_run(reader, run_id)
         rows = await reader.rows("versions", run=run_id, size_s=size_s, start=moment(start))
         if not rows:
-            raise Unknown("there is no such window", "see the board for those that are")
-        return Wanted(run_id, size_s, start, repr(rows), run.model)
+            raise NotFound("there is no such window", "see the board for those that are")
+        return ReportRequest(run_id, size_s, start, repr(rows), run.model)
 
-    def state(self, wanted: Wanted) -> dict[str, Any]:
-        """REPORT, as it stands."""
+    def state(self, wanted: ReportRequest) -> dict[str, Any]:
+        """Return the state of a report, as JSON takes it."""
         name = wanted.name
         if (self._folder / name).is_file():
             return {"state": "ready", "reason": None, "url": f"/reports/{name}"}
@@ -93,8 +93,8 @@ class Reports:
             return {"state": "failed", "reason": reason, "url": None}
         return {"state": "none", "reason": None, "url": None}
 
-    def ask(self, wanted: Wanted) -> dict[str, Any]:
-        """REPORT; one that nobody has asked for is put into the queue. Raises Busy where that is full."""
+    def request(self, wanted: ReportRequest) -> dict[str, Any]:
+        """Queue a report that was not requested yet, and return its state. Raises Busy where the queue is full."""
         found = self.state(wanted)
         if found["state"] != "none":
             return found
@@ -106,13 +106,13 @@ class Reports:
         return self.state(wanted)
 
     def file(self, name: str) -> Path:
-        """A finished report. Raises Unknown for what is none."""
+        """Return the file of a finished report. Raises NotFound for what is none."""
         if not _NAME.fullmatch(name) or not (path := self._folder / name).is_file():
-            raise Unknown("there is no such report", "ask for it on its window's page")
+            raise NotFound("there is no such report", "ask for it on its window's page")
         return path
 
-    async def work(self) -> None:
-        """Make what is asked for, one after the other, until cancelled."""
+    async def make_queued(self) -> None:
+        """Make what is queued, one after the other, until cancelled."""
         while True:
             wanted = await self._queue.get()
             self._states[wanted.name] = "making"
@@ -130,7 +130,7 @@ class Reports:
                 self._states.pop(wanted.name, None)
             self._ended(wanted, reason, time.monotonic() - began)
 
-    def _ended(self, wanted: Wanted, reason: str, seconds: float) -> None:
+    def _ended(self, wanted: ReportRequest, reason: str, seconds: float) -> None:
         self._metrics.reports.labels("failed" if reason else "ready").observe(seconds)
         where = {"run": wanted.run, "size_s": wanted.size_s, "start": f"{moment(wanted.start):%FT%R}"}
         if reason:
@@ -140,8 +140,8 @@ class Reports:
             log.info("report_made", **where, seconds=round(seconds, 1))
             self._forget_old()
 
-    async def _make(self, wanted: Wanted) -> str:
-        """Write it beside its place and put it there; why that failed, or ""."""
+    async def _make(self, wanted: ReportRequest) -> str:
+        """Write a report beside its place and put it there; return why that failed, or ""."""
         make_folder(self._folder)
         draft = self._folder / f".{wanted.name}.{os.getpid()}.part"
         try:
@@ -152,8 +152,8 @@ class Reports:
         finally:
             draft.unlink(missing_ok=True)
 
-    def _command(self, wanted: Wanted, out: Path) -> list[str]:
-        """Below the stream in whatever both need."""
+    def _command(self, wanted: ReportRequest, out: Path) -> list[str]:
+        """Return the command, at a lower priority than the stages."""
         nice = [path, "-n", "5"] if (path := shutil.which("nice")) else []
         made = self._settings.report_command or (sys.executable, str(ROOT / "driftline.py"), "report")
         model = artifact_of(wanted.model, self._settings.models)
@@ -172,7 +172,7 @@ class Reports:
             env=environ,
         )
         try:
-            _, said = await asyncio.wait_for(child.communicate(), self._settings.report_limit_s)
+            _, printed = await asyncio.wait_for(child.communicate(), self._settings.report_limit_s)
         except TimeoutError:
             return f"it took longer than {self._settings.report_limit_s:.0f} s, and was stopped"
         finally:
@@ -180,7 +180,7 @@ class Reports:
                 with suppress(ProcessLookupError):
                     child.kill()
                 await child.wait()
-        return "" if child.returncode == 0 else _complaint(said, child.returncode)
+        return "" if child.returncode == 0 else _failure_line(printed, child.returncode)
 
     def _forget_old(self) -> None:
         """Only the newest are kept. Another board may be doing the same in this folder."""
@@ -190,16 +190,16 @@ class Reports:
 
 
 def _written(path: Path) -> float:
-    """When, as seconds since the epoch; 0 for what is not there any more."""
+    """Return when a file was written, seconds since the epoch; 0 for one that is gone."""
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
 
 
-def _complaint(said: bytes, code: int | None) -> str:
-    """The line by which a command says what to do; never a traceback. Pure."""
-    for line in reversed(said.decode(errors="replace").splitlines()):
+def _failure_line(printed: bytes, code: int | None) -> str:
+    """Return the line in which a command says what to do; never a traceback. Pure."""
+    for line in reversed(printed.decode(errors="replace").splitlines()):
         if line.startswith("driftline: "):
             return line.removeprefix("driftline: ")[:500]
     return f"`driftline report` ended with exit code {code}: run it by hand to see why"

@@ -1,4 +1,4 @@
-"""What the board is told on the command line."""
+"""Settings of `driftline board`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from functools import partial
 import uvicorn
 
 from board.app import Board, application
-from board.connections import Connection, Waiting
+from board.connections import HttpConnection, WaitingConnections
 from board.settings import Settings
 from schemas.errors import DriftlineError
 from storage.connect import connect
@@ -24,13 +24,13 @@ END_S = 5
 
 
 class Server(uvicorn.Server):
-    """Tells those who follow that it ends, since it would wait for them otherwise."""
+    """Ends the pages that follow before it shuts down, since it would wait for them otherwise."""
 
     def __init__(self, board: Board, started: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 application(board),
-                http=partial(Connection, Waiting()),  # type: ignore[arg-type]
+                http=partial(HttpConnection, WaitingConnections()),  # type: ignore[arg-type]
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -53,23 +53,29 @@ class Server(uvicorn.Server):
 
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. say: is told the address once it answers.
+    """Serve until SIGTERM or SIGINT.
 
-    Raises DriftlineError where the port is taken, DatabaseUnreachable where Postgres refuses, UsageError for what
-    is no libpq URL.
+    Args:
+        settings: Of the board.
+        say: Is called with the address once the board answers.
+
+    Raises:
+        DriftlineError: The port is taken.
+        DatabaseUnreachable: Postgres refuses.
+        UsageError: The database's address is no libpq URL.
     """
     with suppress(Error):  # while it is down, the pages say so
         connect(settings.database_url).close()
     for noisy in ("psycopg.pool", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     board = Board(settings)
-    with bound(settings.host, settings.port) as listener:
+    with listening_socket(settings.host, settings.port) as listener:
         server = Server(board, lambda: say(address(settings.host, listener.getsockname()[1])))
         asyncio.run(server.serve([listener]))
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises DriftlineError where that cannot be."""
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises DriftlineError where that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host.strip("[]"), port), family=family, backlog=128)
@@ -86,7 +92,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def address(host: str, port: int) -> str:
-    """Where a browser finds it."""
+    """Return the address for a browser."""
     host = host.strip("[]")
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}/"

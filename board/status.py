@@ -1,30 +1,13 @@
-"""How a run is doing at this moment: what stands at the top of the page."""
+"""The status of a run at this moment: what stands at the top of the page."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from board.database import Reader
+from board.runs import RunInfo
 from monitor.drift.figures import Config
-from schemas.definition import Stream
 from schemas.durations import duration_text, moment
-
-
-class Run(msgspec.Struct, frozen=True):
-    """period: event time that it covers, ms. model: hash of what scored it.
-    started_at: wall clock, ms. stream: its definition."""
-
-    run_id: str
-    source: str | None
-    scenario: str | None
-    period: list[int] | None
-    finished: bool
-    model: str | None
-    started_at: int
-    stream: Stream
-
 
 TALLIES = (
     "now", "watermark", "rows", "late", "dead", "duplicates", "missing", "final", "lag", "written_at",
@@ -35,18 +18,23 @@ NEWEST = (
 )  # fmt: skip
 
 
-async def status(reader: Reader, run: Run, size_s: int) -> dict[str, Any]:
-    """STATUS. dead: refused for another reason than being late. finished: read to its end, and all windows
-    of this size are final. lag: records of all runs. scarce: None while windows are tested."""
+async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, Any]:
+    """Read the status of a run, as JSON takes it.
+
+    Returns:
+        Among others: `dead`, records refused for another reason than being late; `finished`, whether the run was
+        read to its end and all windows of this size are final; `lag`, unread records of all runs in its topics;
+        `scarce`, None while windows are tested.
+    """
     found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id, size_s=size_s), strict=True))
-    newest = await newest_window(reader, run.run_id, size_s)
+    newest = await read_newest_window(reader, run.run_id, size_s)
     stages = await reader.rows("stages", run=run.run_id)
-    said = verdict(newest)
+    word = verdict(newest)
     return found | {
         "run": run.run_id,
         "finished": run.finished and found["final"],
-        "verdict": said,
-        "scarce": await scarcity(reader, run.run_id, size_s) if said == "insufficient" else None,
+        "verdict": word,
+        "scarce": await read_scarcity(reader, run.run_id, size_s) if word == "insufficient" else None,
         "newest": newest,
         "stages": [
             {"stage": stage, "instance": instance, "at": at, "measures": measures}
@@ -55,7 +43,8 @@ async def status(reader: Reader, run: Run, size_s: int) -> dict[str, Any]:
     }
 
 
-async def newest_window(reader: Reader, run: str, size_s: int) -> dict[str, Any] | None:
+async def read_newest_window(reader: Reader, run: str, size_s: int) -> dict[str, Any] | None:
+    """Read the newest window that has a verdict, else the newest closed one, else the one that fills."""
     row = await reader.row("newest_window", run=run, size_s=size_s)
     if row is None:
         return None
@@ -65,7 +54,11 @@ async def newest_window(reader: Reader, run: str, size_s: int) -> dict[str, Any]
 
 
 def verdict(newest: dict[str, Any] | None) -> str:
-    """waiting: nothing closed yet; insufficient: too few rows to speak of drift; ok, drift, or dataset. Pure."""
+    """Return the verdict of a window in a word. Pure.
+
+    Returns:
+        `waiting`: nothing has closed yet; `insufficient`: too few rows for a verdict; `ok`, `drift` or `dataset`.
+    """
     if newest is None or newest["status"] == "open":
         return "waiting"
     if not newest["columns_tested"]:
@@ -75,9 +68,13 @@ def verdict(newest: dict[str, Any] | None) -> str:
     return "drift" if newest["columns_drifted"] else "ok"
 
 
-async def scarcity(reader: Reader, run: str, size_s: int) -> dict[str, Any]:
-    """How few rows the windows have. enough: windows with as many as are needed. useful: the smallest size that has
-    windows with a verdict, else about the smallest whose windows would have one; None where no size can be told."""
+async def read_scarcity(reader: Reader, run: str, size_s: int) -> dict[str, Any]:
+    """Read how few rows the windows of a size have.
+
+    Returns:
+        Among others: `enough`, windows with as many rows as are needed; `useful`, the smallest size whose windows
+        have a verdict, else about the smallest that would have some, None where that cannot be told.
+    """
     windows, enough, usual, other = await reader.row("scarcity", run=run, size_s=size_s)
     needed = Config().min_rows
     useful = other or useful_size(size_s, usual or 0, needed)
@@ -96,8 +93,11 @@ SIZES = (300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 604
 
 
 def useful_size(size_s: int, rows: int, needed: int) -> int | None:
-    """The smallest of SIZES whose windows usually hold twice the needed rows, where one of `size_s` holds `rows`.
+    """Return the smallest of SIZES whose windows usually hold twice the needed rows; None where none does. Pure.
 
-    None where none does. Pure.
+    Args:
+        size_s: A size, in seconds, whose windows usually hold `rows`.
+        rows: See there.
+        needed: Rows that a verdict needs.
     """
     return next((size for size in SIZES if rows * size >= 2 * needed * size_s), None)

@@ -15,7 +15,7 @@ import pytest
 
 from board.app import Board
 from board.settings import Settings
-from board.stage import Server, bound
+from board.stage import Server, listening_socket
 from runtime.connections import Addresses
 from schemas.streams.taxi import TAXI
 from storage.prepare import prepare
@@ -50,7 +50,7 @@ class Served:
 @contextmanager
 def serving(settings: Settings) -> Iterator[Served]:
     board, started = Board(settings), threading.Event()
-    with bound(settings.host, 0) as listener:
+    with listening_socket(settings.host, 0) as listener:
         server = Server(board, started.set)
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
         thread.start()

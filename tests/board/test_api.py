@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from benchmarks.board import NAMES, YEAR, seed
+from board.artifacts import monitor_command
 from board.http_errors import Conflict
-from board.models import monitor_command
 from board.status import useful_size
 from runtime import health_check as check
 from runtime.connections import Addresses
@@ -162,8 +162,8 @@ def test_a_monitor_is_advised_with_the_model_that_scored_the_run(monkeypatch: py
             raise Conflict("it is not here", "")
         return Path("models") / wanted
 
-    monkeypatch.setattr("board.models.artifact_of", found)
-    monkeypatch.setattr("board.models._default_hash", lambda: "default")
+    monkeypatch.setattr("board.artifacts.artifact_of", found)
+    monkeypatch.setattr("board.artifacts._default_hash", lambda: "default")
     assert monitor_command("default", []) == "driftline monitor"
     assert monitor_command("other", []) == "driftline monitor --model models/other"
     assert monitor_command("gone", []) is None

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from board.stage import address, bound
+from board.stage import address, listening_socket
 from runtime.connections import ROOT
 from schemas.errors import DriftlineError
 from tests.monitor.feed import T0, Feed
@@ -93,7 +93,7 @@ def test_a_port_that_is_taken_is_told_with_what_to_do(prepared: str) -> None:
 @pytest.mark.parametrize("host", ["300.1.1.1", "192.0.2.1"])
 def test_a_host_that_is_not_of_this_machine_is_told_with_what_to_do(host: str) -> None:
     with pytest.raises(DriftlineError, match=r"cannot listen.*choose a --host of this machine"):
-        bound(host, 0)
+        listening_socket(host, 0)
 
 
 @pytest.mark.parametrize(

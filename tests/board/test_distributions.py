@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from board.histograms import CategoryBins, NumberBins, beside, prepared
+from board.histograms import CategoryBins, NumberBins, compare, reference_bins
 from models.artifact import Model
 from models.taxi.train import train
 from monitor.drift.category import CategoryReference
@@ -26,9 +26,9 @@ def numbers(values: object) -> pa.ChunkedArray:
 
 @pytest.mark.parametrize("values", [np.arange(9.0), np.linspace(0, 1, 500), np.full(50, 3.0)], ids=str)
 def test_shares_of_numbers_add_up_on_both_sides(values: np.ndarray) -> None:
-    bins = NumberBins.of(numbers(values))
+    bins = NumberBins.from_column(numbers(values))
     assert bins
-    found = bins.beside(numbers([*values, -1e9, 1e9, None]))
+    found = bins.compare(numbers([*values, -1e9, 1e9, None]))
     for side, outside in (("reference", 0.01), ("current", 1)):
         total = sum(found[side]) + found["below"][side] + found["above"][side]
         assert total == pytest.approx(1)
@@ -38,25 +38,25 @@ def test_shares_of_numbers_add_up_on_both_sides(values: np.ndarray) -> None:
 
 
 def test_whole_numbers_have_a_bin_each() -> None:
-    bins = NumberBins.of(numbers([1, 1, 1, 2, 5] * 100))
+    bins = NumberBins.from_column(numbers([1, 1, 1, 2, 5] * 100))
     assert bins
-    found = bins.beside(numbers([2, 2]))
+    found = bins.compare(numbers([2, 2]))
     assert found["edges"] == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
     assert found["reference"] == pytest.approx([0.6, 0.2, 0, 0, 0.2])
     assert found["current"] == [0, 1, 0, 0, 0]
 
 
 def test_a_column_without_values_is_left_out_of_the_reference_and_empty_in_a_window() -> None:
-    assert NumberBins.of(numbers([None, None])) is None
-    bins = NumberBins.of(numbers([1.5, 2.5]))
+    assert NumberBins.from_column(numbers([None, None])) is None
+    bins = NumberBins.from_column(numbers([1.5, 2.5]))
     assert bins
-    assert sum(bins.beside(numbers([None]))["current"]) == 0
+    assert sum(bins.compare(numbers([None]))["current"]) == 0
 
 
 def test_categories_show_the_largest_of_either_side_and_what_is_new() -> None:
     reference = pa.chunked_array([pa.array([n % 30 for n in range(300)])])
     bins = CategoryBins(CategoryReference.from_column(reference))
-    found = bins.beside(pa.chunked_array([pa.array([99] * 60 + [1] * 40)]))
+    found = bins.compare(pa.chunked_array([pa.array([99] * 60 + [1] * 40)]))
     assert found["labels"][:2] == ["99", "1"]
     assert len(found["labels"]) == 12
     assert found["new"] == [{"label": "99", "share": 0.6}]
@@ -66,14 +66,14 @@ def test_categories_show_the_largest_of_either_side_and_what_is_new() -> None:
 
 def test_only_columns_that_are_there_are_compared() -> None:
     table = pa.table({"trip_distance": [1.0, 2.0], PREDICTION: [1.0, 2.0]})
-    found = beside(prepared(table, TAXI), table.select(["trip_distance"]), pa.table({}))
+    found = compare(reference_bins(table, TAXI), table.select(["trip_distance"]), pa.table({}))
     assert [*found] == ["trip_distance"]
 
 
 def test_the_reference_says_what_is_missing_and_out_of_range_in_it_and_values_have_names() -> None:
     distances = pa.array([1.0] * 450 + [2.0] * 445 + [500.0] * 5 + [None] * 100)
     table = pa.table({"trip_distance": distances, "PULocationID": pa.array([132] * 800 + [74] * 150 + [None] * 50)})
-    found = beside(prepared(table, TAXI), table, pa.table({}))
+    found = compare(reference_bins(table, TAXI), table, pa.table({}))
     assert found["trip_distance"]["usual"]["missing"] == pytest.approx(0.1)
     assert 0 < found["trip_distance"]["usual"]["out_of_range"] < 0.01
     zones = found["PULocationID"]

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from board import app
+from board.board_data import BoardReader
 from board.database import Database
-from board.events import _put, _wait, tell
-from board.live import BACKLOG, Feed, Hub, event
+from board.event_stream import _put, _wait, serve_events
+from board.feeds import BACKLOG, Feed, Hub, encode_event
 from board.metrics import Metrics
-from board.overview import Picture
 from schemas.streams.taxi import TAXI
 from tests.board.conftest import Served
 from tests.board.test_live import followed, until
@@ -22,24 +22,24 @@ from tests.monitor.feed import Feed as Run
 
 
 def feed() -> Feed:
-    return Feed(Database("postgresql://nobody@localhost/nothing", TAXI), Picture(), Metrics(), "r", 3_600)
+    return Feed(Database("postgresql://nobody@localhost/nothing", TAXI), BoardReader(), Metrics(), "r", 3_600)
 
 
 def test_a_page_is_told_what_it_has_not_heard_in_order() -> None:
     told = feed()
     for number in range(5):
-        told.tell(event("n", number))
-    assert told.since(5) == []
-    assert told.since(3) == [event("n", 3), event("n", 4)]
-    assert told.since(0) == [event("n", number) for number in range(5)]
+        told.publish(encode_event("n", number))
+    assert told.messages_since(5) == []
+    assert told.messages_since(3) == [encode_event("n", 3), encode_event("n", 4)]
+    assert told.messages_since(0) == [encode_event("n", number) for number in range(5)]
 
 
 def test_a_page_that_is_too_far_behind_is_given_up() -> None:
     told = feed()
     for number in range(BACKLOG + 3):
-        told.tell(event("n", number))
-    assert told.since(2) is None
-    found = told.since(3)
+        told.publish(encode_event("n", number))
+    assert told.messages_since(2) is None
+    found = told.messages_since(3)
     assert found is not None
     assert len(found) == BACKLOG
 
@@ -49,7 +49,7 @@ def test_a_page_hears_at_once_what_is_said_while_it_begins_to_wait() -> None:
         told, sent = feed(), asyncio.Queue[Any]()
         waiting = asyncio.create_task(_wait(told, sent.put))
         await asyncio.sleep(0)
-        told.tell(event("n", 1))
+        told.publish(encode_event("n", 1))
         await asyncio.wait_for(waiting, 60)
         assert sent.empty()
 
@@ -79,7 +79,7 @@ def test_a_page_that_is_sent_home_goes_whatever_it_is_being_sent(steps: int) -> 
 def test_a_page_that_takes_nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its place is free then: nothing waits for it, not even the end of the answer."""
     for patience in ("SEND_S", "LAST_S"):
-        monkeypatch.setattr(f"board.events.{patience}", 0.05)
+        monkeypatch.setattr(f"board.event_stream.{patience}", 0.05)
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.body":
@@ -87,9 +87,9 @@ def test_a_page_that_takes_nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> N
 
     async def told() -> None:
         database, metrics = Database("postgresql://nobody@localhost/nothing", TAXI), Metrics()
-        hub = Hub(database, Picture(), metrics, 1)
-        nothing = Feed(database, Picture(), metrics, "", 0)
-        await asyncio.wait_for(tell(hub, nothing, metrics, asyncio.Event().wait, send), 60)
+        hub = Hub(database, BoardReader(), metrics, 1)
+        nothing = Feed(database, BoardReader(), metrics, "", 0)
+        await asyncio.wait_for(serve_events(hub, nothing, metrics, asyncio.Event().wait, send), 60)
         assert b"dropped_total 1.0" in metrics.text()
 
     asyncio.run(told())
@@ -103,7 +103,7 @@ def test_a_page_is_told_of_a_run_that_began_before_it_followed(
         return "", 0
 
     board = serve(prepared)
-    monkeypatch.setattr(app, "followed", none_yet)
+    monkeypatch.setattr(app, "followed_run", none_yet)
     with Run(prepared) as run:
         run.mark(T0)
         for _ in range(2):

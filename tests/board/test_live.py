@@ -105,7 +105,7 @@ def test_however_long_nobody_listened_what_was_written_meanwhile_is_told(
                 (name,),
             )
             listens(False)
-            board.board.hub._sure -= 7_200
+            board.board.hub._in_sync_at -= 7_200
             feed.connection.execute(
                 "UPDATE driftline.window_result SET rows = 61, written_at = now() - interval '1 hour'"
             )
@@ -125,7 +125,7 @@ def test_it_ends_at_once_though_pages_are_open(board: Served, prepared: str) -> 
 def test_a_page_with_nothing_to_show_hears_that_the_board_lives(
     board: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("board.events.PING_S", 0.05)
+    monkeypatch.setattr("board.event_stream.PING_S", 0.05)
     with followed(board) as events:
         assert until(events, "ping") == {}
 
@@ -154,7 +154,7 @@ def test_a_mistake_while_listening_ends_nothing(
         heard.append(payload)
         raise ArithmeticError
 
-    monkeypatch.setattr(board.board.hub, "_pass_on", failing)
+    monkeypatch.setattr(board.board.hub, "_dispatch", failing)
     with psycopg.connect(prepared, autocommit=True) as connection:
 
         def again() -> bool:
@@ -168,4 +168,4 @@ def test_health_is_bad_while_nobody_listens(board: Served, monkeypatch: pytest.M
     monkeypatch.setattr(board.board.hub, "listening", False)
     found = board.get("/healthz")
     assert found.status_code == 503
-    assert "does not tell of news" in found.json()["error"]
+    assert "does not send notifications" in found.json()["error"]

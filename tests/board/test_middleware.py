@@ -15,8 +15,8 @@ import pytest
 from board import files
 from board.app import HANDLERS
 from board.metrics import Metrics
-from board.middleware import Guard
-from board.stage import bound
+from board.middleware import RequestGuard
+from board.stage import listening_socket
 from tests.board.conftest import Served
 
 pytestmark = pytest.mark.integration
@@ -147,7 +147,7 @@ def test_files_are_sent_once(board: Served, pages: None) -> None:
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
     """Head and body are sent one after the other: with Nagle's algorithm the body comes 40 ms later."""
-    with bound("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+    with listening_socket("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -163,7 +163,7 @@ def test_a_mistake_in_the_program_shows_nothing_of_it(board: Served, monkeypatch
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError("inner secret")
 
-    monkeypatch.setattr(board.board.picture, "board", fail)
+    monkeypatch.setattr(board.board.board_reader, "board", fail)
     found = board.get("/api/board")
     assert found.status_code == 500
     assert set(found.json()) == {"error", "do"}
@@ -191,7 +191,7 @@ def test_metrics_name_the_routes_and_nothing_else(board: Served) -> None:
 
 
 def test_a_path_that_is_none_is_refused_and_counted_as_others_are() -> None:
-    guard = Guard(None, frozenset(), frozenset(), Metrics())
+    guard = RequestGuard(None, frozenset(), frozenset(), Metrics())
     assert [guard._route(path) for path in ("*", "", "/", "/static/x.css", "/nowhere")] == [
         "other", "other", "other", "/static/*", "other",
     ]  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.board import seed
 from board.database import CONNECTIONS, SQL, stored_json
-from board.overview import period
+from board.runs import period
 from schemas.records import MAX_TIME
 from tests.board.conftest import Served
 from tests.fleet import PATIENCE_S, eventually

@@ -66,7 +66,7 @@ def test_a_definition_that_no_version_of_ours_wrote_is_said(board: Served, prepa
 
 def test_a_window_of_a_stream_without_labels_lies_beside_its_reference() -> None:
     reference = pa.table({"amount": [1.0, 2.0], "country": ["it", "fr"], "prediction": [0.1, 0.9]})
-    found = histograms.beside(histograms.prepared(reference, PAYMENTS), reference, None)
+    found = histograms.compare(histograms.reference_bins(reference, PAYMENTS), reference, None)
     assert {name: column["kind"] for name, column in found.items()} == {
         "amount": "number",
         "prediction": "number",

@@ -11,6 +11,7 @@ import pytest
 
 from grafana.generate import dashboards
 from local.dummy import run as dummy
+from local.dummy.plan import Plan
 from runtime.connections import Addresses
 from tests.databases import fresh_database
 from tests.grafana.asked import ask_all, choices
@@ -27,7 +28,7 @@ DAYS = 8
 def written(stack: Addresses) -> Iterator[str]:
     """URL, for the reader."""
     with fresh_database(stack.database_url) as database:
-        plan = dummy.plan("dummy", days=DAYS, sizes="1h,6h,1d", seed=7, live=False, now=round(time.time() * 1_000))
+        plan = Plan("dummy", round(time.time() * 1_000), days=DAYS)
         dummy.write(database, plan, threading.Event(), print)
         yield reader_url(database)
 

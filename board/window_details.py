@@ -1,4 +1,4 @@
-"""One window: all its figures, column by column, the worst first."""
+"""The details of one window: all its figures, column by column, the worst first."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from board.database import Reader
-from board.http_errors import Unknown
-from board.overview import chosen_size, known_run
+from board.http_errors import NotFound
+from board.runs import choose_size, find_run
 from monitor.drift.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from schemas.definition import EVENTS, LABELS, Stream
 from schemas.durations import duration_text, moment
@@ -24,13 +24,23 @@ GRACE_MS = 1_000
 """Grace of a moment of wall time: a panel's pixel is no millisecond."""
 
 
-async def window(reader: Reader, run_id: str, size_s: int, start: int) -> dict[str, Any]:
-    """All but the state of its report. start: ms. Raises Unknown where there is no such window."""
-    run = await known_run(reader, run_id)
+async def read_window(reader: Reader, run_id: str, size_s: int, start: int) -> dict[str, Any]:
+    """Read a window, without the state of its report, as JSON takes it.
+
+    Args:
+        reader: A snapshot of the database.
+        run_id: The run.
+        size_s: Seconds.
+        start: Event time, ms.
+
+    Raises:
+        NotFound: There is no such run or window.
+    """
+    run = await find_run(reader, run_id)
     where = {"run": run_id, "size_s": size_s, "start": moment(start)}
     results = {role: dict(zip(FIGURES, row, strict=True)) for role, *row in await reader.rows("figures", **where)}
     if not results:
-        raise Unknown("there is no such window", "see the board for those that are")
+        raise NotFound("there is no such window", "see the board for those that are")
     previous, following = await reader.row("neighbours", **where)
     end = start + 1_000 * size_s
     injected = await reader.rows("injected_in", run=run_id, start=where["start"], end=moment(end))
@@ -54,9 +64,11 @@ async def window(reader: Reader, run_id: str, size_s: int, start: int) -> dict[s
 
 
 def columns(rows: Iterable[Sequence[Any]], stream: Stream) -> list[dict[str, Any]]:
-    """One entry for each column that was tested for drift, the most severe first. Pure.
+    """Return one entry for each column that was tested for drift, the most severe first. Pure.
 
-    rows: (role, column, metric, and DRIFT_FIELDS).
+    Args:
+        rows: (role, column, metric, and DRIFT_FIELDS) of each figure.
+        stream: The definition of the run's stream.
     """
     known: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for role, name, metric, *fields in rows:
@@ -91,7 +103,7 @@ def _column(stream: Stream, role: str, name: str, metrics: dict[str, dict[str, A
 
 
 def kind(stream: Stream, name: str) -> str:
-    """What a column is by the definition of its stream. Pure."""
+    """Return what a column is by its stream's definition: `number`, `category`, `label` or `prediction`. Pure."""
     if name == PREDICTION:
         return "prediction"
     if name == stream.label:
@@ -99,14 +111,28 @@ def kind(stream: Stream, name: str) -> str:
     return "category" if name in stream.events.categories else "number"
 
 
-async def at(
+async def find_window(
     reader: Reader, run_id: str | None, size_s: int | None, moment_ms: int, axis: str
 ) -> tuple[str, int, int]:
-    """Run, size (seconds) and start of the window that covers a moment. Raises Unknown where none does."""
-    run = await known_run(reader, run_id)
-    size_s, _ = await chosen_size(reader, run, size_s)
+    """Find the window that covers a moment.
+
+    Args:
+        reader: A snapshot of the database.
+        run_id: As for `find_run`.
+        size_s: As for `choose_size`.
+        moment_ms: Of event time; of the wall clock, the last window that had closed by then is found.
+        axis: `event` or `wall`.
+
+    Returns:
+        Run, size in seconds and start in ms.
+
+    Raises:
+        NotFound: No window covers it.
+    """
+    run = await find_run(reader, run_id)
+    size_s, _ = await choose_size(reader, run, size_s)
     query, when = ("covering", moment_ms) if axis == "event" else ("closed_by", moment_ms + GRACE_MS)
     row = await reader.row(query, run=run.run_id, size_s=size_s, at=moment(when))
     if row is None:
-        raise Unknown(f"no window of run {run.run_id} covers that moment", "see the board for those that are")
+        raise NotFound(f"no window of run {run.run_id} covers that moment", "see the board for those that are")
     return run.run_id, size_s, row[0]

@@ -1,4 +1,4 @@
-"""Windows as the page takes them: one list a figure, and all severities as one block of float32. Pure."""
+"""Windows as the page takes them: one list for each figure, and all severities as one block of float32. Pure."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from schemas.definition import Records
 from storage.chunk import PREDICTION
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A window of events, with the error of the same hours. wall: when it closed, else when it was written.
+class BoardWindow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A window of events, with the error of the labels' window of the same time.
 
-    written: µs; another after every writing.
+    Attributes:
+        start: Event time, ms.
+        wall: Wall clock of its closing, else of its writing, ms.
+        closed: Whether `wall` is that of its closing.
+        written: µs; changes with every writing.
     """
 
     start: int
@@ -48,16 +52,26 @@ DIGITS = 4
 """More than any line shows; of a year they leave 1.62 MB of 1.72."""
 
 
-def ordered(columns: Iterable[str], events: Records) -> tuple[str, ...]:
-    """Numbers, categories, whatever else, and the prediction last, as the events are defined."""
+def column_order(columns: Iterable[str], events: Records) -> tuple[str, ...]:
+    """Order columns as the events are defined: numbers, categories, whatever else, and the prediction last."""
     known = {name: place for place, name in enumerate((*events.numbers, *events.categories))}
     return tuple(sorted(columns, key=lambda name: (name == PREDICTION, known.get(name, len(known)), name)))
 
 
-def series(
-    rows: Sequence[Row], late: Mapping[int, int], severities: Mapping[int, Floats], columns: Sequence[str]
+def window_arrays(
+    rows: Sequence[BoardWindow], late: Mapping[int, int], severities: Mapping[int, Floats], columns: Sequence[str]
 ) -> dict[str, Any]:
-    """WINDOWS. late: by start. severities: by start, one for each column."""
+    """Turn windows into one list for each figure, and one block of severities.
+
+    Args:
+        rows: The windows, ascending.
+        late: By a window's start, how many events came too late for it.
+        severities: By a window's start, float32 of shape (columns,).
+        columns: Their names.
+
+    Returns:
+        By the name of the figure; `severity` as `packed` gives it.
+    """
     found: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in SENT}
     for name in ROUNDED:
         found[name] = [value if value is None else round(value, DIGITS) for value in found[name]]
@@ -71,9 +85,15 @@ SEPARATOR = "\x1f"
 
 
 def aligned(names: str, severities: bytes, columns: tuple[str, ...]) -> Floats:
-    """Severities in the order of columns; NaN: not among them.
+    """Put severities into the order of columns.
 
-    names: with SEPARATOR between them; severities: in their order, float32 in network order.
+    Args:
+        names: Of the severities, with SEPARATOR between them.
+        severities: In the order of the names, float32 in network order.
+        columns: The wanted order.
+
+    Returns:
+        Shape (columns,); NaN for a column that is not among the names.
     """
     known = np.append(np.frombuffer(severities, ">f4").astype("<f4"), np.float32(np.nan))
     return known[_places(names, columns)]
@@ -81,13 +101,18 @@ def aligned(names: str, severities: bytes, columns: tuple[str, ...]) -> Floats:
 
 @lru_cache(maxsize=64)
 def _places(names: str, columns: tuple[str, ...]) -> NDArray[np.intp]:
-    """Where each column is among the names; -1: it is not."""
+    """Return the place of each column among the names; -1 where it is not among them."""
     found = {name: place for place, name in enumerate(names.split(SEPARATOR))}
     return np.array([found.get(name, -1) for name in columns], np.intp)
 
 
 def packed(windows: Sequence[Floats | None], columns: int) -> str:
-    """Base64 of little-endian float32, columns x windows. None: a window without any."""
+    """Encode severities as base64 of little-endian float32, shape (columns, windows).
+
+    Args:
+        windows: Of each window, shape (columns,); None for a window without any, which becomes NaN.
+        columns: How many.
+    """
     missing = np.full(columns, np.nan, "<f4")
     block = np.array([missing if w is None else w for w in windows], "<f4").reshape(len(windows), columns)
     return b64encode(block.T.tobytes()).decode()

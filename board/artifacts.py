@@ -12,11 +12,11 @@ from models.names import ARTIFACTS, CARD, follow
 from schemas.errors import ModelUnusable
 
 DEFAULT = ARTIFACTS / "default"
-"""What a monitor takes where no --model is named."""
+"""What a monitor uses where no --model is named."""
 
 
 def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
-    """Its folder: one of these, or below one of them. Raises Conflict where it is not there."""
+    """Return the folder of a model: one of these, or below one of them. Raises Conflict where it is not there."""
     if wanted is None:
         raise Conflict(
             "this run was scored upstream: there is no reference to compare with", "see the scores instead"
@@ -32,7 +32,7 @@ def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
 
 
 def monitor_command(wanted: str | None, folders: Iterable[Path]) -> str | None:
-    """The command of a monitor for what this model has scored: one with another model passes the run over.
+    """Return the command of a monitor for what this model has scored: one with another model skips the run.
 
     None where the model is not here.
     """

@@ -1,4 +1,4 @@
-"""Server-sent events of one page: `windows`, `status`, `run`, `sizes`, `away`, and a ping when nothing is said."""
+"""Server-sent events of one page: `windows`, `status`, `run`, `sizes`, `away`, and pings in between."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from board.live import PING_S, Feed, Hub
+from board.feeds import PING_S, Feed, Hub
 from board.metrics import Metrics
 from board.middleware import Receive, Send
 
@@ -21,8 +21,8 @@ LAST_S = 1.0
 """For the end of the answer: who takes nothing does not take that either."""
 
 
-async def tell(hub: Hub, feed: Feed, metrics: Metrics, receive: Receive, send: Send) -> None:
-    """Until the page goes away, the board ends, or the page falls behind."""
+async def serve_events(hub: Hub, feed: Feed, metrics: Metrics, receive: Receive, send: Send) -> None:
+    """Send the events of a feed to a page, until it goes away or falls behind, or the board ends."""
     await send(dict(BEGIN))
     tasks = [asyncio.create_task(each) for each in (_gone(receive), _closing(hub), _stream(feed, metrics, send))]
     try:
@@ -46,13 +46,13 @@ async def _gone(receive: Receive) -> None:
 
 
 async def _stream(feed: Feed, metrics: Metrics, send: Send) -> None:
-    """Messages in order; of several states only the last. Until the page does not keep up."""
-    said, states = feed.said, feed.states
+    """Send messages in order, of several statuses only the last, until the page does not keep up."""
+    sent, version = feed.published, feed.status_version
     with suppress(TimeoutError):
-        await _put(send, b"retry: 1000\n\n" + await feed.lately() + feed.status)
-        while (messages := feed.since(said)) is not None:
-            parts = messages if feed.states == states else [*messages, feed.status]
-            said, states = feed.said, feed.states
+        await _put(send, b"retry: 1000\n\n" + await feed.recent_windows() + feed.status)
+        while (messages := feed.messages_since(sent)) is not None:
+            parts = messages if feed.status_version == version else [*messages, feed.status]
+            sent, version = feed.published, feed.status_version
             if parts:
                 await _put(send, b"".join(parts))
             else:
@@ -63,7 +63,7 @@ async def _stream(feed: Feed, metrics: Metrics, send: Send) -> None:
 async def _wait(feed: Feed, send: Send) -> None:
     try:
         async with asyncio.timeout(PING_S):
-            await feed.news()
+            await feed.wait_for_message()
     except TimeoutError:
         await _put(send, b"event: ping\ndata: {}\n\n")
 
