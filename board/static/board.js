@@ -3,11 +3,11 @@
 import { get } from "./api.js";
 import * as addressed from "./address.js";
 import { charts } from "./charts.js";
-import { address, byId, el, mark, say, sayMarked } from "./dom.js";
+import { address, byId, el, mark, setText, setMarkedText } from "./dom.js";
 import { duration, figure, moment, percent, plural, span, times } from "./format.js";
 import { heatmap, stops } from "./heatmap.js";
 import { listen } from "./live.js";
-import { few, showStatus, stages, tick } from "./now.js";
+import { explainScarcity, showStatus, stages, updateAge } from "./now.js";
 import { keyboard, pointer } from "./pointing.js";
 import { extent, merge, spans, unpack, within, zoomed } from "./series.js";
 import { band, ramp, SHAPE, STEPS, WORD } from "./severity.js";
@@ -28,7 +28,7 @@ const heat = byId("heat");
 const map = heatmap(heat);
 const figures = charts(byId("charts"));
 const rows = table(byId("windows"), byId("more"));
-const does = { look, speak, open, zoom: setRange };
+const does = { highlight, announce, open, zoom: setRange };
 pointer(heat, map, does);
 pointer(byId("charts"), figures, does);
 keyboard(heat, map, does);
@@ -60,14 +60,14 @@ function accept(answer) {
   document.title = `${data.run} · Driftline`;
   names();
   choices();
-  say(byId("mae-name"), data.unit ? `Error (MAE, ${data.unit})` : "Error (MAE)");
-  say(byId("mae-head"), data.unit ? `MAE, ${data.unit}` : "MAE");
-  say(byId("source"), [data.stream, data.source, data.scenario && `scenario ${data.scenario}`].filter(Boolean).join(" · "));
+  setText(byId("mae-name"), data.unit ? `Error (MAE, ${data.unit})` : "Error (MAE)");
+  setText(byId("mae-head"), data.unit ? `MAE, ${data.unit}` : "MAE");
+  setText(byId("source"), [data.stream, data.source, data.scenario && `scenario ${data.scenario}`].filter(Boolean).join(" · "));
   everySecond();
   draw();
 }
 
-/** Nothing to show: say why, and wait for what would change it. */
+/** Nothing to show: explain why, and wait for what would change it. */
 function refused(error, mine) {
   const away = error.status === 0 || error.status === 503;
   const begun = () => mine === turn && load(); // a status: a run was there by the time that we listened
@@ -188,7 +188,7 @@ function judge() {
   const { scarce } = data.status;
   const blank = Boolean(scarce) && !scarce.enough;
   byId("sparse").hidden = !blank;
-  sayMarked(byId("sparse"), blank ? few(scarce, data) : "");
+  setMarkedText(byId("sparse"), blank ? explainScarcity(scarce, data) : "");
 }
 
 const offset = () => (shown.axis === "wall" ? -new Date().getTimezoneOffset() * 60_000 : 0);
@@ -225,14 +225,14 @@ function latest() {
     const severity = columns.length && now >= 0 ? windows.severity[c][now] : NaN;
     const state = band(severity);
     item.dataset.band = state;
-    say(item.querySelector(".shape"), SHAPE[state]);
-    say(item.querySelector(".times"), times(severity));
-    say(item.querySelector(".sr"), `, ${WORD[state]}`);
+    setText(item.querySelector(".shape"), SHAPE[state]);
+    setText(item.querySelector(".times"), times(severity));
+    setText(item.querySelector(".sr"), `, ${WORD[state]}`);
   });
   const last = (values) => values.findLast((value) => value !== null);
-  say(byId("share-now"), percent(windows.share_drifted[now]));
-  say(byId("mae-now"), figure(last(windows.mae)));
-  say(byId("coverage-now"), percent(last(windows.label_coverage)));
+  setText(byId("share-now"), percent(windows.share_drifted[now]));
+  setText(byId("mae-now"), figure(last(windows.mae)));
+  setText(byId("coverage-now"), percent(last(windows.label_coverage)));
   marks();
 }
 
@@ -283,10 +283,10 @@ function zoomState([from, to]) {
   const local = shown.axis === "wall";
   const recent = newest48();
   const text = places.from.length ? `${moment(from, { local })} – ${moment(to, { local })}` : "";
-  say(byId("range-text"), shown.range && text ? `zoomed to ${text}` : text);
+  setText(byId("range-text"), shown.range && text ? `zoomed to ${text}` : text);
   byId("range-text").classList.toggle("zoomed", Boolean(shown.range));
-  say(byId("table-title"), shown.range ? "Windows of the shown time, newest first" : "Windows, newest first");
-  say(byId("zone"), local ? `Wall clock, ${Intl.DateTimeFormat().resolvedOptions().timeZone}` : "Event time, as the records have it (UTC)");
+  setText(byId("table-title"), shown.range ? "Windows of the shown time, newest first" : "Windows, newest first");
+  setText(byId("zone"), local ? `Wall clock, ${Intl.DateTimeFormat().resolvedOptions().timeZone}` : "Event time, as the records have it (UTC)");
   byId("all").setAttribute("aria-pressed", String(!shown.range));
   byId("newest-48").setAttribute("aria-pressed", String(Boolean(shown.range && recent) && from === recent[0] && to === recent[1]));
 }
@@ -306,14 +306,14 @@ function describe({ i, c }) {
   return { name, column: columns[c], severity, state: band(severity), rows: windows.rows[i], drifted: windows.columns_drifted[i], mae: windows.mae[i], coverage: windows.label_coverage[i] };
 }
 
-function speak(cell) {
+function announce(cell) {
   const { name, column, severity, state, rows: n } = describe(cell);
   const value = state === "none" ? "not computed" : `${times(severity).replace("×", "")} times its threshold, ${WORD[state]}`;
-  say(byId("cell"), `${column}, ${name}: ${value}. ${plural(n, "row")}.`);
+  setText(byId("cell"), `${column}, ${name}: ${value}. ${plural(n, "row")}.`);
 }
 
-/** Outline a window wherever it is shown, and say what it holds. @param {import("./heatmap.js").Cell|null} cell */
-function look(cell) {
+/** Outline a window wherever it is shown, and show what it holds. @param {import("./heatmap.js").Cell|null} cell */
+function highlight(cell) {
   map.point(cell);
   figures.point(cell);
   tip(cell);
@@ -362,8 +362,8 @@ function choices() {
 
 function everySecond() {
   const now = Date.now() + skew;
-  tick(data, now);
-  say(byId("stages"), data ? stages(data.status, now) || (data.status.finished ? "" : "no stage has been heard of lately") : "");
+  updateAge(data, now);
+  setText(byId("stages"), data ? stages(data.status, now) || (data.status.finished ? "" : "no stage has reported lately") : "");
 }
 
 function scale() {

@@ -1,7 +1,7 @@
 // Dead letters: why, when, and what they looked like. All of it is somebody else's text.
 
 import { get } from "./api.js";
-import { address, byId, el, say, token } from "./dom.js";
+import { address, byId, el, setText, token } from "./dom.js";
 import { count, elapsed, moment, plural } from "./format.js";
 import { axis, CONFIG, layout, plotly } from "./plots.js";
 import { findRuns, links, nothing, notice, runs } from "./shell.js";
@@ -41,7 +41,7 @@ function show(answer) {
   byId("empty").hidden = true;
   if (!answer.reasons.length) nothing(byId("empty"), "no dead letters", "Every record of this run has found its window.");
   else if (!same) {
-    say(byId("bucket"), `by the clock when they were met, ${elapsed(answer.bucket_ms)} a bar`);
+    setText(byId("bucket"), `by the clock when they were met, ${elapsed(answer.bucket_ms)} a bar`);
     reasons();
     letters();
     chart();

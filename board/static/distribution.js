@@ -88,7 +88,7 @@ function categories(shape) {
 }
 
 /** What the plot shows, as text for who does not see it. @param {string} name @param {any} shape */
-export function inWords(name, shape) {
+export function describeShape(name, shape) {
   if (shape.kind === "number") return `${name}, reference against this window, ${shape.edges.length - 1} bins from ${figure(shape.edges[0])} to ${figure(shape.edges.at(-1))}`;
   const { labels, reference, current } = sides(shape);
   return `${name}, reference against this window: ${labels.slice(0, 6).map((label, i) => `${named(shape, label)} ${percent(reference[i])} against ${percent(current[i])}`).join(", ")}`;

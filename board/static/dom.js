@@ -31,15 +31,15 @@ export function byId(id) {
 
 /** Set the text only where it differs: live regions speak of changes, and the eye is not drawn to what stays.
  * @param {Element} node @param {string} text */
-export function say(node, text) {
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 /** Text with commands between backquotes, as nodes. @param {string} text @returns {(Node|string)[]} */
 export const marked = (text) => text.split("`").map((part, i) => (i % 2 ? el("code", { text: part }) : part));
 
-/** As `say`, of such a text. @param {Element} node @param {string} text */
-export function sayMarked(node, text) {
+/** As `setText`, of such a text. @param {Element} node @param {string} text */
+export function setMarkedText(node, text) {
   if (node.textContent !== text.replaceAll("`", "")) node.replaceChildren(...marked(text));
 }
 

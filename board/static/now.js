@@ -1,6 +1,6 @@
 // The top of the board: what holds now.
 
-import { address, byId, say, sayMarked } from "./dom.js";
+import { address, byId, setText, setMarkedText } from "./dom.js";
 import { ago, count, milliseconds, moment, percent, plural, span, times } from "./format.js";
 import { SHAPE } from "./severity.js";
 
@@ -26,9 +26,9 @@ function verdict(verdict, why) {
   const holder = byId("verdict");
   holder.dataset.verdict = verdict;
   holder.dataset.band = state;
-  say(holder.querySelector(".shape"), SHAPE[state]);
-  say(byId("word"), word);
-  sayMarked(byId("why"), why);
+  setText(holder.querySelector(".shape"), SHAPE[state]);
+  setText(byId("word"), word);
+  setMarkedText(byId("why"), why);
 }
 
 /** Of the time that is zoomed to. */
@@ -40,8 +40,8 @@ function ofShown({ tested, drifted, worst }) {
 
 function reason(data) {
   const { verdict, newest, scarce } = data.status;
-  if (!newest) return unseen(data);
-  if (verdict === "insufficient") return scarce ? few(scarce, data) : `${plural(newest.rows, "row")} in the newest window: too few to tell.`;
+  if (!newest) return explainNoWindow(data);
+  if (verdict === "insufficient") return scarce ? explainScarcity(scarce, data) : `${plural(newest.rows, "row")} in the newest window: too few to tell.`;
   const { worst, columns_drifted: drifted } = newest;
   if (!worst) return `${plural(newest.rows, "row")} in the newest window.`;
   if (verdict === "ok") return `closest to its threshold: ${worst.column}, at ${times(worst.severity)}`;
@@ -52,7 +52,7 @@ function reason(data) {
 const ENOUGH_TO_TELL = 12; // windows from which their usual rows are known
 
 /** Why no window has a verdict, and which size would have some. @param {any} scarce of the status @param {any} data of the board */
-export function few({ windows, enough, needed, usual, useful, there }, { size, monitor }) {
+export function explainScarcity({ windows, enough, needed, usual, useful, there }, { size, monitor }) {
   const have = `${enough ? count(enough) : "None"} of ${plural(windows, "window")} of ${size} had the ${needed} rows that a verdict needs (usual: ${count(usual)}).`;
   if (!useful || windows < ENOUGH_TO_TELL) return have;
   return `${have} ${there ? `Windows of ${useful} have them: choose ${useful} above.` : `About ${useful} is the smallest useful size: \`${monitor ?? "driftline monitor"} --sizes ${useful}\`.`}`;
@@ -62,51 +62,51 @@ const STARTING_MS = 120_000;
 
 /** Why there is no window: nobody is told to start what is starting, nor a monitor that would pass the run over.
  * @param {any} data of the board */
-export function unseen(data) {
+export function explainNoWindow(data) {
   const { status, attended, monitor, started_at: at } = data;
-  if (heard(status, status.now).has("monitor")) return "No window has closed yet: the first does when the watermark has passed its end.";
+  if (activeStages(status, status.now).has("monitor")) return "No window has closed yet: the first does when the watermark has passed its end.";
   if (attended) return "No window yet: the monitor is starting, which takes a while.";
   if (!monitor) return "No window yet. The model that scored this run is not here, and a monitor with another one passes it over.";
   const start = `start \`${monitor}\``;
-  return status.now - at < STARTING_MS ? `No window yet: a monitor that was just started takes a while; if none was, ${start}.` : `No window yet, and no monitor is heard of: ${start}.`;
+  return status.now - at < STARTING_MS ? `No window yet: a monitor that was just started takes a while; if none was, ${start}.` : `No window yet, and no monitor reports: ${start}.`;
 }
 
 function readings(status, size) {
   const { newest } = status;
-  say(byId("drifted"), newest?.columns_tested ? `${newest.columns_drifted} of ${newest.columns_tested}` : "–");
-  say(byId("drifted-note"), newest?.columns_tested ? `${percent(newest.share_drifted)}, newest verdict` : "none tested yet");
-  say(byId("newest"), newest ? span(newest.start, newest.end) : "–");
-  say(byId("newest-note"), newest ? `${plural(newest.rows, "row")}, ${newest.status}` : "no window yet");
-  say(byId("watermark"), moment(status.watermark));
-  say(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to result, ${size}: p95 ${milliseconds(status.latency_p95_ms)}` : "");
-  say(byId("lag"), count(status.lag));
-  say(byId("lag-note"), status.lag ? "records to read" : "all is read");
-  say(byId("rows"), count(status.rows));
-  say(byId("rows-note"), notes([[status.duplicates, "sent twice"], [status.missing, "missing"]]) || "none twice, none missing");
-  say(byId("dead"), count((status.late ?? 0) + (status.dead ?? 0)));
-  say(byId("dead-note"), `${count(status.late)} late, ${count(status.dead)} unusable`);
+  setText(byId("drifted"), newest?.columns_tested ? `${newest.columns_drifted} of ${newest.columns_tested}` : "–");
+  setText(byId("drifted-note"), newest?.columns_tested ? `${percent(newest.share_drifted)}, newest verdict` : "none tested yet");
+  setText(byId("newest"), newest ? span(newest.start, newest.end) : "–");
+  setText(byId("newest-note"), newest ? `${plural(newest.rows, "row")}, ${newest.status}` : "no window yet");
+  setText(byId("watermark"), moment(status.watermark));
+  setText(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to result, ${size}: p95 ${milliseconds(status.latency_p95_ms)}` : "");
+  setText(byId("lag"), count(status.lag));
+  setText(byId("lag-note"), status.lag ? "records to read" : "all is read");
+  setText(byId("rows"), count(status.rows));
+  setText(byId("rows-note"), notes([[status.duplicates, "sent twice"], [status.missing, "missing"]]) || "none twice, none missing");
+  setText(byId("dead"), count((status.late ?? 0) + (status.dead ?? 0)));
+  setText(byId("dead-note"), `${count(status.late)} late, ${count(status.dead)} unusable`);
 }
 
 const notes = (pairs) => pairs.filter(([n]) => n).map(([n, what]) => `${count(n)} ${what}`).join(", ");
 
 /** Seconds since the last result; called each second. @param {any} data of the board @param {number} now ms by the server's clock */
-export function tick(data, now) {
+export function updateAge(data, now) {
   const status = data?.status;
   const age = status?.written_at ? now - status.written_at : NaN;
-  say(byId("age"), ago(age));
-  const silent = data && !data.attended && !heard(status, now).has("monitor") ? "no monitor is heard of" : "no window was written for a while";
+  setText(byId("age"), ago(age));
+  const silent = data && !data.attended && !activeStages(status, now).has("monitor") ? "no monitor reports" : "no window was written for a while";
   const text = status?.finished ? "the run has ended" : age > STALE_MS ? silent : "results are coming in";
-  say(byId("age-note"), Number.isFinite(age) ? text : "none yet");
+  setText(byId("age-note"), Number.isFinite(age) ? text : "none yet");
   byId("age").parentElement.dataset.stale = String(!status?.finished && age > STALE_MS);
 }
 
-/** Stages that were heard of lately. @param {any} status @param {number} now */
+/** Stages that reported lately. @param {any} status @param {number} now */
 export function stages(status, now) {
-  return [...heard(status, now)].map(([stage, n]) => (n > 1 ? `${n} × ${stage}` : stage)).join(" · ");
+  return [...activeStages(status, now)].map(([stage, n]) => (n > 1 ? `${n} × ${stage}` : stage)).join(" · ");
 }
 
 /** How many of each stage. @returns {Map<string, number>} */
-function heard(status, now) {
+function activeStages(status, now) {
   const tally = new Map();
   for (const { stage, at } of status.stages ?? []) if (Math.abs(now - at) < STALE_MS) tally.set(stage, (tally.get(stage) ?? 0) + 1);
   return tally;

@@ -7,7 +7,7 @@ import { lastAtOrBefore } from "./series.js";
 /** Mouse and finger on a picture of time.
  * @param {HTMLElement} holder
  * @param {{at: (x: number, y: number) => Cell|null, moment: (x: number) => number, point: (cell: Cell|null, stretch?: [number, number]) => void}} picture
- * @param {{look: (cell: Cell|null) => void, open: (i: number, elsewhere: boolean) => void, zoom: (range: [number, number]|null) => void}} does */
+ * @param {{highlight: (cell: Cell|null) => void, open: (i: number, elsewhere: boolean) => void, zoom: (range: [number, number]|null) => void}} does */
 export function pointer(holder, picture, does) {
   const DRAG_PX = 5;
   let pressed = null;
@@ -25,7 +25,7 @@ export function pointer(holder, picture, does) {
   holder.addEventListener("pointermove", (event) => {
     const [x, y] = local(event);
     const drags = pressed !== null && Math.abs(x - pressed) > DRAG_PX;
-    does.look(drags ? null : picture.at(x, y));
+    does.highlight(drags ? null : picture.at(x, y));
     if (drags) picture.point(null, [pressed, x]);
   });
   holder.addEventListener("pointerup", (event) => {
@@ -42,19 +42,19 @@ export function pointer(holder, picture, does) {
     if (cell) does.open(cell.i, event.ctrlKey || event.metaKey);
   });
   holder.addEventListener("pointercancel", () => (pressed = null));
-  holder.addEventListener("pointerleave", () => pressed === null && does.look(null));
+  holder.addEventListener("pointerleave", () => pressed === null && does.highlight(null));
   holder.addEventListener("dblclick", () => does.zoom(null));
 }
 
 /** Keys on the heat map.
  * @param {HTMLElement} holder @param {ReturnType<import("./heatmap.js").heatmap>} map
- * @param {{look: (cell: Cell|null) => void, speak: (cell: Cell) => void, open: (i: number, elsewhere: boolean) => void,
+ * @param {{highlight: (cell: Cell|null) => void, announce: (cell: Cell) => void, open: (i: number, elsewhere: boolean) => void,
  *   zoom: (range: [number, number]|null) => void}} does */
 export function keyboard(holder, map, does) {
   /** The start of the window and the column that the keys have come to; the start, since indices move. */
   let cursor = null;
 
-  holder.addEventListener("blur", () => does.look(null));
+  holder.addEventListener("blur", () => does.highlight(null));
   holder.addEventListener("focus", () => holder.matches(":focus-visible") && move(0, 0));
   holder.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
@@ -95,8 +95,8 @@ export function keyboard(holder, map, does) {
     const to = { i: Math.min(last, Math.max(0, i + dx)), c: Math.min(columns.length - 1, Math.max(0, c + dy)) };
     cursor = { start: windows.start[to.i], c: to.c };
     reveal(to.i);
-    does.look(to);
-    does.speak(to);
+    does.highlight(to);
+    does.announce(to);
   }
 
   /** Bring a window that is out of sight into it. */

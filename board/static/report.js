@@ -1,7 +1,7 @@
 // Wait for a report, then go there.
 
 import { get } from "./api.js";
-import { address, byId, say } from "./dom.js";
+import { address, byId, setText } from "./dom.js";
 import { duration, elapsed, span } from "./format.js";
 
 const query = new URLSearchParams(location.search);
@@ -31,18 +31,18 @@ async function ask() {
 
 function show(state, text) {
   byId("making").dataset.state = state;
-  say(byId("state"), text);
+  setText(byId("state"), text);
 }
 
 function failed(reason) {
   over = true;
   show("failed", STATES.failed);
-  say(byId("hint"), reason);
+  setText(byId("hint"), reason);
   byId("again").hidden = false;
 }
 
-function tick() {
-  if (!over) say(byId("elapsed"), elapsed(Math.floor((performance.now() - began) / 1000) * 1000).replace(".0", ""));
+function updateAge() {
+  if (!over) setText(byId("elapsed"), elapsed(Math.floor((performance.now() - began) / 1000) * 1000).replace(".0", ""));
 }
 
 byId("again").addEventListener("click", () => {
@@ -53,8 +53,8 @@ byId("again").addEventListener("click", () => {
 });
 const start = /^\d+$/.test(asked.start ?? "") ? Number(asked.start) : Date.parse(`${asked.start}Z`);
 const size = duration(asked.size);
-if (Number.isFinite(start) && Number.isFinite(size)) say(byId("where"), `${asked.run} · ${span(start, start + size, { year: true })}`);
+if (Number.isFinite(start) && Number.isFinite(size)) setText(byId("where"), `${asked.run} · ${span(start, start + size, { year: true })}`);
 byId("window").setAttribute("href", address("/window", asked));
 byId("up").setAttribute("href", address("/", { run: asked.run, size: asked.size }));
-setInterval(tick, 1_000);
+setInterval(updateAge, 1_000);
 ask();

@@ -1,7 +1,7 @@
 // What every page has: the picker of runs, the state of the line, notices.
 
 import { get } from "./api.js";
-import { address, byId, el, marked, say } from "./dom.js";
+import { address, byId, el, marked, setText } from "./dom.js";
 import { count, moment } from "./format.js";
 
 const MANY = 20; // runs from which they can be searched
@@ -61,7 +61,7 @@ const LINES = {
 export function line(state) {
   const holder = byId("line");
   holder.dataset.state = state;
-  say(holder, LINES[state]);
+  setText(holder, LINES[state]);
 }
 
 /** One line under the header, with a thing to do where there is one. Nothing: away with it.

@@ -42,14 +42,14 @@ export const TELLING = { missing: 0.005, new_categories: 0.005, out_of_range: 0.
 
 /** Whether a share stands out from the reference's, which has missing values and outliers of its own; unknown, it does not.
  * @param {any} column of /api/window @param {any} shape of /api/distributions @param {keyof typeof TELLING} name */
-export function telling(column, shape, name) {
+export function isNotable(column, shape, name) {
   const usual = name === "new_categories" ? 0 : shape?.usual?.[name];
   return Number.isFinite(usual) && column[name] - usual >= TELLING[name];
 }
 
 /** The same, and what else is wrong with it. @param {any} column of /api/window @param {any} shape */
 export function change(column, shape) {
-  const share = (name, what) => (telling(column, shape, name) ? `${percent(column[name])} ${what}` : "");
+  const share = (name, what) => (isNotable(column, shape, name) ? `${percent(column[name])} ${what}` : "");
   return [moved(shape, column.unit), share("new_categories", "never seen before"), share("missing", "missing"), share("out_of_range", "out of range")]
     .filter(Boolean)
     .join(", ");

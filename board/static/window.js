@@ -1,13 +1,13 @@
 // One window: what moved, and how.
 
 import { get } from "./api.js";
-import { inWords, large, legend, small } from "./distribution.js";
-import { address, byId, el, say } from "./dom.js";
+import { describeShape, large, legend, small } from "./distribution.js";
+import { address, byId, el, setText } from "./dom.js";
 import { count, figure, iso, milliseconds, percent, span, times, withUnit } from "./format.js";
 import { meter } from "./meter.js";
 import { band, SHAPE, WORD } from "./severity.js";
 import { nothing, notice } from "./shell.js";
-import { moved, story, telling } from "./story.js";
+import { moved, story, isNotable } from "./story.js";
 
 const query = new URLSearchParams(location.search);
 const asked = { run: query.get("run"), size: query.get("size"), start: query.get("start") };
@@ -69,16 +69,16 @@ function head(window) {
   navigation(window);
   const name = span(start, end, { year: true });
   document.title = `${name} · Driftline`;
-  say(byId("where"), `${run} · ${size} window, event time as the records have it (UTC)${window.injected.length ? ` · injected: ${window.injected.join(", ")}` : ""}`);
-  say(byId("title"), name);
+  setText(byId("where"), `${run} · ${size} window, event time as the records have it (UTC)${window.injected.length ? ` · injected: ${window.injected.join(", ")}` : ""}`);
+  setText(byId("title"), name);
   const worst = window.columns.find((column) => Number.isFinite(column.severity));
   byId("top").dataset.band = events?.status === "insufficient" ? "none" : band(worst?.severity);
-  say(byId("story"), story(window, distributions));
+  setText(byId("story"), story(window, distributions));
   facts(window);
   byId("report").setAttribute("href", address("/report", { run, size, start }));
   const line = byId("recompute");
   line.hidden = false;
-  say(line.querySelector("code"), `driftline recompute --run ${run} --size ${size} --window ${iso(start)}`);
+  setText(line.querySelector("code"), `driftline recompute --run ${run} --size ${size} --window ${iso(start)}`);
 }
 
 function facts({ events, labels, late, dead, columns }) {
@@ -146,7 +146,7 @@ function shares(column, shape) {
     .map(([name, text]) => {
       const usual = shape?.usual?.[name];
       const beside = Number.isFinite(usual) && name !== "new_categories" ? el("span", { class: "dim", text: ` (reference ${percent(usual)})` }) : null;
-      return el("div", { class: telling(column, shape, name) ? "much" : "" }, el("dt", { text }), el("dd", {}, percent(column[name]), beside));
+      return el("div", { class: isNotable(column, shape, name) ? "much" : "" }, el("dt", { text }), el("dd", {}, percent(column[name]), beside));
     });
 }
 
@@ -154,12 +154,12 @@ async function compare(window) {
   try {
     distributions = await get("/api/distributions", asked);
   } catch (error) {
-    say(byId("compared"), `${error.message}: ${error.remedy}`);
+    setText(byId("compared"), `${error.message}: ${error.remedy}`);
     return;
   }
-  say(byId("story"), story(window, distributions));
+  setText(byId("story"), story(window, distributions));
   byId("sides").replaceChildren(legend());
-  say(byId("compared"), `${count(distributions.rows)} rows against ${count(distributions.reference_rows)} of the reference`);
+  setText(byId("compared"), `${count(distributions.rows)} rows against ${count(distributions.reference_rows)} of the reference`);
   for (const row of byId("columns").children) {
     const column = window.columns.find(({ name }) => name === row.dataset.column);
     const shape = distributions.columns[column.name];
@@ -181,7 +181,7 @@ async function unfold(column, toggle, place) {
   if (!open) return;
   const shape = distributions?.columns?.[column.name];
   if (!shape) return place.replaceChildren(el("p", { class: "dim", text: "No distribution of this column." }));
-  const plot = el("div", { class: "large", role: "img", "aria-label": inWords(column.name, shape) });
+  const plot = el("div", { class: "large", role: "img", "aria-label": describeShape(column.name, shape) });
   place.replaceChildren(plot, quantiles(column) ?? "");
   const draw = () => large(plot, shape).then(() => (plot.dataset.drawn = "true"), (error) => notice(error.message));
   details.set(column.name, draw);
@@ -198,12 +198,12 @@ byId("recompute").querySelector("button").addEventListener("click", async () => 
   const [code, said] = [byId("recompute").querySelector("code"), byId("recompute").querySelector("[role=status]")];
   try {
     await navigator.clipboard.writeText(code.textContent);
-    say(said, "copied");
-    say(byId("recompute").querySelector("button"), "Copied");
-    setTimeout(() => say(byId("recompute").querySelector("button"), "Copy"), 1_500);
+    setText(said, "copied");
+    setText(byId("recompute").querySelector("button"), "Copied");
+    setTimeout(() => setText(byId("recompute").querySelector("button"), "Copy"), 1_500);
   } catch {
     getSelection().selectAllChildren(code); // the clipboard needs https or localhost: then the keys do
-    say(said, "selected, copy it with the keyboard");
+    setText(said, "selected, copy it with the keyboard");
   }
 });
 document.addEventListener("keydown", (event) => {

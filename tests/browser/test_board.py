@@ -176,7 +176,7 @@ def test_a_run_without_a_window_says_what_it_waits_for(again: Again, done: Repla
         "UPDATE driftline.run SET started_at = started_at - interval '1 hour' WHERE run_id = %(run)s", run=LIVE
     )
     page.reload()
-    advice = page.locator("#why", has_text="no monitor is heard of: start driftline monitor")
+    advice = page.locator("#why", has_text="no monitor reports: start driftline monitor")
     advice.wait_for()
     assert advice.locator("code").inner_text().endswith("/small")  # another would pass it over
     again.publish()
@@ -185,7 +185,7 @@ def test_a_run_without_a_window_says_what_it_waits_for(again: Again, done: Repla
         "UPDATE driftline.window_result SET written_at = written_at - interval '1 hour' WHERE run_id = %(run)s",
         run=LIVE,
     )
-    page.locator("#age-note", has_text="no monitor is heard of").wait_for()
+    page.locator("#age-note", has_text="no monitor reports").wait_for()
 
 
 def test_a_page_of_the_newest_run_goes_on_with_the_next(done: Replay, visit: Visit) -> None:

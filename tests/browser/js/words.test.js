@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { parse, text } from "../static/address.js";
 import { band, position, ramp } from "../static/severity.js";
 import { withUnit } from "../static/format.js";
-import { few, unseen } from "../static/now.js";
-import { moved, quantile, story, telling } from "../static/story.js";
+import { explainScarcity, explainNoWindow } from "../static/now.js";
+import { moved, quantile, story, isNotable } from "../static/story.js";
 import { levels, ticks } from "../static/ticks.js";
 
 const DAY = 86_400_000;
@@ -57,7 +57,7 @@ test("a story names the worst column, how it moved, and the others", () => {
 
 test("a share stands out when it is beyond the reference's own, not when the reference has as many", () => {
   const shape = { usual: { missing: 0.105, out_of_range: 0.01, new_categories: 0 } };
-  const stands = (name, share, known = shape) => telling({ [name]: share }, known, name);
+  const stands = (name, share, known = shape) => isNotable({ [name]: share }, known, name);
   assert.deepEqual([stands("missing", 0.088), stands("missing", 0.105), stands("missing", 0.2)], [false, false, true]);
   assert.deepEqual([stands("out_of_range", 0.02), stands("out_of_range", 0.2)], [false, true]);
   assert.deepEqual([stands("missing", 0.9, null), stands("out_of_range", 0.9, {}), stands("new_categories", 0.02, null)], [false, false, true]);
@@ -73,10 +73,10 @@ test("categories have the names and numbers the units that people use", () => {
 test("windows with too few rows say how many are needed and which size has them", () => {
   const scarce = { windows: 8_064, enough: 0, needed: 30, usual: 8, useful: "1h", there: false };
   const shown = { size: "5m", monitor: "driftline monitor" };
-  assert.equal(few(scarce, shown), "None of 8,064 windows of 5m had the 30 rows that a verdict needs (usual: 8). About 1h is the smallest useful size: `driftline monitor --sizes 1h`.");
-  assert.match(few({ ...scarce, there: true }, shown), /choose 1h above/);
-  assert.match(few({ ...scarce, useful: null }, shown), /\(usual: 8\)\.$/);
-  assert.match(few({ ...scarce, windows: 3 }, shown), /\(usual: 8\)\.$/); // too early for advice
+  assert.equal(explainScarcity(scarce, shown), "None of 8,064 windows of 5m had the 30 rows that a verdict needs (usual: 8). About 1h is the smallest useful size: `driftline monitor --sizes 1h`.");
+  assert.match(explainScarcity({ ...scarce, there: true }, shown), /choose 1h above/);
+  assert.match(explainScarcity({ ...scarce, useful: null }, shown), /\(usual: 8\)\.$/);
+  assert.match(explainScarcity({ ...scarce, windows: 3 }, shown), /\(usual: 8\)\.$/); // too early for advice
 });
 
 test("a calm story says so, and what failed is not passed over", () => {
@@ -104,11 +104,11 @@ test("levels are round, and never more than there is room for", () => {
 });
 
 test("nobody is told to start what is starting, nor a monitor that would pass the run over", () => {
-  const of = (more, stages = []) => unseen({ status: { now: 1e9, stages }, started_at: 0, attended: false, monitor: "driftline monitor", ...more });
-  assert.equal(of({}), "No window yet, and no monitor is heard of: start `driftline monitor`.");
+  const of = (more, stages = []) => explainNoWindow({ status: { now: 1e9, stages }, started_at: 0, attended: false, monitor: "driftline monitor", ...more });
+  assert.equal(of({}), "No window yet, and no monitor reports: start `driftline monitor`.");
   assert.match(of({ started_at: 1e9 - 60_000 }), /a monitor that was just started takes a while/);
   assert.doesNotMatch(of({ attended: true }), /start `/);
-  assert.equal(of({ monitor: "driftline monitor --model m/b" }), "No window yet, and no monitor is heard of: start `driftline monitor --model m/b`.");
+  assert.equal(of({ monitor: "driftline monitor --model m/b" }), "No window yet, and no monitor reports: start `driftline monitor --model m/b`.");
   assert.match(of({ monitor: null }), /is not here/);
   assert.match(of({}, [{ stage: "monitor", at: 1e9 - 1_000 }]), /when the watermark has passed its end/);
 });
