@@ -18,15 +18,17 @@ DASHBOARDS = HERE / "dashboards"
 
 
 def dashboards() -> dict[str, Dict]:
-    """All of them, by file name."""
+    """Make all dashboards, by file name."""
     return {f"{made['uid']}.json": made for made in (live(), tuning(), health())}
 
 
 def text(made: Dict) -> str:
+    """Return the content of a dashboard's file."""
     return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
+    """Rewrite the files."""
     for name, made in dashboards().items():
         (DASHBOARDS / name).write_text(text(made), encoding="utf-8")
 

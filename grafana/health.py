@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grafana import panels as looks
+from grafana import panels
 from grafana.live import RUN
 from grafana.model import GREEN, ORANGE, RED, Dict, dashboard, override, row, steps
 from storage.queries import load_queries
@@ -18,14 +18,14 @@ _LINE = {"showPoints": "never", "spanNulls": 60_000}
 
 
 def health() -> Dict:
-    panels = [*_now(), *_flow(), *_work(), *_trouble(), *_stages()]
-    return dashboard(UID, "Driftline / Health", panels, variables=[RUN])
+    content = [*_now(), *_flow(), *_work(), *_trouble(), *_stages()]
+    return dashboard(UID, "Driftline / Health", content, variables=[RUN])
 
 
 def _now() -> list[Dict]:
     return [
         row("Now"),
-        looks.stat(
+        panels.stat(
             "Window close to row visible, p95",
             SQL["visible"],
             about="From the consumer's commit that closed a window to the commit of its row: from then on board and"
@@ -33,9 +33,9 @@ def _now() -> list[Dict]:
             empty="no window closed in range",
             unit="ms",
             decimals=0,
-            thresholds=looks.LATENCY_STEPS,
+            thresholds=panels.LATENCY_STEPS,
         ),
-        looks.stat(
+        panels.stat(
             "Lag now, all runs",
             SQL["lag_now"],
             about="Records of the topics that are still to be read, whichever run they are of.",
@@ -43,28 +43,28 @@ def _now() -> list[Dict]:
             unit="short",
             thresholds=steps((None, GREEN), (10_000, ORANGE), (100_000, RED)),
         ),
-        looks.stat(
+        panels.stat(
             "Silent stages",
             SQL["silent"],
             about="No sign of life for 30 s, but one within a day: stages that have ended count for so long.",
             empty="no stage yet",
-            thresholds=looks.ANY,
+            thresholds=panels.ANY,
         ),
-        looks.stat(
+        panels.stat(
             "Windows computed again",
             SQL["revised"],
             about="Windows that had closed without a silent partition, and got rows from it later.",
             empty="none",
-            thresholds=looks.ANY,
+            thresholds=panels.ANY,
         ),
-        looks.stat(
+        panels.stat(
             "Late rows",
             SQL["late_rows"],
             about="Came after their window had closed, in this range.",
             empty="none",
-            thresholds=looks.ANY,
+            thresholds=panels.ANY,
         ),
-        looks.stat(
+        panels.stat(
             "Refused records",
             SQL["refused"],
             about="Undecodable, invalid, from the future or not scored, in this range; also those of no run.",
@@ -77,7 +77,7 @@ def _now() -> list[Dict]:
 def _flow() -> list[Dict]:
     return [
         row("Flow"),
-        looks.lines(
+        panels.time_series(
             "Consumer lag",
             (8, 8),
             SQL["lag"],
@@ -87,7 +87,7 @@ def _flow() -> list[Dict]:
             unit="short",
             min=0,
         ),
-        looks.lines(
+        panels.time_series(
             "Rows per second",
             (8, 8),
             SQL["rate"],
@@ -97,7 +97,7 @@ def _flow() -> list[Dict]:
             unit="rowsps",
             min=0,
         ),
-        looks.lines(
+        panels.time_series(
             "Watermark standing still",
             (8, 8),
             SQL["watermark"],
@@ -113,7 +113,7 @@ def _flow() -> list[Dict]:
 def _work() -> list[Dict]:
     return [
         row("Work"),
-        looks.lines(
+        panels.time_series(
             "Window close to row visible",
             (12, 9),
             SQL["latency"],
@@ -125,7 +125,7 @@ def _work() -> list[Dict]:
             min=0,
             thresholds=steps((None, "transparent"), (1_000, RED)),
         ),
-        looks.heat(
+        panels.heatmap(
             "Compute time of a window",
             (12, 9),
             SQL["compute"],
@@ -133,7 +133,7 @@ def _work() -> list[Dict]:
             about="Of its figures, without waiting and writing. Darker: more windows.",
             empty=_WINDOWS,
         ),
-        looks.lines(
+        panels.time_series(
             "Windows per second",
             (12, 7),
             SQL["window_rate"],
@@ -148,7 +148,7 @@ def _work() -> list[Dict]:
 
 def _trouble() -> list[Dict]:
     return [
-        looks.lines(
+        panels.time_series(
             "Dead letters by reason",
             (12, 7),
             SQL["letters"],
@@ -165,7 +165,7 @@ def _trouble() -> list[Dict]:
 def _stages() -> list[Dict]:
     return [
         row("Signs of life"),
-        looks.table(
+        panels.table(
             "Stages",
             (24, 7),
             SQL["stages"],

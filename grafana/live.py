@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from grafana import panels as looks
+from grafana import panels
 from grafana.model import (
     BLUE,
     BOARD,
@@ -56,14 +56,14 @@ MARKS = (
 
 
 def live() -> Dict:
-    panels = [*_now(), *_over_time(), *_columns(), *_model(), *_windows()]
-    return dashboard(UID, "Driftline / Live", panels, variables=VARIABLES, annotations=MARKS)
+    content = [*_now(), *_over_time(), *_columns(), *_model(), *_windows()]
+    return dashboard(UID, "Driftline / Live", content, variables=VARIABLES, annotations=MARKS)
 
 
 def _now() -> list[Dict]:
     return [
         row("Now"),
-        looks.stat(
+        panels.stat(
             "Verdict",
             SQL["verdict"],
             filled=True,
@@ -72,21 +72,21 @@ def _now() -> list[Dict]:
             mappings=STATE,
             thresholds=STATE_STEPS,
         ),
-        looks.stat(
+        panels.stat(
             "Drifted columns",
             SQL["drifted"],
             about="Of the newest closed window, the prediction among them.",
             empty="no window yet",
-            thresholds=looks.ANY,
+            thresholds=panels.ANY,
         ),
-        looks.stat(
+        panels.stat(
             "Newest window ends",
             SQL["newest"],
             about="Event time: where the stream is. A replay of 2022 says 2022 here.",
             empty="no window yet",
             unit="dateTimeAsIso",
         ),
-        looks.stat(
+        panels.stat(
             "Since last row",
             SQL["age"],
             about="Wall time since anything of the run was written. Red: the replay is over, or a stage stopped;"
@@ -96,21 +96,21 @@ def _now() -> list[Dict]:
             decimals=0,
             thresholds=steps((None, GREEN), (60, ORANGE), (300, RED)),
         ),
-        looks.stat(
+        panels.stat(
             "Window close to row, p95",
             SQL["latency"],
             about="From the commit that closed a window to its row, of the windows in this range.",
             empty="none in range",
             unit="ms",
             decimals=0,
-            thresholds=looks.LATENCY_STEPS,
+            thresholds=panels.LATENCY_STEPS,
         ),
-        looks.stat(
+        panels.stat(
             "Late rows",
             SQL["late_rows"],
             about="Rows that came after their window had closed, in this range. They are dead letters.",
             empty="none",
-            thresholds=looks.ANY,
+            thresholds=panels.ANY,
         ),
     ]
 
@@ -118,7 +118,7 @@ def _now() -> list[Dict]:
 def _over_time() -> list[Dict]:
     return [
         row("Over time"),
-        looks.lines(
+        panels.time_series(
             "Share of drifted columns",
             (24, 8),
             SQL["share"],
@@ -131,7 +131,7 @@ def _over_time() -> list[Dict]:
             thresholds=steps((None, CLEAR), (0.5, RED)),
             links=_LINKS,
         ),
-        looks.lanes(
+        panels.state_timeline(
             "Verdict, every window size",
             (24, 5),
             SQL["states"],
@@ -145,7 +145,7 @@ def _over_time() -> list[Dict]:
 def _columns() -> list[Dict]:
     return [
         row("Columns"),
-        looks.cells(
+        panels.status_history(
             "Severity of every column",
             (24, 10),
             SQL["severity"],
@@ -156,7 +156,7 @@ def _columns() -> list[Dict]:
             thresholds=SEVERITY_STEPS,
             links=_LINKS,
         ),
-        looks.lines(
+        panels.time_series(
             "Severity over time",
             (16, 10),
             SQL["severity"],
@@ -169,7 +169,7 @@ def _columns() -> list[Dict]:
             thresholds=steps((None, CLEAR), (1, RED)),
             links=_LINKS,
         ),
-        looks.gauges(
+        panels.bar_gauge(
             "Newest window, worst first",
             (8, 10),
             SQL["worst"],
@@ -185,7 +185,7 @@ def _columns() -> list[Dict]:
 
 def _small(title: str, name: str, **more: Any) -> Dict:
     """A third of a row. name: of its query."""
-    return looks.lines(title, (8, 8), SQL[name], **more, links=_LINKS)
+    return panels.time_series(title, (8, 8), SQL[name], **more, links=_LINKS)
 
 
 def _model() -> list[Dict]:
@@ -247,14 +247,14 @@ def _windows() -> list[Dict]:
     opens = [link("Window page", _WINDOW), link("Full report", _REPORT)]
     return [
         row("Window log"),
-        looks.table(
+        panels.table(
             "Windows",
             (24, 11),
             SQL["windows"],
             about="The newest 200 in range. A window opens on the board: its page, or Evidently's full report.",
             overrides=[
                 override("window", links=opens, unit="dateTimeAsIso"),
-                *looks.dates("closed"),
+                *panels.dates("closed"),
                 override(
                     "state",
                     mappings=STATE,
@@ -265,7 +265,7 @@ def _windows() -> list[Dict]:
                 override("prediction", decimals=3),
                 override("latency", unit="ms", decimals=0),
                 override("report", links=[link("Full report", _REPORT)]),
-                *looks.hidden("start_ms"),
+                *panels.hidden("start_ms"),
             ],
         ),
     ]

@@ -1,7 +1,7 @@
 """The parts of a dashboard as plain dicts: Grafana's classic model, which files may provision in every version.
 
-What a panel asks is SQL with Grafana's macros, in the `.sql` file of its dashboard. A panel's place is given by its
-order: panels flow from left to right in 24 columns.
+The query of a panel is SQL with Grafana's macros, in the `.sql` file of its dashboard. Panels are placed in their
+order, from left to right in 24 columns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Dict = dict[str, Any]
 SCHEMA_VERSION = 42
 SOURCE = {"type": "grafana-postgresql-datasource", "uid": "driftline-pg"}
 BOARD = "http://localhost:8000"
-"""As a browser reaches the board: links are followed there, not by Grafana."""
+"""The board's address for a browser, which follows the links."""
 
 START = (
     "No window yet: start `driftline demo` or `driftline dummy`, and see that run and window size are chosen above."
@@ -26,25 +26,25 @@ CLEAR = "transparent"
 
 
 def bare(sql: str) -> str:
-    """A statement without its comments, which are for readers of the `.sql` file."""
+    """Return a statement without its comments, which are for readers of the `.sql` file."""
     lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
     return "\n".join(lines).strip().removesuffix(";")
 
 
 def target(sql: str, form: str = "time_series", ref: str = "A") -> Dict:
-    """A query. form: `time_series`, where text becomes a label, or `table`."""
+    """Make a query. form: `time_series`, where text becomes a label, or `table`."""
     code = {"rawQuery": True, "editorMode": "code", "rawSql": bare(sql)}
     return {"refId": ref, "datasource": SOURCE, "format": form, **code}
 
 
 def steps(*pairs: tuple[float | None, str]) -> Dict:
-    """Thresholds: each colour from its value on, ascending, the first from None."""
+    """Make thresholds: each colour from its value on, ascending, the first from None."""
     return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in pairs]}
 
 
 def mapping(**texts: tuple[str, str]) -> list[Dict]:
-    """Numbers as words: `_0=("ok", GREEN)`, and `m1` for -1."""
-    named = {name.replace("m", "-").removeprefix("_"): told for name, told in texts.items()}
+    """Make a mapping of numbers to words: `_0=("ok", GREEN)`, and `m1` for -1."""
+    named = {name.replace("m", "-").removeprefix("_"): shown for name, shown in texts.items()}
     options = {
         value: {"text": text, "color": color, "index": index}
         for index, (value, (text, color)) in enumerate(named.items())
@@ -53,12 +53,13 @@ def mapping(**texts: tuple[str, str]) -> list[Dict]:
 
 
 def override(field: str, **properties: Any) -> Dict:
-    """Of one field, by its name; `custom__width` is `custom.width`."""
+    """Make an override of one field, by its name; `custom__width` is `custom.width`."""
     listed = [{"id": name.replace("__", "."), "value": value} for name, value in properties.items()]
     return {"matcher": {"id": "byName", "options": field}, "properties": listed}
 
 
 def link(title: str, url: str, *, new_tab: bool = True) -> Dict:
+    """Make a link of a panel's values."""
     return {"title": title, "url": url, "targetBlank": new_tab}
 
 
@@ -76,9 +77,20 @@ def panel(
     points: int | None = None,
     **field: Any,
 ) -> Dict:
-    """size: width (of 24) and height. about: what the little i says. empty: what stands there without data.
+    """Make a panel.
 
-    custom, field: of all fields, such as unit, min, thresholds. points: most per series: `$__interval` follows.
+    Args:
+        kind: Grafana's name of its type.
+        title: Shown above it.
+        size: Width (of 24) and height.
+        query: As `target` makes it.
+        about: Its description.
+        empty: The text in place of missing data.
+        options: Of this kind of panel.
+        custom: Properties of all fields that only this kind of panel has.
+        overrides: Of single fields.
+        points: At most so many per series; `$__interval` follows from it.
+        field: Properties of all fields, such as unit, min and thresholds.
     """
     defaults = {"noValue": empty, **field} | ({"custom": dict(custom)} if custom else {})
     made: Dict = {
@@ -95,11 +107,12 @@ def panel(
 
 
 def row(title: str) -> Dict:
+    """Make the heading of the panels that follow."""
     return {"type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": {"w": 24, "h": 1}}
 
 
 def query_variable(name: str, label: str, sql: str, *, multi: bool = False) -> Dict:
-    """Choices from the database, asked again as time goes on: a new run appears by itself."""
+    """Make a variable with choices from the database, queried again with every refresh: new runs appear."""
     sql = bare(sql)
     made: Dict = {
         "type": "query",
@@ -115,7 +128,7 @@ def query_variable(name: str, label: str, sql: str, *, multi: bool = False) -> D
 
 
 def choice_variable(name: str, label: str, texts: Mapping[str, str]) -> Dict:
-    """texts: by value; the first is chosen."""
+    """Make a variable with fixed choices. texts: by value; the first is the default."""
     options = [{"text": text, "value": value, "selected": not i} for i, (value, text) in enumerate(texts.items())]
     listed = ", ".join(f"{text} : {value}" for value, text in texts.items())
     made: Dict = {"type": "custom", "name": name, "label": label, "query": listed, "options": options}
@@ -124,14 +137,14 @@ def choice_variable(name: str, label: str, texts: Mapping[str, str]) -> Dict:
 
 
 def constant(name: str, value: str) -> Dict:
-    """Hidden, and not to be changed by an address."""
+    """Make a hidden variable that no address can change."""
     option = {"text": value, "value": value, "selected": True}
     made: Dict = {"type": "constant", "name": name, "label": name, "query": value, "hide": 2, "skipUrlSync": True}
     return made | {"current": option, "options": [option]}
 
 
 def annotation(name: str, color: str, sql: str) -> Dict:
-    """Marks on every panel with a time axis: columns time, timeend, text, tags."""
+    """Make annotations of every panel with a time axis, from columns time, timeend, text and tags."""
     made: Dict = {"name": name, "datasource": SOURCE, "enable": True, "hide": False, "iconColor": color}
     return made | {"target": target(sql, "table", "Anno")}
 
@@ -146,6 +159,7 @@ def dashboard(
     time: tuple[str, str] = ("now-15m", "now"),
     refresh: str = "5s",
 ) -> Dict:
+    """Make a dashboard of panels, which are placed in their order."""
     return {
         "uid": uid,
         "title": title,
@@ -174,7 +188,7 @@ _NAVIGATION = {
 
 
 def _placed(panels: Sequence[Dict]) -> list[Dict]:
-    """With ids in their order, and places from left to right and top to bottom."""
+    """Number the panels, and place them from left to right and top to bottom."""
     x = y = height = 0
     placed = []
     for number, each in enumerate(panels, 1):

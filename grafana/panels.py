@@ -1,4 +1,4 @@
-"""How each kind of panel looks, in one place: options of Grafana's own panels, checked against its types."""
+"""One function for each kind of panel, named as Grafana names them; tests check their options against its types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATE_STEPS = steps((None, GREY), (0, GREEN), (1, ORANGE), (2, RED))
 SEVERITY_STEPS = steps((None, GREEN), (0.75, ORANGE), (1, RED))
 LATENCY_STEPS = steps((None, GREEN), (1_000, ORANGE), (5_000, RED))
 ANY = steps((None, GREEN), (1, ORANGE))
-"""None should be."""
+"""Of what should be 0."""
 
 _NO_LEGEND = {"showLegend": False, "displayMode": "list", "placement": "bottom", "calcs": []}
 _LEGEND = {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []}
@@ -24,7 +24,7 @@ _ALL = {"mode": "multi", "sort": "desc"}
 
 
 def stat(title: str, sql: str, *, width: int = 4, filled: bool = False, **more: Any) -> Dict:
-    """One number. filled: its colour fills the panel."""
+    """Make a panel of one number. filled: its colour fills the panel."""
     colored = "thresholds" in more or "mappings" in more
     options = {
         "colorMode": "background" if filled else "value" if colored else "none",
@@ -37,10 +37,10 @@ def stat(title: str, sql: str, *, width: int = 4, filled: bool = False, **more: 
     return panel("stat", title, (width, 4), target(sql, "table"), options=options, **more)
 
 
-def lines(
+def time_series(
     title: str, size: tuple[int, int], sql: str, *, line: Dict | None = None, legend: str = "list", **more: Any
 ) -> Dict:
-    """Series over time. line: what differs from a plain line. legend: `none`, `list` or `table`."""
+    """Make a panel of series over time. line: what differs from a plain line. legend: `none`, `list` or `table`."""
     plain = {"drawStyle": "line", "lineInterpolation": "linear", "fillOpacity": 10, "showPoints": "auto"}
     # Explicit, as thresholds would colour the lines: transparent is their first.
     more.setdefault("color", {"mode": "palette-classic"})
@@ -52,8 +52,11 @@ def lines(
     return panel("timeseries", title, size, target(sql), options=options, custom=custom, **more)
 
 
-def lanes(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
-    """States over time, a lane for each series. Series of other paces must be spanned, or break into slivers."""
+def state_timeline(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
+    """Make a panel of states over time, a lane for each series.
+
+    Gaps are spanned: series with other intervals would break into slivers.
+    """
     options = {
         **{"mergeValues": True, "showValue": "never", "alignValue": "left", "rowHeight": 0.85},
         **{"legend": _LEGEND, "tooltip": _ONE},
@@ -63,8 +66,8 @@ def lanes(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
     return panel("state-timeline", title, size, target(sql), options=options, custom=custom, **more)
 
 
-def cells(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
-    """A coloured cell for each series and moment."""
+def status_history(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
+    """Make a panel with a coloured cell for each series and moment."""
     options = {
         **{"showValue": "never", "colWidth": 0.95, "rowHeight": 0.9},
         **{"legend": _NO_LEGEND, "tooltip": _ONE},
@@ -74,8 +77,8 @@ def cells(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
     return panel("status-history", title, size, target(sql), options=options, custom=custom, **more)
 
 
-def gauges(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
-    """A bar for each row of a table."""
+def bar_gauge(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
+    """Make a panel with a bar for each row of a query."""
     options = {
         **{"displayMode": "lcd", "orientation": "horizontal", "showUnfilled": True, "valueMode": "color"},
         **{"namePlacement": "auto", "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300},
@@ -87,23 +90,24 @@ def gauges(title: str, size: tuple[int, int], sql: str, **more: Any) -> Dict:
 
 
 def table(title: str, size: tuple[int, int], sql: str, overrides: Sequence[Dict] = (), **more: Any) -> Dict:
+    """Make a table of a query's rows."""
     options = {"showHeader": True, "cellHeight": "sm", "frameIndex": 0}
     return panel("table", title, size, target(sql, "table"), options=options, overrides=overrides, **more)
 
 
 def dates(*fields: str) -> list[Dict]:
-    """Overrides of a table's columns that are moments."""
+    """Return overrides that show columns of a table as moments."""
     return [override(field, unit="dateTimeAsIso") for field in fields]
 
 
 def hidden(*fields: str) -> list[Dict]:
-    """Overrides of a table's columns that are there for links alone."""
+    """Return overrides that hide columns of a table which only links need."""
     nowhere = {"viz": True, "legend": False, "tooltip": False}
     return [override(field, custom__hideFrom=nowhere) for field in fields]
 
 
-def bars(title: str, size: tuple[int, int], sql: str, *, by: str, **more: Any) -> Dict:
-    """A group of bars for each row of a table. by: the column that names them."""
+def bar_chart(title: str, size: tuple[int, int], sql: str, *, by: str, **more: Any) -> Dict:
+    """Make a panel with a group of bars for each row of a query. by: the column that names them."""
     options = {
         **{
             "orientation": "vertical",
@@ -119,8 +123,8 @@ def bars(title: str, size: tuple[int, int], sql: str, *, by: str, **more: Any) -
     return panel("barchart", title, size, target(sql, "table"), options=options, custom={"fillOpacity": 80}, **more)
 
 
-def scatter(title: str, size: tuple[int, int], sql: str, *, x: str, y: str, **more: Any) -> Dict:
-    """A point for each row of a table."""
+def xy_chart(title: str, size: tuple[int, int], sql: str, *, x: str, y: str, **more: Any) -> Dict:
+    """Make a panel with a point for each row of a query. x, y: its columns."""
     axes = {
         "x": {"matcher": {"id": "byName", "options": x}},
         "y": {"matcher": {"id": "byName", "options": y}},
@@ -132,8 +136,8 @@ def scatter(title: str, size: tuple[int, int], sql: str, *, x: str, y: str, **mo
     return panel("xychart", title, size, target(sql, "table"), options=options, custom=custom, **more)
 
 
-def heat(title: str, size: tuple[int, int], sql: str, *, unit: str, **more: Any) -> Dict:
-    """How often which value, over time."""
+def heatmap(title: str, size: tuple[int, int], sql: str, *, unit: str, **more: Any) -> Dict:
+    """Make a panel of how often each value occurs, over time."""
     options = {
         "calculate": True,
         "calculation": {

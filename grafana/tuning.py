@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grafana import panels as looks
+from grafana import panels
 from grafana.model import (
     GREEN,
     ORANGE,
@@ -35,14 +35,14 @@ _LINKS = [
 
 def tuning() -> Dict:
     run = query_variable("run", "runs", SQL["run"], multi=True)
-    panels = [*_scores(), *_runs()]
-    return dashboard(UID, "Driftline / Window-size tuning", panels, variables=[run], refresh="30s")
+    content = [*_scores(), *_runs()]
+    return dashboard(UID, "Driftline / Window-size tuning", content, variables=[run], refresh="30s")
 
 
 def _scores() -> list[Dict]:
     return [
         row("Pick a window size"),
-        looks.table(
+        panels.table(
             "Scoreboard",
             (24, 8),
             SQL["scores"],
@@ -52,7 +52,7 @@ def _scores() -> list[Dict]:
             " In real data some of those may be true drifts that nobody injected.",
             empty=_SWEEP,
             overrides=[
-                *looks.hidden("size_s"),
+                *panels.hidden("size_s"),
                 override("rows", decimals=0, displayName="rows per window"),
                 override("delay", unit="s", displayName="delay, median"),
                 override("longest", unit="s", displayName="delay, longest"),
@@ -67,7 +67,7 @@ def _scores() -> list[Dict]:
                 override("day", unit="s", decimals=2, displayName="compute per day of events"),
             ],
         ),
-        looks.bars(
+        panels.bar_chart(
             "Detection delay",
             (8, 9),
             SQL["delay"],
@@ -77,7 +77,7 @@ def _scores() -> list[Dict]:
             unit="s",
             min=0,
         ),
-        looks.bars(
+        panels.bar_chart(
             "False alarms per 100 windows",
             (8, 9),
             SQL["alarms"],
@@ -87,7 +87,7 @@ def _scores() -> list[Dict]:
             min=0,
             decimals=1,
         ),
-        looks.bars(
+        panels.bar_chart(
             "Compute time per day of events",
             (8, 9),
             SQL["cost"],
@@ -97,7 +97,7 @@ def _scores() -> list[Dict]:
             unit="s",
             min=0,
         ),
-        looks.scatter(
+        panels.xy_chart(
             "Delay against false alarms",
             (12, 10),
             SQL["balance"],
@@ -107,7 +107,7 @@ def _scores() -> list[Dict]:
             empty=_CAUGHT,
             overrides=[override("delay", unit="s")],
         ),
-        looks.lines(
+        panels.time_series(
             "Share of drifted columns by size, event time",
             (12, 10),
             SQL["share"],
@@ -125,7 +125,7 @@ def _scores() -> list[Dict]:
 def _runs() -> list[Dict]:
     return [
         row("Runs"),
-        looks.table(
+        panels.table(
             "Runs (click one to see its days)",
             (24, 7),
             SQL["runs"],
@@ -133,8 +133,8 @@ def _runs() -> list[Dict]:
             empty="No run yet: start `driftline demo` or `driftline dummy`.",
             overrides=[
                 override("run", links=_LINKS),
-                *looks.dates("started", "finished", "starts", "ends"),
-                *looks.hidden("from_ms", "to_ms"),
+                *panels.dates("started", "finished", "starts", "ends"),
+                *panels.hidden("from_ms", "to_ms"),
             ],
         ),
     ]
