@@ -18,8 +18,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from board.http_errors import Busy, Problem, Unavailable
 from schemas.definition import Stream
 from schemas.errors import DatabaseUnreachable
-from storage.address import CORRECT, parameters, where
-from storage.connect import AsyncConnection, Connection, connect, settle, snapshots
+from storage.address import CORRECT, connection_parameters, redacted
+from storage.connect import AsyncConnection, Connection, configure_session, connect, snapshots
 from storage.errors import InsufficientPrivilege, explain
 from storage.queries import load_queries
 from storage.refusal import failure_reason, refuses
@@ -60,7 +60,7 @@ class Database:
 
     def __init__(self, url: str, fallback: Stream) -> None:
         self._fallback = fallback
-        self._where = where(url)
+        self._where = redacted(url)
         self._url = url
         self._warned = False
         self._used = 0
@@ -72,7 +72,7 @@ class Database:
     async def open(self) -> None:
         """Open the pool; returns at once, whether the database is there or not."""
         self._pool = AsyncConnectionPool(
-            kwargs=parameters(self._url, _NAME),
+            kwargs=connection_parameters(self._url, _NAME),
             connection_class=AsyncConnection,
             min_size=1,
             max_size=CONNECTIONS,
@@ -114,9 +114,9 @@ class Database:
     @asynccontextmanager
     async def listener(self) -> AsyncIterator[AsyncConnection]:
         """Open an autocommitting connection for notifications. Raises psycopg.OperationalError."""
-        options = parameters(self._url, _NAME)
+        options = connection_parameters(self._url, _NAME)
         async with await AsyncConnection.connect(**options, autocommit=True) as connection:
-            await settle(connection)
+            await configure_session(connection)
             self.refused = ""
             yield connection
 
@@ -171,7 +171,7 @@ class Database:
     async def _configure(self, connection: AsyncConnection) -> None:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
-        await settle(connection)
+        await configure_session(connection)
         set_json_loads(stored_json, connection)
         await connection.execute(SQL["begin"], {"local": connection.pooled})
         row = await (await connection.execute(SQL["may_write"])).fetchone()

@@ -11,7 +11,7 @@ from pathlib import Path
 from cli.programs import programs, said
 from runtime.connections import STATE, make_folder
 from schemas.errors import DatabaseUnreachable, UsageError
-from storage.address import where
+from storage.address import redacted
 from storage.connect import connect_directly
 
 BACKUPS = STATE / "backups"
@@ -32,7 +32,7 @@ def backup(url: str, out: Path | None = None) -> Path:
     file = out or BACKUPS / f"driftline-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.dump"
     with connect_directly(url) as connection:
         if connection.execute("SELECT to_regnamespace('driftline')").fetchone() == (None,):
-            raise UsageError(f"there is no schema driftline at {where(url)}", "correct DATABASE_URL")
+            raise UsageError(f"there is no schema driftline at {redacted(url)}", "correct DATABASE_URL")
         tools = programs(url, connection.info.server_version)
     draft = _draft(file)
     try:
@@ -48,7 +48,7 @@ def backup(url: str, out: Path | None = None) -> Path:
         )
         if told.returncode:
             raise DatabaseUnreachable(
-                f"pg_dump could not read {where(url)} ({said(told.stderr)})",
+                f"pg_dump could not read {redacted(url)} ({said(told.stderr)})",
                 "see that Postgres is up, the disk has room, and DATABASE_URL is the owner of schema driftline",
             )
         _settle(draft, file)

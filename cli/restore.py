@@ -13,7 +13,7 @@ from cli.programs import Programs, programs, said
 from runtime.programs import output_of
 from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
 from storage import roles
-from storage.address import where
+from storage.address import redacted
 from storage.connect import Connection, connect_directly
 from storage.errors import InsufficientPrivilege, LockNotAvailable
 from storage.locks import advice_on_locks
@@ -51,9 +51,9 @@ def restore(url: str, file: Path, *, replace: bool = False, say: Say = print) ->
             active = _look(connection, url, replace=replace)
         except LockNotAvailable:
             raise DatabaseUnreachable(
-                f"the tables at {where(url)} are locked", advice_on_locks(connection)
+                f"the tables at {redacted(url)} are locked", advice_on_locks(connection)
             ) from None
-        say(f"restoring {file} into {where(url)}")
+        say(f"restoring {file} into {redacted(url)}")
         if active:
             say(f"not stopped yet: {', '.join(active)}; a table that they use is waited for, 10 s at most")
         _load(connection, tools, file, url)
@@ -69,12 +69,12 @@ def _finish(connection: Connection, url: str, active: list[str]) -> Restored:
         return Restored(row[0] if row else 0, applied, active)
     except InsufficientPrivilege as error:
         raise DatabaseUnreachable(
-            f"all is restored, but {where(url)} may not make roles ({error.diag.message_primary})",
+            f"all is restored, but {redacted(url)} may not make roles ({error.diag.message_primary})",
             "run `driftline migrate` with a login that may",
         ) from None
     except LockNotAvailable:
         raise DatabaseUnreachable(
-            f"all is restored, but tables and roles at {where(url)} could not be brought up to date",
+            f"all is restored, but tables and roles at {redacted(url)} could not be brought up to date",
             f"{advice_on_locks(connection)}, then run `driftline migrate`",
         ) from None
 
@@ -109,7 +109,7 @@ def _look(connection: Connection, url: str, *, replace: bool) -> list[str]:
     row = connection.execute(_SQL["runs"]).fetchone()
     if row and row[0] and not replace:
         raise RunConflict(
-            f"{where(url)} holds {row[0]} run{'s' * (row[0] != 1)}",
+            f"{redacted(url)} holds {row[0]} run{'s' * (row[0] != 1)}",
             "save them with `driftline backup`, then restore with --yes (make: ARGS=--yes), which replaces all",
         )
     return [f"{stage} {instance}" for stage, instance in connection.execute(_SQL["active"])]
@@ -144,7 +144,7 @@ def _load(connection: Connection, tools: Programs, file: Path, url: str) -> None
             why = said(complaints.read().decode(errors="replace"))
             locked = "55P03" in why
             raise DatabaseUnreachable(
-                f"{file} could not be restored into {where(url)}, where all is as it was before ({why})",
+                f"{file} could not be restored into {redacted(url)}, where all is as it was before ({why})",
                 advice_on_locks(connection) if locked else "see that the file is whole and the disk has room",
             )
 

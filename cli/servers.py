@@ -16,9 +16,9 @@ def database_url() -> str:
 
 def check_database_url() -> None:
     """Raises UsageError where DATABASE_URL is set to what libpq cannot read."""
-    from storage.address import read
+    from storage.address import parse_url
 
-    read(os.environ.get("DATABASE_URL", "").strip())
+    parse_url(os.environ.get("DATABASE_URL", "").strip())
 
 
 def database() -> Any:

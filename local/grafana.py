@@ -27,7 +27,7 @@ from local.settings import GrafanaSettings
 from runtime.children import Child
 from runtime.connections import STATE, make_folder
 from schemas.errors import DriftlineError, GrafanaMissing
-from storage.address import read
+from storage.address import parse_url
 from storage.prepare import prepare
 
 FOLDER = STATE / "grafana"
@@ -152,7 +152,7 @@ def settings(folder: Path, port: int) -> dict[str, str]:
 
 def sources(database: str, password: str, environ: Mapping[str, str], board: str) -> dict[str, str]:
     """What the provisioning asks of the environment."""
-    parts = read(database)
+    parts = parse_url(database)
     host, port = str(parts.get("host") or "localhost"), parts.get("port") or 5432
     if host.startswith("/") or "," in host:
         raise DriftlineError(f"Grafana reaches no Postgres at {host}", "name one host by TCP in DATABASE_URL")

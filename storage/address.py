@@ -1,4 +1,4 @@
-"""What DATABASE_URL says, and what is wrong with it: in words that never repeat a piece of the password."""
+"""DATABASE_URL: its parameters, and what is wrong with it, in words that never repeat a piece of the password."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULTS: Mapping[str, Any] = {
     "keepalives_count": 2,
     "tcp_user_timeout": 15_000,
 }
-"""Of every connection. The URL's own parameters win."""
+"""Of every connection. Those in the URL take precedence."""
 
 _SCHEMES = ("postgresql", "postgres")
 _DRIVERS = (
@@ -57,29 +57,41 @@ _OF_OTHERS = (
 _AS = "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
-def parameters(url: str, name: str = "driftline") -> dict[str, Any]:
-    """What to give to psycopg.connect. name: what Postgres calls us to others.
+def connection_parameters(url: str, name: str = "driftline") -> dict[str, Any]:
+    """Give the arguments of psycopg.connect. Text is exchanged in UTF-8, whatever PGCLIENTENCODING says.
 
-    Text is exchanged in UTF-8, whatever PGCLIENTENCODING says. Raises UsageError for what is no libpq URL.
+    Args:
+        url: Of the database.
+        name: The application name that Postgres shows to others.
+
+    Raises:
+        UsageError: It is no libpq URL.
     """
-    return {"fallback_application_name": name, **DEFAULTS, **read(url), "client_encoding": "UTF8"}
+    return {"fallback_application_name": name, **DEFAULTS, **parse_url(url), "client_encoding": "UTF8"}
 
 
-def where(url: str) -> str:
-    """A URL as it may be shown: without the password."""
-    parts = {"user": "", "host": "localhost", "port": 5432, "dbname": ""} | read(url)
+def redacted(url: str) -> str:
+    """Write a URL as it may be shown: without the password."""
+    parts = {"user": "", "host": "localhost", "port": 5432, "dbname": ""} | parse_url(url)
     return "{user}@{host}:{port}/{dbname}".format_map(parts)
 
 
 def without_password(url: str) -> tuple[str, str | None]:
     """Split a URL into a connection string for the command line of another program, and the password."""
-    parts = read(url)
+    parts = parse_url(url)
     password = parts.pop("password", None)
     return make_conninfo("", **parts), None if password is None else str(password)
 
 
-def read(url: str) -> dict[str, Any]:
-    """The parameters of a libpq URL or connection string. Raises UsageError: what to write instead."""
+def parse_url(url: str) -> dict[str, Any]:
+    """Parse a libpq URL or connection string.
+
+    Returns:
+        libpq's parameters by name.
+
+    Raises:
+        UsageError: It cannot be parsed; the error says what to write instead.
+    """
     if mistake := _foreign(url) or _unescaped(url):
         raise UsageError(*mistake)
     try:
@@ -92,7 +104,7 @@ def read(url: str) -> dict[str, Any]:
 
 
 def _foreign(url: str) -> tuple[str, str] | None:
-    """What is written for another program."""
+    """Recognize what is written for another program."""
     if url.startswith(("'", '"')) and url[:1] == url[-1:]:
         return "DATABASE_URL stands in quotation marks", "leave them out: not every program that sets it drops them"
     scheme, found, _ = url.partition("://")
@@ -108,12 +120,12 @@ def _foreign(url: str) -> tuple[str, str] | None:
 
 
 def _unescaped(url: str) -> tuple[str, str] | None:
-    """A password with an @ would be taken for a part of the host's name."""
+    """Recognize an unescaped @: libpq would take what follows for the host."""
     scheme, found, rest = url.partition("://")
     if not found or scheme not in _SCHEMES:
         return None
     login, _, address = rest.partition("@")
-    if "/" in login:  # libpq does not look for an @ behind that
+    if "/" in login:  # libpq ignores an @ after that
         address = rest
     if "@" in address.partition("?")[0]:
         return "DATABASE_URL has an @ or / too many", f"in user and password, write @ as %40 and / as %2F; {_AS}"
@@ -121,7 +133,7 @@ def _unescaped(url: str) -> tuple[str, str] | None:
 
 
 def _unreadable(url: str) -> tuple[str, str]:
-    """Names the parameter that is to blame only where it is known to be one, not a piece of a password."""
+    """Name the wrong parameter, but only one that is known: anything else might be a piece of a password."""
     names = re.findall(r"[?&]([A-Za-z_]+)=", url)
     if foreign := next((name for name in names if name in _OF_OTHERS), None):
         return f"DATABASE_URL has a parameter that libpq does not know, {foreign}", "leave it out"

@@ -23,7 +23,7 @@ def _field(field: Field) -> pa.Field:
 
 
 def layout(stream: Records) -> pa.Schema:
-    """Columns of a chunk: offset, id, event time (int64, ms), the kept fields, and the prediction (float64).
+    """Give the columns of a chunk: offset, id, event time (int64, ms), the kept fields, the prediction (float64).
 
     A prediction made upstream is there once, as the prediction, whatever its field is called. Labels carry none:
     theirs is that of the event. A missing value is null, never NaN.
@@ -48,7 +48,7 @@ def _unscored(stream: Records) -> Iterator[pa.Field]:
 
 
 def encode(batch: pa.RecordBatch) -> bytes:
-    """One record batch as an Arrow IPC stream, with zstd where that makes it smaller."""
+    """Write one record batch as an Arrow IPC stream, with zstd where that makes it smaller."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema, options=_COMPRESSED if batch.num_rows > _FEW else _PLAIN) as writer:
         writer.write_batch(batch)
@@ -57,5 +57,9 @@ def encode(batch: pa.RecordBatch) -> bytes:
 
 
 def decode(payload: bytes) -> pa.RecordBatch:
-    """The batch that `encode` was given. Raises pa.ArrowInvalid for anything else."""
+    """Read the batch that `encode` was given.
+
+    Raises:
+        pa.ArrowInvalid: The payload is something else.
+    """
     return pa.ipc.open_stream(payload).read_next_batch()

@@ -1,4 +1,4 @@
-"""Connections to Postgres. What is hopeless is said at once; what may pass raises psycopg's own errors."""
+"""Connections to Postgres. A refusal raises DatabaseUnreachable at once; what may pass raises psycopg's errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from psycopg.types import json
 
 from runtime.connections import database_advice
 from schemas.errors import DatabaseUnreachable
-from storage.address import parameters, where
-from storage.encoding import adapt
+from storage.address import connection_parameters, redacted
+from storage.encoding import restrict_text
 from storage.errors import explain
 from storage.refusal import connection_error
 
@@ -27,7 +27,7 @@ _SESSION = """
                 THEN set_config('idle_in_transaction_session_timeout', %(idle)s, false) END"""
 """Settings of a new session, and whether it has a server process of its own: a pooler gives another number.
 
-What dates look like follows a client through a pooler. The rest would be left behind in the session of others.
+A pooler lets the format of dates follow its client. The other settings would stay behind in the sessions of others.
 """
 
 _LIMIT = """
@@ -42,12 +42,12 @@ Jsonb, Rollback, dict_row = json.Jsonb, psycopg.Rollback, rows.dict_row
 class Connection(psycopg.Connection[Any]):
     """An autocommitting connection.
 
-    pooled: a pooler may give each transaction another server process. No setting, prepared statement or LISTEN
-    outlives its transaction then.
-    idle: how long Postgres lets a transaction wait for us. Of one that is stopped, or cut off unnoticed, in the
-    middle of it: till then it keeps rows locked, and others wait for it. An operator's own limit stands.
-    patience: seconds to wait for an answer, of a server that is frozen, or behind something that swallows what is
-    sent; None: for ever. The connection is closed then, and OperationalError raised.
+    pooled: a pooler may give each transaction another server process, so that no setting, prepared statement or
+    LISTEN outlives its transaction.
+    idle: how long Postgres lets a transaction stay idle. A process that is stopped, or cut off unnoticed, keeps its
+    rows locked until then. A limit that the operator has set takes precedence.
+    patience: seconds to wait for an answer of a server that is frozen, or cut off; None is for ever. After that the
+    connection is closed, and OperationalError raised.
     """
 
     pooled = False
@@ -75,48 +75,60 @@ class Connection(psycopg.Connection[Any]):
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
-    """The same for asyncio; whoever opens one calls `settle`."""
+    """The same for asyncio. Call `configure_session` once it is open."""
 
     pooled = False
 
 
 def connect(url: str, name: str = "driftline", *, idle: str = Connection.idle) -> Connection:
-    """Connect. name: what Postgres calls us to others. idle: see `Connection`.
+    """Connect to Postgres.
 
-    Raises DatabaseUnreachable where trying again cannot help, UsageError for what is no libpq URL,
-    psycopg.OperationalError where trying again may help.
+    Args:
+        url: Of the database.
+        name: The application name that Postgres shows to others.
+        idle: As in `Connection`.
+
+    Raises:
+        DatabaseUnreachable: Postgres refuses, and would refuse again.
+        UsageError: The URL cannot be parsed.
+        psycopg.OperationalError: Another attempt may succeed.
     """
-    options = parameters(url, name)
+    options = connection_parameters(url, name)
     try:
         connection = Connection.connect(**options, autocommit=True)
         connection.idle = idle
         row = connection.execute(_SESSION, _session(connection, idle)).fetchone()
-        _settle(connection, row)
-        connection.isolation_level = IsolationLevel.READ_COMMITTED  # whatever is the default there
+        _finish(connection, row)
+        connection.isolation_level = IsolationLevel.READ_COMMITTED  # whatever the server's default
         return connection
     except psycopg.OperationalError as error:
         raise connection_error(error, url) from None
 
 
-async def settle(connection: AsyncConnection) -> None:
+async def configure_session(connection: AsyncConnection) -> None:
     """Give a new connection the settings that `connect` gives."""
     cursor = await connection.execute(_SESSION, _session(connection, Connection.idle))
-    _settle(connection, await cursor.fetchone())
+    _finish(connection, await cursor.fetchone())
 
 
 def _session(connection: Connection | AsyncConnection, idle: str) -> dict[str, Any]:
     return {"pid": connection.info.backend_pid, "idle": idle}
 
 
-def _settle(connection: Connection | AsyncConnection, row: Any) -> None:
-    adapt(connection)
+def _finish(connection: Connection | AsyncConnection, row: Any) -> None:
+    restrict_text(connection)
     connection.pooled = not row[0]
     if connection.pooled:
         connection.prepare_threshold = None
 
 
 def connect_now(url: str) -> Connection:
-    """As `connect`, for commands that answer once. Raises DatabaseUnreachable also where trying again may help."""
+    """Connect for a command that makes one attempt.
+
+    Raises:
+        DatabaseUnreachable: Postgres refuses, or does not answer.
+        UsageError: The URL cannot be parsed.
+    """
     try:
         return connect(url)
     except psycopg.OperationalError as error:
@@ -127,17 +139,22 @@ def _no_answer(error: psycopg.OperationalError, url: str) -> DatabaseUnreachable
     reason = " ".join(str(error).split())
     failure = explain(error, url) if error.sqlstate else None
     if failure is None:
-        return DatabaseUnreachable(f"Postgres did not answer at {where(url)}", f"{database_advice()} ({reason})")
+        return DatabaseUnreachable(f"Postgres did not answer at {redacted(url)}", f"{database_advice()} ({reason})")
     return DatabaseUnreachable(f"{failure.what} ({reason})", failure.do)
 
 
 def connect_directly(url: str) -> Connection:
-    """As `connect_now`, for what pg_dump and the like do. Raises DatabaseUnreachable for a pooler, too."""
+    """Connect for what pg_dump and the like do, which no pooler supports.
+
+    Raises:
+        DatabaseUnreachable: As `connect_now`, or the server is a pooler.
+        UsageError: The URL cannot be parsed.
+    """
     connection = connect_now(url)
     if connection.pooled:
         connection.close()
         raise DatabaseUnreachable(
-            f"{where(url)} is a connection pooler", "set DATABASE_URL to the server itself for this command"
+            f"{redacted(url)} is a connection pooler", "set DATABASE_URL to the server itself for this command"
         )
     return connection
 

@@ -1,4 +1,4 @@
-"""Text for databases whose encoding is not UTF-8: what they cannot hold becomes a question mark."""
+"""Databases whose encoding is not UTF-8: characters that they lack become question marks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from psycopg.types.json import set_json_dumps
 from psycopg.types.string import StrDumper
 
 _UNCHECKED = "SQL_ASCII"
-"""Takes whatever bytes come: ours are UTF-8."""
+"""A database that stores any bytes: ours are UTF-8."""
 
 
-def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
-    """Make a connection write only what its database can hold. Nothing to do where that is all of Unicode."""
+def restrict_text(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """Make a connection write only characters that its database has.
+
+    Args:
+        connection: Where the database has all of Unicode, it stays as it is.
+    """
     encoding = connection.info.parameter_status("server_encoding")
     if encoding in (None, "UTF8"):
         return
@@ -28,29 +32,29 @@ def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) ->
 
 @dataclass(frozen=True)
 class _Json:
-    """Writes JSON without escapes, which Postgres refuses where its encoding has no such character."""
+    """Writes JSON without escapes: Postgres refuses an escaped character that its encoding lacks."""
 
     codec: str
 
     def __call__(self, value: Any) -> str:
-        return _held(json.dumps(value, ensure_ascii=False), self.codec)
+        return _restricted(json.dumps(value, ensure_ascii=False), self.codec)
 
 
 @cache
 def _dumper(codec: str) -> type[StrDumper]:
     class Dumper(StrDumper):
         def dump(self, obj: str) -> Any:
-            return super().dump(_held(obj, codec))
+            return super().dump(_restricted(obj, codec))
 
     return Dumper
 
 
-def _held(text: str, codec: str) -> str:
+def _restricted(text: str, codec: str) -> str:
     return text if text.isascii() else text.encode(codec, "replace").decode(codec)
 
 
 def _codec(encoding: str) -> str:
-    """Python's name for an encoding of Postgres'; ASCII where it has none."""
+    """Find Python's codec for an encoding of Postgres; ASCII where there is none."""
     for name in (encoding, encoding.replace("WIN", "cp"), encoding.replace("KOI8", "koi8_")):
         try:
             return codecs.lookup(name).name

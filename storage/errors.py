@@ -11,7 +11,7 @@ from psycopg import errors
 
 from runtime.connections import database_advice
 from schemas.errors import DatabaseUnreachable
-from storage.address import CORRECT, where
+from storage.address import CORRECT, redacted
 
 Error = psycopg.Error
 InsufficientPrivilege = errors.InsufficientPrivilege
@@ -164,7 +164,7 @@ def explain(error: BaseException, url: str, action: str = "use the tables") -> F
     if not isinstance(error, psycopg.Error) or (meaning := _meaning(error)) is None:
         return None
     detail = error.diag.message_primary or " ".join(str(error).split())
-    what = meaning.what.format(where=where(url), action=action)
+    what = meaning.what.format(where=redacted(url), action=action)
     do = meaning.do or f"{database_advice()}; see that its disk is not full"
     return Failure(meaning.event, what, detail, do, meaning.transient)
 
@@ -198,5 +198,5 @@ def permission(action: str, url: str, do: str) -> Iterator[None]:
     try:
         yield
     except NOT_ALLOWED as error:
-        what = f"{where(url)} may not {action} ({error.diag.message_primary})"
+        what = f"{redacted(url)} may not {action} ({error.diag.message_primary})"
         raise DatabaseUnreachable(what, do) from None

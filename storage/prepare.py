@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from schemas.errors import DatabaseUnreachable
 from storage import roles
-from storage.address import where
+from storage.address import redacted
 from storage.connect import Connection, connect_now
 from storage.errors import InsufficientPrivilege, LockNotAvailable, permission
 from storage.locks import advice_on_locks
@@ -44,7 +44,7 @@ def prepare(url: str, environ: Mapping[str, str] = {}) -> list[int]:
                 roles.grant(connection, passwords)
         except LockNotAvailable:
             raise DatabaseUnreachable(
-                f"the tables at {where(url)} are locked", advice_on_locks(connection)
+                f"the tables at {redacted(url)} are locked", advice_on_locks(connection)
             ) from None
     return applied
 

@@ -14,7 +14,7 @@ from psycopg import errors, pq
 from psycopg.conninfo import make_conninfo
 
 from schemas.errors import DatabaseUnreachable, UsageError
-from storage.address import CORRECT, parameters, where
+from storage.address import CORRECT, connection_parameters, redacted
 
 _SQLSTATE = re.compile(r": {2}([0-9A-Z]{5})$", re.MULTILINE)
 _ONLY_SQLSTATE = 3  # PQERRORS_SQLSTATE
@@ -59,7 +59,7 @@ def connection_error(error: psycopg.OperationalError, url: str) -> Exception:
     """
     reason = failure_reason(error, url)
     if refuses(reason):
-        return DatabaseUnreachable(f"Postgres refused {where(url)}", f"{CORRECT} ({reason})")
+        return DatabaseUnreachable(f"Postgres refused {redacted(url)}", f"{CORRECT} ({reason})")
     state = _STATE.search(reason)
     try:
         return errors.lookup(state[1])(reason) if state else error
@@ -74,7 +74,7 @@ def probe(url: str, timeout_s: float) -> str:
         Why it failed, in one line; '' where it did not.
     """
     try:
-        psycopg.connect(**parameters(url) | {"connect_timeout": max(2, round(timeout_s))}).close()
+        psycopg.connect(**connection_parameters(url) | {"connect_timeout": max(2, round(timeout_s))}).close()
     except psycopg.Error as error:
         return failure_reason(error, url)
     except UsageError as error:
@@ -100,7 +100,7 @@ def _state_of_failure(url: str) -> str | None:
     if (libpq := _libpq()) is None:
         return None
     try:
-        pgconn = pq.PGconn.connect_start(make_conninfo("", **parameters(url)).encode())
+        pgconn = pq.PGconn.connect_start(make_conninfo("", **connection_parameters(url)).encode())
         libpq.PQsetErrorVerbosity(ctypes.c_void_p(getattr(pgconn, "pgconn_ptr", None)), _ONLY_SQLSTATE)
         _poll(pgconn)
         found = _SQLSTATE.search(pgconn.error_message.decode(errors="replace"))

@@ -14,7 +14,7 @@ import psycopg
 from storage.queries import load_queries
 
 WRITER, READER, BOARD = "driftline", "driftline_reader", "driftline_board"
-"""WRITER is made only where it is given a password: otherwise whoever calls `grant` is the writer."""
+"""WRITER is created only with a password: otherwise the login that calls `grant` is the writer."""
 
 _SQL = load_queries(Path(__file__).with_suffix(".sql"))
 OWN = _SQL["own"]
@@ -22,16 +22,21 @@ OWN = _SQL["own"]
 
 _TRIES = 10
 _RACE = ("XX000", "23505", "40P01")
-"""SQLSTATE of a role or database that somebody else was changing in that moment: roles are the server's, and no
-lock reaches over two of its databases."""
+"""SQLSTATE of a role or database that another session was changing in that moment: roles belong to the server, and
+no lock spans two of its databases."""
 
 
 def grant(connection: psycopg.Connection[Any], passwords: Mapping[str, str] = {}) -> None:
-    """Make the roles that are missing and give them their rights in this database, all or nothing.
+    """Create the roles that are missing and grant their rights in this database, in one transaction.
 
-    Called again it changes nothing.
-    passwords: by role; one that is not named keeps what it has, a new one has no login.
-    Raises psycopg.errors.InsufficientPrivilege where the caller may not make roles.
+    Calling it again changes nothing.
+
+    Args:
+        connection: It commits by itself (autocommit).
+        passwords: By role. A role that is not among them keeps its password; a new one gets no login.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: The login may not create roles.
     """
     for left in reversed(range(_TRIES)):
         try:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from local.stack.part import Command, Say, chosen_ports, ports
 from runtime.programs import output_of
 from schemas.errors import StackBroken
-from storage.address import where
+from storage.address import redacted
 from storage.refusal import probe
 
 USER = DATABASE = "driftline"
@@ -77,8 +77,8 @@ class Postgres:
 def shown(address: str, home: Path | None) -> str:
     """A database URL as it may be printed. home: of the embedded server, whose file stands for the password."""
     if not home:
-        return f"postgresql://{where(address)}"
-    return f"postgresql://{where(address)}?passfile={quote(str(home / PASSFILE))}"
+        return f"postgresql://{redacted(address)}"
+    return f"postgresql://{redacted(address)}?passfile={quote(str(home / PASSFILE))}"
 
 
 def _write_passfile(home: Path) -> None:

@@ -25,7 +25,7 @@ from local.dummy.plan import Plan
 from local.dummy.store import replace
 from schemas.errors import DatabaseUnreachable, RunConflict, StackBroken, UsageError
 from storage import roles
-from storage.address import where
+from storage.address import redacted
 from storage.migrations import migrations
 from tests.databases import fresh_database
 from tests.fleet import eventually
@@ -201,7 +201,7 @@ def test_a_table_in_use_is_said_and_left(filled: str, tmp_path: Path, monkeypatc
         said: list[str] = []
         with pytest.raises(DatabaseUnreachable, match=r"lock timeout.*: stop somebody \(pid (\d+)\)") as caught:
             restore(filled, file, replace=True, say=said.append)
-        assert said == [f"restoring {file} into {where(filled)}"]
+        assert said == [f"restoring {file} into {redacted(filled)}"]
         assert f"pg_terminate_backend({busy.info.backend_pid})" in str(caught.value)
 
 

@@ -13,7 +13,7 @@ from cli.programs import programs
 from runtime.connections import ROOT
 from schemas.errors import DatabaseUnreachable, UsageError
 from schemas.streams.taxi import TAXI
-from storage.address import DEFAULTS, parameters, where
+from storage.address import DEFAULTS, connection_parameters, redacted
 from storage.connect import connect, connect_now
 from storage.errors import explain
 
@@ -26,7 +26,7 @@ def told(url: str) -> str:
     """Everything that is said to an operator whose server does not answer."""
     said = []
     for call in (
-        where,
+        redacted,
         lambda url: Database(url, TAXI),
         connect_now,
         lambda url: programs(url, 180_000, {"PATH": ""}).address,
@@ -96,14 +96,18 @@ def test_what_is_written_for_another_program_is_explained(url: str, what: str, d
     ],
 )
 def test_what_libpq_reads_is_read(url: str, shown: str) -> None:
-    assert where(url) == shown
+    assert redacted(url) == shown
 
 
 def test_every_connection_notices_a_host_that_vanishes_and_the_urls_own_parameters_win() -> None:
-    assert {"keepalives_idle", "tcp_user_timeout", "connect_timeout"} <= DEFAULTS.keys() <= parameters("").keys()
-    ours = parameters("postgresql://h/d?tcp_user_timeout=5&connect_timeout=9&application_name=mine")
+    assert (
+        {"keepalives_idle", "tcp_user_timeout", "connect_timeout"}
+        <= DEFAULTS.keys()
+        <= connection_parameters("").keys()
+    )
+    ours = connection_parameters("postgresql://h/d?tcp_user_timeout=5&connect_timeout=9&application_name=mine")
     assert (ours["tcp_user_timeout"], ours["connect_timeout"], ours["application_name"]) == ("5", "9", "mine")
-    assert parameters("postgresql://h/d?client_encoding=latin1")["client_encoding"] == "UTF8"
+    assert connection_parameters("postgresql://h/d?client_encoding=latin1")["client_encoding"] == "UTF8"
 
 
 def test_nobody_connects_past_those_parameters() -> None:

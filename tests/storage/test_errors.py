@@ -12,7 +12,7 @@ from psycopg import errors
 from structlog.testing import capture_logs
 
 from board.database import Database
-from board.http_errors import Away, Problem
+from board.http_errors import Problem, Unavailable
 from cli.exits import of_database
 from consumer import retry as consumer
 from schemas.errors import DatabaseUnreachable
@@ -123,7 +123,7 @@ def test_a_command_ends_with_advice_unless_it_is_a_mistake_of_ours(sqlstate: str
 
 @pytest.mark.parametrize("sqlstate", [*TRANSIENT, *HOPELESS, *MISTAKES])
 def test_the_board_answers_503_whatever_it_is(sqlstate: str) -> None:
-    with pytest.raises(Away) as away, Database(URL, TAXI).told():
+    with pytest.raises(Unavailable) as away, Database(URL, TAXI).translated_errors():
         raise error_of(sqlstate)
     assert away.value.status == 503
     assert away.value.do
@@ -136,7 +136,7 @@ def test_every_program_has_the_same_words_for_it() -> None:
         failure = explain(error_of(sqlstate), URL, "read the tables")
         assert failure
         assert failure.event == (TRANSIENT | HOPELESS)[sqlstate]
-        with pytest.raises(Problem) as shown, Database(URL, TAXI).told():
+        with pytest.raises(Problem) as shown, Database(URL, TAXI).translated_errors():
             raise error_of(sqlstate)
         assert shown.value.what == failure.what
 
