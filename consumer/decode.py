@@ -169,8 +169,8 @@ class Decoder:
         try:
             record = json.loads((value or b"").decode("utf-8-sig"), parse_constant=_refuse)
         except (ValueError, RecursionError):
-            return Rejected(place, UNDECODABLE, printable(formats.of_no_json(value) or str(error)))
-        detail = printable(formats.of_json(record) or str(error))
+            return Rejected(place, UNDECODABLE, printable(formats.describe_undecodable(value) or str(error)))
+        detail = printable(formats.describe_json(record) or str(error))
         if not isinstance(record, dict):
             return Rejected(place, INVALID, detail)
         run_id, time = record.get("run_id"), record.get(self._records.time, record.get("at"))

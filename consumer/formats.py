@@ -1,7 +1,7 @@
-"""What a value is that is not one of our JSON records, and what to do about it. Pure.
+"""Guess the format of values that are not JSON records, for the details of dead letters. Pure.
 
-For dead letters: guesses from the first bytes, and from the whole where that costs little. All say what is to be
-changed at the producer, since nothing can be read from such a value here.
+A guess goes by the first bytes, and by the whole value where that costs little. Each says what to change at the
+producer, since nothing can be read from such a value here.
 """
 
 from __future__ import annotations
@@ -49,18 +49,26 @@ _UTF = (  # 32 before 16, whose patterns it also has
 )
 
 
-def of_no_json(value: bytes | None) -> str | None:
-    """What a value is that cannot be decoded as JSON, and what to do; None where there is nothing to say."""
+def describe_undecodable(value: bytes | None) -> str | None:
+    """Describe a value that cannot be decoded as JSON.
+
+    Returns:
+        What it looks like, and what to do; None without a guess.
+    """
     if value is None:
         return f"there is no value: a tombstone, as for deleted rows, is no record; {_PLAIN}"
     if not value.strip():
         return f"the value is empty: {_PLAIN}"
-    looks, do = _utf(value) or _framed(value) or _magic(value) or _binary(value) or _text(value) or ("", "")
-    return f"looks like {looks}: {do}" if looks else None
+    guess, do = _utf(value) or _framed(value) or _magic(value) or _binary(value) or _text(value) or ("", "")
+    return f"looks like {guess}: {do}" if guess else None
 
 
-def of_json(record: Any) -> str | None:
-    """What a JSON value is that is no record of ours, and what to do; None where there is nothing to say."""
+def describe_json(record: Any) -> str | None:
+    """Describe a JSON value that is no valid record.
+
+    Returns:
+        What it looks like, and what to do; None without a guess.
+    """
     if isinstance(record, str) and _is_json(record):
         return "looks like JSON encoded twice, a string that holds the record: encode it once"
     if isinstance(record, list):

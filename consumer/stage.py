@@ -1,4 +1,4 @@
-"""The consumer: scores trips, sorts them into panes, and commits rows, positions and watermarks together."""
+"""The consumer: scores events, sorts records into panes, and commits rows, positions and watermarks together."""
 
 from __future__ import annotations
 

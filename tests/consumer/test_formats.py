@@ -102,9 +102,9 @@ def test_short_values_are_guessed_at_without_harm(value: bytes) -> None:
 
 @pytest.mark.parametrize("value", [b"hello", b'{"a": 1,}', b'{"trip_id": "t-1"', b"\n\nwell", b"[1", b"12 monkeys"])
 def test_nothing_is_guessed_of_broken_json_and_plain_text(value: bytes) -> None:
-    assert formats.of_no_json(value) is None
+    assert formats.describe_undecodable(value) is None
 
 
 @pytest.mark.parametrize("value", [PROTOBUF + b"\x0a", PROTOBUF[:-1], PROTOBUF[:5], PROTOBUF + b"\x07\x00"])
 def test_protobuf_is_what_fits_to_the_last_byte(value: bytes) -> None:
-    assert formats.of_no_json(value) is None
+    assert formats.describe_undecodable(value) is None
