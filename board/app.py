@@ -38,13 +38,13 @@ log = structlog.get_logger()
 HttpRequest = Request[Any, Any, Any]
 HttpResponse = Response[bytes]
 
-PACK_FROM = 100_000
-"""Bytes from which an answer is worth packing, for a browser on another machine."""
+COMPRESS_FROM = 100_000
+"""Bytes from which an answer is worth compressing, for a browser on another machine."""
 LISTED = 200
 """Runs in one answer."""
 MACHINES = ("/api/", "/healthz", "/metrics")
 HEALTH_S = 1.0
-"""For a connection to Postgres: whoever asks for health does not wait long."""
+"""For a connection to Postgres: health checks do not wait long."""
 LOCAL = ("127.0.0.1", "::1", None)
 
 
@@ -81,22 +81,22 @@ class Board:
         if etag in request.headers.get("if-none-match", ""):
             return Response(b"", status_code=304, headers=headers, media_type=kind)
         content = path.read_bytes()
-        if len(content) > PACK_FROM and should_pack(request):
+        if len(content) > COMPRESS_FROM and should_compress(request):
             headers["content-encoding"] = "gzip"
             content = files.packed(path, etag)
         return Response(content, headers=headers, media_type=kind)
 
 
-def should_pack(request: HttpRequest) -> bool:
+def should_compress(request: HttpRequest) -> bool:
     """Return whether to compress: over the loopback it takes longer than it saves."""
     local = request.client is None or request.client.host in LOCAL
     return not local and "gzip" in request.headers.get("accept-encoding", "")
 
 
 def json_response(request: HttpRequest, found: Any) -> HttpResponse:
-    """Encode an answer as JSON, packed where that is worth its time."""
+    """Encode an answer as JSON, compressed where that pays."""
     content, headers = orjson.dumps(found), {}
-    if len(content) > PACK_FROM and should_pack(request):
+    if len(content) > COMPRESS_FROM and should_compress(request):
         content, headers = gzip.compress(content, 1), {"content-encoding": "gzip", "vary": "accept-encoding"}
     return Response(content, headers=headers, media_type=MediaType.JSON)
 
@@ -134,7 +134,7 @@ def static_file(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.static(str(request.path_params["name"]).lstrip("/")))
 
 
-# -- what the pages ask -------------------------------------------------------------------------------------------
+# -- data of the pages -------------------------------------------------------------------------------------------
 
 
 @get("/api/runs")
@@ -298,7 +298,7 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 def http_error_response(request: HttpRequest, error: HTTPException) -> HttpResponse:
     if error.status_code == HTTP_404_NOT_FOUND:
         return problem_response(request, NotFound("there is no such page", "see the board at /"))
-    problem = Problem("that request makes no sense", "see the board at /")
+    problem = Problem("that is no valid request", "see the board at /")
     problem.status = error.status_code
     return problem_response(request, problem)
 

@@ -32,7 +32,7 @@ def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
 
 
 def monitor_command(wanted: str | None, folders: Iterable[Path]) -> str | None:
-    """Return the command of a monitor for what this model has scored: one with another model skips the run.
+    """Return the command of a monitor for what this model has scored: a monitor with another model skips the run.
 
     None where the model is not here.
     """

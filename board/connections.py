@@ -12,11 +12,11 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_S = 10.0
-"""For a request to be there, from the opening of the connection or the end of the answer before."""
+"""For a request to arrive, from the opening of the connection or the end of the last answer."""
 HEAD_BYTES = 65_536
-"""Of a request, and of what comes with it."""
+"""Of a request, with its headers and body."""
 TAKE_S = 20.0
-"""For a client that takes nothing of its answer."""
+"""For a client that reads nothing of its answer."""
 MOST = 256
 """Connections that may wait for their clients; the one that has waited longest makes room."""
 
@@ -94,7 +94,7 @@ class HttpConnection(_Protocol):  # type: ignore[misc]
         self._await(HEAD_S, self.abort)
 
     def _untaken(self, before: int) -> None:
-        """Who takes something may go on, however slow the line is."""
+        """Abort unless the client has read something since; however slow it is, it may go on."""
         left = self.transport.get_write_buffer_size()
         if left < before:
             self._await(TAKE_S, self._untaken, left)

@@ -16,9 +16,9 @@ BEGIN: dict[str, Any] = {
     "headers": [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")],
 }
 SEND_S = 20.0
-"""A page that takes nothing for so long is gone."""
+"""A page that reads nothing for so long is gone."""
 LAST_S = 1.0
-"""For the end of the answer: who takes nothing does not take that either."""
+"""For the end of the answer, which a page that reads nothing does not read either."""
 
 
 async def serve_events(hub: Hub, feed: Feed, metrics: Metrics, receive: Receive, send: Send) -> None:

@@ -41,12 +41,12 @@ log = structlog.get_logger()
 APART_S = 0.25
 """Between two messages of windows."""
 MOVING_S, STILL_S = 1.0, 5.0
-"""Between two of the status, while something moves and while nothing does."""
+"""Between two messages of the status, while the run moves and while it does not."""
 PING_S = 5.0
 BACKLOG = 32
 """Messages that a page may be behind."""
 OVERLAP_S = 15
-"""How much further back to read than to when it was last known that nothing was missed."""
+"""Added to the time since it was last known that nothing was missed, when what was written is read again."""
 ALIVE_S = 10.0
 POLL_S = 1.0
 """Between two readings of what was written, where notifications do not arrive."""
@@ -88,7 +88,7 @@ class Feed:
         self._measured: set[int] = set()
 
     def window_written(self, notice: WindowNotice) -> None:
-        """Take notice of a window of this run."""
+        """Note that a window of this run was written."""
         self._moved = True
         if notice.size_s == self.size_s:
             self._changed.add(notice.start)
@@ -98,7 +98,7 @@ class Feed:
             self.publish(encode_event("sizes", {"size": duration_text(1_000 * notice.size_s)}))
 
     def progressed(self) -> None:
-        """Take notice that records of this run were read."""
+        """Note that records of this run were read."""
         self._moved = True
 
     def reread_since(self, since: float) -> None:
@@ -254,7 +254,7 @@ class Hub:
         """Follow a run and size, for a page that has a place."""
         feed = self._feed(run, size_s)
         feed.clients += 1
-        if not run:  # one may have begun since this page was told that there is none
+        if not run:  # one may have begun since this page asked
             self._newest = None
             self._refresh_newest()
         try:

@@ -21,7 +21,7 @@ from storage.chunk import PREDICTION
 
 BINS = 30
 WHOLE = 40
-"""Whole numbers in so wide a range have a bin each."""
+"""Whole numbers in a range up to so wide have a bin each."""
 TOP = 12
 NEWEST = 20
 

@@ -12,7 +12,7 @@ class Problem(DriftlineError):
 
 
 class BadParameter(Problem):
-    """A parameter makes no sense."""
+    """A parameter is not valid."""
 
     status = 400
 
@@ -24,13 +24,13 @@ class NotFound(Problem):
 
 
 class Conflict(Problem):
-    """It is there, but what it takes to answer is not."""
+    """It exists, but something that the answer needs does not."""
 
     status = 409
 
 
 class Busy(Problem):
-    """Enough is being done: ask again later."""
+    """Too much is being done: try again later."""
 
     status = 503
 

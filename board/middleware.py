@@ -41,7 +41,7 @@ HEADERS = {
     b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     b"cache-control": b"no-store",
 }
-"""On every answer that does not say otherwise itself."""
+"""Of every answer that does not set them itself."""
 
 
 EVENTS = "/api/events"
@@ -93,7 +93,7 @@ class RequestGuard:
         if scope["method"] == "HEAD" and scope["path"] == EVENTS:
             return 405, "events have no head", "use GET"
         if headers.get(b"sec-fetch-site") == b"cross-site" and scope["path"].startswith("/api/"):
-            return 403, "this was asked by another site's page", "open the board itself"
+            return 403, "a page of another site sent this request", "open the board itself"
         return None
 
     def _addressed(self, host: bytes) -> bool:

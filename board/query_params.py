@@ -73,10 +73,10 @@ def run_and_size(query: Query) -> tuple[str, int]:
 
 def _checked(read: Callable[[str], int], text: str, name: str) -> int:
     if len(text) > LONGEST:
-        raise BadParameter(f"{name} makes no sense", "write it shorter")
+        raise BadParameter(f"{name} is not valid", "write it shorter")
     try:
         return read(text)
     except UsageError as error:
-        raise BadParameter(f"{name} makes no sense", error.do) from None
+        raise BadParameter(f"{name} is not valid", error.do) from None
     except (OverflowError, ValueError):
-        raise BadParameter(f"{name} makes no sense", "give another") from None
+        raise BadParameter(f"{name} is not valid", "give another") from None

@@ -33,7 +33,7 @@ from schemas.durations import duration_text, moment
 log = structlog.get_logger()
 
 FORMAT = 2
-"""Of the files: those of an earlier one, which values could break out of, are not served any more."""
+"""Version of the files. Files of an earlier version, in which values could inject HTML, are no longer served."""
 KEPT = 200
 QUEUE = 8
 FAILED_S = 30.0
@@ -45,8 +45,8 @@ CSP = (
     " script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-"""A report is a page of Evidently's own making: it may run what its own policy names by hash, as of no origin, and
-load nothing."""
+"""A report is a page that Evidently made: it may run the scripts that its own policy names by hash, without
+an origin, and load nothing."""
 
 
 class ReportRequest(msgspec.Struct, frozen=True):
@@ -183,7 +183,7 @@ class Reports:
         return "" if child.returncode == 0 else _failure_line(printed, child.returncode)
 
     def _forget_old(self) -> None:
-        """Only the newest are kept. Another board may be doing the same in this folder."""
+        """Delete all but the newest. Another board may be doing the same in this folder."""
         for path in sorted(self._folder.glob("*.html"), key=_written, reverse=True)[KEPT:]:
             with suppress(OSError):
                 path.unlink()

@@ -108,7 +108,7 @@ def kind(stream: Stream, name: str) -> str:
         return "prediction"
     if name == stream.label:
         return "label"
-    return "category" if name in stream.events.categories else "number"
+    return "category" if any(name in records.categories for records in stream.topics) else "number"
 
 
 async def find_window(

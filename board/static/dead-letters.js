@@ -39,7 +39,7 @@ function show(answer) {
   data = answer;
   byId("content").hidden = !answer.reasons.length;
   byId("empty").hidden = true;
-  if (!answer.reasons.length) nothing(byId("empty"), "no dead letters", "Every record of this run has found its window.");
+  if (!answer.reasons.length) nothing(byId("empty"), "no dead letters", "Every record of this run is in a window.");
   else if (!same) {
     setText(byId("bucket"), `by the clock when they were met, ${elapsed(answer.bucket_ms)} a bar`);
     reasons();

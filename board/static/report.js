@@ -7,7 +7,7 @@ import { duration, elapsed, span } from "./format.js";
 const query = new URLSearchParams(location.search);
 const asked = { run: query.get("run"), size: query.get("size"), start: query.get("start") };
 const AGAIN_MS = 600;
-const STATES = { none: "Asking for it", queued: "Waiting for its turn", making: "Being made", ready: "Ready", failed: "It could not be made" };
+const STATES = { none: "Requesting it", queued: "Waiting for its turn", making: "Being made", ready: "Ready", failed: "The report could not be made" };
 let began = performance.now();
 let over = false;
 
