@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli import listing, output, servers
 from cli.options import TaxiKind
@@ -14,19 +14,28 @@ from runtime import connections
 from schemas.definition import Stream
 from schemas.streams.taxi import TAXI
 
+if TYPE_CHECKING:
+    from models.artifact import Scorers
+
 
 def stream() -> Stream:
     """The stream that this command is about."""
     return TAXI
 
 
-def monitor_settings(model: Path, **more: Any) -> Any:
+def scorers() -> Scorers:
+    """What reads the models of that stream."""
     from models.taxi import SCORERS
+
+    return SCORERS
+
+
+def monitor_settings(model: Path, **more: Any) -> Any:
     from monitor.settings import Settings
 
     return Settings(
         stream=stream(),
-        scorers=SCORERS,
+        scorers=scorers(),
         model=usable_model(model),
         kafka=connections.kafka_config(os.environ),
         database_url=servers.database_url(),
@@ -73,9 +82,8 @@ def model(named: Path) -> Path:
 def usable_model(named: Path) -> Path:
     """The same. Raises ModelUnusable, before any server is asked, where the one that was named cannot be used."""
     from models.artifact import load
-    from models.taxi import SCORERS
 
     found = model(named)
     if named != DEFAULT:
-        load(found, stream().events, SCORERS)
+        load(found, stream().events, scorers())
     return found

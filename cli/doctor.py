@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -10,16 +10,17 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from local.stack.doctor import Check, checks
 from models import artifact
+from models.artifact import Scorers
 from models.names import follow
-from models.taxi import SCORERS
 from producer import topics as rules
 from runtime.connections import database_url, kafka_config
+from schemas.definition import Stream
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
-from schemas.streams.taxi import STREAMS, TRIPS
 from storage.connect import connect_now
 from storage.errors import Error
 from storage.queries import load_queries
+from storage.streams import newest
 
 _SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -27,29 +28,58 @@ QUIET = {"log_level": "0"}
 """librdkafka otherwise prints each attempt to connect."""
 
 
-def findings(environ: Mapping[str, str], model: Path, prefix: str = "") -> Iterator[Check]:
-    """What the stack says of itself, then the model, the topics, and the runs with something wrong."""
+def findings(
+    environ: Mapping[str, str], given: Stream, scorers: Scorers, model: Path, prefix: str = ""
+) -> Iterator[Check]:
+    """Check everything that a stage needs, then the streams of the database, their topics and runs.
+
+    Args:
+        environ: Names the servers.
+        given: The stream that a stage which is started now is about.
+        scorers: What reads its models.
+        model: Folder of the artifact that would score it.
+        prefix: Before the name of every topic.
+    """
     yield from checks(environ=environ)
-    yield _model(model)
-    yield from _topics(environ, prefix)
+    if given.needs_model:
+        yield _model(model, given, scorers)
+    stored = _stored(environ)
+    yield from (_stream(stream, runs) for stream, runs in stored)
+    streams = {given.name: given} | {stream.name: stream for stream, _ in stored}
+    yield from _topics(environ, streams.values(), prefix)
     yield from _runs(environ)
 
 
-def _model(folder: Path) -> Check:
+def _model(folder: Path, stream: Stream, scorers: Scorers) -> Check:
     if not follow(folder).exists():
         names = (path.parent.name for path in folder.parent.glob("*/card.json"))
         others = sorted(name[:12] if len(name) == 64 else name for name in names)
         beside = f"; beside it: {', '.join(others)}" if others else ""
         return Check("model", False, f"no {folder.name} model yet{beside}", "`driftline train` makes it")
     try:
-        found = artifact.load(folder, TRIPS, SCORERS)
+        found = artifact.load(folder, stream.events, scorers)
     except ModelUnusable as error:
         return Check("model", False, error.what, error.do)
-    mae = "" if found.card.mae is None else f", MAE {found.card.mae:.2f} min"
+    unit = f" {stream.unit}" if stream.unit else ""
+    mae = "" if found.card.mae is None else f", MAE {found.card.mae:.2f}{unit}"
     return Check("model", True, f"{found.card.kind}, of {found.card.source}{mae}")
 
 
-def _topics(environ: Mapping[str, str], prefix: str) -> Iterator[Check]:
+def _stored(environ: Mapping[str, str]) -> list[tuple[Stream, int]]:
+    """The streams of the database; none where another check says why it does not answer."""
+    try:
+        with connect_now(database_url(environ)) as connection:
+            return newest(connection)
+    except (DriftlineError, Error):
+        return []
+
+
+def _stream(stream: Stream, runs: int) -> Check:
+    topics = ", ".join(f"{records.role} in {records.topic}" for records in stream.topics)
+    return Check(f"stream {stream.name}", True, f"{topics}; {runs:,} run{'s' * (runs != 1)}")
+
+
+def _topics(environ: Mapping[str, str], streams: Iterable[Stream], prefix: str) -> Iterator[Check]:
     try:
         admin = AdminClient(kafka_config(environ) | QUIET)
         topics = admin.list_topics(timeout=5).topics
@@ -58,8 +88,7 @@ def _topics(environ: Mapping[str, str], prefix: str) -> Iterator[Check]:
     except KafkaException as error:
         yield Check("topics", False, f"Kafka did not list them ({error.args[0].str()})", "see the line of kafka")
         return
-    for stream in STREAMS:
-        name = prefix + stream.topic
+    for name in dict.fromkeys(prefix + records.topic for stream in streams for records in stream.topics):
         if name in topics:
             yield _topic(admin, name, len(topics[name].partitions))
         else:
@@ -89,7 +118,7 @@ def _runs(environ: Mapping[str, str]) -> Iterator[Check]:
             found = connection.execute(_SQL["newest_times"]).fetchall()
     except (DriftlineError, Error):  # of the server another check speaks; the tables may not be there yet
         return
-    for run_id, newest in found:
-        if advice := misread_unit(newest):
-            detail = f"its newest event time is {moment(newest):%Y-%m-%d %H:%M}: it {advice}"
+    for run_id, time in found:
+        if advice := misread_unit(time):
+            detail = f"its newest event time is {moment(time):%Y-%m-%d %H:%M}: it {advice}"
             yield Check(f"run {run_id}", True, detail, "replay it under another --run", warning=True)

@@ -23,6 +23,15 @@ def remember(connection: Connection, stream: Stream) -> None:
     connection.execute(_SQL["remember"], row)
 
 
+def newest(connection: Connection) -> list[tuple[Stream, int]]:
+    """Read the newest definition of every stream, and the number of its runs, in the order of the names.
+
+    Args:
+        connection: A connection that may read.
+    """
+    return [(decode(definition), runs) for definition, runs in connection.execute(_SQL["newest"]).fetchall()]
+
+
 def definition_of(connection: Connection, run_id: str, fallback: Stream) -> Stream:
     """Read the definition that a run was begun with.
 

@@ -3,6 +3,12 @@
 INSERT INTO driftline.stream (name, hash, definition) VALUES (%(name)s, %(hash)s, %(definition)s)
 ON CONFLICT (name, hash) DO NOTHING;
 
+-- name: newest
+-- The newest definition of each stream, and how many runs it has, of whatever definition.
+SELECT DISTINCT ON (s.name) s.definition, (SELECT count(*)::int FROM driftline.run AS r WHERE r.stream = s.name)
+FROM driftline.stream AS s
+ORDER BY s.name, s.first_seen_at DESC;
+
 -- name: definition_of
 SELECT s.definition
 FROM driftline.run AS r

@@ -15,9 +15,10 @@ import hypothesis
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from local import stack as embedded
+from local import stack as stacks
 from runtime.connections import STATE, Addresses
 from runtime.connections import kafka_config as kafka_settings
+from tests import embedded
 from tests.databases import fresh_database, no_fsync
 
 pytest_plugins = ("tests.proof", "tests.shares")
@@ -32,7 +33,7 @@ hypothesis.settings.load_profile("driftline")
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Addresses]:
     """Kafka and Postgres, beside a stack of the user's; ends with the last of the workers."""
-    with embedded.running(STATE / "tests") as addresses:
+    with stacks.running(STATE / "tests") as addresses:
         if "DATABASE_URL" not in os.environ:
             no_fsync(addresses.database_url)
         yield addresses
@@ -94,7 +95,7 @@ def fault_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultSta
     """A stack of this worker alone; always embedded, since nobody else's server may be killed."""
     state = tmp_path_factory.mktemp("stack")
     environ = {k: v for k, v in os.environ.items() if k != "DATABASE_URL" and not k.startswith("KAFKA_")}
-    with embedded.running(state, environ) as addresses:
+    with stacks.running(state, environ) as addresses:
         yield FaultStack(state, addresses)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import checks, listing, options, output, servers
+from cli import checks, chosen, listing, options, output, servers
 from cli.output import say
 
 CHECK_FIELDS = ("name", "state", "detail", "do")
@@ -67,7 +67,7 @@ def doctor(
     """Check Java, Kafka, Postgres, model, topics, and say what to do. Exit code 1 where a stage would fail now."""
     from cli.doctor import findings
 
-    found = list(findings(os.environ, model, topic_prefix))
+    found = list(findings(os.environ, chosen.stream(), chosen.scorers(), model, topic_prefix))
     listing.show(output.console, found, as_json=as_json, fields=CHECK_FIELDS)
     if not all(check.ok for check in found):
         raise typer.Exit(1)

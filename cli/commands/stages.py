@@ -71,13 +71,12 @@ def consume(
     stop = stop_on_signals()
     from consumer import stage
     from consumer.settings import Settings
-    from models.taxi import SCORERS
     from schemas.definition import RunConfig
 
     settings = Settings(
         stream=chosen.stream(),
         model=chosen.usable_model(model),
-        scorers=SCORERS,
+        scorers=chosen.scorers(),
         kafka=connections.kafka_config(os.environ),
         database_url=servers.database_url(),
         topic_prefix=topic_prefix,

@@ -5,6 +5,6 @@ killed. `up()` keeps it until `down()`. What the environment names (KAFKA_BOOTST
 started.
 """
 
-from local.stack.embedded import Status, down, kill, pids, running, shown, status, up, wait
+from local.stack.embedded import Status, down, running, shown, status, up
 
-__all__ = ["Status", "down", "kill", "pids", "running", "shown", "status", "up", "wait"]
+__all__ = ["Status", "down", "running", "shown", "status", "up"]

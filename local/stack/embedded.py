@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import math
 import os
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,24 +104,6 @@ def shown(server: Status, state: Path = STATE) -> Status:
     except UsageError:  # what is no URL may hold the password anywhere
         address = "DATABASE_URL"
     return msgspec.structs.replace(server, address=address)
-
-
-def pids(state: Path = STATE) -> dict[str, int]:
-    """Process ids of the servers that run."""
-    homes = [state.absolute() / part.name for part in PARTS]
-    return {home.name: kept.server for home in homes if is_kept(home) and (kept := kept_by(home))}
-
-
-def kill(name: str, state: Path = STATE) -> None:
-    """SIGKILL to a server, for tests and rehearsals. Its keeper starts it again with its port and data: `wait`."""
-    os.kill(pids(state)[name], signal.SIGKILL)
-
-
-def wait(state: Path = STATE, seconds: float = 60.0) -> None:
-    """Until every server that is kept here answers again. Raises StackBroken."""
-    for part in PARTS:
-        if is_kept(home := state.absolute() / part.name):
-            wait_until_it_answers(part, home, seconds, deaths=math.inf)
 
 
 def _join(leases: dict[str, int], state: Path, environ: Mapping[str, str], say: Say) -> Addresses:

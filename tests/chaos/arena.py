@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from local.stack import embedded
 from local.stack.kafka import Kafka
 from local.stack.part import Command, Say, chosen_ports, ports
+from tests import embedded
 from tests.chaos.schedule import SESSION_S, WIRES
 from tests.databases import fresh_database, no_fsync
 from tests.faults.proxy import Wire

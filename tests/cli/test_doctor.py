@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from cli.doctor import findings
+from cli import doctor
 from local.stack.doctor import Check
 from models.artifact import CARD
+from models.taxi import SCORERS
 from models.taxi.train import train
+from schemas.definition import Field, Records, Stream
+from schemas.streams.taxi import TAXI
+from storage.streams import remember
 from tests.models.conftest import made_up
+
+
+def findings(environ: Mapping[str, str], model: Path, prefix: str = "", stream: Stream = TAXI) -> list[Check]:
+    return [*doctor.findings(environ, stream, SCORERS, model, prefix)]
 
 
 def of_model(folder: Path) -> Check:
@@ -81,3 +90,43 @@ def test_a_topic_that_would_refuse_a_run_is_a_warning(
     assert trips.detail.startswith("3 partitions; cleanup.policy is compact")
     assert "cleanup.policy=delete" in trips.do
     assert outcomes.detail == "2 partitions"
+
+
+OTHER = Stream(
+    name="grid",
+    events=Records(
+        topic="loads",
+        kind="load",
+        id="load_id",
+        time="at",
+        fields=(Field(name="expected", type="float", role="number"),),
+        prediction="expected",
+    ),
+)
+"""Without labels; its records carry their prediction."""
+
+
+@pytest.mark.integration
+def test_streams_of_one_database_are_listed_side_by_side(
+    database: str, kafka_config: dict[str, str], prefix: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for stream in (TAXI, OTHER):
+            remember(connection, stream)
+        query = "INSERT INTO driftline.run (run_id, stream, stream_hash, {}) VALUES ('r', %s, %s, {})"
+        terms = {"pane_ms": 300_000, "lateness_ms": 0, "outcome_lateness_ms": 0, "max_ahead_ms": 1}
+        connection.execute(
+            query.format(", ".join(terms), ", ".join(map(str, terms.values()))), (OTHER.name, OTHER.hash)
+        )
+    environ = {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": kafka_config["bootstrap.servers"]}
+    details = {check.name: check.detail for check in findings(environ, tmp_path, prefix, OTHER)}
+    assert details["stream grid"] == "events in loads; 1 run"
+    assert details["stream taxi"] == "events in trips, labels in outcomes; 0 runs"
+    assert {f"topic {prefix}{topic}" for topic in ("loads", "trips", "outcomes")} <= details.keys()
+
+
+def test_a_stream_that_carries_its_prediction_needs_no_model(tmp_path: Path) -> None:
+    names = {
+        check.name for check in findings({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, tmp_path, stream=OTHER)
+    }
+    assert "model" not in names

