@@ -1,15 +1,15 @@
-"""`driftline backup`: the whole schema in one file, as of one moment."""
+"""`driftline backup`: save the whole schema to one file, as of one moment."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.programs import programs, said
+from cli.programs import first_error, programs
 from runtime.connections import STATE, make_folder
+from runtime.programs import output_of
 from schemas.errors import DatabaseUnreachable, UsageError
 from storage.address import redacted
 from storage.connect import connect_directly
@@ -23,11 +23,22 @@ _OPTIONS = (
 
 
 def backup(url: str, out: Path | None = None) -> Path:
-    """Write the schema in pg_dump's custom format; the file is there when it is whole, for its owner alone.
+    """Save the schema in pg_dump's custom format.
 
-    It is one snapshot, whoever writes meanwhile: rows, offsets and watermarks of the same moment.
-    Raises DatabaseUnreachable where Postgres does not answer or refuses, StackBroken without a pg_dump that does,
-    UsageError where there is nothing to save, or nowhere to put it.
+    It is one snapshot, whoever writes meanwhile: rows, offsets and watermarks of the same moment. The file appears
+    once it is complete, readable by its owner alone.
+
+    Args:
+        url: Of the database.
+        out: The file to write; None for a new one below BACKUPS.
+
+    Returns:
+        The file.
+
+    Raises:
+        DatabaseUnreachable: Postgres does not answer or refuses.
+        StackBroken: No pg_dump here is new enough for the server.
+        UsageError: There is nothing to save, or the file cannot be written.
     """
     file = out or BACKUPS / f"driftline-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.dump"
     with connect_directly(url) as connection:
@@ -37,28 +48,20 @@ def backup(url: str, out: Path | None = None) -> Path:
     draft = _draft(file)
     try:
         argv = tools.argv("pg_dump", *_OPTIONS, f"--file={draft}", f"--dbname={tools.address}")
-        told = subprocess.run(
-            argv,
-            env=dict(tools.environ),
-            capture_output=True,
-            text=True,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
-        )
-        if told.returncode:
+        dump = output_of(argv, env=dict(tools.environ))
+        if dump.returncode:
             raise DatabaseUnreachable(
-                f"pg_dump could not read {redacted(url)} ({said(told.stderr)})",
-                "see that Postgres is up, the disk has room, and DATABASE_URL is the owner of schema driftline",
+                f"pg_dump could not read {redacted(url)} ({first_error(dump.stderr)})",
+                "check that Postgres is up, the disk has room, and DATABASE_URL is the owner of schema driftline",
             )
-        _settle(draft, file)
+        _publish(draft, file)
     finally:
         draft.unlink(missing_ok=True)
     return file
 
 
 def _draft(file: Path) -> Path:
-    """An empty file beside the final one, mode 600. Raises UsageError where none can be made."""
+    """Create an empty file beside the final one, with mode 600. Raises UsageError if that fails."""
     if file.is_dir():
         raise UsageError(f"{file} is a folder", "name a file")
     try:
@@ -70,8 +73,8 @@ def _draft(file: Path) -> Path:
     return Path(name)
 
 
-def _settle(draft: Path, file: Path) -> None:
-    """Give it its name once its bytes are on the disk."""
+def _publish(draft: Path, file: Path) -> None:
+    """Rename the draft once its bytes are on the disk."""
     with draft.open("rb") as done:
         os.fsync(done.fileno())
     draft.replace(file)

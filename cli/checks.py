@@ -1,4 +1,4 @@
-"""Options are checked while the command line is parsed: before anything slow is imported or any server is asked."""
+"""Checks of options while the command line is parsed, before anything slow is imported or a server is asked."""
 
 from __future__ import annotations
 
@@ -41,44 +41,44 @@ def speed(text: str) -> None:
 
 
 def demo_speed(text: str) -> None:
-    """`auto`, too."""
+    """Accepts `auto`, too."""
     if text != "auto":
         speed(text)
 
 
 def month(text: str) -> None:
-    """Raises SourceUnusable for what is no month."""
+    """Raises SourceUnusable for anything but a month."""
     from producer.sources.tlc import month_period  # noqa: PLC0415
 
     month_period(text)
 
 
 def scenario(where: str) -> None:
-    """Raises SourceUnusable where there is no such scenario, or it cannot be read."""
+    """Raises SourceUnusable if there is no such scenario, or it cannot be read."""
     from producer import scenarios  # noqa: PLC0415
 
     scenarios.read(where)
 
 
 def sizes(text: str) -> None:
-    """Raises UsageError for what are no durations of whole seconds."""
+    """Raises UsageError unless these are durations of whole seconds."""
     sizes_ms(text, 1_000)
 
 
 def positive(value: float) -> None:
-    """Raises UsageError for 0, less, and what is not finite."""
+    """Raises UsageError unless the value is positive and finite."""
     if not 0 < value < inf:
         raise UsageError(f"{value:g} is not a positive number", "give one above 0")
 
 
 def input_files(paths: Sequence[Path]) -> None:
-    """Raises UsageError for the first that cannot be read."""
+    """Raises UsageError for the first file that cannot be read."""
     for path in paths:
         input_file(path)
 
 
 def input_file(path: Path) -> None:
-    """Raises UsageError where there is no such file, or it cannot be read."""
+    """Raises UsageError if there is no such file, or it cannot be read."""
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder", "name a file")
@@ -89,29 +89,29 @@ def input_file(path: Path) -> None:
 
 
 def output_file(path: Path) -> None:
-    """Raises UsageError where no file of this name can be written. Makes the folders above it."""
+    """Raises UsageError if no file of this name can be written. Creates its parent folders."""
     try:
         if path.is_dir():
             raise UsageError(f"{path} is a folder", "name a file")
         if path.exists() and not path.is_file():
             raise UsageError(f"{path} is no regular file", "name another")
-        _try(path.parent)
+        _try_to_write(path.parent)
     except OSError as error:
         raise _refused(path, error) from None
 
 
 def output_folder(path: Path) -> None:
-    """Raises UsageError where no folder of this name can be made or replaced. Makes the folders above it."""
+    """Raises UsageError if no folder of this name can be created or replaced. Creates its parent folders."""
     try:
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is a file", "name a folder")
-        _try(path.parent)
+        _try_to_write(path.parent)
     except OSError as error:
         raise _refused(path, error) from None
 
 
-def _try(folder: Path) -> None:
-    """Only writing tells: modes say nothing of read-only file systems, quotas and access lists."""
+def _try_to_write(folder: Path) -> None:
+    """Write for a try: modes do not show read-only file systems, quotas and access lists."""
     make_folder(folder)
     handle, name = tempfile.mkstemp(prefix=".driftline-", dir=folder)
     os.close(handle)

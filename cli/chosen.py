@@ -1,4 +1,4 @@
-"""What several commands make of their options."""
+"""What several commands derive from their options."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def stream() -> Stream:
-    """The stream that this command is about."""
+    """Return the stream that the command is about."""
     return TAXI
 
 
 def scorers() -> Scorers:
-    """What reads the models of that stream."""
+    """Return the loaders of that stream's models, by kind."""
     from models.taxi import SCORERS
 
     return SCORERS

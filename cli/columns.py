@@ -1,4 +1,4 @@
-"""`driftline columns`: the figures of a window's columns, the worst first, beside those of the reference."""
+"""`driftline columns`: the figures of a window's columns, worst first, with those of the reference."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Figures = Mapping[tuple[str, str], float]
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One column for people. In brackets: the reference."""
+    """One column, for a table; the reference in brackets."""
 
     column: str
     severity: float | None
@@ -34,7 +34,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def with_reference(rows: Sequence[ColumnRow], stream: Stream, model: str | None, folder: Path) -> list[ColumnRow]:
-    """Put those of the reference beside the figures of a window.
+    """Add the figures of the reference to those of a window.
 
     Args:
         rows: The figures.
@@ -50,13 +50,13 @@ def with_reference(rows: Sequence[ColumnRow], stream: Stream, model: str | None,
 
 
 def drifted(rows: Sequence[ColumnRow]) -> list[ColumnRow]:
-    """All figures of those columns that have drifted."""
+    """Keep the figures of columns that have drifted."""
     which = {(r.stream, r.column_name) for r in rows if r.metric == DRIFT and (r.severity or 0) >= 1}
     return [r for r in rows if (r.stream, r.column_name) in which]
 
 
 def lines(rows: Sequence[ColumnRow]) -> list[Line]:
-    """One line for each column: the worst first, those that could not be tested last."""
+    """Make one line per column: worst first, untested ones last."""
     by_column: dict[tuple[str, str], dict[str, ColumnRow]] = {}
     for row in rows:
         by_column.setdefault((row.stream, row.column_name), {})[row.metric] = row
@@ -83,7 +83,7 @@ def _line(name: str, figures: Mapping[str, ColumnRow]) -> Line:
 
 
 def _beside(row: ColumnRow | None, *, percent: bool = False) -> str:
-    """`8.8 % (10.5 %)`: the window, and in brackets the reference where it is known."""
+    """Format a figure with the reference in brackets, if known: `8.8 % (10.5 %)`."""
     if row is None or row.value is None:
         return ""
     text = (lambda value: f"{value:.1%}".replace("%", " %")) if percent else "{:.4g}".format

@@ -1,4 +1,4 @@
-"""How the command line ends: Ctrl-C, a closed pipe, a full disk are an exit code and a line, never a traceback."""
+"""How the command line ends: Ctrl-C, a closed pipe or a full disk give an exit code and a line, no traceback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtime.connections import database_url
 from schemas.errors import DriftlineError
 
 PIPE_CLOSED = 128 + signal.SIGPIPE
-"""As a shell reports who was ended by that signal."""
+"""As a shell reports a process that the signal ended."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (
@@ -26,29 +26,29 @@ _FORBIDDEN = (
 
 
 class Output(Console):
-    """A console on stdout; the process ends where its reader has gone."""
+    """A console on stdout that ends the process once nobody reads it any more."""
 
     def on_broken_pipe(self) -> NoReturn:
-        leave_closed_pipe()
+        exit_on_closed_pipe()
 
 
-def print_anything() -> None:
-    """Let characters that the encoding of the terminal does not have become question marks."""
+def replace_unprintable() -> None:
+    """Print characters that the terminal's encoding lacks as question marks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def emit(text: str) -> None:
-    """Print text on stdout, as it is."""
+    """Print text to stdout as it is."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        leave_closed_pipe()
+        exit_on_closed_pipe()
 
 
-def leave_closed_pipe() -> NoReturn:
-    """Exit as `head` and SIGPIPE end any other program. The interpreter's own last flush goes nowhere."""
+def exit_on_closed_pipe() -> NoReturn:
+    """Exit as other programs do when their reader closes the pipe; the interpreter's last flush goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -56,24 +56,32 @@ def leave_closed_pipe() -> NoReturn:
 
 
 def flush() -> None:
-    """Write what stdout still holds, so that a failure is met here and not by the interpreter."""
+    """Flush stdout, so that a failure is handled here and not by the interpreter."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        leave_closed_pipe()
+        exit_on_closed_pipe()
 
 
-def of_database(error: Exception, environ: Mapping[str, str]) -> DriftlineError | None:
-    """What Postgres refuses in the middle of a command, as the operator's to mend; None for any other error."""
+def explain_database_error(error: Exception, environ: Mapping[str, str]) -> DriftlineError | None:
+    """Explain what Postgres refused in the middle of a command to the operator.
+
+    Returns:
+        None for an error that is not Postgres', or that only a change of this program can fix.
+    """
     if not type(error).__module__.startswith("psycopg"):
         return None
-    from storage.errors import unreachable  # noqa: PLC0415 - where it is needed: `--help` is to be quick
+    from storage.errors import unreachable  # noqa: PLC0415 - slow, and `--help` does not need it
 
     return unreachable(error, database_url(environ))
 
 
-def explained(error: OSError) -> DriftlineError | None:
-    """A file system's refusal as the operator's to mend; None for any other error, which keeps its traceback."""
+def explain_os_error(error: OSError) -> DriftlineError | None:
+    """Explain what a file system refused to the operator.
+
+    Returns:
+        None for any other error, which keeps its traceback.
+    """
     what = f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror)
     if error.errno in _FULL:
         return DriftlineError(what, "free space, or name a place on another disk")

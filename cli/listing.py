@@ -28,9 +28,9 @@ from schemas.durations import moment, roughly
 from schemas.text import printable, printable_json
 
 NAMES = ("pid",)
-"""Numbers that are pasted, not read."""
+"""Numbers for copying: without thousands separators."""
 WIDE = 6
-"""Significant digits of a number in a table; JSON has them all."""
+"""Significant digits of a number in a table; JSON has all of them."""
 
 
 class Replayed(Protocol):
@@ -51,9 +51,14 @@ class Replayed(Protocol):
 def show(
     console: Console, rows: Sequence[Any], *, as_json: bool, empty: str = "nothing", fields: Sequence[str] = ()
 ) -> None:
-    """rows: frozen structs of one type. A table for people, a JSON array with everything for programs.
+    """Print a list: as a table for people, or as a JSON array with every field for programs.
 
-    fields: those that a table shows; without, all that are not empty throughout.
+    Args:
+        console: Where a table is printed; JSON goes to stdout.
+        rows: Frozen structs of one type.
+        as_json: Print JSON.
+        empty: Printed instead of an empty table.
+        fields: The columns of a table; by default all. A column without any value is left out.
     """
     if as_json:
         emit(printable_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()))
@@ -77,7 +82,7 @@ def show(
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it; nothing for None."""
+    """Format a value for a table; None is empty."""
     text = _exactly.get(type(value))
     return text(value) if text else printable(msgspec.json.encode(value).decode())
 
@@ -93,7 +98,7 @@ _exactly: dict[type, Callable[[Any], str]] = {
 
 
 def download_bar(console: Console) -> Callable[[int, int | None], None]:
-    """A progress callback (bytes so far, bytes in all or None) that draws a bar, in a terminal only."""
+    """Create a progress callback (bytes so far, bytes in total or None) that draws a bar if this is a terminal."""
     bar = Progress(
         TextColumn("downloading"),
         BarColumn(),
@@ -118,7 +123,7 @@ def download_bar(console: Console) -> Callable[[int, int | None], None]:
 
 @contextmanager
 def replay_bar(console: Console) -> Iterator[Callable[[Replayed], None] | None]:
-    """A callback that draws one line of a replay's progress; None where nobody looks: it is logged there."""
+    """Provide a callback that draws a replay's progress; None without a terminal, where progress is logged."""
     if not console.is_terminal:
         yield None
         return
@@ -140,7 +145,7 @@ def replay_bar(console: Console) -> Iterator[Callable[[Replayed], None] | None]:
 
 
 def show_card(console: Console, card: Any, folder: Path) -> None:
-    """What was learnt, how far off it is on trips it has not seen, and where it lies."""
+    """Print what a model was trained on, its error on held-out trips, and where it is."""
     errors = card.errors
     console.print(
         f"{card.kind} model of {card.source}\n"

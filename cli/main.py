@@ -20,7 +20,7 @@ from schemas.errors import DriftlineError, UsageError
 from schemas.text import printable_event
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "DO_NOT_TRACK": "1"}
-"""On shared cores more threads make scikit-learn a hundred times slower; Evidently is to tell nobody anything."""
+"""On shared cores more threads make scikit-learn a hundred times slower; Evidently is not to report its use."""
 
 FIRST_STEPS = """\
 Driftline watches a stream of scored events drift. All of it in two minutes:
@@ -85,7 +85,7 @@ app.add_typer(models.app, name="models")
 
 
 def logging() -> None:
-    """Events with fields on stderr: coloured for people, `key=value` lines elsewhere."""
+    """Set up logging to stderr: coloured in a terminal, `key=value` lines elsewhere."""
     people = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -97,14 +97,12 @@ def logging() -> None:
             if people
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
-        logger_factory=lambda *_: structlog.PrintLogger(
-            sys.stderr
-        ),  # of the moment: a progress bar is in its place
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up late: a progress bar replaces it
     )
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 failed (one line says what to do), 2 wrong usage, 3 drift, 130 interrupted."""
+    """Run a command. Exit codes: 0 done, 1 failed (a line says why), 2 wrong usage, 3 drift, 130 interrupted."""
     interrupts.raise_on_interrupt()
     try:
         logging()
@@ -112,7 +110,7 @@ def main() -> None:
             os.environ.setdefault(name, value)
         connections.drop_platform_variables(os.environ)
         connections.drop_libpq_variables(os.environ)
-        exits.print_anything()
+        exits.replace_unprintable()
         _warn_of_unknown_variables()
         try:
             app()
@@ -124,13 +122,13 @@ def main() -> None:
     except DriftlineError as error:
         _fail(error)
     except OSError as error:
-        if (refused := exits.explained(error)) is None:
+        if (explained := exits.explain_os_error(error)) is None:
             raise
-        _fail(refused)
+        _fail(explained)
     except Exception as error:
-        if (lost := exits.of_database(error, os.environ)) is None:
+        if (explained := exits.explain_database_error(error, os.environ)) is None:
             raise
-        _fail(lost)
+        _fail(explained)
 
 
 def _warn_of_unknown_variables() -> None:

@@ -133,9 +133,9 @@ _TERMS = TAXI.terms
 RUN = option("run", ..., "Name of the run.")
 KNOWN_RUN = option("run", None, "Name of the run.", show_default="the only one there is")
 ANY_RUN = option("run", None, "Name of the run.", show_default="all, and records in which none could be read")
-UNTIL_DONE = option("until-done", None, "End once this run is replayed and all of it is final.")
-TOPIC_PREFIX = option("topic-prefix", "", "Before the name of every topic and of the consumer group.")
-_MODEL_HELP = "The model: a folder, a name or a hash (`driftline models`)."
+UNTIL_DONE = option("until-done", None, "Exit once this run has been replayed and all its windows are final.")
+TOPIC_PREFIX = option("topic-prefix", "", "Prefix of topic names and of the consumer group.")
+_MODEL_HELP = "Model to use: a folder, a name or a hash (`driftline models`)."
 MODEL = option("model", DEFAULT, _MODEL_HELP, show_default=DEFAULT.name)
 RUN_MODEL = option(
     "model",
@@ -147,15 +147,17 @@ RUN_MODEL = option(
 METRICS_PORT = option(
     "metrics-port",
     _consumer["metrics_port"],
-    "Serve /metrics and /healthz here; 0: any free port.",
+    "Port for /metrics and /healthz; 0 picks a free one.",
     show_default="nowhere",
     min=0,
     max=65_535,
 )
-METRICS_HOST = option("metrics-host", _consumer["metrics_host"], "Address that the metrics are served at.")
-SIZES = option("sizes", _durations(_monitor["sizes"]), "Window sizes, whole numbers of panes.", check=checks.sizes)
+METRICS_HOST = option("metrics-host", _consumer["metrics_host"], "Address to serve metrics on.")
+SIZES = option(
+    "sizes", _durations(_monitor["sizes"]), "Window sizes, each a multiple of the pane.", check=checks.sizes
+)
 JSON = option("json", False, "Print JSON.", from_environment=False)
-YES = option("yes", False, "Do not ask.", from_environment=False)
+YES = option("yes", False, "Skip the confirmation.", from_environment=False)
 
 # What is replayed, and what is learnt
 FILES = option("file", None, "TLC parquet file, green or yellow; may be repeated.", check=checks.input_files)
@@ -177,41 +179,43 @@ TRAINING_MONTH = option(
     command="train",
     show_default=replay.TRAINING_MONTH,
 )
-SYNTHETIC = option("synthetic", False, "Synthetic trips, calibrated on real ones; no network.")
-KIND = option("kind", TaxiKind(replay.KIND), "Of the month: which taxis.")
+SYNTHETIC = option("synthetic", False, "Use synthetic trips, calibrated on real ones; needs no network.")
+KIND = option("kind", TaxiKind(replay.KIND), "Type of taxi to download.")
 VOLUME = option(
     "volume",
     replay.VOLUME,
-    "Of synthetic trips: 1 is the real number, 100 a hundred times it.",
+    "Number of synthetic trips: 1 is as many as there really are, 100 a hundred times as many.",
     check=checks.positive,
 )
-SEED = option("seed", replay.SEED, "Of synthetic trips.", min=0)
-_SCENARIO_HELP = "TOML file, or the name of a shipped one: miles-to-km."
+SEED = option("seed", replay.SEED, "Seed of the synthetic trips.", min=0)
+_SCENARIO_HELP = "Drift to inject: a TOML file, or the name of a built-in one (miles-to-km)."
 SCENARIO = option("scenario", ProducerSettings.scenario, _SCENARIO_HELP, check=checks.scenario)
 
 # train
-MODEL_KIND = option("model", ModelKind.default, "tutorial: its linear model, for comparison.", command="train")
+MODEL_KIND = option(
+    "model", ModelKind.default, "Kind of model; `tutorial` is a linear one, for comparison.", command="train"
+)
 MODEL_OUT = option(
     "out",
     None,
-    "Folder of the artifact.",
+    "Folder to write the model to.",
     check=checks.output_folder,
     command="train",
     show_default="models/artifacts/<model>",
 )
-IF_MISSING = option("if-missing", False, "Do nothing where the folder holds an artifact.")
+IF_MISSING = option("if-missing", False, "Do nothing if the folder holds a model already.")
 
 # produce
 SPEED = option(
     "speed",
     f"{ProducerSettings.speed:g}x",
-    "Event time per wall time, such as `600x`; or `max`.",
+    "Event time per wall time, such as `600x`, or `max`.",
     check=checks.speed,
 )
 PARTITIONS = option(
     "partitions",
     ProducerSettings.partitions,
-    "Of topics that are not there yet.",
+    "Number of partitions of topics that do not exist yet.",
     show_default=str(PARTITION_COUNT),
     min=1,
     max=100_000,
@@ -237,57 +241,70 @@ MAX_AHEAD = option(
     "A record further ahead of its partition is a dead letter.",
     check=duration_ms,
 )
-FLUSH_MS = option("flush-ms", _consumer["flush_ms"], "Write at least so often, wall time.", min=1)
-FLUSH_ROWS = option("flush-rows", _consumer["flush_rows"], "Write after so many records of a partition.", min=1)
+FLUSH_MS = option("flush-ms", _consumer["flush_ms"], "Commit at least this often, in ms of wall time.", min=1)
+FLUSH_ROWS = option("flush-rows", _consumer["flush_rows"], "Commit after this many records of a partition.", min=1)
 
 # monitor
 IDLE_TIMEOUT = option(
     "idle-timeout",
     duration_text(round(_monitor["idle_timeout_s"] * 1_000)),
-    "A partition silent for so long holds nothing back.",
+    "Stop waiting for a partition after this much silence.",
     check=duration_ms,
 )
 
 # board
-HOST = option("host", _board["host"], "Address to listen at; 0.0.0.0: all of this machine's.")
-PORT = option("port", _board["port"], "Port to listen at; 0: any that is free.", min=0, max=65_535)
-ALLOW_HOST = option("allow-host", None, "Name that browsers may call it by; may be repeated.")
+HOST = option("host", _board["host"], "Address to listen on; 0.0.0.0 is every address of this machine.")
+PORT = option("port", _board["port"], "Port to listen on; 0 picks a free one.", min=0, max=65_535)
+ALLOW_HOST = option("allow-host", None, "Host name under which browsers may open it; may be repeated.")
 MODEL_FOLDERS = option(
-    "model", None, "Folder of models, or of one.", command="board", show_default="models/artifacts"
+    "model",
+    None,
+    "Folder of models, or of a single one; may be repeated.",
+    command="board",
+    show_default="models/artifacts",
 )
 ATTENDED = option(
-    "attended", False, "Whoever starts the board starts the other stages.", from_environment=False, hidden=True
+    "attended",
+    False,
+    "The other stages are started by whoever starts the board.",
+    from_environment=False,
+    hidden=True,
 )
 
 # runs, models, windows, columns, dead-letters, report
-FORCE = option("force", False, "Also one with a name, and one that scored runs.", from_environment=False)
+FORCE = option("force", False, "Remove named models and those that scored runs, too.", from_environment=False)
 SIZE = option("size", ..., "Window size, such as 1h.", check=duration_ms)
 ANY_SIZE = option("size", None, "Window size, such as 1h.", check=duration_ms, show_default="all")
 WINDOW = option("window", ..., "Start of the window, such as 2022-02-14T06:00.", check=moment_ms)
-NEWEST = option("newest", None, "Only so many of the newest of each size.", min=1)
+NEWEST = option("newest", None, "List only this many of the newest windows of each size.", min=1)
 FAIL_ON = option(
     "fail-on",
     None,
-    "Exit with 3 if a listed window has closed and any of its columns has drifted (drift), or it has as a whole "
-    "(dataset).",
+    "Exit with 3 if, in a listed window that has closed, any column (drift) or the whole dataset (dataset) has "
+    "drifted.",
 )
-DRIFTED = option("drifted", False, "Only the columns that have drifted.")
-REASON = option("reason", None, "Only of this reason; may be repeated.")
-LIMIT = option("limit", 20, "Only so many of the newest.", min=1)
+DRIFTED = option("drifted", False, "List only the columns that have drifted.")
+REASON = option("reason", None, "List only those with this reason; may be repeated.")
+LIMIT = option("limit", 20, "List at most this many, newest first.", min=1)
 REPORT_OUT = option(
     "out",
     None,
-    "HTML file.",
+    "HTML file to write.",
     check=checks.output_file,
     command="report",
     show_default="below .driftline/reports",
 )
-BACK = option("back", None, "Address of the window's page, to be linked.", from_environment=False, hidden=True)
+BACK = option("back", None, "Address of the window's page, for a link.", from_environment=False, hidden=True)
 
 # stack, backup, restore
 SHOW_PASSWORD = option("show-password", False, "Print the database URL with its password.")
 BACKUP_OUT = option(
-    "out", None, "File.", check=checks.output_file, command="backup", show_default="below .driftline/backups"
+    "out",
+    None,
+    "File to write.",
+    check=checks.output_file,
+    command="backup",
+    show_default="below .driftline/backups",
 )
 REPLACE = option("yes", False, "Replace the runs that are there.", from_environment=False)
 
@@ -296,16 +313,16 @@ KEEP = option("keep", DemoSettings.keep, "Leave the embedded stack running at th
 DEMO_SPEED = option(
     "speed",
     DemoSettings.speed,
-    "`600x`, `max`, or `auto`: the replay takes 80 s.",
+    "`600x`, `max`, or `auto`: the replay then takes 80 s.",
     check=checks.demo_speed,
     command="demo",
 )
 DEMO_SCENARIO = option("scenario", DemoSettings.scenario, _SCENARIO_HELP, check=checks.scenario)
 DUMMY_RUN = option("run", DummySettings.run, "Name of the run.", command="dummy")
-DAYS = option("days", DummySettings.days, "Whole days of event time before today.")
+DAYS = option("days", DummySettings.days, "Number of whole days of event time before today.")
 DUMMY_SEED = option(
-    "seed", DummySettings.seed, "The same figures for the same seed at the same time.", command="dummy"
+    "seed", DummySettings.seed, "The same seed at the same time gives the same figures.", command="dummy"
 )
-LIVE = option("live", DummySettings.live, "Add a window each second, until ctrl-C.")
-GRAFANA_PORT = option("grafana-port", GrafanaSettings.port, "Where it listens, on 127.0.0.1.", min=1, max=65_535)
-BOARD_URL = option("board-url", GrafanaSettings.board, "The board, as a browser reaches it.")
+LIVE = option("live", DummySettings.live, "Add a window each second, until Ctrl-C.")
+GRAFANA_PORT = option("grafana-port", GrafanaSettings.port, "Port to listen on, at 127.0.0.1.", min=1, max=65_535)
+BOARD_URL = option("board-url", GrafanaSettings.board, "Address of the board, as a browser reaches it.")

@@ -1,4 +1,4 @@
-"""What the command line says: answers on stdout, everything else on stderr."""
+"""Output of the command line: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ err = Console(stderr=True)
 
 
 def say(text: str) -> None:
-    """Progress for the operator: on stderr, so that stdout stays what was asked for."""
+    """Print progress to stderr, so that stdout has only the result."""
     err.print(pasteable(text), style="dim", markup=False, highlight=False)
 
 
 def warn(text: str) -> None:
-    """What the operator must not overlook, on stderr."""
+    """Print to stderr what the operator must not overlook."""
     err.print(pasteable(text), style="bold yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def confirm(question: str) -> None:
-    """Raises UsageError where nobody can answer; ends the command where the answer is no."""
+    """Ask for a confirmation; a no ends the command. Raises UsageError if there is no terminal."""
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to ask", "add --yes")
     if not typer.confirm(question, err=True):

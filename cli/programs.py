@@ -1,26 +1,29 @@
-"""PostgreSQL's own programs, new enough for the server, and how they are told where it is."""
+"""PostgreSQL's client programs, new enough for the server, and how to connect them to it."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.stack.postgres import binaries
+from runtime.programs import output_of
 from schemas.errors import StackBroken
 from storage.address import without_password
 
 
 @dataclass(frozen=True)
 class Programs:
-    """folder: of pg_dump, pg_restore and psql of one version. address: a conninfo without the password.
+    """The client programs of one version, and how to connect them.
 
-    environ: of the child, with the password: a command line is for all to read.
+    Attributes:
+        folder: Holds pg_dump, pg_restore and psql.
+        address: A conninfo string without the password.
+        environ: For the child process, with the password: anybody can read a command line.
     """
 
     folder: Path
@@ -32,9 +35,15 @@ class Programs:
 
 
 def programs(url: str, server_version: int, environ: Mapping[str, str] = os.environ) -> Programs:
-    """Those of the embedded stack, else those on PATH. server_version: as libpq gives it, 180004 for 18.4.
+    """Find the client programs for a server: those of the embedded stack, else those on PATH.
 
-    Raises StackBroken where none is new enough: pg_dump refuses a server that is newer than itself.
+    Args:
+        url: Of the database.
+        server_version: As libpq gives it: 180004 for 18.4.
+        environ: Names the PATH; the programs run with it.
+
+    Raises:
+        StackBroken: None is new enough: pg_dump refuses a server that is newer than itself.
     """
     address, password = without_password(url)
     secrets = {} if password is None else {"PGPASSWORD": password}
@@ -48,11 +57,11 @@ def programs(url: str, server_version: int, environ: Mapping[str, str] = os.envi
     )
 
 
-def said(stderr: str) -> str:
-    """What a program complained of, as one line: its first error."""
+def first_error(stderr: str) -> str:
+    """Reduce what a program wrote to stderr to one line: its first error."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"error|FATAL", line, re.IGNORECASE)]
-    return (errors or lines or ["it said nothing"])[0]
+    return (errors or lines or ["no error message"])[0]
 
 
 def _folders(environ: Mapping[str, str]) -> Iterator[Path]:
@@ -63,19 +72,12 @@ def _folders(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _major(folder: Path) -> int:
-    """Of the programs in a folder; 0 where they do not run, or one of them is missing."""
+    """Return the major version of the programs in a folder; 0 if they do not run or one of them is missing."""
     if not all((folder / name).exists() for name in ("pg_dump", "pg_restore", "psql")):
         return 0
     try:
-        told = subprocess.run(
-            [str(folder / "pg_dump"), "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except (OSError, subprocess.CalledProcessError):
+        version = output_of([folder / "pg_dump", "--version"])
+    except OSError:
         return 0
-    version = re.search(r"(\d+)", told.stdout)
-    return int(version[1]) if version else 0
+    number = re.search(r"(\d+)", version.stdout)
+    return int(number[1]) if number and version.returncode == 0 else 0

@@ -1,4 +1,4 @@
-"""`driftline models`, `models rm` and `runs rm`: what there is, and how it goes, with care."""
+"""`driftline models`, `models rm` and `runs rm`: list models, and remove models and runs with care."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from storage.queries import load_queries
 SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 QUIET_S = 60
-"""A run of which anything was written within so many seconds is not removed."""
+"""A run is not removed within this many seconds of its last write."""
 
 _DELETES = (
     *("delete_progress", "delete_chunks", "delete_panes", "delete_dead_letters", "delete_events"),
@@ -28,7 +28,7 @@ _DELETES = (
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A model. runs: that it scored, the newest first; None where no database could be asked.
+    """A model. runs: those that it scored, newest first; None if no database answered.
 
     path: None where runs remember a model that is not here. mae: minutes, on trips that it did not learn from.
     """
@@ -60,7 +60,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Removed(msgspec.Struct, frozen=True):
-    """What a run held in the tables."""
+    """What a run held in the tables when it was removed."""
 
     run_id: str
     rows: int
@@ -69,7 +69,7 @@ class Removed(msgspec.Struct, frozen=True):
 
 
 def models(folder: Path, scored: Mapping[str, Sequence[str]] | None) -> list[ModelRow]:
-    """Every model below a folder, and those that runs remember. scored: hash → runs; None where it is not known."""
+    """List the models below a folder, and those that only runs refer to. scored: hash → runs; None if unknown."""
     here = names.listed(folder)
     gone = (scored or {}).keys() - {artifact.hash for artifact in here}
     return [
@@ -95,7 +95,7 @@ def row(artifact: Artifact, scored: Mapping[str, Sequence[str]] | None) -> Model
 
 
 def runs_of_models(connection: Connection) -> dict[str, list[str]]:
-    """Hash of the model → runs that it scored, the newest first. Nothing where no stage has made the tables yet."""
+    """Map hashes of models to the runs they scored, newest first; empty if there are no tables yet."""
     try:
         return dict(connection.execute(SQL["runs_of_models"]).fetchall())
     except MISSING_TABLES:
@@ -105,7 +105,7 @@ def runs_of_models(connection: Connection) -> dict[str, list[str]]:
 def removable(
     wanted: Sequence[str], folder: Path, scored: Mapping[str, Sequence[str]] | None, *, force: bool
 ) -> list[Artifact]:
-    """The models that are meant, by name or by the beginning of the hash.
+    """Find the models that are meant, by name or by the beginning of the hash.
 
     Args:
         wanted: What the operator wrote.
@@ -153,7 +153,7 @@ def _refuse_needed(artifact: Artifact, scored: Mapping[str, Sequence[str]] | Non
 
 
 def remove_models(chosen: Sequence[Artifact]) -> None:
-    """Delete these models and their names. Raises ModelUnusable where they cannot be deleted."""
+    """Delete models and their names. Raises ModelUnusable if that fails."""
     for artifact in chosen:
         try:
             names.remove(artifact)
@@ -164,7 +164,7 @@ def remove_models(chosen: Sequence[Artifact]) -> None:
 
 
 def holdings(connection: Connection, runs: Sequence[str]) -> list[Removed]:
-    """What these runs hold.
+    """Count what these runs hold.
 
     Raises:
         UsageError: There is no such run.

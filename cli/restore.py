@@ -1,4 +1,4 @@
-"""`driftline restore`: put a backup in the place of what is there, all of it or nothing."""
+"""`driftline restore`: replace what is in the database by a backup, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 from cli.backup import SCHEMA
-from cli.programs import Programs, programs, said
+from cli.programs import Programs, first_error, programs
 from runtime.programs import output_of
 from schemas.errors import DatabaseUnreachable, RunConflict, UsageError
 from storage import roles
@@ -23,13 +23,18 @@ from storage.queries import load_queries
 _SQL = load_queries(Path(__file__).with_name("restore.sql"))
 Say = Callable[[str], None]
 _NEWER = b"SET transaction_timeout = 0;\n"
-"""Said by pg_restore of version 17 and newer, of its own accord; refused by servers that are older."""
+"""Written by pg_restore of version 17 and newer; older servers refuse it."""
 _NO_DUMP = "name a file that `driftline backup` wrote"
 
 
 class Restored(NamedTuple):
-    """runs: in the database now. migrations: applied to what came from an older version. active: stages that
-    reported health a moment before, and have to be started again."""
+    """What a restore did.
+
+    Attributes:
+        runs: Number of runs that the database holds now.
+        migrations: Numbers of the migrations that were applied to a backup of an older version.
+        active: Stages that reported their health just before; they have to be restarted.
+    """
 
     runs: int
     migrations: list[int]
@@ -39,23 +44,30 @@ class Restored(NamedTuple):
 def restore(url: str, file: Path, *, replace: bool = False, say: Say = print) -> Restored:
     """Replace schema driftline by the one in a file, in one transaction; then bring tables and grants up to date.
 
-    say: is told what goes on. Raises UsageError for a file that is no backup, or of a newer version; RunConflict
-    where runs are there, unless told to replace them; DatabaseUnreachable where Postgres refuses, or tables stay
-    locked: then everything is as it was before.
+    Args:
+        url: Of the database.
+        file: A backup.
+        replace: Whether runs that are there may be replaced.
+        say: Called with progress messages.
+
+    Raises:
+        UsageError: The file is no backup, or was written by a newer version.
+        RunConflict: The database holds runs, and `replace` is not set.
+        DatabaseUnreachable: Postgres refuses, or tables stay locked. Everything is then as it was before.
     """
     with connect_directly(url) as connection:
         tools = programs(url, connection.info.server_version)
         _check(tools, file)
         connection.execute(_SQL["patience"])
         try:
-            active = _look(connection, url, replace=replace)
+            active = _active_stages(connection, url, replace=replace)
         except LockNotAvailable:
             raise DatabaseUnreachable(
                 f"the tables at {redacted(url)} are locked", advice_on_locks(connection)
             ) from None
         say(f"restoring {file} into {redacted(url)}")
         if active:
-            say(f"not stopped yet: {', '.join(active)}; a table that they use is waited for, 10 s at most")
+            say(f"still running: {', '.join(active)}; waiting up to 10 s for a table that they use")
         _load(connection, tools, file, url)
         return _finish(connection, url, active)
 
@@ -80,11 +92,11 @@ def _finish(connection: Connection, url: str, active: list[str]) -> Restored:
 
 
 def _check(tools: Programs, file: Path) -> None:
-    """Raises UsageError for what is no backup of ours, or of a version that has tables unknown here."""
+    """Raises UsageError for a file that is no backup of Driftline's, or that a newer version wrote."""
     if not file.is_file():
         raise UsageError(f"there is no file {file}", _NO_DUMP)
-    told = _listed(tools, file, "--list")
-    if told is None or f" SCHEMA - {SCHEMA} " not in told:
+    contents = _listed(tools, file, "--list")
+    if contents is None or f" SCHEMA - {SCHEMA} " not in contents:
         raise UsageError(f"{file} is no backup of schema {SCHEMA}", _NO_DUMP)
     rows = _listed(tools, file, "--data-only", f"--schema={SCHEMA}", "--table=migration", "--file=-") or ""
     theirs = [int(line.split("\t")[0]) for line in rows.splitlines() if line.count("\t") == 2 and line[0].isdigit()]
@@ -97,13 +109,12 @@ def _check(tools: Programs, file: Path) -> None:
 
 
 def _listed(tools: Programs, file: Path, *options: str) -> str | None:
-    argv = tools.argv("pg_restore", *options, str(file))
-    told = output_of(argv)
-    return None if told.returncode else told.stdout
+    listed = output_of(tools.argv("pg_restore", *options, str(file)))
+    return None if listed.returncode else listed.stdout
 
 
-def _look(connection: Connection, url: str, *, replace: bool) -> list[str]:
-    """The stages that are active. Raises RunConflict where runs would be lost."""
+def _active_stages(connection: Connection, url: str, *, replace: bool) -> list[str]:
+    """List the stages that are active. Raises RunConflict if runs would be lost."""
     if connection.execute("SELECT to_regclass('driftline.run')").fetchone() == (None,):
         return []
     row = connection.execute(_SQL["runs"]).fetchone()
@@ -116,46 +127,46 @@ def _look(connection: Connection, url: str, *, replace: bool) -> list[str]:
 
 
 def _load(connection: Connection, tools: Programs, file: Path, url: str) -> None:
-    """One transaction of psql's: drop, restore, commit. Without the last word, the server rolls all of it back.
+    """Drop, restore and commit in one transaction of psql's, which the server rolls back without the commit.
 
-    1. psql is told to begin, to stop at the first error, and to drop the schema.
-    2. pg_restore writes its script into psql.
-    3. Only where it has reached its end, psql is told to commit. If this process dies, psql meets the end of its
-       input and the connection ends without a commit.
+    1. psql begins, stops at the first error, and drops the schema.
+    2. pg_restore pipes its script into psql.
+    3. psql commits only after pg_restore has finished. If this process dies, psql reaches the end of its input,
+       and the connection ends without a commit.
     """
     writer = connection.execute(_SQL["writer"]).fetchone() == (True,)
     script = tools.argv("pg_restore", "--no-owner", "--no-privileges", f"--schema={SCHEMA}", "--file=-", str(file))
     options = ("--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", f"--dbname={tools.address}")
-    with TemporaryFile() as complaints:
+    with TemporaryFile() as errors:
         psql = subprocess.Popen(
             tools.argv("psql", *options),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=complaints,
+            stderr=errors,
             env=dict(tools.environ),
         )
         assert psql.stdin
         try:
-            whole = _feed(psql.stdin, script, complaints, last=roles.OWN if writer else "")
+            whole = _feed(psql.stdin, script, errors, last=roles.OWN if writer else "")
         finally:
             code = psql.wait()
         if code or not whole:
-            complaints.seek(0)
-            why = said(complaints.read().decode(errors="replace"))
+            errors.seek(0)
+            why = first_error(errors.read().decode(errors="replace"))
             locked = "55P03" in why
             raise DatabaseUnreachable(
-                f"{file} could not be restored into {redacted(url)}, where all is as it was before ({why})",
-                advice_on_locks(connection) if locked else "see that the file is whole and the disk has room",
+                f"{file} could not be restored into {redacted(url)}, where everything is as it was before ({why})",
+                advice_on_locks(connection) if locked else "check that the file is complete and the disk has room",
             )
 
 
-def _feed(psql: IO[bytes], script: Sequence[str], complaints: IO[bytes], *, last: str) -> bool:
-    """Whether psql was told to commit."""
+def _feed(psql: IO[bytes], script: Sequence[str], errors: IO[bytes], *, last: str) -> bool:
+    """Pipe the script into psql; return whether it was complete, and a commit followed."""
     try:
         with psql:
             psql.write(_SQL["begin"].encode() + b"\n")
             psql.flush()
-            with subprocess.Popen(script, stdout=subprocess.PIPE, stderr=complaints) as done:
+            with subprocess.Popen(script, stdout=subprocess.PIPE, stderr=errors) as done:
                 assert done.stdout
                 psql.writelines(line for line in done.stdout if line != _NEWER)
             if done.returncode == 0:

@@ -9,13 +9,13 @@ from runtime import connections
 
 
 def database_url() -> str:
-    """The address of the database. Raises UsageError without one, and for what libpq cannot read."""
+    """Return the address of the database. Raises UsageError if there is none, or libpq cannot parse it."""
     check_database_url()
     return connections.database_url(os.environ)
 
 
 def check_database_url() -> None:
-    """Raises UsageError where DATABASE_URL is set to what libpq cannot read."""
+    """Raises UsageError if DATABASE_URL is set to something that libpq cannot parse."""
     from storage.address import parse_url
 
     parse_url(os.environ.get("DATABASE_URL", "").strip())

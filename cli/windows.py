@@ -1,4 +1,4 @@
-"""`driftline windows`: which are listed, and whether any has drifted."""
+"""`driftline windows`: which windows are listed, and whether any of them has drifted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from storage.read import WindowRow
 
 
 def latest(rows: Sequence[WindowRow], newest: int | None, *, closed: bool = False) -> list[WindowRow]:
-    """Only so many of the newest windows of each size; None: all. closed: leave out what is still filling."""
+    """Keep the `newest` windows of each size; None keeps all. closed: leave out windows that are still filling."""
     starts: dict[int, set[datetime]] = defaultdict(set)
     kept = [row for row in rows if not (closed and row.status == "open")]
     for row in kept:
@@ -20,6 +20,6 @@ def latest(rows: Sequence[WindowRow], newest: int | None, *, closed: bool = Fals
 
 
 def drifted(rows: Sequence[WindowRow], *, dataset: bool) -> bool:
-    """Whether any column of a window that has closed has drifted; dataset: the window as a whole."""
+    """Tell whether a closed window has drifted: any column of it, or, with `dataset`, the window as a whole."""
     closed = (row for row in rows if row.status != "open")
     return any(row.dataset_drift if dataset else row.columns_drifted for row in closed)

@@ -15,7 +15,7 @@ CHECK_FIELDS = ("name", "state", "detail", "do")
 
 
 def migrate() -> None:
-    """Bring tables and roles up to date. A role with a password (DRIFTLINE_READER_PASSWORD …) gets a login."""
+    """Bring tables and roles up to date. A role whose password is set (DRIFTLINE_READER_PASSWORD …) can log in."""
     from storage.prepare import prepare
 
     applied = prepare(servers.database_url(), os.environ)
@@ -26,9 +26,9 @@ def migrate() -> None:
 
 
 def backup(out: Path | None = options.BACKUP_OUT) -> None:
-    """Save all runs, positions and results in one file (pg_dump's custom format), as of one moment.
+    """Save all runs, positions and results to one file, as of one moment, in pg_dump's custom format.
 
-    The stages may go on meanwhile. The file is there once it is whole, for its owner alone: it holds records.
+    Stages may keep running. The file appears once it is complete, and only its owner may read it: it holds records.
     """
     from cli.backup import backup as save
 
@@ -45,11 +45,11 @@ def restore(
     ],
     yes: bool = options.REPLACE,
 ) -> None:
-    """Put a backup in the place of what is there: all of it, or nothing where something fails.
+    """Replace what is in the database by a backup: all of it, or nothing if anything fails.
 
-    Stop consumers and monitors before, and start them after. Positions are part of the backup, so consumers go back
-    to where they were then and read the log from there once more: rows, windows and figures come out as if nothing
-    had happened, as long as Kafka still holds the records from there on.
+    Stop consumers and monitors first, and start them again afterwards. Offsets are part of the backup, so consumers
+    go back to where they were then and read the log again from there: rows, windows and figures come out as if
+    nothing had happened, as long as Kafka still holds those records.
     """
     from cli.restore import restore as put_back
 
@@ -58,13 +58,13 @@ def restore(
     if done.migrations:
         say(f"brought up to date by migrations {', '.join(map(str, done.migrations))}")
     if done.active:
-        say(f"start again, since they remember what is no more: {', '.join(done.active)}")
+        say(f"restart these, since they remember what is gone: {', '.join(done.active)}")
 
 
 def doctor(
     model: Path = options.MODEL, topic_prefix: str = options.TOPIC_PREFIX, as_json: bool = options.JSON
 ) -> None:
-    """Check Java, Kafka, Postgres, model, topics, and say what to do. Exit code 1 where a stage would fail now."""
+    """Check Java, Kafka, Postgres, model and topics, and say what to do. Exits with 1 if a stage would fail."""
     from cli.doctor import findings
 
     found = list(findings(os.environ, chosen.stream(), chosen.scorers(), model, topic_prefix))

@@ -22,7 +22,7 @@ def demo(
     speed: str = options.DEMO_SPEED,
     scenario: str = options.DEMO_SCENARIO,
 ) -> None:
-    """The whole path in two minutes: stack, model, replay with an injected drift, live view, summary."""
+    """Show everything in two minutes: servers, model, a replay with an injected drift, live view, summary."""
     servers.check_database_url()
     output.console.print("· starting Kafka, Postgres and the board", style="dim", highlight=False)
     from local.demo.run import run
@@ -37,7 +37,7 @@ def dummy(
     seed: int = options.DUMMY_SEED,
     live: bool = options.LIVE,
 ) -> None:
-    """Plausible metrics with no stream and no model, to try database, board and dashboards.
+    """Write made-up metrics, without a stream or a model, to try out database, board and dashboards.
 
     An earlier dummy run of the same name is replaced; a run of a stream is never touched. Event time is that of the
     last days, the clock time at which it "happened" the last 15 minutes.
@@ -59,7 +59,7 @@ def grafana(
     grafana_port: int = options.GRAFANA_PORT,
     board_url: str = options.BOARD_URL,
 ) -> None:
-    """Start the Grafana that is installed here, with our dashboards, until Ctrl-C."""
+    """Run the Grafana that is installed here with Driftline's dashboards, until Ctrl-C."""
     from local.grafana import run
 
     servers.check_database_url()

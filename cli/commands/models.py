@@ -31,7 +31,7 @@ def train(
     out: Path | None = options.MODEL_OUT,
     if_missing: bool = options.IF_MISSING,
 ) -> None:
-    """Learn trip durations; write model, model card and reference set.
+    """Train a model of trip durations; write it with its card and the reference set.
 
     Models are kept under their hash; `default` is the newest. `driftline models` lists them.
     """
@@ -61,7 +61,7 @@ def train(
 
 @app.callback()
 def models(context: typer.Context, as_json: bool = options.JSON) -> None:
-    """All models: what they learnt from, how far off they are, which runs they scored. `models rm` removes some."""
+    """List all models: training data, error, the runs that they scored. `models rm` removes some."""
     if context.invoked_subcommand:
         return
     from cli import removal
@@ -79,7 +79,7 @@ def models_rm(
     yes: bool = options.YES,
     as_json: bool = options.JSON,
 ) -> None:
-    """Remove models. One with a name (`default`), or that scored runs which are still there, only with --force."""
+    """Remove models. One that has a name (`default`) or scored a run that still exists needs --force."""
     from cli import removal
 
     scored = _scored()
@@ -93,12 +93,12 @@ def models_rm(
 
 
 def _scored() -> dict[str, list[str]] | None:
-    """Runs by the hash of their model; None, and a word about it, where no database answers."""
+    """Map models, by hash, to the runs they scored; None, with a message, if no database answers."""
     from cli.removal import runs_of_models
 
     try:
         with servers.database() as connection:
             return runs_of_models(connection)
     except DriftlineError as error:
-        say(f"which runs they scored is not known: {error}")
+        say(f"it is not known which runs they scored: {error}")
         return None

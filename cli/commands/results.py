@@ -30,7 +30,7 @@ def windows(
     fail_on: options.FailOn | None = options.FAIL_ON,
     as_json: bool = options.JSON,
 ) -> None:
-    """The windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
+    """List the windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
     from cli.windows import drifted, latest
     from monitor.drift.figures import Config
     from storage import read
@@ -59,7 +59,7 @@ def columns(
     drifted: bool = options.DRIFTED,
     as_json: bool = options.JSON,
 ) -> None:
-    """The columns of one window, worst first; in brackets the reference. JSON has every figure."""
+    """List the columns of a window, worst first, with the reference in brackets. JSON has every figure."""
     from cli import columns as figures
     from storage import read
     from storage.streams import definition_of
@@ -84,7 +84,7 @@ def dead_letters(
     limit: int = options.LIMIT,
     as_json: bool = options.JSON,
 ) -> None:
-    """Records that were kept aside, and why, newest first. JSON has their bytes: `jq '.[].raw | @base64d'`."""
+    """List rejected records and why, newest first. JSON has their bytes: `jq '.[].raw | @base64d'`."""
     from storage import read
 
     with servers.database() as connection:
@@ -93,7 +93,7 @@ def dead_letters(
             read.known(connection, run)
     listing.show(output.console, found, as_json=as_json, empty="no dead letters", fields=DEAD_LETTER_FIELDS)
     if len(found) < counts.listed:
-        say(f"these are the newest {len(found):,} of {counts.listed:,}: --limit shows more")
+        say(f"the newest {len(found):,} of {counts.listed:,}: --limit shows more")
     if run is not None and counts.of_no_run:
         say(f"{counts.of_no_run:,} more in which no run could be read: without --run they are listed, too")
 
@@ -106,7 +106,7 @@ def recompute(
     topic_prefix: str = options.TOPIC_PREFIX,
     as_json: bool = options.JSON,
 ) -> None:
-    """Read a window's trips back from Kafka and compute it again: the same numbers, or which differ and exit 1."""
+    """Compute a window again from Kafka. Lists the figures that differ and exits with 1 if there are any."""
     name, length, start, scorer = _window(run, size, window, model)
     from monitor.recompute.compare import recompute as compare
 
@@ -124,9 +124,9 @@ def report(
     out: Path | None = options.REPORT_OUT,
     back: str | None = options.BACK,
 ) -> None:
-    """The full Evidently report of one window, as HTML."""
+    """Write the full Evidently report of a window as HTML."""
     name, length, start, scorer = _window(run, size, window, model)
-    say("Evidently makes the report, which may take a minute")
+    say("Evidently writes the report, which may take a minute")
     from monitor.evidently.report import report as write
     from monitor.settings import Settings
 
@@ -134,13 +134,20 @@ def report(
     made = write(settings, name, length, start, out, back=back)
     output.console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
-        say(f"left out, since Evidently's presets cannot take them: {', '.join(made.left_out)}")
+        say(f"left out because Evidently's presets cannot handle them: {', '.join(made.left_out)}")
 
 
 def _window(run: str | None, size: str, window: str, named: Path | None) -> tuple[str, int, int, Path]:
-    """Run, length and start of a window that a monitor has written, ms; folder of the model that scored its run.
+    """Find a window that a monitor has written, before anything slow is imported.
 
-    named: of the model, else it is the artifact that the run remembers. Comes before anything heavy is imported.
+    Args:
+        run: Name of the run; None for the only one.
+        size: As on the command line.
+        window: Its start, as on the command line.
+        named: The model to use instead of the one that scored the run.
+
+    Returns:
+        Run, length and start of the window (ms), and the folder of the model.
     """
     from models.lookup import with_hash
     from storage import read

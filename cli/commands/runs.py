@@ -16,7 +16,7 @@ app = typer.Typer(help="All runs, newest first; `runs rm` removes some.", invoke
 
 @app.callback()
 def runs(context: typer.Context, as_json: bool = options.JSON) -> None:
-    """All runs, newest first. Rows are those of trips and of outcomes. `runs rm` removes some."""
+    """List all runs, newest first. Rows are events and labels together. `runs rm` removes some."""
     if context.invoked_subcommand:
         return
     from storage import read
@@ -32,7 +32,7 @@ def runs_rm(
     yes: bool = options.YES,
     as_json: bool = options.JSON,
 ) -> None:
-    """Remove runs with all rows, windows, dead letters and alarms: all of them, or none where one cannot be.
+    """Remove runs with all their rows, windows, dead letters and alarms: all of the runs, or none if one cannot be.
 
     A run to which anything was written within a minute is refused. Records stay in Kafka and are not read again,
     since positions stay where they are: to have them again, replay them under another --run.

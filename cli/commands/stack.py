@@ -14,7 +14,7 @@ app = typer.Typer(help="The embedded Kafka and Postgres of this checkout.", no_a
 
 @app.command("up")
 def stack_up() -> None:
-    """Start Kafka and Postgres and keep them until `stack down`."""
+    """Start Kafka and Postgres and keep them running until `stack down`."""
     from local import stack
 
     stack.up(say=say)
@@ -30,7 +30,7 @@ def stack_up() -> None:
 
 @app.command("down")
 def stack_down() -> None:
-    """Stop Kafka and Postgres; their data stay."""
+    """Stop Kafka and Postgres; their data are kept."""
     from local import stack
 
     stopped = stack.down()
@@ -39,7 +39,7 @@ def stack_down() -> None:
 
 @app.command("status")
 def stack_status(as_json: bool = options.JSON, show_password: bool = options.SHOW_PASSWORD) -> None:
-    """Addresses of Kafka and Postgres, and whether they answer. Exit code 1 when one does not.
+    """Show the addresses of Kafka and Postgres and whether they answer. Exits with 1 if one does not.
 
     The database URL names a file with the password, which only its owner reads: libpq's programs take it as it is.
     """

@@ -30,7 +30,7 @@ def produce(
     metrics_port: int | None = options.METRICS_PORT,
     metrics_host: str = options.METRICS_HOST,
 ) -> None:
-    """Replay trips onto Kafka in event order. Killed or stopped, it goes on where it was."""
+    """Replay trips to Kafka in event order. After being stopped or killed, it resumes where it was."""
     from producer import stage
     from producer.pace import parse_speed
     from producer.settings import Settings
@@ -67,7 +67,7 @@ def consume(
     metrics_port: int | None = options.METRICS_PORT,
     metrics_host: str = options.METRICS_HOST,
 ) -> None:
-    """Score trips, sort them into windows, commit rows and position together. One per partition at most."""
+    """Score events, assign them to windows, commit rows and offsets together. Run one per partition at most."""
     stop = stop_on_signals()
     from consumer import stage
     from consumer.settings import Settings
@@ -105,7 +105,7 @@ def monitor(
     metrics_port: int | None = options.METRICS_PORT,
     metrics_host: str = options.METRICS_HOST,
 ) -> None:
-    """Compare every window that closes with the reference and write its figures. Run as many as you like."""
+    """Compare every window that closes with the reference and write its metrics. Run as many as you like."""
     stop = stop_on_signals()
     structlog.get_logger().info("starting", takes="some seconds: Evidently is imported, the reference prepared")
     from monitor import stage
@@ -130,7 +130,7 @@ def board(
     model: list[Path] | None = options.MODEL_FOLDERS,
     attended: bool = options.ATTENDED,
 ) -> None:
-    """The live page in a browser: drift as it happens, windows, reports, dead letters. It only reads."""
+    """Serve the live page: drift as it happens, windows, reports, dead letters. It only reads."""
     url = servers.database_url()
     from board import stage
     from board.settings import Settings

@@ -234,7 +234,7 @@ def test_stages_that_were_not_stopped_are_named_before_it_begins(filled: str, tm
             "INSERT INTO driftline.health (stage, instance, at, measures) VALUES ('monitor', 'm:1', now(), '{}')"
         )
     restore(filled, file, replace=True, say=said.append)
-    assert "not stopped yet: monitor m:1" in said[-1]
+    assert "still running: monitor m:1" in said[-1]
 
 
 @pytest.mark.parametrize("bytes_", [b"", b"hello", b"PGDMP\x01\x0f\x00 no more"], ids=["empty", "text", "header"])
