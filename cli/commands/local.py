@@ -45,10 +45,10 @@ def dummy(
     import time
 
     from local.dummy import run as stage
-    from local.dummy.plan import PANE, Plan
+    from local.dummy.plan import PANE, DummyPlan
 
     settings = DummySettings(run, days, sizes_ms(sizes, PANE), seed, live)
-    made = Plan(now=round(time.time() * 1_000), **asdict(settings))
+    made = DummyPlan(now=round(time.time() * 1_000), **asdict(settings))
     stop = stop_on_signals() if live else threading.Event()
     stage.write(servers.database_url(), made, stop, say)
     if live:

@@ -13,7 +13,7 @@ from pathlib import Path
 from runtime.children import Children
 
 PORT = 8000
-"""Where people look for it; any other that is free where this one is taken."""
+"""The usual port; any free one if it is taken."""
 
 _ADDRESS = re.compile(rb"^(http://\S+)\s", re.MULTILINE)
 
@@ -30,16 +30,16 @@ class Page:
 
     @property
     def address(self) -> str | None:
-        """Where it answers; None before it does, and after it has ended."""
-        said = _ADDRESS.search(self.log.read_bytes())
-        return said[1].decode() if said and not self.ended else None
+        """The address at which it answers; None before it does, and after it has ended."""
+        found = _ADDRESS.search(self.log.read_bytes())
+        return found[1].decode() if found and not self.ended else None
 
     @property
     def ended(self) -> bool:
         return self._children.running["board"].exit_code is not None
 
     def wait(self, patience_s: float) -> str | None:
-        """Its address as soon as it answers; None where it ends instead, or takes longer."""
+        """Wait for its address; None if it ends instead, or takes longer."""
         end = time.monotonic() + patience_s
         while (found := self.address) is None and not self.ended and time.monotonic() < end:
             time.sleep(0.05)

@@ -33,8 +33,8 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """source: what is replayed. model: folder of its artifact. produce: options of `driftline produce`.
+class DemoPlan:
+    """What a demo does. source: what is replayed. model: folder of the artifact. produce: options of that command.
 
     caution: what makes the figures look better than they are, '' if nothing.
     """
@@ -46,10 +46,13 @@ class Plan:
     caution: str = ""
 
 
-def plan(settings: DemoSettings, say: Say, warn: Say) -> Plan:
-    """Decide on a source, see to it that its model is there, and resolve the scenario. Says what it decides.
+def plan(settings: DemoSettings, say: Say, warn: Say) -> DemoPlan:
+    """Choose a source, make sure that its model exists, and resolve the scenario.
 
-    warn: is told what was decided otherwise than one would expect.
+    Args:
+        settings: Of the command.
+        say: Called with each decision.
+        warn: Called with decisions that one would not expect.
     """
     source = choose(files=settings.files, month=settings.month, synthetic=settings.synthetic, say=say)
     if source.note:
@@ -61,7 +64,7 @@ def plan(settings: DemoSettings, say: Say, warn: Say) -> Plan:
         warn(caution)
     name, text = scenarios.read(settings.scenario)
     bent = scenario.parse(name, text, source.period, TRIPS)
-    return Plan(
+    return DemoPlan(
         source=source,
         model=_model(learnt, say),
         injected=scenario.injected(bent),
@@ -77,7 +80,7 @@ def plan(settings: DemoSettings, say: Say, warn: Say) -> Plan:
 
 
 def _earlier(source: Source, files: Sequence[Path], say: Say, *, real: bool) -> Source:
-    """The month before, of the same kind: beside the files, cached or downloaded; else the replay itself."""
+    """Find the month before, of the same kind: beside the files, cached or downloaded; else return the source."""
     month = f"{moment(source.period[0]) - timedelta(days=1):%Y-%m}"
     if not real:
         return choose(synthetic=True, month=month)
@@ -105,7 +108,7 @@ def _model(source: Source, say: Say) -> Path:
 
 
 def _same(settings: DemoSettings, *, real: bool) -> tuple[str, ...]:
-    """The options that lead `produce` to the same source, without trying the network again."""
+    """Return the options with which `produce` replays the same source, without another download."""
     if settings.files:
         return tuple(part for file in settings.files for part in ("--file", str(file)))
     month = settings.month or MONTH

@@ -21,8 +21,8 @@ from rich.text import Text
 from local import stack
 from local.demo import summary
 from local.demo.page import Page, page
-from local.demo.plan import Plan, plan
-from local.demo.snapshot import Snapshot, read
+from local.demo.plan import DemoPlan, plan
+from local.demo.snapshot import DemoSnapshot, read
 from local.demo.view import Frame, around, arranged, line, render
 from local.settings import DemoSettings
 from models import artifact
@@ -37,19 +37,19 @@ log = structlog.get_logger()
 
 SIZES = "1h,6h,1d"
 SHOWN_S = 21_600
-"""Window size of the live view, seconds."""
-LOOK_S = 0.25
-"""Between two looks at the database."""
+"""DemoWindow size of the live view, seconds."""
+POLL_S = 0.25
+"""Seconds between two queries."""
 BOARD_S = 5.0
-"""For the board to answer: the stages take as long to start, and do so meanwhile."""
+"""Seconds to wait for the board: the stages take as long to start."""
 _BESIDE = 14
-"""Lines of a frame that are no windows, at most."""
+"""Most lines of a frame that are not windows."""
 LINE_S = 5.0
-"""Between two lines where there is no terminal."""
+"""Seconds between two lines where there is no terminal."""
 
 
 def run(settings: DemoSettings, out: Console) -> None:
-    """Everything, until the summary. Raises DriftlineError when a stage fails."""
+    """Run the demo up to its summary. Raises DriftlineError if a stage fails."""
 
     def say(text: str) -> None:
         out.print(f"· {text}", style="dim", markup=False, highlight=False)
@@ -65,8 +65,8 @@ def run(settings: DemoSettings, out: Console) -> None:
                 chosen = plan(settings, say, warn)
             with _stages(chosen, addresses, name) as children, _answered(out):
                 say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
-                told = _tell(board, out)
-                _watch(connection, children, _first_frame(chosen, name), board, out, told=told)
+                shown = _show_board(board, out)
+                _watch(connection, children, _first_frame(chosen, name), board, out, shown=shown)
                 summary.show(
                     connection,
                     name,
@@ -95,12 +95,12 @@ def run(settings: DemoSettings, out: Console) -> None:
 
 
 def addresses_end(environ: Mapping[str, str]) -> bool:
-    """Whether a server of the demo ends with it: one that is embedded, and that nobody has told to stay."""
+    """Whether a server of the demo ends with it: an embedded one that is not kept running."""
     return any(not server.yours and not server.kept for server in stack.status(environ=environ))
 
 
 def attended(out: Console) -> bool:
-    """Whether somebody sits there who can press Enter: a terminal, with us in its foreground."""
+    """Whether somebody can press Enter: this runs in the foreground of a terminal."""
     try:
         return out.is_terminal and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError, AttributeError):
@@ -108,7 +108,7 @@ def attended(out: Console) -> bool:
 
 
 def _keep_board(board: Page, out: Console) -> None:
-    """Until Enter, Ctrl-C or the end of the input."""
+    """Keep the board up until Enter, Ctrl-C or the end of the input."""
     out.print(f"The board stays at {board.address} until you press Enter.", soft_wrap=True, highlight=False)
     with suppress(KeyboardInterrupt, EOFError):
         input()
@@ -116,7 +116,7 @@ def _keep_board(board: Page, out: Console) -> None:
 
 @contextmanager
 def _answered(out: Console) -> Iterator[None]:
-    """Ctrl-C gets an answer before what it interrupts is cleaned up, which takes seconds."""
+    """Answer Ctrl-C at once, since cleaning up takes seconds."""
     try:
         yield
     except KeyboardInterrupt:
@@ -132,8 +132,8 @@ def _connected(addresses: Addresses) -> Iterator[Connection]:
 
 
 @contextmanager
-def _stages(chosen: Plan, addresses: Addresses, name: str) -> Iterator[Children]:
-    """Monitor and consumer, later the producer: they end by themselves when the run is done; stopped otherwise."""
+def _stages(chosen: DemoPlan, addresses: Addresses, name: str) -> Iterator[Children]:
+    """Run monitor and consumer, and later the producer, until they are done with the run; stop them otherwise."""
     environ = _environ(addresses) | {"DRIFTLINE_MODEL": str(chosen.model)}
     children = Children(logs=STATE / "logs" / name, environ=environ)
     try:
@@ -152,8 +152,8 @@ def _environ(addresses: Addresses) -> dict[str, str]:
     }
 
 
-def _tell(board: Page, out: Console) -> bool:
-    """Whether the board's address was said, while the stages are starting anyway; or that it cannot be had."""
+def _show_board(board: Page, out: Console) -> bool:
+    """Show the board's address, or that there is none; return whether it was shown."""
     if address := board.wait(BOARD_S):
         return _show(address, out)
     if board.ended:
@@ -167,7 +167,7 @@ def _show(address: str, out: Console) -> bool:
     return True
 
 
-def _first_frame(chosen: Plan, name: str) -> Frame:
+def _first_frame(chosen: DemoPlan, name: str) -> Frame:
     start, end = chosen.source.period
     injected = tuple((moment(i.starts_at), moment(i.ends_at), i.label) for i in chosen.injected)
     return Frame(
@@ -182,33 +182,33 @@ def _first_frame(chosen: Plan, name: str) -> Frame:
 
 
 def _watch(
-    connection: Connection, children: Children, frame: Frame, board: Page, out: Console, *, told: bool
+    connection: Connection, children: Children, frame: Frame, board: Page, out: Console, *, shown: bool
 ) -> None:
     """Show the run until its stages have ended."""
     if out.is_terminal:
         with Live(console=out, auto_refresh=False, transient=False) as live:
             limit = max(4, out.height - _BESIDE)
-            for snapshot, now in _looks(connection, children, frame, board, limit=limit):
+            for snapshot, now in _snapshots(connection, children, frame, board, limit=limit):
                 frame = replace(now, columns=arranged(snapshot.windows, frame.columns, out.width, frame.bent))
                 live.update(render(snapshot, frame), refresh=True)
             final = read(connection, frame.run, size_s=frame.size_s, limit=limit, before=around(frame, limit))
             live.update(render(final, frame), refresh=True)
     else:
-        said, last = -LINE_S, ""
-        for snapshot, now in _looks(connection, children, frame, board, limit=1):
-            if now.board and not told:
-                told = _show(now.board, out)
+        printed_at, last = -LINE_S, ""
+        for snapshot, now in _snapshots(connection, children, frame, board, limit=1):
+            if now.board and not shown:
+                shown = _show(now.board, out)
             last = line(snapshot, now)
-            if (at := time.monotonic()) - said >= LINE_S:
-                said = at
+            if (at := time.monotonic()) - printed_at >= LINE_S:
+                printed_at = at
                 out.print(last, markup=False, highlight=False, soft_wrap=True)
         out.print(last, markup=False, highlight=False, soft_wrap=True)
 
 
-def _looks(
+def _snapshots(
     connection: Connection, children: Children, frame: Frame, board: Page, limit: int
-) -> Iterator[tuple[Snapshot, Frame]]:
-    """The run every LOOK_S seconds, the last time after all stages have ended. Raises as `Children.check`."""
+) -> Iterator[tuple[DemoSnapshot, Frame]]:
+    """The run every POLL_S seconds, the last time after all stages have ended. Raises as `Children.check`."""
     rows, at, rate, ended = 0, time.monotonic(), 0.0, False
     began = at
     while not ended:
@@ -223,4 +223,4 @@ def _looks(
         waited_s = now - began if children.waiting else None
         yield snapshot, replace(frame, rows_per_s=rate, board=board.address, waited_s=waited_s)
         if not ended:
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""What the run looks like at this moment, read from Postgres."""
+"""The state of a run at this moment, read from Postgres."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
 
 
 @dataclass(frozen=True)
-class Window:
+class DemoWindow:
     """One window of events. severity: per column, 1 and above is drift, None where too few rows."""
 
     start: datetime
@@ -29,7 +29,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class DemoSnapshot:
     """trips, outcomes: rows accepted so far. event_time: how far every partition of trips has come.
 
     watermark: up to there windows are closed. lag: records to be read that may be of this run.
@@ -45,7 +45,7 @@ class Snapshot:
     watched: bool
     event_time: datetime | None
     watermark: datetime | None
-    windows: tuple[Window, ...]
+    windows: tuple[DemoWindow, ...]
     closed: Mapping[int, int]
     """Closed windows of events by size in seconds."""
 
@@ -55,8 +55,10 @@ def execute(connection: Connection, name: str, **params: Any) -> list[dict[str, 
         return cursor.execute(QUERIES[name], params).fetchall()
 
 
-def read(connection: Connection, run: str, *, size_s: int, limit: int, before: datetime | None = None) -> Snapshot:
-    """The run's state now, with its newest windows of one size, newest first. before: those that start earlier."""
+def read(
+    connection: Connection, run: str, *, size_s: int, limit: int, before: datetime | None = None
+) -> DemoSnapshot:
+    """Read the state of a run, with its newest windows of one size. before: only windows that start earlier."""
     tally = execute(connection, "progress", run=run)[0]
     newest = execute(connection, "newest_windows", run=run, size_s=size_s, limit=limit, before=before)
     closed: dict[int, int] = {}
@@ -64,7 +66,7 @@ def read(connection: Connection, run: str, *, size_s: int, limit: int, before: d
         if row["stream"] == "events" and row["status"] != "open":
             closed[row["size_s"]] = closed.get(row["size_s"], 0) + row["windows"]
     reached = tally["event_time_ms"]
-    return Snapshot(
+    return DemoSnapshot(
         trips=tally["events"],
         outcomes=tally["labels"],
         dead=tally["late"] + tally["future"] + tally["invalid"],
@@ -75,7 +77,7 @@ def read(connection: Connection, run: str, *, size_s: int, limit: int, before: d
         event_time=None if reached is None else moment(reached),
         watermark=None if tally["watermark_ms"] is None else moment(tally["watermark_ms"]),
         windows=tuple(
-            Window(
+            DemoWindow(
                 start=row["window_start"],
                 status=row["status"],
                 rows=row["rows"],

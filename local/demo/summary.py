@@ -1,4 +1,4 @@
-"""What the run came to: trips in and rows accounted for, windows, and who noticed the injected drift first."""
+"""The summary of a run: records in and rows accounted for, windows, and which one showed the drift first."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show(connection: Connection, run: str, out: Console, *, seconds: float, held
 
 
 def _account(tally: Mapping[str, Any]) -> str:
-    """Records in against what became of them. Raises DriftlineError where the two differ."""
+    """Account for every record. Raises DriftlineError if any is missing."""
     dead = tally["late"] + tally["future"] + tally["invalid"]
     accounted = tally["accepted"] + dead
     if accounted != tally["sent"]:
@@ -93,7 +93,7 @@ def _size(row: Mapping[str, Any]) -> str:
 
 
 def commands(connection: Connection, run: str) -> list[str]:
-    """What to look at next, of a window that is worth it."""
+    """Return commands to go on with, for the window that drifted most."""
     found = [f"windows --run {run} --size 6h"]
     if worth := execute(connection, "worth_a_look", run=run):
         start = f"{worth[0]['window_start']:%Y-%m-%dT%H:%M}".removesuffix("T00:00")
@@ -103,7 +103,7 @@ def commands(connection: Connection, run: str) -> list[str]:
 
 
 def go_on(out: Console, commands: Iterable[str]) -> None:
-    """Print commands as they can be pasted."""
+    """Print commands, ready to be pasted."""
     out.print("Go on with:", highlight=False)
     for command in commands:
         out.print(f"  {program()} {command}", markup=False, highlight=False, soft_wrap=True)

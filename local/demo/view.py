@@ -1,4 +1,4 @@
-"""The live view: a snapshot as something to look at. Pure: no clock, no database, no terminal.
+"""The live view of a snapshot. Pure: no clock, no database, no terminal.
 
 The terminal shows `render`, a pipe or a log file gets `line`.
 """
@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from local.demo.snapshot import Snapshot, Window
+from local.demo.snapshot import DemoSnapshot, DemoWindow
 from schemas.durations import duration_text
 
 CLEARLY = 1.5
@@ -69,7 +69,7 @@ class Frame:
     waited_s: float | None = None
 
 
-def done(snapshot: Snapshot, frame: Frame) -> float:
+def done(snapshot: DemoSnapshot, frame: Frame) -> float:
     """Share of the period replayed, in [0, 1]."""
     start, end = frame.period
     if snapshot.finished:
@@ -97,8 +97,8 @@ def _clock(at: datetime | None) -> str:
     return "–" if at is None else f"{at:%a %d %b %H:%M}"
 
 
-def line(snapshot: Snapshot, frame: Frame) -> str:
-    """One line for where there is no terminal."""
+def line(snapshot: DemoSnapshot, frame: Frame) -> str:
+    """Format the snapshot as one line, for where there is no terminal."""
     if frame.waited_s is not None:
         return f"{STARTING} {frame.waited_s:.0f} s"
     newest = snapshot.windows[0] if snapshot.windows else None
@@ -132,7 +132,7 @@ def _head(column: str) -> str:
 
 
 def arranged(
-    windows: Iterable[Window], shown: Sequence[str], width: int, bent: Sequence[str] = ()
+    windows: Iterable[DemoWindow], shown: Sequence[str], width: int, bent: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """The columns to show in a terminal of this width: those of the frame before keep their places.
 
@@ -156,7 +156,7 @@ def arranged(
     return tuple(kept)
 
 
-def _worst_of(windows: Iterable[Window]) -> dict[str, float]:
+def _worst_of(windows: Iterable[DemoWindow]) -> dict[str, float]:
     worst: dict[str, float] = {}
     for window in windows:
         for column, value in window.severity.items():
@@ -168,7 +168,7 @@ def _width(column: str) -> int:
     return max(3, *map(len, _head(column).split())) + 1
 
 
-def _verdict(window: Window) -> Text:
+def _verdict(window: DemoWindow) -> Text:
     if window.status in ("open", "insufficient"):
         return Text(window.status, style="dim")
     drifted = any(value is not None and value >= 1 for value in window.severity.values())
@@ -181,7 +181,7 @@ def _verdict(window: Window) -> Text:
 class _Windows:
     """The newest windows, in the width that there is."""
 
-    snapshot: Snapshot
+    snapshot: DemoSnapshot
     frame: Frame
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
@@ -194,7 +194,7 @@ class _Windows:
             yield Text(f"no room for {more} calmer columns: the board has all", style="dim")
 
 
-def _table(snapshot: Snapshot, frame: Frame, width: int) -> Table:
+def _table(snapshot: DemoSnapshot, frame: Frame, width: int) -> Table:
     columns = arranged(snapshot.windows, frame.columns, width + _FRAME, frame.bent)
     table = Table(expand=True, box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for name in ("window", "rows", "MAE", "drift"):
@@ -215,7 +215,7 @@ def _table(snapshot: Snapshot, frame: Frame, width: int) -> Table:
     return table
 
 
-def _facts(snapshot: Snapshot, frame: Frame) -> Table:
+def _facts(snapshot: DemoSnapshot, frame: Frame) -> Table:
     facts = Table.grid(expand=True, padding=(0, 1))
     for _ in range(5):
         facts.add_column()
@@ -232,8 +232,8 @@ def _facts(snapshot: Snapshot, frame: Frame) -> Table:
     return facts
 
 
-def _awaited(snapshot: Snapshot, frame: Frame) -> str:
-    """Why there is no window: nothing was replayed yet, none has closed, or none was written."""
+def _awaited(snapshot: DemoSnapshot, frame: Frame) -> str:
+    """Say why there is no window: nothing was replayed yet, none has closed, or none was written."""
     if frame.waited_s is not None:
         return f"{STARTING} {frame.waited_s:.0f} s"
     closes = frame.period[0] + timedelta(seconds=frame.size_s)
@@ -242,8 +242,8 @@ def _awaited(snapshot: Snapshot, frame: Frame) -> str:
     return "windows have closed; waiting for the monitor to write the first …"
 
 
-def render(snapshot: Snapshot, frame: Frame) -> RenderableType:
-    """The whole screen: progress of event time, throughput, and the newest windows with severity per column."""
+def render(snapshot: DemoSnapshot, frame: Frame) -> RenderableType:
+    """Lay out the screen: progress of event time, throughput, and the newest windows with severity per column."""
     head = Table.grid(expand=True, padding=(0, 2))
     head.add_column(no_wrap=True)
     head.add_column(ratio=1)

@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from local.dummy.plan import DAY, HOUR, LATENESS, PARTITIONS, Plan, Window, strength
+from local.dummy.plan import DAY, HOUR, LATENESS, PARTITIONS, DummyPlan, DummyWindow, strength
 from monitor.drift.figures import (
     CATEGORY_METRICS,
     DRIFT,
@@ -39,16 +39,16 @@ _BY_ROLE = {stream.role: stream for stream in STREAMS}
 
 
 @dataclass(frozen=True)
-class Written:
+class DummyResult:
     """A window as it is written. more: columns of `window_result` that neither of the others tells."""
 
-    window: Window
+    window: DummyWindow
     status: str
     figures: WindowFigures
     more: Mapping[str, Any]
 
 
-def written(plan: Plan, window: Window) -> Written:
+def written(plan: DummyPlan, window: DummyWindow) -> DummyResult:
     """A window with its figures: the same for the same plan, whatever was asked before."""
     number = crc32(window.name.encode())
     rng = np.random.default_rng((plan.seed, number))
@@ -60,10 +60,10 @@ def written(plan: Plan, window: Window) -> Written:
         "latency_ms": latency if window.closed else None,
         "compute_ms": compute,
     }
-    return Written(window, _status(plan, window), _figures(plan, window, rng), more)
+    return DummyResult(window, _status(plan, window), _figures(plan, window, rng), more)
 
 
-def _status(plan: Plan, window: Window) -> str:
+def _status(plan: DummyPlan, window: DummyWindow) -> str:
     """Of the smallest size the newest that is closed is provisional: as if a partition had fallen silent."""
     if not window.closed:
         return "open"
@@ -73,7 +73,7 @@ def _status(plan: Plan, window: Window) -> str:
     return "provisional" if newest and window.end <= plan.now else "final"
 
 
-def _figures(plan: Plan, window: Window, rng: np.random.Generator) -> WindowFigures:
+def _figures(plan: DummyPlan, window: DummyWindow, rng: np.random.Generator) -> WindowFigures:
     stream = _BY_ROLE[window.stream]
     stretches = (*plan.stretches, plan.unannounced)
     bent = dict.fromkeys((stretch.columns for stretch in stretches), 0.0)
@@ -95,7 +95,7 @@ def _figures(plan: Plan, window: Window, rng: np.random.Generator) -> WindowFigu
     )
 
 
-def _labelled(window: Window, level: float, rng: np.random.Generator) -> dict[str, Any]:
+def _labelled(window: DummyWindow, level: float, rng: np.random.Generator) -> dict[str, Any]:
     """What only outcomes tell. Errors, in minutes, grow with what was injected; open windows know fewer labels."""
     mae, bias, r2 = rng.normal(
         (3.3 + 1.2 * level, 0.1 + 0.9 * level, 0.78 - 0.12 * level), (0.25, 0.15, 0.02)
@@ -106,7 +106,11 @@ def _labelled(window: Window, level: float, rng: np.random.Generator) -> dict[st
 
 
 def _columns(
-    plan: Plan, window: Window, stream: Records, bent: Mapping[tuple[str, ...], float], rng: np.random.Generator
+    plan: DummyPlan,
+    window: DummyWindow,
+    stream: Records,
+    bent: Mapping[tuple[str, ...], float],
+    rng: np.random.Generator,
 ) -> Iterator[ColumnFigure]:
     """In the monitor's order: numbers, categories, and the prediction that was made from them."""
     categories = stream.categories
@@ -135,7 +139,7 @@ def _columns(
         yield from (ColumnFigure(name, metric, value=known[metric]) for metric in metrics[1:])
 
 
-def _unreadable(plan: Plan, window: Window) -> bool:
+def _unreadable(plan: DummyPlan, window: DummyWindow) -> bool:
     """One column of one early day cannot be read: `failed`, and the other columns stand."""
     day = plan.at(0.2)
     return window.start < day + min(DAY, plan.now - day) and window.end > day

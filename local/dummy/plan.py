@@ -31,7 +31,7 @@ _TRICKLE = 0.04
 
 
 @dataclass(frozen=True)
-class Plan:
+class DummyPlan:
     """now: the end of it, ms. days: whole days before today. sizes: window sizes, ms, ascending.
 
     live: whether it goes on after `now`, and then drifts once more.
@@ -95,10 +95,10 @@ def strength(stretch: Injected, start: int, end: int) -> float:
     return 3.2 * shared * min(1.0, max(0.0, grown))
 
 
-class Traffic:
+class DummyTraffic:
     """Rows of a plan's panes, up to (not including) a moment."""
 
-    def __init__(self, plan: Plan, until: int) -> None:
+    def __init__(self, plan: DummyPlan, until: int) -> None:
         panes = np.concatenate([_day(plan.seed, day) for day in range(plan.start // DAY, until // DAY + 1)])
         first, last = ((at - plan.start) // PANE for at in plan.gap)
         panes[first:last] = 0
@@ -123,7 +123,7 @@ def _day(seed: int, day: int) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Window:
+class DummyWindow:
     """A window of events or labels. closed: whether the watermark has passed its end. rows: so far."""
 
     stream: Role
@@ -142,7 +142,7 @@ class Window:
         return f"{TOPICS[self.stream]} {duration_text(self.size)} {self.start}"
 
 
-def windows(plan: Plan, traffic: Traffic, since: int, until: int) -> Iterator[Window]:
+def windows(plan: DummyPlan, traffic: DummyTraffic, since: int, until: int) -> Iterator[DummyWindow]:
     """Those that close while event time goes from `since` to `until`, and those that are then open."""
     for stream, lateness in LATENESS.items():
         for size in plan.sizes:
@@ -150,4 +150,4 @@ def windows(plan: Plan, traffic: Traffic, since: int, until: int) -> Iterator[Wi
             for start in range(first, until, size):
                 rows, end = traffic.rows(start, start + size), start + size + lateness
                 if rows and end > since:
-                    yield Window(stream, size, start, rows, closed=end <= until)
+                    yield DummyWindow(stream, size, start, rows, closed=end <= until)

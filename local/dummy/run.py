@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from local.dummy.plan import Plan
+from local.dummy.plan import DummyPlan
 from local.dummy.store import advance, finish, replace
 from schemas.durations import moment
 from storage.connect import Connection, connect_now
@@ -16,10 +16,12 @@ from storage.prepare import prepare_as_allowed
 Say = Callable[[str], None]
 
 
-def write(url: str, made: Plan, stop: threading.Event, say: Say, *, pause: float = 1.0) -> None:
-    """Replace the run; a live one then goes on by its smallest window each `pause` seconds until `stop`.
+def write(url: str, made: DummyPlan, stop: threading.Event, say: Say, *, pause: float = 1.0) -> None:
+    """Replace the run; a live one then grows by its smallest window each `pause` seconds until `stop`.
 
-    Raises DatabaseUnreachable where Postgres does not answer or refuses, RunConflict for a run that is no dummy.
+    Raises:
+        DatabaseUnreachable: Postgres does not answer or refuses.
+        RunConflict: There is a run of that name which is no dummy run.
     """
     do = "set DATABASE_URL to a login that may: the owner of schema driftline"
     with connect_now(url) as connection, permission("write", url, do):
@@ -34,8 +36,8 @@ def write(url: str, made: Plan, stop: threading.Event, say: Say, *, pause: float
             _go_on(connection, made, stop, say, pause)
 
 
-def places(made: Plan) -> tuple[str, ...]:
-    """Where to look at it."""
+def places(made: DummyPlan) -> tuple[str, ...]:
+    """Describe where to see it."""
     return (
         f"board     `driftline board`, then http://127.0.0.1:8000/?run={made.run}",
         f"Grafana   dashboard driftline-live, run {made.run}, axis wall: the last 15 minutes",
@@ -43,9 +45,9 @@ def places(made: Plan) -> tuple[str, ...]:
     )
 
 
-def _go_on(connection: Connection, made: Plan, stop: threading.Event, say: Say, pause: float) -> None:
-    """Event time runs ahead of the clock from here, by one window a step."""
-    say("a window is added each second; ctrl-C ends it")
+def _go_on(connection: Connection, made: DummyPlan, stop: threading.Event, say: Say, pause: float) -> None:
+    """Add a window at each step; event time runs ahead of the clock from here on."""
+    say("adding a window each second; Ctrl-C ends it")
     at, step = made.now, made.sizes[0]
     while not stop.wait(pause):
         advance(connection, made, at, at + step, round(time.time() * 1_000))

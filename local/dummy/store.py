@@ -9,8 +9,8 @@ from typing import Any
 from msgspec.structs import astuple
 
 from local.dummy import surroundings as around
-from local.dummy.figures import Written, written
-from local.dummy.plan import LATENESS, Plan, Traffic, windows
+from local.dummy.figures import DummyResult, written
+from local.dummy.plan import LATENESS, DummyPlan, DummyTraffic, windows
 from local.dummy.surroundings import SOURCE, Row
 from monitor.drift.figures import ColumnFigure, WindowFigures
 from schemas.durations import moment
@@ -28,13 +28,17 @@ _SCALARS = tuple(f for f in WindowFigures.__struct_fields__ if f not in ("column
 _COLUMN = ("stream", "size_s", "window_start", "column_name", *ColumnFigure.__struct_fields__[1:])
 
 
-def replace(connection: Connection, plan: Plan) -> tuple[int, int]:
-    """Write a run in place of an earlier dummy run of its name; the number of windows and of figures of columns.
+def replace(connection: Connection, plan: DummyPlan) -> tuple[int, int]:
+    """Write a run in place of an earlier dummy run of its name, in one transaction.
 
-    All or nothing. Raises RunConflict where a run of this name is there that is no dummy.
+    Returns:
+        The number of windows, and of the figures of their columns.
+
+    Raises:
+        RunConflict: There is a run of this name which is no dummy run.
     """
-    traffic = Traffic(plan, plan.now)
-    dead = around.letters(plan, traffic)
+    traffic = DummyTraffic(plan, plan.now)
+    dead = around.dead_letters(plan, traffic)
     samples = around.history(plan, traffic, dead)
     found = [written(plan, window) for window in windows(plan, traffic, plan.start, plan.now)]
     with connection.transaction():
@@ -53,33 +57,46 @@ def replace(connection: Connection, plan: Plan) -> tuple[int, int]:
     return len(found), figures
 
 
-def advance(connection: Connection, plan: Plan, since: int, until: int, now: int) -> int:
-    """Let event time of a live run go on by so much, now by the wall clock; how many windows closed.
+def advance(connection: Connection, plan: DummyPlan, since: int, until: int, now: int) -> int:
+    """Advance a live run.
 
-    Raises RunConflict where the run was replaced or deleted meanwhile by something else.
+    Args:
+        connection: In autocommit mode.
+        plan: The run.
+        since: The event time that it had reached, ms.
+        until: The event time that it reaches, ms.
+        now: Wall time, ms.
+
+    Returns:
+        The number of windows that closed.
+
+    Raises:
+        RunConflict: Something else has replaced or deleted the run meanwhile.
     """
-    traffic = Traffic(plan, until)
-    dead = around.letters(plan, traffic)
+    traffic = DummyTraffic(plan, until)
+    dead = around.dead_letters(plan, traffic)
     found = [written(plan, window) for window in windows(plan, traffic, since, until)]
     with connection.transaction():
         _claim(connection, plan.run, new=False)
         connection.execute(SQL["forget"], {"run_id": plan.run})
-        _put(connection, plan, "health", [*around.health(plan, traffic, now, (since, until), letters=len(dead))])
+        _put(
+            connection, plan, "health", [*around.health(plan, traffic, now, (since, until), dead_letters=len(dead))]
+        )
         _put(connection, plan, "run_progress", [*around.tallies(plan, traffic, dead, until, now)])
         _put(connection, plan, "alarm", around.alarms(plan, until))
         _put_windows(connection, plan, found, lambda _: now, now)
     return sum(w.window.closed for w in found)
 
 
-def finish(connection: Connection, plan: Plan, now: int) -> None:
-    """Nothing more comes of a live run. Raises RunConflict as `advance` does."""
+def finish(connection: Connection, plan: DummyPlan, now: int) -> None:
+    """End a live run. Raises RunConflict as `advance` does."""
     with connection.transaction():
         _claim(connection, plan.run, new=False)
         connection.execute(SQL["finish"], {"run_id": plan.run, "at": moment(now)})
 
 
 def _claim(connection: Connection, run: str, *, new: bool) -> None:
-    """new: whether there may be none. Raises RunConflict for what is no dummy."""
+    """Lock the run. new: whether it may be missing. Raises RunConflict if it is no dummy run."""
     connection.execute(SQL["lock"], {"run_id": run})
     source, there = connection.execute(SQL["source"], {"run_id": run}).fetchone() or (None, False)
     if source != SOURCE and (there or not new):
@@ -87,11 +104,11 @@ def _claim(connection: Connection, run: str, *, new: bool) -> None:
 
 
 def _put_windows(
-    connection: Connection, plan: Plan, found: Sequence[Written], wall: Callable[[int], int], since: int
+    connection: Connection, plan: DummyPlan, found: Sequence[DummyResult], wall: Callable[[int], int], since: int
 ) -> int:
-    """Windows and their columns; the number of the latter.
+    """Write windows and the figures of their columns; return the number of figures.
 
-    wall: when a moment of event time was, by the clock. since: who listens is told of windows written from then on.
+    wall: converts event time to wall time. since: listeners are notified of windows written from then on.
     """
     _put(connection, plan, "window_result", [_window(plan, one, wall) for one in found])
     columns = ((plan.run, *key.values(), *astuple(c)) for key, c in _figures(found))
@@ -101,18 +118,18 @@ def _put_windows(
     return sum(len(one.figures.columns) for one in found)
 
 
-def _figures(found: Iterable[Written]) -> Iterator[tuple[Row, ColumnFigure]]:
+def _figures(found: Iterable[DummyResult]) -> Iterator[tuple[Row, ColumnFigure]]:
     for one in found:
         key = _key(one)
         yield from ((key, figure) for figure in one.figures.columns)
 
 
-def _key(one: Written) -> Row:
+def _key(one: DummyResult) -> Row:
     window = one.window
     return {"stream": window.stream, "size_s": window.size // 1_000, "window_start": moment(window.start)}
 
 
-def _window(plan: Plan, one: Written, wall: Callable[[int], int]) -> Row:
+def _window(plan: DummyPlan, one: DummyResult, wall: Callable[[int], int]) -> Row:
     window = one.window
     closed = wall(window.end + LATENESS[window.stream]) if window.closed else None
     joined = window.stream == OUTCOMES.role
@@ -130,7 +147,7 @@ def _window(plan: Plan, one: Written, wall: Callable[[int], int]) -> Row:
     }
 
 
-def _put(connection: Connection, plan: Plan, table: str, rows: Sequence[Row]) -> None:
+def _put(connection: Connection, plan: DummyPlan, table: str, rows: Sequence[Row]) -> None:
     values = ((plan.run, *(Jsonb(v) if isinstance(v, dict) else v for v in row.values())) for row in rows)
     _copy(connection, table, ("run_id", *rows[0]), values)
 

@@ -1,4 +1,4 @@
-"""What stands around a dummy run's windows, as rows of its tables: progress, alarms, dead letters, health. Pure."""
+"""What a dummy run has besides windows, as rows of tables: progress, alarms, dead letters, health. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 
-from local.dummy.plan import DAY, HOUR, LATENESS, PANE, PARTITIONS, TOPICS, WALL, Plan, Traffic
+from local.dummy.plan import DAY, HOUR, LATENESS, PANE, PARTITIONS, TOPICS, WALL, DummyPlan, DummyTraffic
 from models.lookup import MANUFACTURED
 from schemas.durations import duration_text, moment
 from schemas.records import Manifest, encode
@@ -17,20 +17,20 @@ from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from schemas.watermark import END
 
 Row = dict[str, Any]
-"""By column, without run_id."""
+"""A row by column, without run_id."""
 
 SOURCE = MANUFACTURED
-"""In `run.source` and `run.model`: what is marked so may be replaced, and no stage takes it for one of its own."""
+"""Marks `run.source` and `run.model`: such a run may be replaced, and no stage takes it for its own."""
 
 BEAT = 5_000
-"""Between two reports of health."""
-LETTERS = 90
+"""Milliseconds between two reports of health."""
+DEAD_LETTERS = 90
 REASONS = ("late", "late", "late", "invalid", "undecodable", "future")
 LOST = 412
-"""Records of a partition that never came."""
+"""Number of records of a partition that were lost."""
 
 
-def run(plan: Plan, traffic: Traffic) -> Row:
+def run(plan: DummyPlan, traffic: DummyTraffic) -> Row:
     manifest = Manifest(
         source=SOURCE,
         period=(plan.start, plan.now),
@@ -55,8 +55,8 @@ def run(plan: Plan, traffic: Traffic) -> Row:
     }
 
 
-def frontiers(plan: Plan) -> list[Row]:
-    """All is final, for whoever computes windows: there is nothing here to compute."""
+def frontiers(plan: DummyPlan) -> list[Row]:
+    """Say that every window is final, so that no monitor computes one."""
     return [
         {"stream": stream, "size_s": size // 1_000, "next_start_ms": END}
         for stream in LATENESS
@@ -64,12 +64,14 @@ def frontiers(plan: Plan) -> list[Row]:
     ]
 
 
-def tallies(plan: Plan, traffic: Traffic, letters: Sequence[Row], until: int, now: int) -> Iterator[Row]:
-    """Progress of each partition: what was accepted, refused and never came adds up to what was sent."""
+def tallies(
+    plan: DummyPlan, traffic: DummyTraffic, dead_letters: Sequence[Row], until: int, now: int
+) -> Iterator[Row]:
+    """Report each partition's progress: accepted, rejected and lost records add up to those sent."""
     rows = traffic.rows(plan.start, until)
     for topic in TOPICS.values():
         for partition in range(PARTITIONS):
-            reasons = [a["reason"] for a in letters if (a["topic"], a["partition"]) == (topic, partition)]
+            reasons = [a["reason"] for a in dead_letters if (a["topic"], a["partition"]) == (topic, partition)]
             late, future = reasons.count("late"), reasons.count("future")
             counts = {
                 "accepted": rows // PARTITIONS + (partition < rows % PARTITIONS),
@@ -83,15 +85,15 @@ def tallies(plan: Plan, traffic: Traffic, letters: Sequence[Row], until: int, no
             yield place | moved | counts | {"last_seq": sum(counts.values()) - 1}
 
 
-def letters(plan: Plan, traffic: Traffic) -> list[Row]:
+def dead_letters(plan: DummyPlan, traffic: DummyTraffic) -> list[Row]:
     """A few now and then, most of them late; a burst when the gap ends. None where nothing arrives."""
     burst = [plan.gap[1] + i * PANE for i in range(12)]
-    spread = [plan.start + (i + 1) * (plan.now - plan.start) // (LETTERS + 1) for i in range(LETTERS)]
+    spread = [plan.start + (i + 1) * (plan.now - plan.start) // (DEAD_LETTERS + 1) for i in range(DEAD_LETTERS)]
     times = sorted(at for at in (*burst, *spread) if traffic.rows(at // HOUR * HOUR, at // HOUR * HOUR + HOUR))
-    return [_letter(plan, number, at) for number, at in enumerate(times)]
+    return [_dead_letter(plan, number, at) for number, at in enumerate(times)]
 
 
-def _letter(plan: Plan, number: int, at: int) -> Row:
+def _dead_letter(plan: DummyPlan, number: int, at: int) -> Row:
     """Its offset is negative: none of a real log is ever in its place."""
     reason, stream = REASONS[number % len(REASONS)], OUTCOMES if number % 7 == 3 else TRIPS
     trip = f"{plan.run}-{number}"
@@ -116,7 +118,7 @@ def _letter(plan: Plan, number: int, at: int) -> Row:
     }
 
 
-def alarms(plan: Plan, until: int) -> list[Row]:
+def alarms(plan: DummyPlan, until: int) -> list[Row]:
     """Of every drift, once two windows have shown it, and until it is over; and one of a gap in the log.
 
     until: the event time that has been reached, ms.
@@ -154,7 +156,7 @@ def alarms(plan: Plan, until: int) -> list[Row]:
     return [*found, gap | {"started_at": moment(plan.gap[1])}]
 
 
-def events(plan: Plan) -> list[Row]:
+def events(plan: DummyPlan) -> list[Row]:
     (start, end), spans = plan.gap, [("injected", s.starts_at, s.ends_at, s.label) for s in plan.stretches]
     spans += [("gap", start, end, f"nothing arrived; {_lost()}")]
     spans += [("late", end, end + HOUR, "trips of the gap arrived too late")]
@@ -170,8 +172,13 @@ def events(plan: Plan) -> list[Row]:
     ]
 
 
-def health(plan: Plan, traffic: Traffic, at: int, span: tuple[int, int], *, letters: int) -> Iterator[Row]:
-    """Two consumers and a monitor at a wall time, while event time went over `span`. letters: dead ones so far."""
+def health(
+    plan: DummyPlan, traffic: DummyTraffic, at: int, span: tuple[int, int], *, dead_letters: int
+) -> Iterator[Row]:
+    """Report the health of two consumers and a monitor at a wall time, while event time passes `span`.
+
+    dead_letters: their number so far.
+    """
     since, until = span
     rate, total = traffic.rows(since, until) / (BEAT / 1_000), traffic.rows(plan.start, until)
     age = 0.4 if rate else round((plan.wall(until) - plan.wall(plan.gap[0])) / 1_000, 1)
@@ -182,9 +189,9 @@ def health(plan: Plan, traffic: Traffic, at: int, span: tuple[int, int], *, lett
             "watermark_ms": until - LATENESS[TRIPS.role],
             "watermark_age_s": age,
             "partitions": PARTITIONS,
-            "records": round(total * share) + letters // 2,
+            "records": round(total * share) + dead_letters // 2,
             "rows": round(total * share),
-            "dead_letters": letters // 2,
+            "dead_letters": dead_letters // 2,
             "unscored": 0,
         }
         yield _sample(plan, "consumer", number, at, measures)
@@ -198,20 +205,20 @@ def health(plan: Plan, traffic: Traffic, at: int, span: tuple[int, int], *, lett
     yield _sample(plan, "monitor", 1, at, measures)
 
 
-def _sample(plan: Plan, stage: str, number: int, at: int, measures: dict[str, float]) -> Row:
+def _sample(plan: DummyPlan, stage: str, number: int, at: int, measures: dict[str, float]) -> Row:
     return {"stage": stage, "instance": f"{plan.run}-{stage}-{number}", "at": moment(at), "measures": measures}
 
 
-def history(plan: Plan, traffic: Traffic, found: Sequence[Row]) -> list[Row]:
+def history(plan: DummyPlan, traffic: DummyTraffic, found: Sequence[Row]) -> list[Row]:
     """Health every BEAT over the wall time of the run, ascending; the last three rows are of its end."""
     each, beats = (plan.now - plan.start) * BEAT // WALL, range(WALL // BEAT)
 
-    def told(beat: int) -> Iterator[Row]:
+    def reports(beat: int) -> Iterator[Row]:
         since, at = plan.start + beat * each, plan.now - WALL + (beat + 1) * BEAT
         dead = sum(letter["written_at"] <= moment(at) for letter in found)
-        return health(plan, traffic, at, (since, since + each), letters=dead)
+        return health(plan, traffic, at, (since, since + each), dead_letters=dead)
 
-    return [*chain.from_iterable(map(told, beats))]
+    return [*chain.from_iterable(map(reports, beats))]
 
 
 def _lost() -> str:

@@ -21,7 +21,7 @@ from cli.programs import programs
 from cli.restore import restore
 from consumer.ledger import Partition
 from consumer.store import Store
-from local.dummy.plan import Plan
+from local.dummy.plan import DummyPlan
 from local.dummy.store import replace
 from schemas.errors import DatabaseUnreachable, RunConflict, StackBroken, UsageError
 from storage import roles
@@ -64,7 +64,7 @@ def content(url: str) -> dict[str, Any]:
 def filled(database: str) -> str:
     """A database with a run, records of a consumer's, and roles."""
     with psycopg.connect(database, autocommit=True) as connection:
-        replace(connection, Plan("dummy", NOW, days=1))
+        replace(connection, DummyPlan("dummy", NOW, days=1))
         roles.grant(connection)
         connection.execute("INSERT INTO driftline.chunk VALUES ('dummy', 'trips', 0, 0, 41, 42, '\\x00ff0a5c2e')")
         connection.execute("INSERT INTO driftline.pane VALUES ('dummy', 'trips', '2026-09-01', 0, 0, 0, 42)")

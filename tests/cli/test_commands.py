@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cli import main as command_line
 from cli.options import variable
-from local.dummy.plan import DAY, Plan
+from local.dummy.plan import DAY, DummyPlan
 from local.dummy.store import replace
 from runtime.connections import ROOT
 from schemas.durations import moment
@@ -186,7 +186,7 @@ def test_windows_are_as_long_as_people_write_it(
     database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
-        replace(connection, Plan("dummy", 1_789_000_000_000, days=1))
+        replace(connection, DummyPlan("dummy", 1_789_000_000_000, days=1))
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setattr("cli.output.console", Console(width=160))
     for shown, words in {"6h": ("--size", "6h"), "1h": ("--size", "1h")}.items():

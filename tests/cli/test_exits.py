@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from cli import main as command_line
-from local.dummy.plan import Plan
+from local.dummy.plan import DummyPlan
 from local.dummy.store import replace
 from runtime.connections import ROOT, Addresses
 from tests.databases import fresh_database
@@ -39,7 +39,7 @@ def figures(stack: Addresses, template: str) -> Iterator[str]:
     """URL of a database with a run of ten days; nobody writes to it."""
     with fresh_database(stack.database_url, template) as url:
         with psycopg.connect(url, autocommit=True) as connection:
-            replace(connection, Plan("dummy", 1_789_000_000_000, days=10))
+            replace(connection, DummyPlan("dummy", 1_789_000_000_000, days=10))
         yield url
 
 

@@ -22,7 +22,7 @@ from cli import main as command_line
 from cli.columns import drifted as drifted_columns
 from cli.columns import lines, with_reference
 from cli.windows import drifted, latest
-from local.dummy.plan import Plan
+from local.dummy.plan import DummyPlan
 from local.dummy.store import replace
 from models.taxi.train import train
 from runtime.connections import ROOT, Addresses
@@ -119,7 +119,7 @@ def figures(stack: Addresses, template: str) -> Iterator[str]:
     """URL of a database with one run; nobody writes to it."""
     with fresh_database(stack.database_url, template) as url:
         with psycopg.connect(url, autocommit=True) as connection:
-            replace(connection, Plan("dummy", 1_789_000_000_000, days=30))
+            replace(connection, DummyPlan("dummy", 1_789_000_000_000, days=30))
         yield url
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from local.demo import run, view
-from local.demo.snapshot import Snapshot
+from local.demo.snapshot import DemoSnapshot
 from local.settings import DemoSettings
 from runtime.connections import ROOT
 
@@ -27,7 +27,7 @@ def main() -> None:
     rendered = view.render
     taken_at: list[float] = []
 
-    def render(snapshot: Snapshot, frame: view.Frame) -> RenderableType:
+    def render(snapshot: DemoSnapshot, frame: view.Frame) -> RenderableType:
         screen, share = rendered(snapshot, frame), view.done(snapshot, frame)
         if not taken_at and share >= SHARE and frame.board:
             taken(screen, PICTURE)

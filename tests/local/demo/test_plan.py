@@ -45,7 +45,7 @@ def month_file(folder: Path, kind: str, month: str) -> Path:
     return path
 
 
-def planned(settings: DemoSettings) -> tuple[plans.Plan, list[str]]:
+def planned(settings: DemoSettings) -> tuple[plans.DemoPlan, list[str]]:
     warned: list[str] = []
     return plan(settings, lambda _: None, warned.append), warned
 

@@ -35,7 +35,7 @@ def test_ctrl_c_is_answered_before_anything_is_stopped(at: str, monkeypatch: pyt
         monkeypatch.setattr(run, name, started)
     monkeypatch.setattr(run.stack, "running", started)
     chosen = SimpleNamespace(source=SimpleNamespace(name="nothing"), model="", caution="")
-    for name in ("plan", "_environ", "_tell", "_first_frame", "_watch"):
+    for name in ("plan", "_environ", "_show_board", "_first_frame", "_watch"):
         monkeypatch.setattr(run, name, interrupted if name == at else lambda *_, **__: chosen)
     with pytest.raises(KeyboardInterrupt):
         run.run(DemoSettings(), out)
@@ -66,11 +66,11 @@ def test_the_replay_begins_when_the_monitor_is_ready_and_until_then_the_frames_s
     children.later("produce", "--run", "r")
     states = iter([replace(BLANK, watched=False), BLANK, BLANK])
     monkeypatch.setattr(run, "read", lambda *_, **__: next(states))
-    monkeypatch.setattr(run, "LOOK_S", 0.0)
+    monkeypatch.setattr(run, "POLL_S", 0.0)
     connection: Any = None
     board: Any = SimpleNamespace(address=None)
     frames = []
-    for _, frame in run._looks(connection, children, FRAME, board, limit=1):
+    for _, frame in run._snapshots(connection, children, FRAME, board, limit=1):
         frames.append((frame.waited_s is not None, list(children.started)))
     assert frames == [(True, []), (False, ["produce --run r"]), (False, ["produce --run r"])]
 
@@ -98,7 +98,7 @@ def test_what_to_go_on_with_is_what_is_not_running(
     server = SimpleNamespace(yours=False, kept=kept)
     monkeypatch.setattr(run, "stack", SimpleNamespace(running=started, status=lambda **_: [server]))
     chosen = SimpleNamespace(source=SimpleNamespace(name="nothing"), model="", caution="")
-    for name in ("plan", "_environ", "_tell", "_first_frame", "_watch"):
+    for name in ("plan", "_environ", "_show_board", "_first_frame", "_watch"):
         monkeypatch.setattr(run, name, lambda *_, **__: chosen)
     monkeypatch.setattr(run, "attended", lambda _: somebody)
     card = SimpleNamespace(card=SimpleNamespace(mae=1.0))

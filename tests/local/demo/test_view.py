@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from local.demo.snapshot import Snapshot, Window
+from local.demo.snapshot import DemoSnapshot, DemoWindow
 from local.demo.view import Frame, _head, around, arranged, done, line, render
 from schemas.streams.taxi import TRIPS
 
@@ -21,7 +21,7 @@ FRAME = Frame(
     size_s=21_600,
     rows_per_s=41_234.5,
 )
-BLANK = Snapshot(
+BLANK = DemoSnapshot(
     trips=0,
     outcomes=0,
     dead=0,
@@ -34,7 +34,7 @@ BLANK = Snapshot(
     windows=(),
     closed={},
 )
-WINDOW = Window(
+WINDOW = DemoWindow(
     start=DAY,
     status="final",
     rows=812,
@@ -46,7 +46,7 @@ WINDOW = Window(
 FULL = replace(BLANK, trips=50_000, lag=12, event_time=DAY, windows=(WINDOW,), closed={21_600: 52, 3_600: 300})
 
 
-def shown(snapshot: Snapshot, width: int = 140) -> str:
+def shown(snapshot: DemoSnapshot, width: int = 140) -> str:
     console = Console(file=StringIO(), width=width, color_system=None)
     console.print(render(snapshot, FRAME))
     file = console.file
@@ -68,7 +68,7 @@ def test_until_the_monitor_is_ready_the_view_says_that_it_is_being_started() -> 
         assert "12 s" in text
 
 
-def drifts(**severity: float) -> tuple[Window, ...]:
+def drifts(**severity: float) -> tuple[DemoWindow, ...]:
     return (replace(WINDOW, severity={name.replace("_", " "): value for name, value in severity.items()}),)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from consumer.meter import ConsumerMeter
 from local.dummy.figures import CONFIG, written
-from local.dummy.plan import DAY, HOUR, Plan, Traffic, windows
-from local.dummy.surroundings import alarms, health, letters
+from local.dummy.plan import DAY, HOUR, DummyPlan, DummyTraffic, windows
+from local.dummy.surroundings import alarms, dead_letters, health
 from local.settings import DummySettings
 from monitor.drift.columns import monitored
 from monitor.drift.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS
@@ -20,14 +20,14 @@ from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
 
 NOW = 1_789_000_000_000
-PLAN = Plan("dummy", NOW)
-TRAFFIC = Traffic(PLAN, NOW)
+PLAN = DummyPlan("dummy", NOW)
+TRAFFIC = DummyTraffic(PLAN, NOW)
 WRITTEN = [written(PLAN, window) for window in windows(PLAN, TRAFFIC, PLAN.start, NOW)]
 
 
 def test_the_same_plan_gives_the_same_figures_and_another_seed_others() -> None:
-    again = [written(PLAN, w) for w in windows(PLAN, Traffic(PLAN, NOW), PLAN.start, NOW)]
-    other = Plan("dummy", NOW, seed=8)
+    again = [written(PLAN, w) for w in windows(PLAN, DummyTraffic(PLAN, NOW), PLAN.start, NOW)]
+    other = DummyPlan("dummy", NOW, seed=8)
     assert again == WRITTEN
     assert [written(other, w.window) for w in WRITTEN] != WRITTEN
 
@@ -91,15 +91,15 @@ def test_severity_is_score_by_threshold_and_totals_are_those_of_the_columns() ->
 
 
 def test_health_says_what_the_stages_say() -> None:
-    told = {h["stage"]: set(h["measures"]) for h in health(PLAN, TRAFFIC, NOW, (NOW - HOUR, NOW), letters=3)}
+    told = {h["stage"]: set(h["measures"]) for h in health(PLAN, TRAFFIC, NOW, (NOW - HOUR, NOW), dead_letters=3)}
     assert told["consumer"] == set(ConsumerMeter(0.0).measures(0.0, (), ()))
     assert told["monitor"] == set(MonitorMeter(0.0).measures(0.0, 0))
 
 
 def test_no_dead_letter_is_ever_in_the_place_of_a_real_one() -> None:
-    place, found = itemgetter("topic", "partition", "kafka_offset"), letters(PLAN, TRAFFIC)
+    place, found = itemgetter("topic", "partition", "kafka_offset"), dead_letters(PLAN, TRAFFIC)
     places = {place(a) for a in found}
-    others = {place(a) for a in letters(Plan("other", NOW), TRAFFIC)}
+    others = {place(a) for a in dead_letters(DummyPlan("other", NOW), TRAFFIC)}
     assert {a["reason"] for a in found} == {"late", "future", "invalid", "undecodable"}
     assert all(offset < 0 for _, _, offset in places)
     assert len(places) == len(found)
@@ -117,9 +117,9 @@ def test_what_makes_no_sense_is_refused(options: dict[str, object]) -> None:
 
 
 def test_a_live_run_drifts_as_the_other_does_and_then_once_more() -> None:
-    live = Plan("dummy", NOW, days=3, live=True)
+    live = DummyPlan("dummy", NOW, days=3, live=True)
     until = live.stretches[-1].ends_at
-    found = [written(live, window) for window in windows(live, Traffic(live, until), live.start, until)]
+    found = [written(live, window) for window in windows(live, DummyTraffic(live, until), live.start, until)]
     hit = {
         number
         for number, stretch in enumerate(live.stretches)
@@ -131,12 +131,12 @@ def test_a_live_run_drifts_as_the_other_does_and_then_once_more() -> None:
 
 
 def test_alarms_of_a_live_run_open_in_its_drifts_and_recover_with_them() -> None:
-    live = Plan("dummy", NOW, days=3, live=True)
+    live = DummyPlan("dummy", NOW, days=3, live=True)
 
     def recovered(until: int) -> dict[object, object]:
         return {a["started_at"]: a["recovered_at"] for a in alarms(live, until) if a["kind"] == "drift"}
 
-    assert len(recovered(NOW)) == len(alarms(Plan("dummy", NOW, days=3), NOW)) - 1 == 3
+    assert len(recovered(NOW)) == len(alarms(DummyPlan("dummy", NOW, days=3), NOW)) - 1 == 3
     for drift in (live.unannounced, live.stretches[-1]):
         start, end = drift.starts_at, drift.ends_at
         assert moment(start) not in recovered(start + 2 * HOUR - 1)
@@ -166,8 +166,8 @@ def test_every_alarm_of_drift_is_about_columns_that_drift_then() -> None:
 @pytest.mark.parametrize("hour", range(0, 24, 5))
 @pytest.mark.parametrize("days", [1, 3])
 def test_a_short_run_has_its_drift_and_its_gap_too(days: int, hour: int) -> None:
-    plan = Plan("dummy", NOW // DAY * DAY + hour * HOUR + 1_234_567, days)
-    traffic = Traffic(plan, plan.now)
+    plan = DummyPlan("dummy", NOW // DAY * DAY + hour * HOUR + 1_234_567, days)
+    traffic = DummyTraffic(plan, plan.now)
     found = [written(plan, window) for window in windows(plan, traffic, plan.start, plan.now)]
     assert any(w.figures.dataset_drift for w in found)
     assert {"open", "final"} <= {w.status for w in found}

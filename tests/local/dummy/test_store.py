@@ -15,7 +15,7 @@ from psycopg.rows import tuple_row
 
 from local.dummy import run as stage
 from local.dummy import store
-from local.dummy.plan import HOUR, Plan
+from local.dummy.plan import HOUR, DummyPlan
 from local.dummy.store import advance, replace
 from runtime.connections import Addresses
 from schemas.errors import DriftlineError, RunConflict
@@ -27,7 +27,7 @@ from tests.fleet import eventually
 pytestmark = pytest.mark.integration
 
 NOW = 1_789_000_000_000
-PLAN = Plan("dummy", NOW, days=4)
+PLAN = DummyPlan("dummy", NOW, days=4)
 FILLED = ("window_result", "column_metric", "run", "run_progress", "dead_letter", "alarm", "event", "health_sample")
 HOURS = 24
 """That a live run goes on: into its drift."""
@@ -127,7 +127,7 @@ def test_a_run_of_a_stream_is_never_touched(database: str, trace: str) -> None:
 
 def test_other_runs_stay_as_they_are(database: str) -> None:
     with connected(database) as connection:
-        replace(connection, Plan("other", NOW, days=1))
+        replace(connection, DummyPlan("other", NOW, days=1))
         query = "SELECT count(*) FROM driftline.{} WHERE run_id = 'other'"
         before = [connection.execute(query.format(table)).fetchone() for table in FILLED]
         replace(connection, PLAN)
@@ -144,12 +144,12 @@ def test_half_of_it_is_never_seen(written: psycopg.Connection[Any], monkeypatch:
     before = everything(written)
     monkeypatch.setitem(store.SQL, "written_since", "SELECT 1 / 0")
     with pytest.raises(psycopg.errors.DivisionByZero):
-        replace(written, Plan("dummy", NOW, days=2))
+        replace(written, DummyPlan("dummy", NOW, days=2))
     assert everything(written) == before
 
 
 def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
-    plan = Plan("dummy", NOW, days=2, live=True)
+    plan = DummyPlan("dummy", NOW, days=2, live=True)
     with connected(database) as connection, connected(database) as listener:
         replace(connection, plan)
         listener.execute("LISTEN driftline_window")
@@ -176,7 +176,7 @@ def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
 
 def test_a_live_one_ends_when_told_to(database: str) -> None:
     stop, said = threading.Event(), list[str]()
-    plan = Plan("dummy", round(time.time() * 1_000), days=2, live=True)
+    plan = DummyPlan("dummy", round(time.time() * 1_000), days=2, live=True)
     thread = threading.Thread(target=stage.write, args=(database, plan, stop, said.append), kwargs={"pause": 0.01})
     thread.start()
     with connected(database) as connection:
