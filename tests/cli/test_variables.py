@@ -70,7 +70,7 @@ def test_a_stage_without_options_has_the_defaults_of_its_settings(
 ) -> None:
     given: list[Any] = []
     monkeypatch.setattr(stage, "run", lambda settings, *_: given.append(settings))
-    for function in ("leave", "stopping"):  # which are for a whole process
+    for function in ("exit_now", "stop_on_signals"):  # which are for a whole process
         monkeypatch.setattr(f"cli.commands.stages.{function}", lambda: None)
     call(name, monkeypatch=monkeypatch)
     (settings,) = given
