@@ -6,13 +6,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from cli import listing, output, servers
 from cli.options import TaxiKind
 from cli.output import say, warn
+from cli.streams import DEFAULT_STREAM
 from models.names import DEFAULT
 from runtime import connections
-from schemas.definition import Stream
-from schemas.streams.taxi import TAXI
+from schemas.definition import RunConfig, Stream
+from schemas.durations import duration_ms
 
 if TYPE_CHECKING:
     from models.artifact import Scorers
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 def stream() -> Stream:
     """Return the stream that the command is about."""
-    return TAXI
+    return DEFAULT_STREAM
 
 
 def scorers() -> Scorers:
@@ -28,6 +31,15 @@ def scorers() -> Scorers:
     from models.taxi import SCORERS
 
     return SCORERS
+
+
+def run_config(**given: str | None) -> RunConfig | None:
+    """Return what new runs begin with; None for the stream's own terms.
+
+    given: durations in place of the stream's, by field; None where the option was left out.
+    """
+    found = {name: duration_ms(text) for name, text in given.items() if text is not None}
+    return replace(stream().terms, **found) if found else None
 
 
 def monitor_settings(model: Path, **more: Any) -> Any:

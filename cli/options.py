@@ -15,6 +15,7 @@ import typer
 
 from board.settings import Settings as BoardSettings
 from cli import checks, output
+from cli.streams import DEFAULT_STREAM
 from consumer.settings import Settings as ConsumerSettings
 from local.settings import DemoSettings, DummySettings, GrafanaSettings
 from models.names import DEFAULT
@@ -23,7 +24,6 @@ from producer.settings import Settings as ProducerSettings
 from producer.sources import defaults as replay
 from schemas.durations import duration_ms, duration_text, moment_ms
 from schemas.errors import DriftlineError
-from schemas.streams.taxi import TAXI
 from schemas.topics import PARTITIONS as PARTITION_COUNT
 
 PREFIX = "DRIFTLINE_"
@@ -127,7 +127,7 @@ def _durations(ms: Iterable[int]) -> str:
 
 
 _consumer, _monitor, _board = map(_defaults, (ConsumerSettings, MonitorSettings, BoardSettings))
-_TERMS = TAXI.terms
+_TERMS = DEFAULT_STREAM.terms
 
 # Of several commands
 RUN = option("run", ..., "Name of the run.")
@@ -222,24 +222,33 @@ PARTITIONS = option(
 )
 
 # consume
-PANE = option("pane", duration_text(_TERMS.pane_ms), "Smallest window, for new runs.", check=checks.sizes)
+PANE = option(
+    "pane",
+    None,
+    "Smallest window, for new runs.",
+    check=checks.sizes,
+    show_default=duration_text(_TERMS.pane_ms),
+)
 LATENESS = option(
     "lateness",
-    duration_text(_TERMS.lateness_ms),
-    "Allowed lateness of trips, for new runs.",
+    None,
+    "Allowed lateness of events, for new runs.",
     check=duration_ms,
+    show_default=duration_text(_TERMS.lateness_ms),
 )
 OUTCOME_LATENESS = option(
     "outcome-lateness",
-    duration_text(_TERMS.label_lateness_ms),
-    "Allowed lateness of outcomes.",
+    None,
+    "Allowed lateness of labels, for new runs.",
     check=duration_ms,
+    show_default=duration_text(_TERMS.label_lateness_ms),
 )
 MAX_AHEAD = option(
     "max-ahead",
-    duration_text(_TERMS.max_ahead_ms),
-    "A record further ahead of its partition is a dead letter.",
+    None,
+    "Records further ahead of their partition become dead letters, for new runs.",
     check=duration_ms,
+    show_default=duration_text(_TERMS.max_ahead_ms),
 )
 FLUSH_MS = option("flush-ms", _consumer["flush_ms"], "Commit at least this often, in ms of wall time.", min=1)
 FLUSH_ROWS = option("flush-rows", _consumer["flush_rows"], "Commit after this many records of a partition.", min=1)

@@ -57,10 +57,10 @@ def produce(
 def consume(
     until_done: str | None = options.UNTIL_DONE,
     model: Path = options.MODEL,
-    pane: str = options.PANE,
-    lateness: str = options.LATENESS,
-    outcome_lateness: str = options.OUTCOME_LATENESS,
-    max_ahead: str = options.MAX_AHEAD,
+    pane: str | None = options.PANE,
+    lateness: str | None = options.LATENESS,
+    outcome_lateness: str | None = options.OUTCOME_LATENESS,
+    max_ahead: str | None = options.MAX_AHEAD,
     flush_ms: int = options.FLUSH_MS,
     flush_rows: int = options.FLUSH_ROWS,
     topic_prefix: str = options.TOPIC_PREFIX,
@@ -71,7 +71,6 @@ def consume(
     stop = stop_on_signals()
     from consumer import stage
     from consumer.settings import Settings
-    from schemas.definition import RunConfig
 
     settings = Settings(
         stream=chosen.stream(),
@@ -81,11 +80,8 @@ def consume(
         database_url=servers.database_url(),
         topic_prefix=topic_prefix,
         until_done=until_done,
-        run_config=RunConfig(
-            pane_ms=duration_ms(pane),
-            lateness_ms=duration_ms(lateness),
-            label_lateness_ms=duration_ms(outcome_lateness),
-            max_ahead_ms=duration_ms(max_ahead),
+        run_config=chosen.run_config(
+            pane_ms=pane, lateness_ms=lateness, label_lateness_ms=outcome_lateness, max_ahead_ms=max_ahead
         ),
         flush_ms=flush_ms,
         flush_rows=flush_rows,

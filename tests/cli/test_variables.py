@@ -17,8 +17,8 @@ import board.stage
 import consumer.stage
 import monitor.stage
 from board.settings import Settings as BoardSettings
+from cli import chosen, options
 from cli import main as command_line
-from cli import options
 from cli.variables import DOCUMENT, DROPPED, OTHERS, document, variables
 from consumer.settings import Settings as ConsumerSettings
 from monitor.settings import Settings as MonitorSettings
@@ -80,6 +80,12 @@ def test_a_stage_without_options_has_the_defaults_of_its_settings(
     assert {n: v for n, v in found.items() if n not in outside} == {
         n: v for n, v in fields.items() if n in found and n not in outside
     }
+
+
+def test_an_option_changes_one_term_of_a_stream_and_leaves_the_others() -> None:
+    assert chosen.run_config(pane_ms=None, max_ahead_ms=None) is None
+    changed = chosen.run_config(pane_ms="1m", max_ahead_ms=None)
+    assert changed == msgspec.structs.replace(chosen.stream().terms, pane_ms=60_000)
 
 
 def test_the_document_lists_every_variable_as_it_is() -> None:
