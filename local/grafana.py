@@ -1,7 +1,7 @@
 """`driftline grafana`: a Grafana that is installed here, with our dashboards, on our database, until Ctrl-C.
 
 Everything it shows is in files, so its own data are made anew at each start. It listens on 127.0.0.1, lets anybody
-there look, and reads as `driftline_reader`, whose password is made up at each start unless it is given.
+there view it, and reads as `driftline_reader`, whose password is new at each start unless it is given.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from storage.prepare import prepare
 
 FOLDER = STATE / "grafana"
 NOBODY = "http://127.0.0.1:9/"
-"""Where nobody listens: Grafana does not start with an empty address for its alerts."""
+"""Nobody listens here: Grafana does not start with an empty address for alerts."""
 PATIENCE_S = 120.0
-"""For a start on a slow disk."""
+"""Seconds to wait for Grafana: a slow disk needs them."""
 _IN_CONTAINERS = "/var/lib/grafana/dashboards"
 _VERIFIED = ("require", "verify-ca", "verify-full", "disable")
 
@@ -50,7 +50,7 @@ class Program:
 
 
 def find(environ: Mapping[str, str]) -> Program:
-    """GRAFANA_HOME's, else that on the PATH. Raises GrafanaMissing, which says how to get one."""
+    """Find the Grafana of GRAFANA_HOME, else the one on PATH. Raises GrafanaMissing, which says how to get one."""
     if named := environ.get("GRAFANA_HOME"):
         home = Path(named).expanduser()
         if not (home / "bin" / "grafana").is_file():
@@ -71,7 +71,7 @@ def find(environ: Mapping[str, str]) -> Program:
 
 
 def run(environ: Mapping[str, str], stop: threading.Event, say: Say, settings: GrafanaSettings) -> None:
-    """`serve` on DATABASE_URL, else on the embedded stack, which is started where it is not running."""
+    """Run Grafana on DATABASE_URL, else on the embedded stack, which is started if necessary."""
     find(environ)
     if url := environ.get("DATABASE_URL"):
         serve(url, environ, stop, say, settings)
@@ -92,24 +92,24 @@ def serve(
     Raises GrafanaMissing, DatabaseUnreachable, and DriftlineError where it does not start or ends by itself.
     """
     program, port, board = find(environ), chosen.port, chosen.board
-    _demand_free(port)
+    _check_port(port)
     password = reader_password(environ)
     prepare(database, {"DRIFTLINE_READER_PASSWORD": password})
-    lay_out(FOLDER, board)
+    write_provisioning(FOLDER, board)
     env = {**environ, **settings(FOLDER, port), **sources(database, password, environ, board)}
     with _running(program, env, FOLDER) as child:
-        _await(child, port, stop, say)
+        _wait_until_ready(child, port, stop, say)
         while not stop.wait(0.2):
-            _demand_alive(child)
+            _check_alive(child)
 
 
 def reader_password(environ: Mapping[str, str]) -> str:
-    """The given one, else a new one: of letters and digits, since provisioning expands a dollar in it."""
+    """Return the given password, else a new one without dollars, which provisioning would expand."""
     return environ.get("DRIFTLINE_READER_PASSWORD") or secrets.token_hex(16)
 
 
-def lay_out(folder: Path, board: str) -> None:
-    """Provisioning and dashboards for this machine; what an earlier Grafana left is removed."""
+def write_provisioning(folder: Path, board: str) -> None:
+    """Write provisioning and dashboards for this machine, and remove what an earlier Grafana left."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE / "provisioning", make_folder(folder) / "provisioning")
     for name in ("data", "logs", "plugins", "dashboards"):
@@ -126,7 +126,7 @@ def lay_out(folder: Path, board: str) -> None:
 
 
 def settings(folder: Path, port: int) -> dict[str, str]:
-    """Grafana's own settings. Preinstalled plugins are banned: they would be asked of the network at start."""
+    """Return Grafana's own settings. Preinstalled plugins are off: Grafana would download them at start."""
     return {
         "GF_PATHS_DATA": str(folder / "data"),
         "GF_PATHS_LOGS": str(folder / "logs"),
@@ -151,7 +151,7 @@ def settings(folder: Path, port: int) -> dict[str, str]:
 
 
 def sources(database: str, password: str, environ: Mapping[str, str], board: str) -> dict[str, str]:
-    """What the provisioning asks of the environment."""
+    """Return the variables that the provisioning reads."""
     parts = parse_url(database)
     host, port = str(parts.get("host") or "localhost"), parts.get("port") or 5432
     if host.startswith("/") or "," in host:
@@ -171,7 +171,7 @@ def sources(database: str, password: str, environ: Mapping[str, str], board: str
 
 @contextmanager
 def _running(program: Program, env: Mapping[str, str], folder: Path) -> Iterator[Child]:
-    """Grafana, for as long as the block lasts."""
+    """Run Grafana for the length of the block."""
     argv = [str(program.path), "server", f"--homepath={program.home}"]
     child = Child(argv, log=folder / "logs" / "console.log", environ=env, cwd=program.home)
     try:
@@ -180,11 +180,11 @@ def _running(program: Program, env: Mapping[str, str], folder: Path) -> Iterator
         child.stop()
 
 
-def _await(child: Child, port: int, stop: threading.Event, say: Say) -> None:
-    """Until it answers and has loaded the dashboards; its health alone says nothing of them."""
+def _wait_until_ready(child: Child, port: int, stop: threading.Event, say: Say) -> None:
+    """Wait until it answers and has loaded the dashboards, which its health does not include."""
     address, end = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE_S
     while not stop.wait(0.2):
-        _demand_alive(child)
+        _check_alive(child)
         if _get(f"{address}/api/health") is not None:
             found = _get(f"{address}/api/search?type=dash-db&tag=driftline") or b"[]"
             if len(json.loads(found)) >= len(dashboards()):
@@ -195,7 +195,7 @@ def _await(child: Child, port: int, stop: threading.Event, say: Say) -> None:
 
 
 def _get(url: str) -> bytes | None:
-    """None where nobody answers, or with an error."""
+    """Return the body of an answer; None for an error, or without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             body: bytes = answer.read()
@@ -204,7 +204,7 @@ def _get(url: str) -> bytes | None:
         return None
 
 
-def _demand_free(port: int) -> None:
+def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -213,7 +213,7 @@ def _demand_free(port: int) -> None:
             raise DriftlineError(f"port {port} is taken", "choose another with --grafana-port") from None
 
 
-def _demand_alive(child: Child) -> None:
+def _check_alive(child: Child) -> None:
     if child.exit_code is not None:
         raise DriftlineError(f"Grafana ended with exit code {child.exit_code}", _see(child))
 

@@ -1,4 +1,4 @@
-"""What the embedded stack needs, checked one by one: what is wrong and what to do."""
+"""Checks of what the embedded stack needs: what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from storage.address import CORRECT
 from storage.refusal import refuses
 
 ROOM = 2 * 10**9
-"""Bytes that a month of trips and its logs want."""
+"""Bytes that a month of trips and its logs take."""
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One finding. ok: a stage that is started now finds what it needs. warning: it does, but look at it.
+    """One finding. ok: a stage that is started now finds what it needs. warning: it does, but something is odd.
 
     `do` is empty where nothing has to be done.
     """
@@ -40,7 +40,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def checks(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> Iterator[Check]:
-    """Java, jars, Postgres' programs and room, as far as they are needed here; then both servers."""
+    """Check Java, jars, Postgres' programs and disk space, as far as they are needed here; then both servers."""
     if not environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield _checked("Java", lambda: _java(environ))
         yield _checked("Kafka's jars", lambda: _jars(environ))
@@ -66,9 +66,9 @@ def checks(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> Iter
             )
 
 
-def _checked(name: str, look: Callable[[], str]) -> Check:
+def _checked(name: str, check: Callable[[], str]) -> Check:
     try:
-        return Check(name, True, look())
+        return Check(name, True, check())
     except DriftlineError as error:
         return Check(name, False, error.what, error.do)
 

@@ -40,11 +40,11 @@ class Status(msgspec.Struct, frozen=True):
     address: str
     """Bootstrap servers or database URL; empty where it does not run."""
     yours: bool
-    """Named by the environment: not of the embedded stack."""
+    """Named by the environment, so it is not part of the embedded stack."""
     trouble: str
-    """Why clients are not served; empty where they are."""
+    """Why it does not serve clients; empty if it does."""
     kept: bool = False
-    """Stays until `down`."""
+    """Whether it stays until `down`."""
     pid: int | None = None
     restarts: int = 0
     log: str = ""
@@ -56,7 +56,7 @@ def _quiet(text: str) -> None:
 
 @contextmanager
 def running(state: Path = STATE, environ: Mapping[str, str] = os.environ, say: Say = _quiet) -> Iterator[Addresses]:
-    """The stack for the length of a `with`, or of this process, if that is killed. Raises StackBroken.
+    """Run the stack for the length of a `with`, or of this process if it is killed. Raises StackBroken.
 
     Joins the stack that runs in `state`, else starts it. It ends with its last user, unless it is kept (`up`).
     Both addresses are usable: what the environment names stands in the place of what was not started.
@@ -82,7 +82,7 @@ def up(state: Path = STATE, environ: Mapping[str, str] = os.environ, say: Say = 
 
 
 def down(state: Path = STATE) -> list[str]:
-    """Stop the stack, whoever uses it; the names of what ran. Data stay."""
+    """Stop the stack, whoever uses it, and return the names of the servers that ran. Data are kept."""
     state = state.absolute()
     if not state.exists():
         return []
@@ -91,12 +91,12 @@ def down(state: Path = STATE) -> list[str]:
 
 
 def status(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> list[Status]:
-    """Each server of the stack, asked now."""
+    """Check each server of the stack."""
     return [_status(part, state.absolute() / part.name, environ) for part in PARTS]
 
 
 def shown(server: Status, state: Path = STATE) -> Status:
-    """The server as it may be printed: its address names the file with the password instead of the password."""
+    """Return the server as it may be printed: its address names the password file instead of the password."""
     if server.name != "postgres" or not server.address:
         return server
     try:
@@ -120,7 +120,7 @@ def _join(leases: dict[str, int], state: Path, environ: Mapping[str, str], say: 
 
 
 def _leave(leases: dict[str, int], state: Path) -> None:
-    """Give the leases back; whoever finds himself the last stops the server and waits for it."""
+    """Give the leases back; the last user stops the server and waits for it."""
     if not leases:
         return
     with _locked(state):
@@ -195,7 +195,7 @@ def _locked(state: Path) -> Iterator[None]:
 
 @contextmanager
 def _explained(state: Path) -> Iterator[None]:
-    """Turns what the file system refuses into a StackBroken."""
+    """Turn errors of the file system into StackBroken."""
     try:
         yield
     except OSError as error:

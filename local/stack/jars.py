@@ -26,7 +26,7 @@ from schemas.errors import StackBroken
 VERSION = "4.3.1"
 LIST = Path(__file__).parent / "jars.txt"
 ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
-"""Kafka, and the log backend that it comes without: with none it dies in silence."""
+"""Kafka, and a log backend, which it does not bring: without one it dies in silence."""
 AT_ONCE = 8
 _BUNDLE = "REQUESTS_CA_BUNDLE"
 
@@ -42,12 +42,12 @@ class Jar:
 
     @property
     def path(self) -> Path:
-        """Where it lies below a Maven repository."""
+        """Its path below a Maven repository."""
         return Path(*self.group.split("."), self.artifact, self.version, f"{self.artifact}-{self.version}.jar")
 
 
 def pinned(path: Path = LIST) -> tuple[Jar, ...]:
-    """The jars of the list, in class path order."""
+    """Read the list of jars, in class path order."""
     return tuple(
         map(_parse, (line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")))
     )
@@ -60,14 +60,14 @@ def _parse(line: str) -> Jar:
 
 
 def repository(environ: Mapping[str, str]) -> Path:
-    """Maven's local repository."""
+    """Return Maven's local repository."""
     return Path(environ.get("M2_REPO") or Path.home() / ".m2" / "repository").absolute()
 
 
 def install(
     jars: Iterable[Jar], repo: Path, cache: Path, say: Callable[[str], None] = lambda text: None
 ) -> tuple[Path, ...]:
-    """Paths of all jars, fetched where missing, each with its pinned sha256. Raises StackBroken."""
+    """Fetch missing jars, check each against its pinned sha256, and return all paths. Raises StackBroken."""
     jars = tuple(jars)
     if missing := [jar for jar in jars if not (repo / jar.path).is_file()]:
         say(f"fetching {len(missing)} jars of Apache Kafka {VERSION} (44 MB in all)")
@@ -77,7 +77,7 @@ def install(
 
 
 def fetch(jars: Iterable[Jar], repo: Path) -> None:
-    """Raises StackBroken where they cannot be had."""
+    """Fetch jars. Raises StackBroken if that fails."""
     import requests  # noqa: PLC0415  (jgo's; with jgo it takes 0.5 s, and only the first start needs it)
 
     try:
@@ -136,7 +136,7 @@ def _fetch_one(jar: Jar, context: Any, repo: Path) -> None:
 
 
 def check(jars: Iterable[Jar], repo: Path, memory: Path) -> None:
-    """Compare each jar with its sha256, unless the very same file was compared before. Raises StackBroken."""
+    """Check each jar against its sha256, unless the same file was checked before. Raises StackBroken."""
     known = _remembered(memory)
     now = {str(repo / jar.path): [jar.sha256, *_stamp(repo / jar.path)] for jar in jars}
     changed = [jar for jar in jars if known.get(path := str(repo / jar.path)) != now[path]]
@@ -171,7 +171,7 @@ def _refuse_unless(jar: Jar, path: Path) -> None:
 
 
 def _resolved() -> Iterable[str]:
-    """The lines of `jars.txt`: resolves Kafka's dependencies and hashes what is downloaded."""
+    """Resolve Kafka's dependencies, hash them, and return the lines of `jars.txt`."""
     import jgo  # noqa: PLC0415
 
     artifacts = {str(artifact): artifact for root in ROOTS for artifact in jgo.resolve(root)}

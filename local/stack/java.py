@@ -38,13 +38,13 @@ class Java:
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """For Java: without options meant for other programs, and with a locale in which it can name every file."""
+    """Return the environment for Java: without other programs' options, in a locale that can name every file."""
     kept = {name: value for name, value in environ.items() if not name.startswith(("KAFKA_", "DRIFTLINE_"))}
     return {name: value for name, value in kept.items() if name not in _OPTIONS} | {"LC_ALL": "C.UTF-8"}
 
 
 def find(environ: Mapping[str, str]) -> Java:
-    """The first runtime that is new enough. Raises StackBroken where there is none."""
+    """Find the first runtime that is new enough. Raises StackBroken if there is none."""
     passed = []
     for java in candidates(environ):
         if java.major >= OLDEST:
@@ -58,7 +58,7 @@ def find(environ: Mapping[str, str]) -> Java:
 
 
 def candidates(environ: Mapping[str, str]) -> Iterator[Java]:
-    """Every runtime that answers, best first; those that do not start are passed over."""
+    """List the runtimes that start, best first."""
     for found, path in _places(environ):
         if path is not None and (version := version_of(path)):
             yield Java(path, version, found)
@@ -81,17 +81,17 @@ def _wheel() -> Path | None:
 
 
 def version_of(path: Path) -> str | None:
-    """Version of a launcher, None where it does not run. From the `release` file: starting Java takes 0.1 s."""
+    """Read the version of a launcher, None if it does not run. From file `release`: starting Java takes 0.1 s."""
     if not path.is_file():
         return None
     try:
         found = _RELEASE.search((path.parent.parent / "release").read_text(encoding="utf-8"))
     except OSError:
-        found = _VERSION.search(_told(path))
+        found = _VERSION.search(_version_output(path))
     return found[1] if found else None
 
 
-def _told(path: Path) -> str:
+def _version_output(path: Path) -> str:
     try:
         return output_of([path, "-version"], env=environment(os.environ), timeout=30).stderr
     except (OSError, subprocess.SubprocessError):

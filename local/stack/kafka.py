@@ -30,7 +30,7 @@ _AOT_SINCE = 25  # before: a class-data archive
 _CACHES_KEPT = 3
 _TRY_AGAIN = 24 * 3600.0
 PROPERTIES, TEMPORARY = "server.properties", "tmp"
-"""Relative, as all paths that Java is given, to the working directory: a checkout's path may hold anything."""
+"""Relative to the working directory, as all paths for Java: a checkout's path may contain anything."""
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -62,7 +62,7 @@ metadata.max.idle.interval.ms=0
 
 @dataclass(frozen=True)
 class Kafka:
-    """cache: start-up caches and what is known of the jars, shared by all stacks of the checkout."""
+    """cache: start-up caches and results of checks of the jars, shared by all stacks of the checkout."""
 
     cache: Path
     name: str = "kafka"
@@ -109,20 +109,20 @@ class Kafka:
 
         A broker that has not registered yet does answer, but nobody can use it.
         """
-        told: list[KafkaError] = []
+        errors: list[KafkaError] = []
         try:
             settings: dict[str, Any] = dict(kafka_config({**environ, "KAFKA_BOOTSTRAP_SERVERS": address}))
         except UsageError as error:
             return str(error)
         try:
-            client = AdminClient({**settings, **_IMPATIENT, "error_cb": told.append}, logger=_SILENT)
+            client = AdminClient({**settings, **_IMPATIENT, "error_cb": errors.append}, logger=_SILENT)
         except KafkaException as error:  # a setting that it does not know
             return str(refused_setting(error.args[0].str(), settings))
         try:
             return "" if client.list_topics(timeout=timeout).brokers else "no broker has registered yet"
         except KafkaException as error:
             client.poll(0)  # hands over what went wrong before
-            return str((told or error.args)[0].str())
+            return str((errors or error.args)[0].str())
 
 
 def _flags() -> list[str]:
@@ -138,7 +138,7 @@ def _flags() -> list[str]:
 
 
 def startup_cache(runtime: java.Java, cache: Path, home: Path) -> tuple[list[str], tuple[str, str] | None]:
-    """Java's flags to use the cache of loaded classes, or to write it at the server's end; then draft and name too.
+    """Return Java's flags to use the cache of classes, or to write it when it stops, with draft and final name.
 
     home: Java's working directory. The cache belongs to one runtime and one list of jars; Java refuses any other.
     """
@@ -164,7 +164,7 @@ def _relative(path: Path, home: Path) -> str:
 
 
 def _is_fresh(failure: Path) -> bool:
-    """Whether writing the cache took too long here not a day ago. On a machine that busy it would again."""
+    """Whether writing the cache took too long within the last day, and so probably would again."""
     try:
         return time.time() - failure.stat().st_mtime < _TRY_AGAIN
     except FileNotFoundError:
@@ -172,17 +172,17 @@ def _is_fresh(failure: Path) -> bool:
 
 
 def _format(runtime: java.Java, class_path: str, home: Path, env: Mapping[str, str]) -> None:
-    """Make the data folder. The formatter writes `meta.properties` last, so that half a folder is made anew."""
+    """Create the data folder. `meta.properties` is written last, so that an incomplete folder is created again."""
     shutil.rmtree(home / "data", ignore_errors=True)
     formatter = ["-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool", "format", "--standalone"]
-    told = output_of([runtime.path, *formatter, "-t", cluster_id(), "-c", PROPERTIES], env=env, cwd=home)
-    if told.returncode != 0:
-        said = (told.stderr + told.stdout).strip().splitlines() or [f"exit code {told.returncode}"]
-        raise StackBroken(f"Kafka's data folder could not be made ({said[-1]})", f"check the disk under {home}")
+    formatted = output_of([runtime.path, *formatter, "-t", cluster_id(), "-c", PROPERTIES], env=env, cwd=home)
+    if formatted.returncode != 0:
+        lines = (formatted.stderr + formatted.stdout).strip().splitlines() or [f"exit code {formatted.returncode}"]
+        raise StackBroken(f"Kafka's data folder could not be created ({lines[-1]})", f"check the disk under {home}")
 
 
 def cluster_id() -> str:
-    """A random id, 22 characters. Never with a leading `-`, which would be taken for an option."""
+    """Draw a random id of 22 characters, without a leading `-`, which would look like an option."""
     while (drawn := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
         pass
     return drawn

@@ -1,4 +1,4 @@
-"""Keeps one server of the embedded stack: starts it, starts it again when it dies, stops it when nobody needs it.
+"""Keeps one server of the embedded stack: starts it, restarts it when it dies, stops it when nobody needs it.
 
     python -I -S keeper.py HOME LOCK_FD      (the command to keep comes as JSON on stdin)
 
@@ -30,13 +30,13 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from runtime.orphans import end_with
 
 TICK = 0.1
-"""Seconds between two looks at the server and the lease."""
+"""Seconds between two checks of the server and the lease."""
 PATIENCE = 15.0
-"""Seconds that an asked-for stop may take: on its first stop Java writes its start-up cache."""
+"""Seconds that a requested stop may take: on its first stop Java writes its start-up cache."""
 ABANDONED = 4.0
-"""The same when the last user has gone without a word."""
+"""Seconds that a stop may take once the last user has gone."""
 SLOWEST = 5.0
-"""Seconds before the next try for a server that will not stay up."""
+"""Seconds before the next start of a server that keeps dying."""
 
 
 class Keeper:
@@ -49,22 +49,22 @@ class Keeper:
         self.restarts = -1
         self.started_at = 0.0
         self.delay = 0.0
-        self.told = True
+        self.reported = True
         self.asked_to_stop = False
         self.lease = os.open(home / "lease.lock", os.O_RDWR | os.O_CREAT, 0o600)
 
     def run(self) -> None:
-        """Until SIGTERM, or until the last user has gone."""
+        """Keep the server until SIGTERM, or until the last user has gone."""
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while not self.asked_to_stop and not self.abandoned():
             self.tend(time.monotonic())
-            self.tell()
+            self.report()
             time.sleep(TICK)
         self.stop(PATIENCE if self.asked_to_stop else ABANDONED)
 
     def abandoned(self) -> bool:
-        """Whether nobody uses the server and nobody asked for it to be kept. True keeps newcomers waiting."""
+        """Whether the server has no users and is not to be kept. If so, newcomers wait from now on."""
         if (self.home / "keep").exists():
             return False
         try:
@@ -74,7 +74,7 @@ class Keeper:
         return True
 
     def tend(self, now: float) -> None:
-        """Start the server if it does not run; more slowly each time if it keeps dying young."""
+        """Start the server if it does not run, after a longer pause each time if it keeps dying soon."""
         if self.child is not None and (code := self.child.poll()) is not None:
             young = now - self.started_at < 2 * SLOWEST
             self.delay = min(SLOWEST, self.delay * 2) if young and self.delay else 0.1
@@ -97,22 +97,22 @@ class Keeper:
                 preexec_fn=end_with(os.getpid(), self.command["orphaned"]),  # noqa: PLW1509 (we have no threads)
             )
         self.restarts += 1
-        self.told = False
+        self.reported = False
         log("server_started", name=self.home.name, pid=self.child.pid, restarts=self.restarts)
 
-    def tell(self) -> None:
-        """Write our pids down; on a full disk as soon as there is room again."""
-        if self.told or self.child is None:
+    def report(self) -> None:
+        """Write the process ids down; on a full disk, as soon as there is room again."""
+        if self.reported or self.child is None:
             return
         content = {"keeper": os.getpid(), "server": self.child.pid, "restarts": self.restarts}
         draft = self.home / "keeper.draft"
         with contextlib.suppress(OSError):
             draft.write_text(json.dumps(content), encoding="utf-8")
             draft.replace(self.home / "keeper.json")
-            self.told = True
+            self.reported = True
 
     def stop(self, patience: float) -> None:
-        """Ask the server to end; after `patience` seconds kill it and what it has started."""
+        """Ask the server to stop; after `patience` seconds kill it and its children."""
         if self.child is None:
             return
         log("stopping", name=self.home.name, asked=self.asked_to_stop)
@@ -133,7 +133,7 @@ class Keeper:
 
 
 def keep_product(draft: Path, wanted: Path, *, complete: bool, too_slow: bool) -> None:
-    """Give the file that the server wrote at its end its name, or remember that it took too long."""
+    """Rename the file that the server wrote when it stopped, or remember that it took too long."""
     if complete and draft.exists():
         draft.replace(wanted)
     if too_slow:

