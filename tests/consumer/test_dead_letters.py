@@ -56,7 +56,7 @@ def test_header_names_are_made_printable() -> None:
     assert headers([("a\x1b[31m\x00", b"")])[0]["name"] == "a\\x1b[31m\\x00"
 
 
-def test_headers_that_the_client_cannot_hand_over_are_said_to_be_so() -> None:
+def test_headers_that_the_client_cannot_hand_over_are_marked_unreadable() -> None:
     error = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
     assert "0xff" in headers(error)[0]["unreadable"]
 

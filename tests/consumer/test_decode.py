@@ -130,7 +130,7 @@ def test_a_byte_order_mark_is_no_part_of_the_record(value: bytes) -> None:
         ("2022-02-01T00:00:00Z", "send milliseconds since the epoch, as a number"),
     ],
 )
-def test_a_time_in_another_unit_is_told_which_one_is_wanted(time: Any, advice: str) -> None:
+def test_the_detail_of_a_time_in_another_unit_names_the_one_that_is_wanted(time: Any, advice: str) -> None:
     (rejected,) = Decoder(TRIPS).decode([trip(pickup_at=time)]).rejected
     assert (rejected.reason, rejected.run_id) == (INVALID, "r")
     assert rejected.detail.endswith(advice)
@@ -141,7 +141,7 @@ def test_no_unit_is_guessed_where_another_field_is_wrong() -> None:
     assert "milliseconds" not in rejected.detail
 
 
-def test_what_can_be_told_about_a_rejected_record_is_kept() -> None:
+def test_what_is_known_of_a_rejected_record_is_kept() -> None:
     (rejected,) = Decoder(TRIPS).decode([trip(trip_distance="far")]).rejected
     assert (rejected.run_id, rejected.time) == ("r", TRIP["pickup_at"])
     assert rejected.detail == "Expected `float`, got `str` - at `$.trip_distance`"
@@ -160,7 +160,7 @@ def test_records_without_kind_may_come_mixed_with_others() -> None:
     assert [r.place for r in decoded.rejected] == [5]
 
 
-def test_a_record_without_kind_is_told_what_else_is_wrong_with_it() -> None:
+def test_the_detail_of_a_record_without_kind_says_what_else_is_wrong_with_it() -> None:
     (rejected,) = Decoder(TRIPS).decode([json.dumps(FOREIGN | {"PULocationID": 0}).encode()]).rejected
     assert "PULocationID" in rejected.detail
 

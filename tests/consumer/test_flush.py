@@ -87,13 +87,13 @@ def test_the_state_goes_on_where_the_last_flush_left_it() -> None:
     assert (second.claim.next_offset, second.next_offset) == (2, 5)
 
 
-def test_a_gap_is_told_with_the_time_of_the_record_that_shows_it() -> None:
+def test_a_gap_is_reported_with_the_time_of_the_record_that_shows_it() -> None:
     flush = flushed([trip(START, 0), trip(START + MINUTE, 4), beat(START + 2 * MINUTE, 6)])
     assert flush.losses == (Loss("r", 1, 3, START + MINUTE), Loss("r", 5, 6, START + 2 * MINUTE))
     assert flush.runs[0].tally.missing == 5
 
 
-def test_the_first_manifest_and_the_end_of_a_run_are_told() -> None:
+def test_the_first_manifest_and_the_end_of_a_run_are_passed_on() -> None:
     values = [beat(START, manifest=MANIFEST), beat(START, manifest=Manifest(source="again", period=(0, 1)))]
     flush = flushed([*values, beat(START, final=True)])
     assert flush.manifests == (("r", MANIFEST),)

@@ -42,7 +42,7 @@ def test_a_flush_is_counted_by_what_became_of_its_records(gauges: ConsumerGauges
     assert value(gauges, "flush_rows_bucket", topic="trips", le="1.0") == 2
 
 
-def test_lag_and_what_is_pending_are_told_of_the_partitions_that_are_ours_now(gauges: ConsumerGauges) -> None:
+def test_lag_and_pending_records_are_shown_of_the_partitions_that_are_ours_now(gauges: ConsumerGauges) -> None:
     def told(topic: str, partition: str) -> list[float | None]:
         names = ("lag_records", "pending_records")
         return [value(gauges, name, topic=topic, partition=partition) for name in names]

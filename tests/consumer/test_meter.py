@@ -6,7 +6,7 @@ from schemas.records import Manifest
 from tests.consumer.fakes import LATENESS, MINUTE, PLACE, RULES, START, beat, flushed, trip
 
 
-def test_a_consumer_tells_lag_speed_and_watermark() -> None:
+def test_a_consumer_measures_lag_speed_and_watermark() -> None:
     meter = ConsumerMeter(since=100.0)
     flush = flushed([trip(START, 0), trip(START + MINUTE, 1), b"{", beat(START + MINUTE, 1)])
     meter.count(flush, {"r": RULES})
@@ -44,6 +44,6 @@ def test_a_partition_that_was_added_to_the_topic_leaves_the_watermark_as_it_is()
     assert meter.measures(1.0, [flush.committed(), added], [2, 0])["watermark_ms"] == START - LATENESS
 
 
-def test_a_consumer_without_partitions_has_nothing_to_tell() -> None:
+def test_a_consumer_without_partitions_has_no_watermark() -> None:
     measures = ConsumerMeter(since=0.0).measures(0.0, [], [])
     assert (measures["lag"], measures["watermark_ms"]) == (0, None)

@@ -16,7 +16,7 @@ from tests import logs
 from tests.consumer.helpers import until
 
 
-class Told:
+class Placed:
     """A message that only says where it is from."""
 
     def __init__(self, topic: str, partition: int) -> None:
@@ -42,12 +42,12 @@ class Told:
 def test_messages_are_parted_where_the_partition_changes(
     places: str, stretches: list[tuple[str, int, int]]
 ) -> None:
-    messages: Any = [Told(place[0], int(place[1])) for place in places.split()]
+    messages: Any = [Placed(place[0], int(place[1])) for place in places.split()]
     assert [(*place, len(part)) for place, part in _split(messages)] == stretches
     assert [m for _, part in _split(messages) for m in part] == messages
 
 
-def test_wrong_credentials_are_said_at_once_and_not_tried_again() -> None:
+def test_wrong_credentials_end_reading_at_once_and_are_not_tried_again() -> None:
     source = KafkaSource({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
     source._on_error(KafkaError(KafkaError._AUTHENTICATION, "SASL authentication failed"))
     with pytest.raises(BrokerUnreachable, match=r"SASL authentication failed.*correct KAFKA_"):
@@ -57,7 +57,7 @@ def test_wrong_credentials_are_said_at_once_and_not_tried_again() -> None:
     assert source.close(60)
 
 
-def test_a_member_knows_whether_the_group_has_yet_to_say_what_is_its_own() -> None:
+def test_a_member_awaits_its_assignment_until_the_group_names_it() -> None:
     source = KafkaSource({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
     said = [source.awaits_assignment]
     for happens in (
@@ -87,7 +87,7 @@ def test_a_topic_that_is_made_later_is_found(kafka_config: dict[str, str], prefi
 
 
 @pytest.mark.integration
-def test_nothing_is_fetched_before_it_is_said_where_to_start(kafka_config: dict[str, str], prefix: str) -> None:
+def test_nothing_is_fetched_before_the_start_is_named(kafka_config: dict[str, str], prefix: str) -> None:
     writer = logs.Writer()
     writer.beat(logs.START)
     writer.beat(logs.START)

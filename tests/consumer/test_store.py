@@ -406,7 +406,7 @@ def test_a_commit_wakes_whoever_listens_and_says_which_run_moved(store: Store, d
         assert [n.payload for n in listener.notifies(timeout=60, stop_after=1)] == ["s"]
 
 
-def test_the_moment_a_watermark_moved_is_told_and_kept_while_it_stands(store: Store, database: str) -> None:
+def test_the_moment_a_watermark_moved_is_stored_and_kept_while_it_stands(store: Store, database: str) -> None:
     moved = "SELECT moved_at FROM driftline.run_progress"
     first = flushed([beat(START), trip(START, 0)], store.claim(PLACE))
     store.commit(first, TOPICS)

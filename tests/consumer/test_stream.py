@@ -396,7 +396,7 @@ def test_holes_that_transactions_leave_are_passed_and_what_was_aborted_is_not_re
     assert rows == [(2,), (2,)]
 
 
-def test_a_setting_that_librdkafka_does_not_know_is_said_to_be_wrong(settings: Settings) -> None:
+def test_a_setting_that_librdkafka_does_not_know_is_refused(settings: Settings) -> None:
     wrong = changed(settings, kafka=dict(settings.kafka) | {"no.such.thing": "1"})
     with pytest.raises(UsageError, match=r"no\.such\.thing"), consuming(wrong) as thread:
         thread.join(PATIENCE_S)

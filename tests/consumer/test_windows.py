@@ -220,7 +220,7 @@ def test_unnumbered_records_are_neither_duplicates_nor_gaps() -> None:
     assert judged.gaps == ()
 
 
-def test_a_gap_is_told_once_by_whichever_record_shows_it() -> None:
+def test_a_gap_is_reported_once_by_whichever_record_shows_it() -> None:
     judged = windows.judge(State(), RULES, stretch([trip(100, 0), trip(100, 3), beat(100, 6), trip(100, 7)]))
     assert judged.gaps == (windows.Gap(1, 1, 2), windows.Gap(2, 4, 6))
 

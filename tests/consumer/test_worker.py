@@ -203,7 +203,7 @@ def test_a_flush_is_due_by_the_number_of_runs_so_that_signs_of_life_go_on(log: L
     assert spans(books) == [(0, 600)]
 
 
-def test_a_run_that_counts_seconds_is_told_so_once(log: Log, books: Books) -> None:
+def test_a_run_that_counts_seconds_is_warned_of_once(log: Log, books: Books) -> None:
     made = worker(log, books, flush_rows=2)
     seconds = [trip(START // 1_000 + n, n, "seconds") for n in range(4)]
     milliseconds = [trip(START, n, "milliseconds") for n in range(2)]
@@ -337,7 +337,7 @@ def test_a_run_that_was_waited_for_is_done_when_postgres_says_so(log: Log, books
 
 
 @pytest.mark.parametrize(("known", "said"), [((), ["r"]), (("r",), [])])
-def test_that_nobody_has_met_the_run_that_is_waited_for_is_said_once(
+def test_that_nobody_has_met_the_awaited_run_is_logged_once(
     log: Log, books: Books, known: tuple[str, ...], said: list[str]
 ) -> None:
     books.known = known
@@ -348,7 +348,7 @@ def test_that_nobody_has_met_the_run_that_is_waited_for_is_said_once(
     assert [entry["run"] for entry in logs if entry["event"] == "waiting_for_run"] == said
 
 
-def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) -> None:
+def test_a_beat_counts_for_health_only_while_kafka_answers(log: Log, books: Books) -> None:
     clock, gauges = [0.0], ConsumerGauges()
     gauges.health = Health("consumer", 15.0, lambda: clock[0])
     made = Worker(Settings(stream=TAXI, database_url="", kafka={}), log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
@@ -367,7 +367,7 @@ def test_a_beat_is_a_round_only_while_kafka_is_heard_of(log: Log, books: Books) 
     assert gauges.health.finding().reason.startswith("kafka_silent")
 
 
-def test_a_group_that_assigns_nothing_for_long_is_said_once_and_makes_the_consumer_unwell(
+def test_a_group_that_assigns_nothing_for_long_is_logged_once_and_makes_the_consumer_unwell(
     log: Log, books: Books
 ) -> None:
     clock, gauges = [0.0], ConsumerGauges()
@@ -497,7 +497,7 @@ def test_records_that_name_no_run_are_not_to_be_replayed_under_another_name(log:
     assert "another --run" not in books.flushes[0].dead[0].detail
 
 
-def test_a_model_that_fails_on_every_record_is_said_and_makes_the_consumer_unwell(log: Log, books: Books) -> None:
+def test_a_model_that_fails_on_every_record_is_logged_and_makes_the_consumer_unwell(log: Log, books: Books) -> None:
     clock, gauges, broken = [0.0], ConsumerGauges(), [True]
     gauges.health = Health("consumer", 15.0, lambda: clock[0])
 
