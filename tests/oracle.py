@@ -91,7 +91,7 @@ def read(
         run = run_of(record, reason, default_run)
         state = reading.states[run, entry.topic, entry.partition]
         if reason is None and record is not None:
-            reason = judged(record, state, stream, rules, entry.written_at)
+            reason = judge(record, state, stream, rules, entry.written_at)
             if reason is None and run in elsewhere:
                 reason = "stream"
             if reason is None and stream.label is None and not scores(record):
@@ -105,9 +105,7 @@ def read(
     return reading
 
 
-def judged(
-    record: Record, state: State, stream: Records, rules: Rules, written_at: int | None = None
-) -> str | None:
+def judge(record: Record, state: State, stream: Records, rules: Rules, written_at: int | None = None) -> str | None:
     """Why this valid record is no row, None where it is one. Moves the state of its run and partition."""
     beat, seq = record.get("kind") == "heartbeat", record.get("seq")
     at = record["at"] if beat else record[stream.time]
@@ -122,9 +120,9 @@ def judged(
     if is_beyond_belief(at, state, rules, written_at):
         return "heartbeats" if beat else "future"
     if beat:
-        heard(at, state, rules)
+        take_heartbeat(at, state, rules)
         return "heartbeats"
-    return timed(at, state, stream, rules)
+    return judge_by_time(at, state, stream, rules)
 
 
 def is_beyond_belief(at: int, state: State, rules: Rules, written_at: int | None) -> bool:
@@ -133,10 +131,10 @@ def is_beyond_belief(at: int, state: State, rules: Rules, written_at: int | None
     return jumps and written_at is not None and at > written_at + rules.max_ahead
 
 
-def timed(at: int, state: State, stream: Records, rules: Rules) -> str | None:
-    """As `judged`, for a new data record by its time alone."""
+def judge_by_time(at: int, state: State, stream: Records, rules: Rules) -> str | None:
+    """As `judge`, for a new data record by its time alone."""
     if state.M is None or at > state.M + rules.max_ahead:
-        gathered(at, state, rules)
+        take_ahead(at, state, rules)
     else:
         state.agreeing = []
     if state.M is None:
@@ -149,8 +147,8 @@ def timed(at: int, state: State, stream: Records, rules: Rules) -> str | None:
     return "late" if pane_end <= watermark else None
 
 
-def heard(at: int, state: State, rules: Rules) -> None:
-    """A heartbeat moves M; the first one takes the record along that waits for another to agree with."""
+def take_heartbeat(at: int, state: State, rules: Rules) -> None:
+    """Move M by a heartbeat; the first one also by the record that waits for another to agree with it."""
     if state.M is not None:
         state.M = max(state.M, at)
         return
@@ -158,8 +156,8 @@ def heard(at: int, state: State, rules: Rules) -> None:
     state.M, state.agreeing = max([at, *waiting]), []
 
 
-def gathered(at: int, state: State, rules: Rules) -> None:
-    """One more that is ahead: enough that agree, two while there is no M, move M to the largest before the last."""
+def take_ahead(at: int, state: State, rules: Rules) -> None:
+    """Add a record that is ahead: enough that agree, two without an M, move M to the largest before the last."""
     if state.agreeing and abs(at - max(state.agreeing)) > rules.max_ahead:
         state.agreeing = []
     state.agreeing.append(at)

@@ -251,7 +251,7 @@ def test_columns_at_a_time_are_judged_as_the_oracle_judges_one_by_one(
 ) -> None:
     reference = oracle.State()
     rules = oracle.Rules(PANE, {TRIPS.topic: LATENESS}, AHEAD, AGREEING)
-    expected = [NAMES[oracle.judged(r, reference, TRIPS, rules, r["written_at"])] for r in log]
+    expected = [NAMES[oracle.judge(r, reference, TRIPS, rules, r["written_at"])] for r in log]
 
     state, found, missing = State(), [], 0
     bounds = [0, *sorted(min(c, len(log)) for c in cuts), len(log)]
