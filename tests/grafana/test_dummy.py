@@ -11,7 +11,7 @@ import pytest
 
 from grafana.generate import dashboards
 from local.dummy import run as dummy
-from local.dummy.plan import Plan
+from local.dummy.plan import DummyPlan
 from runtime.connections import Addresses
 from tests.databases import fresh_database
 from tests.grafana.asked import ask_all, choices
@@ -28,7 +28,7 @@ DAYS = 8
 def written(stack: Addresses) -> Iterator[str]:
     """URL, for the reader."""
     with fresh_database(stack.database_url) as database:
-        plan = Plan("dummy", round(time.time() * 1_000), days=DAYS)
+        plan = DummyPlan("dummy", round(time.time() * 1_000), days=DAYS)
         dummy.write(database, plan, threading.Event(), print)
         yield reader_url(database)
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from board.database import Database
 from board.http_errors import Problem, Unavailable
-from cli.exits import of_database
+from cli.exits import explain_database_error
 from consumer import retry as consumer
 from schemas.errors import DatabaseUnreachable
 from schemas.streams.taxi import TAXI
@@ -116,7 +116,7 @@ def test_a_mistake_of_ours_keeps_its_traceback_in_each_stage(sqlstate: str, run_
 
 @pytest.mark.parametrize("sqlstate", [*TRANSIENT, *HOPELESS, *MISTAKES])
 def test_a_command_ends_with_advice_unless_it_is_a_mistake_of_ours(sqlstate: str) -> None:
-    ended = of_database(error_of(sqlstate), {"DATABASE_URL": URL})
+    ended = explain_database_error(error_of(sqlstate), {"DATABASE_URL": URL})
     assert (ended is None) == (sqlstate in MISTAKES)
     assert ended is None or (ended.do and "secret" not in str(ended))
 
