@@ -84,7 +84,7 @@ class Worker:
         Raises:
             Fenced: Another consumer owns a partition by now.
             LogUnreadable: The log does not hold what is to be read next.
-            RunConflict: The run that is waited for is scored by another model.
+            RunConflict: The run that is waited for belongs to another model or stream.
             BrokerUnreachable: Kafka refuses this client.
             storage.errors.Error, KafkaException: The server went away.
         """
