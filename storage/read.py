@@ -29,8 +29,9 @@ NAMED = 5
 
 
 class RunRow(msgspec.Struct, frozen=True):
-    """A run, with its records added up over streams and partitions. watermark: of the trips, event time.
+    """A run, with its records added up over topics and partitions. watermark: of the events, event time.
 
+    stream: the name of its stream; None for a run of the version before, which kept no definition.
     lag: records that are not read yet and may be of this run; 0 once it is over.
     """
 
@@ -49,6 +50,7 @@ class RunRow(msgspec.Struct, frozen=True):
     lag: int
     scenario: str | None
     model: str | None
+    stream: str | None
 
 
 class WindowRow(msgspec.Struct, frozen=True):

@@ -9,7 +9,19 @@ import typer
 from cli import listing, options, output, servers
 from cli.output import confirm, say
 
-RUN_FIELDS = ("run_id", "source", "started_at", "watermark", "rows", "late", "future", "invalid", "lag", "windows")
+RUN_FIELDS = (
+    "run_id",
+    "stream",
+    "source",
+    "started_at",
+    "watermark",
+    "rows",
+    "late",
+    "future",
+    "invalid",
+    "lag",
+    "windows",
+)
 
 app = typer.Typer(help="All runs, newest first; `runs rm` removes some.", invoke_without_command=True)
 
