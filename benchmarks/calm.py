@@ -20,10 +20,11 @@ import pyarrow as pa
 from benchmarks.models import months
 from models import reference as references
 from models.taxi.train import durations, train
-from monitor.drift.figures import DRIFT, Config, WindowFigures
+from monitor.drift.figures import Config
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures
 from producer.source import Source
+from schemas.figures import DRIFT, WindowFigures
 from schemas.streams.taxi import TAXI, TRIPS
 
 HOUR = 3_600_000

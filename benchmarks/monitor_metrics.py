@@ -27,11 +27,12 @@ from scipy.special import rel_entr
 
 from monitor.drift.category import CategoryReference
 from monitor.drift.columns import monitored
-from monitor.drift.figures import DRIFT, QUANTILES, Config
+from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
 from monitor.evidently.metrics import definition
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures
+from schemas.figures import DRIFT, QUANTILES
 from schemas.streams.taxi import TAXI, TRIPS
 from storage.chunk import PREDICTION
 

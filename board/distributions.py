@@ -12,12 +12,13 @@ from board.database import Database
 from board.http_errors import Conflict, NotFound
 from board.runs import find_run
 from monitor.drift.figures import Config
-from monitor.panes import ChunkCache, load
-from monitor.snapshot import Snapshot, Window
 from runtime.lru import LruCache
 from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
 from storage.chunk import PREDICTION
+from storage.panes import ChunkCache, load_rows
+from storage.snapshot import Snapshot
+from storage.windows import WindowKey
 
 AT_ONCE = 2
 REMEMBERED = 4
@@ -47,11 +48,11 @@ class Distributions:
         """
         async with self._database.snapshot() as reader:
             run = await find_run(reader, run_id)
-        window = Window(run_id, run.stream.events, size_s * 1_000, start)
+        window = WindowKey(run_id, run.stream.events, size_s * 1_000, start)
         async with self._free:
             return await asyncio.to_thread(self._compared, run.stream, window, run.model)
 
-    def _compared(self, stream: Stream, window: Window, model: str | None) -> dict[str, Any]:
+    def _compared(self, stream: Stream, window: WindowKey, model: str | None) -> dict[str, Any]:
         from board import histograms  # noqa: PLC0415 - pandas and scipy take a second, and are needed here only
 
         bins, about, reference_rows = self._reference(stream, model)
@@ -64,7 +65,7 @@ class Distributions:
             "model": about,
         }
 
-    def _rows(self, stream: Stream, window: Window) -> tuple[Any, Any, int]:
+    def _rows(self, stream: Stream, window: WindowKey) -> tuple[Any, Any, int]:
         """Read events, labels (None where the stream has none), and how many events there are.
 
         Of large windows they are the rows that the monitor computed from.
@@ -73,7 +74,9 @@ class Distributions:
 
         def read(records: Records, columns: tuple[str, ...]) -> Any:
             reduce = partial(sample, id_field=records.id, max_rows=Config().max_rows)
-            found = load(snapshot, window.of(records), cache, columns=(records.id, *columns), reduce=reduce)
+            found = load_rows(
+                snapshot, window.with_records(records), cache, columns=(records.id, *columns), reduce=reduce
+            )
             return reduce(found.table)
 
         wanted = (*stream.events.numbers, *stream.events.categories, PREDICTION)

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from monitor.drift.category import CategoryReference
 from monitor.drift.columns import Floats, numbers
-from monitor.drift.figures import MISSING, NEW, OUTSIDE, Config
+from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
 from schemas.definition import Stream
+from schemas.figures import MISSING, NEW, OUTSIDE
 from storage.chunk import PREDICTION
 
 BINS = 30

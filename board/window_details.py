@@ -8,9 +8,9 @@ from typing import Any
 from board.database import Reader
 from board.http_errors import NotFound
 from board.runs import choose_size, find_run
-from monitor.drift.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from schemas.definition import EVENTS, LABELS, Stream
 from schemas.durations import duration_text, moment
+from schemas.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from storage.chunk import PREDICTION
 
 FIGURES = (

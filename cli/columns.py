@@ -9,9 +9,9 @@ import msgspec
 
 from models.artifact import load
 from models.lookup import with_hash
-from monitor.drift.figures import DRIFT, MISSING, NEW, OUTSIDE
 from monitor.drift.reference_figures import reference_figures
 from schemas.definition import Stream
+from schemas.figures import DRIFT, MISSING, NEW, OUTSIDE
 from storage.read import ColumnRow
 
 MEDIAN = "q50"

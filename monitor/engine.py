@@ -6,11 +6,15 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from monitor.drift.figures import DRIFT, ColumnFigure, WindowFigures
-from monitor.panes import Loaded
-from monitor.snapshot import Run
-from schemas.definition import Records
+from models import artifact
+from models.artifact import Model
+from models.card import definition
+from monitor.settings import Settings
+from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
+from schemas.figures import DRIFT, ColumnFigure, WindowFigures
+from storage.panes import LoadedRows
+from storage.windows import StoredRun
 
 
 class Engine(Protocol):
@@ -22,8 +26,27 @@ class Engine(Protocol):
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         """Of very many rows those that `figures` would take; sampling parts first changes nothing."""
 
-    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
         """joined: id and prediction of each row of the stream that holds them, where `stream` holds labels."""
+
+
+def load_reference(settings: Settings) -> Model:
+    """Load the model whose reference windows are compared with; where it scores the stream, the scorer too.
+
+    Raises:
+        ModelUnusable: There is none that can be used.
+    """
+    stream = settings.stream
+    try:
+        return artifact.load(settings.model, stream.events, settings.scorers)
+    except ModelUnusable as error:
+        if stream.needs_model:
+            raise
+        raise ModelUnusable(
+            f"the records of stream {stream.name} carry their predictions, and there is no reference to compare"
+            f" them with ({error.what})",
+            "name a model of this stream, whose reference is taken: --model",
+        ) from None
 
 
 def failed(stream: Records, reason: str) -> WindowFigures:
@@ -35,13 +58,28 @@ def failed(stream: Records, reason: str) -> WindowFigures:
     )
 
 
-def check_model(run: Run, model: str) -> None:
-    """Raises ModelUnusable where the run was scored by another model than the one with this hash.
+def check_model(run: StoredRun, model: str, stream: Stream) -> None:
+    """Check that a run can be compared with the reference that is loaded.
 
-    A run without a model brought its predictions along: the reference is whatever the operator has named.
+    The records of a run without a model carry their predictions: the reference is whatever the operator has named.
+
+    Args:
+        run: The run.
+        model: Hash of the model that is loaded.
+        stream: What its reference is of.
+
+    Raises:
+        ModelUnusable: The run was scored by another model, or is of another stream.
     """
     if run.model not in (None, model):
         raise ModelUnusable(
             f"run {run.run_id} was scored by model {str(run.model)[:12]}, the loaded one is {model[:12]}",
             f"name the run's model, --model {str(run.model)[:12]}: `driftline models` lists them",
+        )
+    if [definition(records) for records in run.stream.topics] != [definition(records) for records in stream.topics]:
+        raise ModelUnusable(
+            f"run {run.run_id} is of another definition of stream {run.stream.name}"
+            if run.stream.name == stream.name
+            else f"run {run.run_id} is of stream {run.stream.name}, the reference of stream {stream.name}",
+            "start another monitor for it, with a reference of its stream: --model",
         )

@@ -1,4 +1,4 @@
-"""What the monitor is told: read once, at the edge."""
+"""Settings of the monitor, read once, at the edge."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scorers: the kinds of models that `recompute` can score with; None: only the reference is wanted.
     sizes: of windows, in ms; each a multiple of the run's pane.
     until_done: return once all windows of this run are final; None: watch all runs until stopped.
-    poll_s: how often to look without being notified.
+    poll_s: seconds between two polls, where no notification comes.
     alive_s: a consumer whose last beat is older counts as dead.
     idle_timeout_s: a partition that is read to its end for so long no longer holds the watermark back.
     open_every_s: a window that is still filling is published at most so often.

@@ -12,12 +12,18 @@ USUAL_PANE = 300_000
 
 
 def fits(size: int, pane: int) -> bool:
-    """size, pane: ms."""
+    """Whether windows of a size are whole numbers of panes, and of seconds. size, pane: ms."""
     return size % pane == 0 and size % 1_000 == 0
 
 
 def misfit(run_id: str, pane: int, sizes: Sequence[int]) -> UsageError:
-    """What is to be said of sizes that do not fit a run's panes."""
+    """Explain that sizes do not fit a run's panes.
+
+    Args:
+        run_id: The run.
+        pane: Of the run, ms.
+        sizes: Of windows, ms.
+    """
     return UsageError(
         f"windows of {', '.join(map(duration_text, sizes))} are no whole number of"
         f" the {duration_text(pane)} panes of run {run_id}",

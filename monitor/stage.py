@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from models import artifact
-from monitor.gauges import Gauges
+from monitor.engine import load_reference
+from monitor.gauges import MonitorGauges
 from monitor.settings import Settings
 from monitor.starting import announced, check_sizes, unless_stopped
 from runtime.metrics_server import serving
@@ -28,9 +28,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
     Raises DriftlineError for what waiting cannot mend.
     """
-    gauges, url = Gauges(), settings.database_url
+    gauges, url = MonitorGauges(), settings.database_url
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
-        artifact.load(settings.model, settings.stream.events)  # in milliseconds, and long before it is needed
+        load_reference(settings)  # in milliseconds, and long before it is needed
         run_sessions(partial(_prepare, settings), url, stop, on_trouble=gauges.health.trouble)
         if not stop.is_set():
             with announced(url, settings.until_done):
@@ -39,12 +39,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 work(stop, gauges)
 
 
-def _ready(settings: Settings) -> Callable[[threading.Event, Gauges], None]:
+def _ready(settings: Settings) -> Callable[[threading.Event, MonitorGauges], None]:
     from monitor.evidently.engine import DriftEngine  # noqa: PLC0415 - Evidently, after what may fail
-    from monitor.scheduling.scheduler import watch  # noqa: PLC0415
+    from monitor.scheduling.scheduler import run_scheduler  # noqa: PLC0415
 
     engine = DriftEngine(settings)
-    return lambda stop, gauges: watch(settings, stop, engine, gauges)
+    return lambda stop, gauges: run_scheduler(settings, stop, engine, gauges)
 
 
 def _prepare(settings: Settings) -> None:

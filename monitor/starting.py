@@ -1,4 +1,4 @@
-"""What a monitor says and checks before it imports Evidently, which takes seconds, on a busy machine a minute."""
+"""What a monitor reports and checks before it imports Evidently, which takes seconds, at worst a minute."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import structlog
 
 from monitor.settings import Settings
 from monitor.sizes import USUAL_PANE, fits, misfit
-from monitor.snapshot import SQL
 from schemas.durations import duration_text
 from storage.connect import Connection, Jsonb, connect
 from storage.errors import Error
+from storage.snapshot import SQL
 
 log = structlog.get_logger()
 
@@ -27,7 +27,12 @@ INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
 
 @contextmanager
 def announced(url: str, run_id: str | None) -> Iterator[None]:
-    """Say in `health` that a monitor is starting, so that nobody is advised to start what is being started."""
+    """Report in table `health` that a monitor is starting, so that nobody is advised to start another.
+
+    Args:
+        url: Of the database.
+        run_id: The run that the monitor is for; None for all.
+    """
     ready = threading.Event()
     thread = threading.Thread(target=_announce, args=(url, run_id, ready), name="announcing", daemon=True)
     thread.start()
@@ -42,9 +47,12 @@ T = TypeVar("T")
 
 
 def unless_stopped(make: Callable[[], T], stop: threading.Event) -> T | None:
-    """What `make` gives; None as soon as we are to stop, since an import goes on for as long as it takes.
+    """Call `make`, but return None as soon as `stop` is set: an import cannot be interrupted.
 
-    Nothing is lost with it: whoever starts has not begun to work.
+    Nothing is lost: a monitor that is starting has not begun to work.
+
+    Raises:
+        BaseException: Whatever `make` raises.
     """
     made: Future[T] = Future()
 
@@ -62,7 +70,7 @@ def unless_stopped(make: Callable[[], T], stop: threading.Event) -> T | None:
 
 
 def _announce(url: str, run_id: str | None, ready: threading.Event) -> None:
-    """Nothing depends on it: what is wrong with the database is found by those who need it."""
+    """Nothing depends on this: errors of the database are left to the code that needs it."""
     params = {"instance": INSTANCE, "run_id": run_id, "measures": Jsonb({"starting": True})}
     with suppress(Error), connect(url) as connection:
         while not ready.is_set():
@@ -71,9 +79,12 @@ def _announce(url: str, run_id: str | None, ready: threading.Event) -> None:
 
 
 def check_sizes(connection: Connection, settings: Settings) -> None:
-    """Raises UsageError where runs are going on, and no size is a whole number of panes of any of them.
+    """Check the window sizes against the panes of known runs.
 
-    Other runs may come: sizes that fit none that is known, nor the usual pane, are only said to.
+    Other runs may come: for sizes that fit no known run, nor the usual pane, there is only a warning.
+
+    Raises:
+        UsageError: Runs are going on, and no size is a whole number of panes of any of them.
     """
     runs = connection.execute(SQL["panes"], {"only": settings.until_done}).fetchall()
     going = [(run_id, pane) for run_id, pane, over in runs if not over or run_id == settings.until_done]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monitor.drift.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES, Config
+from monitor.drift.figures import Config
 from monitor.evidently.metrics import definition  # first: it keeps the warnings of Evidently's import inside
+from schemas.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION
 

@@ -12,7 +12,9 @@ from zlib import crc32
 import numpy as np
 
 from local.dummy.plan import DAY, HOUR, LATENESS, PARTITIONS, DummyPlan, DummyWindow, strength
-from monitor.drift.figures import (
+from monitor.drift.figures import Config, score_of, totals
+from schemas.definition import Records
+from schemas.figures import (
     CATEGORY_METRICS,
     DRIFT,
     MEAN,
@@ -22,13 +24,9 @@ from monitor.drift.figures import (
     OUTSIDE,
     QUANTILES,
     ColumnFigure,
-    Config,
-    Status,
+    ColumnStatus,
     WindowFigures,
-    score_of,
-    totals,
 )
-from schemas.definition import Records
 from schemas.streams.taxi import STREAMS
 from storage.chunk import PREDICTION
 
@@ -151,5 +149,5 @@ def _drift(name: str, method: str, rows: int, severity: float) -> ColumnFigure:
         why = f"{rows} values, {CONFIG.min_rows} needed"
         return ColumnFigure(name, DRIFT, method, status="insufficient", reason=why)
     threshold = 0.05 + 1.2 / sqrt(rows)
-    status: Status = "drift" if severity >= 1 else "ok"
+    status: ColumnStatus = "drift" if severity >= 1 else "ok"
     return ColumnFigure(name, DRIFT, method, severity * threshold, threshold, severity, status)

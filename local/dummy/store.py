@@ -12,9 +12,9 @@ from local.dummy import surroundings as around
 from local.dummy.figures import DummyResult, written
 from local.dummy.plan import LATENESS, DummyPlan, DummyTraffic, windows
 from local.dummy.surroundings import SOURCE, Row
-from monitor.drift.figures import ColumnFigure, WindowFigures
 from schemas.durations import moment
 from schemas.errors import RunConflict
+from schemas.figures import ColumnFigure, WindowFigures
 from schemas.notices import WindowNotice
 from schemas.streams.taxi import OUTCOMES, TAXI
 from storage.connect import Connection, Jsonb

@@ -1,7 +1,7 @@
 """Thresholds that know how many rows a window has. Pure.
 
 A distance between a sample and its own population is not 0, and the fewer rows the larger: Evidently's fixed 0.1
-calls most calm hours of a taxi stream drift. So the null distribution is drawn from the reference itself, from
+calls most calm hours of a busy stream drift. So the null distribution is drawn from the reference itself, from
 blocks of neighbouring rows, which hold whatever the hours of a day and the days of a week do to the data.
 """
 

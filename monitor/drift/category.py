@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from monitor.drift.columns import ColumnSummary, Floats, Ints, by_label, categories, label
-from monitor.drift.figures import MISSING, NEW
+from schemas.figures import MISSING, NEW
 
 _EXACT = 2**53
-"""Below, a float tells every whole number from its neighbours."""
+"""Below, every whole number is a float of its own."""
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,14 @@
-"""What the monitor says of a window: without Evidently, which the store and the commands need not import."""
+"""What the monitor computes, and what it says of all columns together: without Evidently. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from schemas.errors import UsageError
-
-Status = Literal["ok", "drift", "insufficient", "failed"]
-
-DRIFT = "drift"
-MISSING, NEW, OUTSIDE, MEAN = "missing_share", "new_share", "out_of_range_share", "mean"
-QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
-NUMBER_METRICS = (DRIFT, MISSING, OUTSIDE, *QUANTILES, MEAN)
-CATEGORY_METRICS = (DRIFT, MISSING, NEW)
-"""Every window yields exactly these rows per column, in this order, so that an upsert leaves none behind."""
+from schemas.figures import DRIFT, MISSING, ColumnFigure
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,57 +42,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         _demand(2 <= self.min_rows <= self.max_rows, f"min_rows {self.min_rows}", "give 2 to max_rows")
         for column, threshold in self.thresholds.items():
             _demand(0 < threshold < float("inf"), f"threshold {threshold} of {column}", "give one above 0")
-
-
-class ColumnFigure(msgspec.Struct, frozen=True, gc=False):
-    """One figure of one column of one window: a row of `column_metric`.
-
-    value: finite; None where it is not known, and then status and reason say why.
-    method, threshold, severity: of metric `drift` only. severity: direction-free, 0 or more; 1 and above is drift.
-    """
-
-    column: str
-    metric: str
-    method: str | None = None
-    value: float | None = None
-    threshold: float | None = None
-    severity: float | None = None
-    status: Status = "ok"
-    reason: str | None = None
-
-
-class WindowFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything computed from the rows of one window of one stream.
-
-    columns_tested: columns with a drift score, the prediction among them, as in Evidently's DriftedColumnsCount.
-    columns_drifted, share_drifted: of those; dataset_drift: share_drifted >= Config.drift_share. None: none tested.
-    prediction_drift: the drift score of the prediction. None in windows of outcomes.
-    share_missing: missing cells among all cells of the monitored columns, 0 to 1: the tutorials' share of missing
-        values. (Of the 0.7 API, DatasetMissingValueCount divides the same count by the rows.)
-    mae, rmse, bias, r2: of outcomes whose label lies in the stream's label_range; minutes, minutes, minutes, none.
-        bias is the mean of prediction - truth (Evidently's MeanError): positive where predictions are too long.
-    target_drift: the drift score of the label, within label_range on both sides.
-    label_coverage: share of the window's trips whose outcome is known, 0 to 1.
-    columns: ordered as the stream's numbers, categories, prediction; within each as in `figures`.
-    sampled: rows the figures were computed from: fewer than the window's where it was capped.
-    sufficient: whether there were rows enough (Config.min_rows) to speak of drift at all.
-    """
-
-    columns_tested: int | None = None
-    columns_drifted: int | None = None
-    share_drifted: float | None = None
-    dataset_drift: bool | None = None
-    prediction_drift: float | None = None
-    share_missing: float | None = None
-    mae: float | None = None
-    rmse: float | None = None
-    bias: float | None = None
-    r2: float | None = None
-    target_drift: float | None = None
-    label_coverage: float | None = None
-    columns: tuple[ColumnFigure, ...] = ()
-    sampled: int = 0
-    sufficient: bool = False
 
 
 def totals(columns: Iterable[ColumnFigure], drift_share: float) -> dict[str, Any]:

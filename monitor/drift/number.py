@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from monitor.drift.columns import ColumnSummary, Floats, Ints, numbers
-from monitor.drift.figures import MEAN, MISSING, OUTSIDE, QUANTILES
+from schemas.figures import MEAN, MISSING, OUTSIDE, QUANTILES
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 def sample(window: pa.Table, id_field: str, max_rows: int) -> pa.Table:
     """The rows with the lowest hashes of their id, in the order they had: always the same, whoever draws.
 
-    Trips and outcomes of one id are both in the sample or both outside, as far as both windows hold the same ids.
+    Events and labels of one id are both in the sample or both outside, as far as both windows hold the same ids.
     """
     if window.num_rows <= max_rows:
         return window

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from models import artifact
-from monitor.drift.figures import WindowFigures
 from monitor.drift.sampling import sample
+from monitor.engine import load_reference
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures, label_figures
-from monitor.panes import Loaded
 from monitor.settings import Settings
 from schemas.definition import Records
+from schemas.figures import WindowFigures
+from storage.panes import LoadedRows
 
 
 class DriftEngine:
@@ -20,7 +20,7 @@ class DriftEngine:
     def __init__(self, settings: Settings) -> None:
         """Loads the model and prepares its reference: seconds. Raises ModelUnusable, UsageError."""
         self.stream = settings.stream
-        self.scorer = artifact.load(settings.model, self.stream.events, settings.scorers)
+        self.scorer = load_reference(settings)
         self.config = settings.metrics
         self.reference = Reference.from_table(self.scorer.reference(), self.stream, settings.metrics)
 
@@ -31,7 +31,7 @@ class DriftEngine:
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return sample(rows, stream.id, self.config.max_rows)
 
-    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
         if joined is None:
             return event_figures(rows.table, self.reference, self.config)
         return label_figures(rows.table, joined.table, self.reference, self.config)

@@ -1,4 +1,4 @@
-"""The full Evidently Report of one window, as HTML: ten seconds and 5 MB, so only for windows somebody looks at."""
+"""The full Evidently Report of one window, as HTML: ten seconds and 5 MB, so only on demand."""
 
 from __future__ import annotations
 

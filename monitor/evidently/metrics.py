@@ -4,7 +4,7 @@ They are ordinary metrics of Evidently's API, run by its `Report` and open to it
 - a calculation reads the reference prepared (`monitor.drift.number`, `monitor.drift.category`) where the method
   allows it, and calls Evidently's own registered statistical test for any other method;
 - a result carries beside its value what was found out about the column: `findings` reads it from the snapshot;
-- what cannot be computed is said in its column's result, where Evidently would end the Report;
+- what cannot be computed is a reason in its column's result, where Evidently would end the Report;
 - identity and configuration are hashed once per metric, where Evidently does so several times per window.
 """
 
@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 
 from monitor.drift.columns import ColumnSummary, Floats, ReferenceColumn
-from monitor.evidently.stattests import score  # which also tells Evidently not to track
+from monitor.evidently.stattests import score  # first: it also turns off Evidently's telemetry
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its dependencies' deprecations
@@ -111,7 +111,7 @@ def definition(numeric: set[str], category: set[str], **roles: Any) -> DataDefin
 
 
 class _Metric(SingleValueMetric):  # type: ignore[misc]
-    """Remembers its own identity and configuration. They are asked for eight times in each run."""
+    """Caches its own identity and configuration, which Evidently reads eight times in each run."""
 
     _fingerprint: str | None = None
     _config: MetricConfig | None = None
@@ -237,7 +237,7 @@ def measure(column: str, method: str, current: ArrowDataset, prepared: Reference
         return Measurement(summary, None, f"reference: {too_few(prepared.count, current.min_rows)}", failed=True)
     try:
         value = score(method, prepared, summary)
-    except Exception as error:  # any of Evidently's tests, on any values: what was seen of the column still holds
+    except Exception as error:  # any of Evidently's tests, on any values: the other figures still hold
         return Measurement(summary, None, describe(error), failed=True)
     if not isfinite(value):
         return Measurement(summary, None, f"{method} gave {value}", failed=True)

@@ -6,22 +6,25 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 
-from monitor.drift.figures import DRIFT, Config
+from monitor.drift.figures import Config
 from monitor.engine import check_model
 from monitor.evidently.engine import DriftEngine
 from monitor.evidently.html import write_html
 from monitor.evidently.page import Heading
-from monitor.panes import ChunkCache, load
 from monitor.settings import Settings
-from monitor.snapshot import Window, snapshot_of
 from runtime.connections import STATE, make_folder
+from schemas.definition import EVENTS, Records
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.figures import DRIFT
 from storage import read
 from storage.connect import connect_now
+from storage.panes import ChunkCache, load_rows
 from storage.read import ColumnRow
+from storage.snapshot import Snapshot, snapshot_of
+from storage.windows import WindowKey
 
 REPORTS = STATE / "reports"
 NAMED = 3
@@ -29,7 +32,7 @@ NAMED = 3
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Where it was written; rows: of trips; left_out: columns that Evidently's presets cannot take."""
+    """Where it was written; rows: of events; left_out: columns that Evidently's presets cannot take."""
 
     path: Path
     rows: int
@@ -39,39 +42,59 @@ class Report(msgspec.Struct, frozen=True):
 def report(
     settings: Settings, run_id: str, size: int, start: int, out: Path | None = None, *, back: str | None = None
 ) -> Report:
-    """Write the HTML of a window, trips and outcomes. size, start: ms. out: default below `.driftline/reports`.
+    """Write Evidently's HTML of a window, with its labels where they are known.
 
-    back: address of the window's page, to be linked. Raises UsageError where there are no such rows, ModelUnusable
-    where the run was scored by another model, DatabaseUnreachable.
+    Args:
+        settings: Of the database and the model.
+        run_id: The run.
+        size: Of the window, ms.
+        start: Of the window, ms since the epoch.
+        out: The file; by default one below `.driftline/reports`.
+        back: Address of the window's page, to be linked.
+
+    Raises:
+        UsageError: The window has no rows, or the file cannot be written.
+        ModelUnusable: The run was scored by another model.
+        DatabaseUnreachable: Postgres does not answer.
     """
-    window, cache = Window(run_id, TRIPS, size, start), ChunkCache(0)
     with connect_now(settings.database_url) as connection, snapshot_of(connection) as snapshot:
-        run = snapshot.known(run_id)
+        run = snapshot.known(run_id, settings.stream)
+        window = WindowKey(run_id, run.stream.events, size, start)
         figures = read.columns(connection, run_id, size // 1_000, start)
-        trips, outcomes = (load(snapshot, window.of(stream), cache).table for stream in (TRIPS, OUTCOMES))
-    if not trips.num_rows:
-        raise UsageError("this window holds no trips", f"`driftline windows --run {run_id}` lists those that do")
-    engine = DriftEngine(settings)
-    check_model(run, engine.model)
+        events, labels = _rows(snapshot, window, run.stream.labels)
+    if not events.num_rows:
+        raise UsageError("this window holds no events", f"`driftline windows --run {run_id}` lists those that do")
+    engine = DriftEngine(msgspec.structs.replace(settings, stream=run.stream))
+    check_model(run, engine.model, run.stream)
     path = out or REPORTS / f"{run_id}-{duration_text(size)}-{moment(start):%Y-%m-%dT%H-%M}.html"
     try:
         make_folder(path.parent)
         left_out = write_html(
-            trips,
+            events,
             engine.reference,
             path,
             engine.config,
-            heading(window, trips.num_rows, figures, engine.config, back),
-            labels=outcomes if outcomes.num_rows else None,
+            heading(window, events.num_rows, figures, engine.config, back),
+            labels=labels,
         )
     except OSError as error:
         raise UsageError(f"the report could not be written to {path} ({error})", "name another --out") from error
-    return Report(path, trips.num_rows, left_out)
+    return Report(path, events.num_rows, left_out)
 
 
-def heading(window: Window, rows: int, figures: Iterable[ColumnRow], config: Config, back: str | None) -> Heading:
+def _rows(snapshot: Snapshot, window: WindowKey, labels: Records | None) -> tuple[pa.Table, pa.Table | None]:
+    """Events of a window, and its labels where there are any."""
+    cache = ChunkCache(0)
+    events = load_rows(snapshot, window, cache).table
+    known = load_rows(snapshot, window.with_records(labels), cache).table if labels is not None else None
+    return events, known if known is not None and known.num_rows else None
+
+
+def heading(
+    window: WindowKey, rows: int, figures: Iterable[ColumnRow], config: Config, back: str | None
+) -> Heading:
     """What stands above the report: which window it is of, and what the monitor found there. Pure."""
-    tested = [row for row in figures if (row.stream, row.metric) == (TRIPS.role, DRIFT) and row.value is not None]
+    tested = [row for row in figures if (row.stream, row.metric) == (EVENTS, DRIFT) and row.value is not None]
     drifted = sorted((row for row in tested if row.status == "drift"), key=lambda row: -(row.severity or 0.0))
     start, end = moment(window.start), moment(window.end)
     return Heading(
@@ -79,7 +102,7 @@ def heading(window: Window, rows: int, figures: Iterable[ColumnRow], config: Con
         verdict=verdict(tested, drifted),
         drift=bool(drifted),
         notes=(
-            f"Evidently's report on {rows:,} rows of stream {TRIPS.topic}, and on their outcomes where known,"
+            f"Evidently's report on {rows:,} rows of topic {window.records.topic}, and on their labels where known,"
             " against the reference of the model. Times are event time.",
             "The first table tests the columns of this verdict, with the monitor's methods and thresholds. The"
             f" window as a whole counts as drifted from {config.drift_share:.0%} of its columns on.",

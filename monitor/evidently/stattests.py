@@ -21,7 +21,7 @@ DISTANCES = frozenset({"wasserstein", "jensenshannon", "psi", "kl_div", "helling
 """Tests whose score grows with drift. All others yield p-values, which fall."""
 
 _UNBOUNDED = frozenset({"empirical_mmd"})
-"""Tests whose memory grows with the square of the rows: 30 GB for a month of trips."""
+"""Tests whose memory grows with the square of the rows: 30 GB for a window of 60,000."""
 
 
 def test_of(column: str, method: str, *, numeric: bool) -> StatTest:

@@ -15,20 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from monitor.drift.columns import Column, monitored
-from monitor.drift.figures import (
-    CATEGORY_METRICS,
-    DRIFT,
-    NUMBER_METRICS,
-    ColumnFigure,
-    Config,
-    Status,
-    WindowFigures,
-    score_of,
-    totals,
-)
+from monitor.drift.figures import Config, score_of, totals
 from monitor.drift.sampling import sample
 from monitor.evidently.metrics import ArrowDataset, Measurement, findings
 from monitor.evidently.reference import Method, Reference
+from schemas.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS, ColumnFigure, ColumnStatus, WindowFigures
 from storage.chunk import PREDICTION
 
 MAX_SEVERITY = 1e6
@@ -115,7 +106,7 @@ def _columns(
 
 
 def _figures(column: Column, found: Measurement, method: Method, fixed: float | None) -> Iterable[ColumnFigure]:
-    """All rows of one column: drift first, then what it looks like. fixed: a threshold set by the operator."""
+    """All rows of one column: drift first, then the other metrics. fixed: a threshold set by the operator."""
     yield _drift_figure(column.name, found, method, fixed)
     figures = found.summary.figures if found.summary else {}
     for metric in (NUMBER_METRICS if column.numeric else CATEGORY_METRICS)[1:]:
@@ -151,5 +142,5 @@ def _error(found: Measurement) -> ColumnFigure:
     return ColumnFigure(PREDICTION, "mae", status=_absent(found), reason=found.reason)
 
 
-def _absent(found: Measurement) -> Status:
+def _absent(found: Measurement) -> ColumnStatus:
     return "failed" if found.failed else "insufficient"

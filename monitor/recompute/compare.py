@@ -1,4 +1,4 @@
-"""A window computed once more, from the log itself: is what stands in the tables what the trips say?"""
+"""A window computed once more, from the log itself: is what stands in the tables what the log says?"""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import msgspec
 import structlog
 
 from models.artifact import Model
-from monitor.drift.figures import WindowFigures
 from monitor.engine import Engine, check_model
 from monitor.evidently.engine import DriftEngine
-from monitor.panes import Loaded
-from monitor.recompute.rows import reread
+from monitor.recompute.rows import window_rows
 from monitor.recompute.source import records
 from monitor.settings import Settings
-from monitor.snapshot import Ranges, Snapshot, Stored, Window, joined_with, snapshot_of
 from schemas.errors import UsageError
-from schemas.streams.taxi import STREAMS
+from schemas.figures import WindowFigures
 from storage.connect import connect_now
+from storage.panes import LoadedRows
+from storage.snapshot import Snapshot, snapshot_of
+from storage.windows import Ranges, StoredResult, StoredRun, WindowKey, joined_with
 
 log = structlog.get_logger()
 
@@ -39,26 +39,41 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def recompute(settings: Settings, run_id: str, size: int, start: int) -> list[Difference]:
-    """Every difference between a window's results, of all streams, and what the log says; an empty list is good.
+    """Compute a window's results, of events and labels, once more from the log.
 
-    size, start: ms. Raises UsageError where there is no such window, ModelUnusable where the run was scored by
-    another model, LogUnreadable where the log is gone, BrokerUnreachable, DatabaseUnreachable.
+    Args:
+        settings: Of the database, Kafka and the model.
+        run_id: The run.
+        size: Of the window, ms.
+        start: Of the window, ms since the epoch.
+
+    Returns:
+        Every difference between what is stored and what the log says: none is good.
+
+    Raises:
+        UsageError: There is no such window.
+        ModelUnusable: The run was scored by another model.
+        LogUnreadable: The log is gone.
+        BrokerUnreachable: Kafka does not answer.
+        DatabaseUnreachable: Postgres does not answer.
     """
     with connect_now(settings.database_url) as connection, snapshot_of(connection) as snapshot:
-        found = stored_windows(snapshot, run_id, size, start)
-        engine = DriftEngine(settings)
-        check_model(snapshot.known(run_id), engine.model)
-        again = Recomputation(snapshot, settings, engine, engine.scorer)
+        run = snapshot.known(run_id, settings.stream)
+        found = stored_windows(snapshot, run, size, start)
+        engine = DriftEngine(msgspec.structs.replace(settings, stream=run.stream))
+        check_model(run, engine.model, run.stream)
+        again = Recomputation(snapshot, settings, run, engine, engine.scorer)
         return [difference for window, stored in found for difference in again.differences(window, stored)]
 
 
-def stored_windows(snapshot: Snapshot, run_id: str, size: int, start: int) -> list[tuple[Window, Stored]]:
-    """The results of a window, of all streams. Raises UsageError where there are none."""
-    snapshot.known(run_id)
-    windows = [Window(run_id, stream, size, start) for stream in STREAMS]
+def stored_windows(
+    snapshot: Snapshot, run: StoredRun, size: int, start: int
+) -> list[tuple[WindowKey, StoredResult]]:
+    """The results of a window, of events and labels. Raises UsageError where there are none."""
+    windows = [WindowKey(run.run_id, records, size, start) for records in run.stream.topics]
     found = [(window, stored) for window in windows if (stored := snapshot.stored(window)) is not None]
     if not found:
-        raise UsageError("there is no such window", f"`driftline windows --run {run_id}` lists them")
+        raise UsageError("there is no such window", f"`driftline windows --run {run.run_id}` lists them")
     return found
 
 
@@ -68,26 +83,27 @@ class Recomputation:
 
     snapshot: Snapshot
     settings: Settings
+    run: StoredRun
     engine: Engine
     model: Model
 
-    def differences(self, window: Window, stored: Stored) -> Iterator[Difference]:
-        other = joined_with(window.stream)
+    def differences(self, window: WindowKey, stored: StoredResult) -> Iterator[Difference]:
+        other = joined_with(self.run.stream, window.records)
         rows = self._read(window, stored.offsets)
-        joined = self._read(window.of(other), stored.joined_offsets) if other else None
-        figures = self.engine.figures(window.stream, rows, joined)
-        log.info("recomputed", run=window.run_id, stream=window.stream.role, rows=rows.table.num_rows)
-        return compare(window.stream.role, stored, rows, joined, figures)
+        joined = self._read(window.with_records(other), stored.joined_offsets) if other else None
+        figures = self.engine.figures(window.records, rows, joined)
+        log.info("recomputed", run=window.run_id, stream=window.records.role, rows=rows.table.num_rows)
+        return compare(window.records.role, stored, rows, joined, figures)
 
-    def _read(self, window: Window, ranges: Ranges) -> Loaded:
-        topic = window.stream.topic
+    def _read(self, window: WindowKey, ranges: Ranges) -> LoadedRows:
+        topic = window.records.topic
         name, topic_id = self.settings.topic_prefix + topic, self.snapshot.topic_id(topic)
         entries = records(self.settings.kafka, name, ranges, topic_id)
-        return reread(window, entries, self.snapshot.dead(topic, ranges), self.model)
+        return window_rows(window, entries, self.snapshot.dead(topic, ranges), self.model)
 
 
 def compare(
-    stream: str, stored: Stored, rows: Loaded, joined: Loaded | None, figures: WindowFigures
+    stream: str, stored: StoredResult, rows: LoadedRows, joined: LoadedRows | None, figures: WindowFigures
 ) -> Iterator[Difference]:
     """What is stored of a window, against what its rows in the log say."""
     computed = {name: getattr(figures, name) for name in stored.figures}

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from models.artifact import Model
 from models.columns import ArrowColumns
-from monitor.panes import Gathered, Loaded
-from monitor.snapshot import Window
 from schemas.definition import Records
 from schemas.records import LIVE, Heartbeat, decoder, patient_decoder
 from storage.chunk import OFFSET, layout, unscored
+from storage.panes import LoadedRows, RowCollector
+from storage.windows import WindowKey
 
 BATCH = 5_000
 """Rows that are made columns, and scored, at a time."""
@@ -23,34 +23,40 @@ Entry = tuple[int, int, bytes | None]
 """Partition, offset, value."""
 
 
-def reread(window: Window, entries: Iterable[Entry], dead: set[tuple[int, int]], model: Model) -> Loaded:
-    """The window's rows among entries of the log, scored. Entries of one partition come in offset order.
+def window_rows(
+    window: WindowKey, entries: Iterable[Entry], dead: set[tuple[int, int]], model: Model
+) -> LoadedRows:
+    """Pick the rows of a window from entries of the log, and score them.
 
-    dead: (partition, offset) of the dead letters among them, which are no rows.
+    Args:
+        window: The window.
+        entries: Of one partition in offset order.
+        dead: (partition, offset) of the dead letters among them, which are no rows.
+        model: Scores them, unless they carry their predictions.
     """
-    gathered = Gathered(window.stream)
+    gathered = RowCollector(window.records)
     pending: dict[int, tuple[list[int], list[Any]]] = {}
     for partition, offset, row in _accepted(window, entries, dead):
         offsets, rows = pending.setdefault(partition, ([], []))
         offsets.append(offset)
         rows.append(row)
         if len(rows) == BATCH:
-            gathered.add(partition, _scored(window.stream, *pending.pop(partition), model))
+            gathered.add(partition, _scored(window.records, *pending.pop(partition), model))
     for partition, part in pending.items():
-        gathered.add(partition, _scored(window.stream, *part, model))
+        gathered.add(partition, _scored(window.records, *part, model))
     return gathered.loaded()
 
 
 def _accepted(
-    window: Window, entries: Iterable[Entry], dead: set[tuple[int, int]]
+    window: WindowKey, entries: Iterable[Entry], dead: set[tuple[int, int]]
 ) -> Iterator[tuple[int, int, Any]]:
     """What joined the window: of its run, new by `seq`, no dead letter, of its time.
 
-    A range begins with a row of the window, so that whatever came twice is told from what came within the range.
+    A range begins with a row of the window, so that duplicates are known by what came within the range.
     """
     last_seq: dict[int, int] = {}
     for partition, offset, value in entries:
-        record = _decoded(window.stream, value)
+        record = _decoded(window.records, value)
         if record is None or (record.run_id or LIVE) != window.run_id:
             continue
         last = last_seq.get(partition, -1)
@@ -59,7 +65,7 @@ def _accepted(
             last_seq[partition] = max(last, record.seq)
         if isinstance(record, Heartbeat) or (numbered and record.seq <= last) or (partition, offset) in dead:
             continue
-        if window.start <= getattr(record, window.stream.time) < window.end:
+        if window.start <= getattr(record, window.records.time) < window.end:
             yield partition, offset, record
 
 
@@ -73,15 +79,15 @@ def _decoded(stream: Records, value: bytes | None) -> Any:
     return None
 
 
-def _scored(stream: Records, offsets: list[int], rows: list[Any], model: Model) -> pa.RecordBatch:
+def _scored(records: Records, offsets: list[int], rows: list[Any], model: Model) -> pa.RecordBatch:
     """Decoded rows in the layout of a chunk, with their predictions."""
     columns = [
         pa.array(offsets if field.name == OFFSET else [getattr(row, field.name) for row in rows], field.type)
-        for field in unscored(stream)
+        for field in unscored(records)
     ]
-    if stream.prediction is not None:
+    if records.prediction is not None:
         columns[-1] = columns[-1].cast(pa.float64())
-    elif stream.needs_model:
-        batch = pa.RecordBatch.from_arrays(columns, schema=unscored(stream))
+    elif records.needs_model:
+        batch = pa.RecordBatch.from_arrays(columns, schema=unscored(records))
         columns.append(pa.array(model.predict(ArrowColumns(batch)), pa.float64()))
-    return pa.RecordBatch.from_arrays(columns, schema=layout(stream))
+    return pa.RecordBatch.from_arrays(columns, schema=layout(records))

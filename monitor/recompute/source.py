@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from monitor.snapshot import Ranges
 from runtime.connections import kafka_advice, refused_setting
 from schemas.errors import BrokerUnreachable, LogUnreadable
 from schemas.topics import topic_id
+from storage.windows import Ranges
 
 ANSWER_S = 10.0
 """How long Kafka may take to say where a partition begins and ends."""
@@ -100,8 +100,8 @@ def _check_topic(kafka: Mapping[str, str], topic: str, begun_in: str | None, whe
     """It is the topic that was read, and not another one that was given its name."""
     admin = AdminClient(dict(kafka))
     try:
-        asked = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_S)
-        now = topic_id(asked[topic].result())
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_S)
+        now = topic_id(described[topic].result())
     except KafkaException as error:
         raise _silent(where, error.args[0].str()) from None
     if begun_in is not None and now is not None and now != begun_in:

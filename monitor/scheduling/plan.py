@@ -12,14 +12,13 @@ from math import inf
 
 import msgspec
 
-from monitor.scheduling.close_times import Closings
+from monitor.scheduling.close_times import CloseTimes
 from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanSteps, WindowsBetween
-from monitor.scheduling.readiness import Marks, Scan, advanced, due, growing, start_of
-from monitor.snapshot import Progress, Run, Window
+from monitor.scheduling.readiness import RunProgress, Watermarks, advanced, due, growing, start_of
 from runtime.backoff import backoff_s
-from schemas.definition import Records
-from schemas.streams.taxi import STREAMS
+from schemas.definition import Records, Role
 from schemas.watermark import END, NEVER
+from storage.windows import StoredRun, WindowKey, WindowScan, joined_with
 
 BATCH = 64
 """Windows of one size that are planned at a time."""
@@ -29,80 +28,85 @@ OPEN_SHOWN = 3
 
 
 class Track:
-    """The windows of one size of one stream of a run.
+    """The windows of one size of the events or the labels of a run; joined: what their rows are joined with.
 
-    frontier: all that start before are final. seen: all that start before were handed out since the last sweep.
+    frontier: all that start before are final. planned: all that start before were handed out since the last sweep.
     """
 
-    def __init__(self, stream: Records, size: int, frontier: int) -> None:
-        self.stream = stream
+    def __init__(self, records: Records, joined: Records | None, size: int, frontier: int) -> None:
+        self.records = records
+        self.joined = joined
         self.size = size
         self.frontier = frontier
-        self.seen = frontier
+        self.planned = frontier
 
-    def scan(self, marks: Marks) -> PlanSteps[Scan]:
+    def scan(self, watermarks: Watermarks) -> PlanSteps[WindowScan]:
         """The next closed windows; what has no rows is passed over."""
-        start, closed = max(self.frontier, self.seen), start_of(marks.watermark, self.size)
-        pane = yield FirstPane(self.stream, start)
+        start, closed = max(self.frontier, self.planned), start_of(watermarks.watermark, self.size)
+        pane = yield FirstPane(self.records, start)
         first = END if pane is None else start_of(pane, self.size)
         end = min(closed, first + BATCH * self.size)
         if end <= first:
-            return Scan(self.size, start, min(first, closed), {}, {})
-        found: Scan = yield WindowsBetween(self.stream, self.size, first, end)
-        return Scan(self.size, start, end, found.holds, found.written)
+            return WindowScan(self.size, start, min(first, closed), {}, {})
+        found: WindowScan = yield WindowsBetween(self.records, self.joined, self.size, first, end)
+        return WindowScan(self.size, start, end, found.holds, found.written)
 
-    def filling(self, marks: Marks) -> PlanSteps[list[int]]:
+    def filling(self, watermarks: Watermarks) -> PlanSteps[list[int]]:
         """Starts of the open windows that have something new to show."""
-        newest = yield LastPane(self.stream)
+        newest = yield LastPane(self.records)
         if newest is None:
             return []
         first = start_of(newest, self.size) - (OPEN_SHOWN - 1) * self.size
-        first = max(first, start_of(marks.watermark, self.size))
-        found: Scan = yield WindowsBetween(self.stream, self.size, first, END)
-        return growing(found, marks)
+        first = max(first, start_of(watermarks.watermark, self.size))
+        found: WindowScan = yield WindowsBetween(self.records, self.joined, self.size, first, END)
+        return growing(found, watermarks)
 
-    def take(self, scan: Scan, marks: Marks) -> bool:
+    def take(self, scan: WindowScan, watermarks: Watermarks) -> bool:
         """Take a scan as handed out; whether the frontier moved."""
-        self.seen = scan.end
-        before, self.frontier = self.frontier, advanced(self.frontier, scan, marks)
+        self.planned = scan.end
+        before, self.frontier = self.frontier, advanced(self.frontier, scan, watermarks)
         return self.frontier > before
 
-    def lags(self, marks: Marks) -> bool:
-        """Windows behind `seen` can be final by now: they have to be looked at once more."""
-        return self.frontier < min(self.seen, start_of(marks.strict, self.size))
+    def lags(self, watermarks: Watermarks) -> bool:
+        """Whether windows before `planned` can be final by now: they have to be scanned once more."""
+        return self.frontier < min(self.planned, start_of(watermarks.strict, self.size))
 
 
-class Try(msgspec.Struct, frozen=True):
+class Retry(msgspec.Struct, frozen=True):
     """A window that failed, or is with another monitor: not before `at` (monotonic seconds) again.
 
     since: when it was first found with another monitor; None: it is not.
     """
 
-    window: Window
+    window: WindowKey
     at: float
     failures: int = 0
     reason: str = ""
     since: float | None = None
 
 
-class Plan:
+class RunPlan:
     """What is left to do for one run. Monotonic seconds are arguments.
 
     queue: windows to compute now. tries: those to come back to, by name.
     """
 
     def __init__(
-        self, run: Run, sizes: Sequence[int], frontiers: Mapping[tuple[str, int], int], open_every_s: float
+        self, run: StoredRun, sizes: Sequence[int], frontiers: Mapping[tuple[str, int], int], open_every_s: float
     ) -> None:
         self.run = run
-        self.closings = Closings()
-        self.tracks = [Track(s, size, frontiers.get((s.role, size), NEVER)) for s in STREAMS for size in sizes]
-        self.queue: deque[Window] = deque()
-        self.tries: dict[str, Try] = {}
-        self._filling: deque[Window] = deque()
+        self.close_times = CloseTimes()
+        self.tracks = [
+            Track(records, joined_with(run.stream, records), size, frontiers.get((records.role, size), NEVER))
+            for records in run.stream.topics
+            for size in sizes
+        ]
+        self.queue: deque[WindowKey] = deque()
+        self.tries: dict[str, Retry] = {}
+        self._filling: deque[WindowKey] = deque()
         self._open_every_s = open_every_s
-        self._progress: Progress | None = None
-        self._swept: Progress | None = None
+        self._progress: RunProgress | None = None
+        self._swept: RunProgress | None = None
         self._swept_at = self._sweep_at = -inf
         self._behind = True
 
@@ -120,7 +124,7 @@ class Plan:
         """Nothing can be due unless the run moves."""
         return not (self.busy or self.tries) and self._progress is not None and self._progress is self._swept
 
-    def refill(self, progress: Progress, now: float) -> PlanSteps[list[Track]]:
+    def refill(self, progress: RunProgress, now: float) -> PlanSteps[list[Track]]:
         """Queue the windows that closed, or else one that fills.
 
         Args:
@@ -137,63 +141,65 @@ class Plan:
             self._progress = progress
         elif self.quiet:
             return []
-        self.closings.saw(progress.marks, progress.moved_at)
+        self.close_times.record(progress.watermarks, progress.moved_at)
         retried = [t.window for t in self.tries.values() if t.at <= now]
-        moved, found = yield from self._scan_all(progress.marks)
+        moved, found = yield from self._scan_all(progress.watermarks)
         fresh = [window for window in found if window.name not in self.tries]
         self.queue.extend(sorted([*retried, *fresh], key=lambda window: (window.end, window.size)))
         if not self.queue:
             yield from self._sweep(progress, now)
         return moved
 
-    def _scan_all(self, marks: Mapping[str, Marks]) -> PlanSteps[tuple[list[Track], list[Window]]]:
+    def _scan_all(self, watermarks: Mapping[Role, Watermarks]) -> PlanSteps[tuple[list[Track], list[WindowKey]]]:
         moved: list[Track] = []
-        found: list[Window] = []
+        found: list[WindowKey] = []
         self._behind = False
         for track in self.tracks:
-            mark = marks[track.stream.topic]
-            scan = yield from track.scan(mark)
-            starts = due(scan, mark)
-            if track.take(scan, mark):
+            own = watermarks[track.records.role]
+            scan = yield from track.scan(own)
+            starts = due(scan, own)
+            if track.take(scan, own):
                 moved.append(track)
-            self._behind |= bool(starts) or scan.end < start_of(mark.watermark, track.size)
-            if not starts and not self.tries and track.lags(mark):
-                track.seen, self._behind = track.frontier, True
-            found.extend(Window(self.run.run_id, track.stream, track.size, start) for start in starts)
+            self._behind |= bool(starts) or scan.end < start_of(own.watermark, track.size)
+            if not starts and not self.tries and track.lags(own):
+                track.planned, self._behind = track.frontier, True
+            found.extend(WindowKey(self.run.run_id, track.records, track.size, start) for start in starts)
         return moved, found
 
-    def _sweep(self, progress: Progress, now: float) -> PlanSteps[None]:
+    def _sweep(self, progress: RunProgress, now: float) -> PlanSteps[None]:
         """Look for windows that fill, and for rows that came to provisional ones: a fifth of the time at most."""
         if not self._filling and self._swept_at > self._sweep_at:
             self._sweep_at = self._swept_at + max(self._open_every_s, 5 * (now - self._swept_at))
         if not self._filling and self._progress is not self._swept and now >= self._sweep_at:
             self._swept, self._swept_at = self._progress, now
             for track in self.tracks:
-                track.seen = track.frontier
-                starts = yield from track.filling(progress.marks[track.stream.topic])
-                self._filling.extend(Window(self.run.run_id, track.stream, track.size, start) for start in starts)
+                track.planned = track.frontier
+                starts = yield from track.filling(progress.watermarks[track.records.role])
+                self._filling.extend(
+                    WindowKey(self.run.run_id, track.records, track.size, start) for start in starts
+                )
             self._behind = True
         if self._filling:
             self.queue.append(self._filling.popleft())
 
-    def settled(self, window: Window) -> None:
-        """It is written, so that the frontier may move."""
+    def settled(self, window: WindowKey) -> None:
+        """It was written, so that the frontier may move."""
         self.tries.pop(window.name, None)
         self._behind = True
 
-    def taken(self, window: Window, now: float) -> None:
-        """Another monitor is at it: look again soon, in case it dies."""
-        known = self.tries.get(window.name, Try(window, now))
+    def taken(self, window: WindowKey, now: float) -> None:
+        """Another monitor computes it: try again soon, in case that one dies."""
+        known = self.tries.get(window.name, Retry(window, now))
         since = now if known.since is None else known.since
         self.tries[window.name] = msgspec.structs.replace(known, at=now + 0.05, since=since)
 
-    def withheld(self, since: float) -> list[Window]:
+    def withheld(self, since: float) -> list[WindowKey]:
         """Windows that another monitor has had from that moment on, or before."""
         return [t.window for t in self.tries.values() if t.since is not None and t.since <= since]
 
-    def failed(self, window: Window, reason: str, now: float) -> Try:
+    def failed(self, window: WindowKey, reason: str, now: float) -> Retry:
         """Come back to it after 0.2 s, twice that after each further failure, at most 30 s."""
         known = self.tries.get(window.name)
         failures = known.failures + 1 if known else 1
-        self.tries[window.name] = Try(window, now + backoff_s(failures, 0.2, 30.0), failures, reason)
+        self.tries[window.name] = Retry(window, now + backoff_s(failures, 0.2, 30.0), failures, reason)
         return self.tries[window.name]

@@ -13,23 +13,24 @@ from schemas.definition import Records
 class FirstPane(msgspec.Struct, frozen=True):
     """Where does the first pane with rows start, from `at` on? Answer: ms since the epoch, None without one."""
 
-    stream: Records
+    records: Records
     at: int
 
 
 class LastPane(msgspec.Struct, frozen=True):
     """Where does the last pane with rows start? Answer: as for FirstPane."""
 
-    stream: Records
+    records: Records
 
 
 class WindowsBetween(msgspec.Struct, frozen=True):
     """What do the windows hold that start in [start, end), and what was written of them? Answer: a Scan.
 
-    size, start, end: ms.
+    joined: the records that they are joined with. size, start, end: ms.
     """
 
-    stream: Records
+    records: Records
+    joined: Records | None
     size: int
     start: int
     end: int

@@ -1,11 +1,13 @@
-"""Plans beside a database: what they ask is answered from one snapshot."""
+"""Plans beside a database: what they ask is answered from one snapshot of it."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
 from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanQuery, PlanSteps, WindowsBetween
-from monitor.snapshot import Snapshot
+from monitor.scheduling.readiness import Patience, RunProgress, progress_of
+from storage.snapshot import Snapshot
+from storage.windows import StoredRun
 
 T = TypeVar("T")
 
@@ -33,11 +35,17 @@ def run_steps(steps: PlanSteps[T], snapshot: Snapshot, run_id: str) -> T:
         answer = _answer(snapshot, run_id, query)
 
 
+def read_progress(snapshot: Snapshot, run: StoredRun, patience: Patience) -> RunProgress:
+    """Read how far a run has come. patience: from when on a partition is idle."""
+    now, partitions = snapshot.partitions(run)
+    return progress_of(run, partitions, now, patience)
+
+
 def _answer(snapshot: Snapshot, run_id: str, query: PlanQuery) -> Any:
     match query:
-        case FirstPane(stream, at):
-            return snapshot.first_pane(run_id, stream.topic, at)
-        case LastPane(stream):
-            return snapshot.last_pane(run_id, stream.topic)
-        case WindowsBetween(stream, size, start, end):
-            return snapshot.scan(run_id, stream, size, start, end)
+        case FirstPane(records, at):
+            return snapshot.first_pane(run_id, records.topic, at)
+        case LastPane(records):
+            return snapshot.last_pane(run_id, records.topic)
+        case WindowsBetween(records, joined, size, start, end):
+            return snapshot.scan(run_id, records, joined, size=size, start=start, end=end)

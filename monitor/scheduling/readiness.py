@@ -6,33 +6,13 @@ Times are ms since the epoch, in event time, but for `beat_at`, `caught_up_since
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
+from schemas.definition import EVENTS, LABELS, Role
+from schemas.status import RANK, Closing
 from schemas.watermark import END, NEVER, partition_watermark, stream_watermark
-
-Closing = Literal["open", "provisional", "final"]
-Status = Literal["open", "provisional", "final", "insufficient"]
-RANK: Mapping[Status, int] = {"open": 0, "provisional": 1, "final": 2, "insufficient": 2}
-"""What a result may become: never a lower rank than it has."""
-
-
-class Partition(msgspec.Struct, frozen=True, kw_only=True):
-    """One partition of a topic, as one run has progressed in it.
-
-    max_event_time: M; None while nothing valid of the run was read there.
-    beat_at: its consumer was alive; caught_up_since: nothing has come since; log_end: the broker's, at the beat.
-    moved_at: when M moved last.
-    """
-
-    next_offset: int
-    log_end: int
-    max_event_time: int | None = None
-    finished: bool = False
-    beat_at: int | None = None
-    caught_up_since: int | None = None
-    moved_at: int | None = None
+from storage.windows import PartitionProgress, RowCounts, StoredRun, WindowScan, WrittenResult
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -42,10 +22,10 @@ class Patience(msgspec.Struct, frozen=True):
     idle: int
 
 
-class Marks(msgspec.Struct, frozen=True):
-    """How far a stream has come.
+class Watermarks(msgspec.Struct, frozen=True):
+    """How far a topic has come in event time.
 
-    watermark: windows that end up to here are closed, as far as anybody who is not idle can tell.
+    watermark: windows that end up to here are closed, as far as partitions that are not idle go.
     strict: the same with nobody left out: no row can join them any more. strict <= watermark.
     """
 
@@ -59,10 +39,10 @@ class Marks(msgspec.Struct, frozen=True):
         return "provisional" if end <= self.watermark else "open"
 
 
-NOTHING = Marks(NEVER, NEVER)
+UNKNOWN = Watermarks(NEVER, NEVER)
 
 
-def is_idle(partition: Partition, now: int, patience: Patience) -> bool:
+def is_idle(partition: PartitionProgress, now: int, patience: Patience) -> bool:
     """Its consumer lives, has read all there is, and nothing came for a while. A dead one is not idle: unknown."""
     return (
         partition.beat_at is not None
@@ -73,45 +53,64 @@ def is_idle(partition: Partition, now: int, patience: Patience) -> bool:
     )
 
 
-def mark_of(partition: Partition, lateness: int) -> int:
+def watermark_of(partition: PartitionProgress, lateness: int) -> int:
     """A partition's own watermark, M - L."""
     return END if partition.finished else partition_watermark(partition.max_event_time, lateness)
 
 
-def marks(partitions: Sequence[Partition], lateness: int, now: int, patience: Patience) -> Marks:
-    """Of one run in all partitions of a topic. NOTHING for a topic that nobody has met."""
+def topic_watermarks(
+    partitions: Sequence[PartitionProgress], lateness: int, now: int, patience: Patience
+) -> Watermarks:
+    """Of one run in all partitions of a topic. UNKNOWN for a topic that nobody has met."""
     if not partitions:
-        return NOTHING
-    own = [(mark_of(p, lateness), is_idle(p, now, patience)) for p in partitions]
-    return Marks(
-        stream_watermark((mark for mark, idle in own if not idle), empty=END),
-        stream_watermark(mark for mark, _ in own),
+        return UNKNOWN
+    own = [(watermark_of(p, lateness), is_idle(p, now, patience)) for p in partitions]
+    return Watermarks(
+        stream_watermark((watermark for watermark, idle in own if not idle), empty=END),
+        stream_watermark(watermark for watermark, _ in own),
     )
 
 
-def both(one: Marks, other: Marks) -> Marks:
+def both(one: Watermarks, other: Watermarks) -> Watermarks:
     """Of a stream that is joined with another: as far as both have come."""
-    return Marks(min(one.watermark, other.watermark), min(one.strict, other.strict))
+    return Watermarks(min(one.watermark, other.watermark), min(one.strict, other.strict))
 
 
-class Rows(msgspec.Struct, frozen=True):
-    """What a window holds, or what its result was computed from; joined: rows of the stream it is joined with."""
+class RunProgress(msgspec.Struct, frozen=True):
+    """How far a run has come, by role, when it last moved there, and how much was read in all."""
 
-    rows: int
-    joined: int = 0
+    watermarks: Mapping[Role, Watermarks]
+    moved_at: Mapping[Role, int]
+    now: int
+    position: int
 
-    def more_than(self, other: Rows) -> bool:
-        return self.rows > other.rows or self.joined > other.joined
-
-
-class Written(msgspec.Struct, frozen=True):
-    """The result that is there."""
-
-    status: Status
-    of: Rows
+    def same_as(self, other: RunProgress) -> bool:
+        return (self.watermarks, self.position) == (other.watermarks, other.position)
 
 
-def is_due(holds: Rows, written: Written | None, closing: Closing) -> bool:
+def progress_of(
+    run: StoredRun, partitions: Mapping[Role, Sequence[PartitionProgress]], now: int, patience: Patience
+) -> RunProgress:
+    """Compute how far a run has come: labels, which are joined with events, as far as both have come.
+
+    Args:
+        run: Its lateness counts.
+        partitions: All that it waits for, of each topic of its stream.
+        now: Wall time by the database.
+        patience: From when on a partition is idle.
+    """
+    own = {role: topic_watermarks(parts, run.lateness[role], now, patience) for role, parts in partitions.items()}
+    # What lies ahead of now was written before the clock was set back.
+    moved_at = {
+        role: max((min(p.moved_at or now, now) for p in parts), default=now) for role, parts in partitions.items()
+    }
+    if LABELS in own:
+        own[LABELS] = both(own[LABELS], own[EVENTS])
+        moved_at[LABELS] = max(moved_at[LABELS], moved_at[EVENTS])
+    return RunProgress(own, moved_at, now, sum(p.next_offset for parts in partitions.values() for p in parts))
+
+
+def is_due(holds: RowCounts, written: WrittenResult | None, closing: Closing) -> bool:
     """Whether a window has to be computed.
 
     A provisional result whose window got more rows waits until the window is closed again, so that a burst of
@@ -119,7 +118,7 @@ def is_due(holds: Rows, written: Written | None, closing: Closing) -> bool:
     """
     if written is None:
         return True
-    grew = holds.more_than(written.of)
+    grew = holds.more_than(written.counts)
     if closing == "open":
         return grew and written.status == "open"
     return grew or RANK[closing] > RANK[written.status]
@@ -130,35 +129,27 @@ def start_of(time: int, size: int) -> int:
     return time if time in (NEVER, END) else time // size * size
 
 
-class Scan(msgspec.Struct, frozen=True):
-    """Windows of one size that start in [start, end): what those with rows hold, and the results that are there."""
-
-    size: int
-    start: int
-    end: int
-    holds: Mapping[int, Rows]
-    written: Mapping[int, Written]
-
-    def wanting(self, closing: Closing, start: int) -> bool:
-        return is_due(self.holds[start], self.written.get(start), closing)
+def is_wanted(scan: WindowScan, closing: Closing, start: int) -> bool:
+    """Whether a window of a scan has to be computed, once it is closed that far."""
+    return is_due(scan.holds[start], scan.written.get(start), closing)
 
 
-def due(scan: Scan, marks: Marks) -> list[int]:
+def due(scan: WindowScan, watermarks: Watermarks) -> list[int]:
     """Starts of the closed windows that have to be computed, the earliest first."""
-    closings = {start: marks.closing(start + scan.size) for start in sorted(scan.holds)}
-    return [start for start, closing in closings.items() if closing != "open" and scan.wanting(closing, start)]
+    closing_of = {start: watermarks.closing(start + scan.size) for start in sorted(scan.holds)}
+    return [start for start, closing in closing_of.items() if closing != "open" and is_wanted(scan, closing, start)]
 
 
-def growing(scan: Scan, marks: Marks) -> list[int]:
+def growing(scan: WindowScan, watermarks: Watermarks) -> list[int]:
     """Starts of the open windows that would show something new, the earliest first."""
-    starts = (start for start in sorted(scan.holds) if marks.closing(start + scan.size) == "open")
-    return [start for start in starts if scan.wanting("open", start)]
+    starts = (start for start in sorted(scan.holds) if watermarks.closing(start + scan.size) == "open")
+    return [start for start in starts if is_wanted(scan, "open", start)]
 
 
-def advanced(frontier: int, scan: Scan, marks: Marks) -> int:
+def advanced(frontier: int, scan: WindowScan, watermarks: Watermarks) -> int:
     """The frontier, moved past all that is final. It never moves back, nor over anything that was not scanned."""
     if scan.start > frontier:
         return frontier
-    settled = min(scan.end, start_of(marks.strict, scan.size))
-    pending = (start for start in sorted(scan.holds) if scan.wanting("final", start))
+    settled = min(scan.end, start_of(watermarks.strict, scan.size))
+    pending = (start for start in sorted(scan.holds) if is_wanted(scan, "final", start))
     return max(frontier, min(settled, next(pending, settled)))

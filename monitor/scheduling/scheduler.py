@@ -10,31 +10,30 @@ from math import inf
 import structlog
 
 from monitor.engine import Engine, check_model
-from monitor.gauges import Gauges
-from monitor.panes import ChunkCache
-from monitor.scheduling.close_times import Meter
-from monitor.scheduling.plan import Plan
-from monitor.scheduling.planning import run_steps
+from monitor.gauges import MonitorGauges
+from monitor.scheduling.close_times import WindowMeter
+from monitor.scheduling.plan import RunPlan
+from monitor.scheduling.planning import read_progress, run_steps
 from monitor.scheduling.readiness import Patience
 from monitor.scheduling.turns import Turns
-from monitor.scheduling.window_job import TAKEN, Worker, about
+from monitor.scheduling.window_job import TAKEN, WindowWorker, log_fields
 from monitor.settings import Settings
 from monitor.sizes import fits, misfit
-from monitor.snapshot import Run, Window
 from monitor.starting import INSTANCE
-from monitor.store import Receipt, Store, opened
 from schemas.definition import Records
 from schemas.durations import duration_text
 from schemas.errors import DriftlineError
-from schemas.streams.taxi import STREAMS
 from storage.compact import Chunk, groups
 from storage.errors import explain
+from storage.panes import ChunkCache
+from storage.results import ResultStore, open_store
 from storage.retry import run_sessions
+from storage.windows import Receipt, StoredRun, WindowKey
 
 log = structlog.get_logger()
 
 TURN_S = 0.2
-"""Time given to one run before the others are looked at, and to merging chunks before windows are."""
+"""Seconds that one run is served before the others, and that chunks are merged before windows are computed."""
 
 WITHHELD_S = 60.0
 """From then on it is not well that others have a window and do not write it."""
@@ -46,22 +45,24 @@ ENOUGH_WINDOWS = 24
 """From so many on, most of which have too few rows, a size is called too small."""
 
 
-class Watch:
+class Scheduler:
     """One session with the database. Any method may raise `storage.errors.Error`: begin a new session then."""
 
-    def __init__(self, store: Store, worker: Worker, model: str, settings: Settings, gauges: Gauges) -> None:
+    def __init__(
+        self, store: ResultStore, worker: WindowWorker, model: str, settings: Settings, gauges: MonitorGauges
+    ) -> None:
         """model: hash of the loaded model."""
         self._store = store
         self._worker = worker
         self._model = model
         self._settings = settings
         self._patience = patience(settings)
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, RunPlan] = {}
         self._turns = Turns()
-        self._skipped: dict[str, Run] = {}
+        self._skipped: dict[str, StoredRun] = {}
         self._audited: set[str] = set()
         self._unmergeable: set[tuple[str, str, int, int]] = set()
-        self._meter = Meter(time.monotonic())
+        self._meter = WindowMeter(time.monotonic())
         self._gauges = gauges
         self._polled = self._reported = self._surveyed = self._compacted = self._complained = -inf
         self._done = self._waiting = False
@@ -86,7 +87,7 @@ class Watch:
         """Look at the runs that are due, at the small ones among many for one turn; whether there is more to do."""
         busy, ends = False, time.monotonic() + TURN_S
         for run_id, can_wait in self._turns.round([*self._plans]):
-            busy |= self._look(self._plans[run_id], stop)
+            busy |= self._serve(self._plans[run_id], stop)
             if not can_wait:
                 ends = time.monotonic() + TURN_S
             elif time.monotonic() > ends:
@@ -100,40 +101,40 @@ class Watch:
             return False
         self._polled = now
         with self._store.snapshot() as snapshot:
-            runs = {run.run_id: run for run in snapshot.runs(self._settings.sizes, only)}
+            runs = {run.run_id: run for run in snapshot.runs(self._settings.sizes, self._settings.stream, only)}
             new = [run for run in runs.values() if not self._is_met(run)]
             frontiers = snapshot.frontiers([run.run_id for run in new])
             for run in new:
                 self._meet(run, frontiers.get(run.run_id, {}))
             if only is not None and only not in runs:
-                self._done = snapshot.run(only) is not None
+                self._done = snapshot.run(only, self._settings.stream) is not None
                 if not self._done and not self._waiting:
                     self._waiting = True
                     log.info("waiting_for_run", run=only, do="start a consumer, or look at `driftline runs`")
         # In the order of `runs`: that with the most rows first.
         self._plans = {run_id: self._plans[run_id] for run_id in runs if run_id in self._plans}
-        self._judge(now)
+        self._report_withheld(now)
         return True
 
-    def _judge(self, now: float) -> None:
+    def _report_withheld(self, now: float) -> None:
         """Say that this round is done; once a minute, that windows are withheld from us."""
         withheld = [window for plan in self._plans.values() for window in plan.withheld(now - WITHHELD_S)]
         self._gauges.withheld = len(withheld)
-        self._gauges.looked()
+        self._gauges.record_round()
         if withheld and now - self._complained >= WITHHELD_S:
             self._complained = now
             do = "end who holds rows of driftline.claim: pg_locks names them"
-            log.warning("windows_withheld", **about(withheld[0]), count=len(withheld), do=do)
+            log.warning("windows_withheld", **log_fields(withheld[0]), count=len(withheld), do=do)
 
-    def _is_met(self, run: Run) -> bool:
+    def _is_met(self, run: StoredRun) -> bool:
         """Whether it is planned or skipped: this very run, not one that was removed since and had its name."""
         plan = self._plans.get(run.run_id)
         return self._skipped.get(run.run_id) == run or (plan is not None and plan.run == run)
 
-    def _meet(self, run: Run, frontiers: Mapping[tuple[str, int], int]) -> None:
+    def _meet(self, run: StoredRun, frontiers: Mapping[tuple[str, int], int]) -> None:
         """Plan a run that is new, as far as its windows can be computed here."""
         try:
-            check_model(run, self._model)
+            check_model(run, self._model, self._settings.stream)
             sizes = _check_sizes(run, self._settings.sizes, strict=self._settings.until_done is not None)
         except DriftlineError as error:
             if self._settings.until_done is not None:
@@ -142,16 +143,16 @@ class Watch:
             self._skipped[run.run_id] = run
             return
         self._audited.discard(run.run_id)
-        self._plans[run.run_id] = Plan(run, sizes, frontiers, self._settings.open_every_s)
+        self._plans[run.run_id] = RunPlan(run, sizes, frontiers, self._settings.open_every_s)
 
-    def _look(self, plan: Plan, stop: threading.Event) -> bool:
+    def _serve(self, plan: RunPlan, stop: threading.Event) -> bool:
         """Plan a run, unless windows are planned still, and compute for a while; whether there is more to do."""
         if not plan.queue:
             with self._store.snapshot() as snapshot:
-                progress = snapshot.progress(plan.run, self._patience)
+                progress = read_progress(snapshot, plan.run, self._patience)
                 moved = run_steps(plan.refill(progress, time.monotonic()), snapshot, plan.run.run_id)
             for track in moved:
-                self._store.advance(plan.run.run_id, track.stream.role, track.size, track.frontier)
+                self._store.advance(plan.run.run_id, track.records.role, track.size, track.frontier)
             if moved and plan.done:
                 self._audit(plan)
                 self._polled = -inf
@@ -160,28 +161,30 @@ class Watch:
             self._attempt(plan, plan.queue.popleft())
         return plan.busy
 
-    def _attempt(self, plan: Plan, window: Window) -> None:
+    def _attempt(self, plan: RunPlan, window: WindowKey) -> None:
         """Compute one window. Whatever is wrong with it stays with it: the others go on."""
         known = plan.tries.get(window.name)
         hopeless = known is not None and known.failures >= self._settings.attempts
         try:
             outcome = self._worker.work(
-                plan.run, window, plan.closings, known.reason if known and hopeless else None
+                plan.run, window, plan.close_times, known.reason if known and hopeless else None
             )
         except Exception as error:
             if explain(error, self._settings.database_url):  # no fault of the window
                 raise
-            self._gauges.failed(window)
+            self._gauges.record_failure(window)
             tried = plan.failed(window, f"{type(error).__name__}: {error}", time.monotonic())
-            log.warning("window_failed", **about(window), failures=tried.failures, exc_info=tried.failures == 1)
+            log.warning(
+                "window_failed", **log_fields(window), failures=tried.failures, exc_info=tried.failures == 1
+            )
             return
         if outcome == TAKEN:
             plan.taken(window, time.monotonic())
             return
         plan.settled(window)
         if isinstance(outcome, Receipt):
-            self._meter.wrote(outcome.latency, window.size)
-            self._gauges.wrote(window, outcome)
+            self._meter.record(outcome.latency, window.size)
+            self._gauges.record_written(window, outcome)
 
     def _compact(self, now: float) -> None:
         """Now and then, when nothing else is to do: merge the small chunks that a slow stream leaves."""
@@ -189,27 +192,27 @@ class Watch:
             return
         self._compacted = now
         for plan in self._plans.values():
-            for stream in STREAMS:
+            for records in plan.run.stream.topics:
                 with self._store.snapshot() as snapshot:
-                    chunks = snapshot.chunk_sizes(plan.run.run_id, stream.topic)
+                    chunks = snapshot.chunk_sizes(plan.run.run_id, records.topic)
                 for partition, known in chunks.items():
                     for group in groups(known):
                         if time.monotonic() > now + TURN_S:
                             return
-                        self._merge(plan.run, stream, partition, group)
+                        self._merge(plan.run, records, partition, group)
             if time.monotonic() > now + TURN_S:
                 return
 
-    def _merge(self, run: Run, stream: Records, partition: int, group: list[Chunk]) -> None:
-        place = (run.run_id, stream.topic, partition, group[0].first_offset)
+    def _merge(self, run: StoredRun, records: Records, partition: int, group: list[Chunk]) -> None:
+        place = (run.run_id, records.topic, partition, group[0].first_offset)
         if place not in self._unmergeable:
             try:
-                self._store.merge(run, stream, partition, group)
+                self._store.merge(run, records, partition, group)
             except ValueError as error:
                 self._unmergeable.add(place)
                 log.warning("chunks_not_merged", run=run.run_id, reason=str(error))
 
-    def _warn_of_small_windows(self, run: Run) -> None:
+    def _warn_of_small_windows(self, run: StoredRun) -> None:
         """Once for each size: most of its windows have too few rows for a verdict, and nobody may be looking."""
         min_rows = self._settings.metrics.min_rows
         for shortage in self._store.shortages(run.run_id, min_rows):
@@ -217,7 +220,7 @@ class Watch:
                 self._small.add((run.run_id, shortage.size_s))
                 log.warning("windows_too_small", run=run.run_id, reason=shortage.told(min_rows))
 
-    def _audit(self, plan: Plan) -> None:
+    def _audit(self, plan: RunPlan) -> None:
         """Once a run is over: is every row in a result? By the rules it is; if not, say so and compute again."""
         run_id = plan.run.run_id
         if run_id in self._audited:
@@ -225,11 +228,11 @@ class Watch:
         self._audited.add(run_id)
         for track in plan.tracks:
             with self._store.snapshot() as snapshot:
-                start = snapshot.behind(run_id, track.stream, track.size)
+                start = snapshot.behind(run_id, track.records, track.size)
             if start is not None:
-                log.error("rows_behind_frontier", **about(Window(run_id, track.stream, track.size, start)))
-                self._store.set_back(run_id, track.stream.role, track.size, start)
-                track.frontier = track.seen = start
+                log.error("rows_behind_frontier", **log_fields(WindowKey(run_id, track.records, track.size, start)))
+                self._store.set_back(run_id, track.records.role, track.size, start)
+                track.frontier = track.planned = start
 
     def _report(self, now: float, *, last: bool) -> None:
         if now - self._reported < HEALTH_S and not last:
@@ -247,12 +250,24 @@ class Watch:
             log.info("health", **measures)
 
 
-def watch(settings: Settings, stop: threading.Event, engine: Engine, gauges: Gauges | None = None) -> None:
-    """Sessions with the database, one after the other: what is decoded, prepared and counted outlives them."""
-    cache, gauges = ChunkCache(settings.cache_mb * 1_000_000), gauges or Gauges()
+def run_scheduler(
+    settings: Settings, stop: threading.Event, engine: Engine, gauges: MonitorGauges | None = None
+) -> None:
+    """Run sessions with the database, one after the other: what is decoded, prepared and counted outlives them.
+
+    Args:
+        settings: Of the monitor.
+        stop: Ends it.
+        engine: Computes the figures.
+        gauges: What Prometheus reads.
+
+    Raises:
+        DriftlineError: Waiting cannot help.
+    """
+    cache, gauges = ChunkCache(settings.cache_mb * 1_000_000), gauges or MonitorGauges()
 
     def session() -> None:
-        with opened(settings.database_url) as store:
+        with open_store(settings.database_url) as store:
             store.forget_health()
             log.info(
                 "watching",
@@ -261,8 +276,8 @@ def watch(settings: Settings, stop: threading.Event, engine: Engine, gauges: Gau
                 until_done=settings.until_done,
                 model=engine.model[:12],
             )
-            worker = Worker(store, engine, cache, patience(settings))
-            Watch(store, worker, engine.model, settings, gauges).run(stop)
+            worker = WindowWorker(store, engine, cache, patience(settings))
+            Scheduler(store, worker, engine.model, settings, gauges).run(stop)
 
     run_sessions(session, settings.database_url, stop, on_trouble=gauges.health.trouble)
 
@@ -271,7 +286,7 @@ def patience(settings: Settings) -> Patience:
     return Patience(alive=round(settings.alive_s * 1_000), idle=round(settings.idle_timeout_s * 1_000))
 
 
-def _check_sizes(run: Run, sizes: tuple[int, ...], *, strict: bool) -> tuple[int, ...]:
+def _check_sizes(run: StoredRun, sizes: tuple[int, ...], *, strict: bool) -> tuple[int, ...]:
     """Those that are whole numbers of panes. strict: raise UsageError unless all are, else unless any is."""
     wrong = [size for size in sizes if not fits(size, run.pane)]
     if wrong and (strict or len(wrong) == len(sizes)):

@@ -1,11 +1,11 @@
-"""In which order runs are looked at, so that many small ones do not keep a large one waiting. Pure."""
+"""The order in which runs are served, so that many small ones do not keep a large one waiting. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 FIRST = 16
-"""So many runs, those with the most rows, are looked at in every round. The others share what is left of it."""
+"""So many runs, those with the most rows, are served in every round. The others share what is left of it."""
 
 
 class Turns:

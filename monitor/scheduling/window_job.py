@@ -10,14 +10,18 @@ import msgspec
 import structlog
 
 from monitor.engine import Engine, failed
-from monitor.panes import ChunkCache, Loaded, load, unread
-from monitor.scheduling.close_times import Closings
-from monitor.scheduling.readiness import Closing, Patience, Rows
-from monitor.snapshot import Run, Snapshot, Window, joined_with
-from monitor.store import Receipt, Result, Store
+from monitor.scheduling.close_times import CloseTimes
+from monitor.scheduling.planning import read_progress
+from monitor.scheduling.readiness import Patience, is_wanted
 from runtime.failpoint import reach
+from schemas.definition import Records
 from schemas.durations import moment
+from schemas.status import Closing
 from storage.chunk import PREDICTION
+from storage.panes import ChunkCache, LoadedRows, load_rows, unreadable_rows
+from storage.results import ResultStore
+from storage.snapshot import Snapshot
+from storage.windows import Receipt, RowCounts, StoredRun, WindowKey, WindowResult, joined_with
 
 log = structlog.get_logger()
 
@@ -25,33 +29,33 @@ Taken = Literal["taken"]
 TAKEN: Taken = "taken"
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class WindowTask(msgspec.Struct, frozen=True, kw_only=True):
     """A window as one snapshot shows it.
 
-    holds: rows by the index of panes. first: never seen closed before. closed_at: wall time, ms; None while open.
-    timed: the wall clock can tell how long ago that is.
+    holds: rows by the index of panes. first: it has no closed result yet. closed_at: wall time, ms; None while
+    it is open. timed: the time since then can be measured.
     """
 
     closing: Closing
-    holds: Rows
+    holds: RowCounts
     first: bool
     closed_at: int | None
     timed: bool
-    rows: Loaded
-    joined: Loaded | None
+    rows: LoadedRows
+    joined: LoadedRows | None
 
 
-class Worker:
+class WindowWorker:
     """Computes windows, one after the other."""
 
-    def __init__(self, store: Store, engine: Engine, cache: ChunkCache, patience: Patience) -> None:
+    def __init__(self, store: ResultStore, engine: Engine, cache: ChunkCache, patience: Patience) -> None:
         self._store = store
         self._engine = engine
         self._cache = cache
         self._patience = patience
 
     def work(
-        self, run: Run, window: Window, closings: Closings, failure: str | None = None
+        self, run: StoredRun, window: WindowKey, close_times: CloseTimes, failure: str | None = None
     ) -> Receipt | Taken | None:
         """Compute a window and write it. None: there was nothing to say. `taken`: another monitor is at it.
 
@@ -66,7 +70,7 @@ class Worker:
             if claim is None:
                 return TAKEN
             with self._store.snapshot() as snapshot:
-                task = self._task(snapshot, run, window, closings, failure)
+                task = self._task(snapshot, run, window, close_times, failure)
             if task is None:
                 return None
             result = self._result(window, task, failure)
@@ -75,54 +79,60 @@ class Worker:
         reach("monitor.after_commit")
         if receipt is None:
             return None
-        tell = log.debug if task.closing == "open" else log.info
-        tell(
-            "window_written", **about(window), status=result.status, rows=task.holds.rows, revision=receipt.revision
-        )
+        write = log.debug if task.closing == "open" else log.info
+        fields = {"status": result.status, "rows": task.holds.rows, "revision": receipt.revision}
+        write("window_written", **log_fields(window), **fields)
         return receipt if task.first else msgspec.structs.replace(receipt, latency=None)
 
     def _task(
-        self, snapshot: Snapshot, run: Run, window: Window, closings: Closings, failure: str | None
-    ) -> Task | None:
-        progress = snapshot.progress(run, self._patience)
-        closings.ticked(progress.now, time.monotonic())
-        closings.saw(progress.marks, progress.moved_at)
-        closing = progress.marks[window.stream.topic].closing(window.end)
-        scan = snapshot.scan(run.run_id, window.stream, window.size, window.start, window.end)
-        if window.start not in scan.holds or not scan.wanting(closing, window.start):
+        self, snapshot: Snapshot, run: StoredRun, window: WindowKey, close_times: CloseTimes, failure: str | None
+    ) -> WindowTask | None:
+        progress = read_progress(snapshot, run, self._patience)
+        close_times.set_clock(progress.now, time.monotonic())
+        close_times.record(progress.watermarks, progress.moved_at)
+        records, joined_records = window.records, joined_with(run.stream, window.records)
+        closing = progress.watermarks[records.role].closing(window.end)
+        scan = snapshot.scan(
+            run.run_id, records, joined_records, size=window.size, start=window.start, end=window.end
+        )
+        if window.start not in scan.holds or not is_wanted(scan, closing, window.start):
             return None
         written, closed = scan.written.get(window.start), closing != "open"
-        closed_at = closings.closed_at(window.stream.topic, window.end, progress.now) if closed else None
-        rows, joined = self._loaded(snapshot, window) if failure is None else _unread(snapshot, window)
-        return Task(
+        closed_at = close_times.closed_at(records.role, window.end, progress.now) if closed else None
+        read = self._load if failure is None else _skip
+        rows, joined = read(snapshot, window, joined_records)
+        return WindowTask(
             closing=closing,
             holds=scan.holds[window.start],
             first=closed and (written is None or written.status == "open"),
             closed_at=closed_at,
-            timed=closed_at is not None and closings.is_timed(closed_at),
+            timed=closed_at is not None and close_times.is_timed(closed_at),
             rows=rows,
             joined=joined,
         )
 
-    def _loaded(self, snapshot: Snapshot, window: Window) -> tuple[Loaded, Loaded | None]:
-        """Only a stream without labels can be sampled before it is joined, and that one is not joined."""
-        other = joined_with(window.stream)
+    def _load(
+        self, snapshot: Snapshot, window: WindowKey, other: Records | None
+    ) -> tuple[LoadedRows, LoadedRows | None]:
+        """Load a window's rows and those that they are joined with; without such, rows can be sampled meanwhile."""
         if other is None:
-            return load(snapshot, window, self._cache, reduce=partial(self._engine.sample, window.stream)), None
-        return load(snapshot, window, self._cache), load(
-            snapshot, window.of(other), self._cache, columns=(other.id, PREDICTION)
+            reduce = partial(self._engine.sample, window.records)
+            return load_rows(snapshot, window, self._cache, reduce=reduce), None
+        joined = window.with_records(other)
+        return load_rows(snapshot, window, self._cache), load_rows(
+            snapshot, joined, self._cache, columns=(other.id, PREDICTION)
         )
 
-    def _result(self, window: Window, task: Task, failure: str | None) -> Result:
+    def _result(self, window: WindowKey, task: WindowTask, failure: str | None) -> WindowResult:
         reach("monitor.mid_report")
         began = time.perf_counter()
         if failure is None:
-            figures = self._engine.figures(window.stream, task.rows, task.joined)
+            figures = self._engine.figures(window.records, task.rows, task.joined)
         else:
-            figures = failed(window.stream, failure)
-        return Result(
+            figures = failed(window.records, failure)
+        return WindowResult(
             status="insufficient" if task.closing == "final" and not figures.sufficient else task.closing,
-            of=task.holds,
+            counts=task.holds,
             figures=figures,
             offsets=task.rows.offsets,
             joined_offsets=task.joined.offsets if task.joined else {},
@@ -132,12 +142,12 @@ class Worker:
         )
 
 
-def _unread(snapshot: Snapshot, window: Window) -> tuple[Loaded, Loaded | None]:
-    other = joined_with(window.stream)
-    return unread(snapshot, window), unread(snapshot, window.of(other)) if other else None
+def _skip(snapshot: Snapshot, window: WindowKey, other: Records | None) -> tuple[LoadedRows, LoadedRows | None]:
+    joined = unreadable_rows(snapshot, window.with_records(other)) if other else None
+    return unreadable_rows(snapshot, window), joined
 
 
-def about(window: Window) -> dict[str, Any]:
+def log_fields(window: WindowKey) -> dict[str, Any]:
     """A window's key, as log lines give it."""
     key = window.key
     return {

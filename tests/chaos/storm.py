@@ -20,8 +20,9 @@ from typing import Any
 import orjson
 import psycopg
 
-from monitor.snapshot import snapshot_of
 from producer.sources.selection import from_generator
+from schemas.streams.taxi import TAXI
+from storage.snapshot import snapshot_of
 from tests import logs, oracle, rows
 from tests.chaos.arena import Arena
 from tests.chaos.schedule import LASTS_S, OVERSLEEPS_S, SESSION_S, Act, Schedule
@@ -305,7 +306,7 @@ def settled(fleet: Fleet, look: Callable[[], None]) -> None:
                 ends = logs.ends(fleet.kafka, fleet.prefix)
                 return False
             with snapshot_of(connection) as snapshot:
-                return {run.run_id for run in snapshot.runs(SIZES)}.isdisjoint(RUNS)
+                return {run.run_id for run in snapshot.runs(SIZES, TAXI)}.isdisjoint(RUNS)
         return False
 
     eventually(is_done, lambda: f"hangs: {_where(fleet)} of {ends}", HANGS_S, every_s=0.05)

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from monitor.store import opened
 from storage.connect import Connection, connect
+from storage.results import open_store
 from tests import rows
 from tests.faults.proxy import Wire
 from tests.fleet import Fleet, eventually
@@ -51,7 +51,7 @@ def test_a_server_that_is_there_and_never_answers_is_given_up(database: str) -> 
 
 
 def test_every_connection_of_a_stage_has_a_limit(database: str) -> None:
-    with opened(database) as store:
+    with open_store(database) as store:
         for connection in (store._reader, store._writer, store._listener):
             assert isinstance(connection, Connection)
             assert connection.patience

@@ -16,16 +16,16 @@ from consumer.flush import Pending, take_apart
 from consumer.ledger import Flush, Partition
 from consumer.store import Beat, RunBinding, Store
 from consumer.windows import LatenessPolicy
-from monitor.drift.figures import WindowFigures
 from monitor.engine import Engine
-from monitor.panes import ChunkCache, Loaded
-from monitor.scheduling.plan import Plan
-from monitor.scheduling.planning import run_steps
+from monitor.scheduling.plan import RunPlan
+from monitor.scheduling.planning import read_progress, run_steps
 from monitor.scheduling.readiness import Patience
-from monitor.scheduling.window_job import TAKEN, Worker
-from monitor.store import Store as MonitorStore
+from monitor.scheduling.window_job import TAKEN, WindowWorker
 from schemas.definition import Records, RunConfig
+from schemas.figures import WindowFigures
 from schemas.streams.taxi import TAXI
+from storage.panes import ChunkCache, LoadedRows
+from storage.results import ResultStore
 from tests.rows import BY_TOPIC, Connection
 
 
@@ -124,7 +124,7 @@ class Checksums:
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return rows
 
-    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
         return WindowFigures(
             mae=checksum(rows.table[stream.id].to_pylist()),
             rmse=float(joined.table.num_rows if joined else 0),
@@ -136,14 +136,14 @@ class Checksums:
 class Dying(Checksums):
     """An engine whose process is killed in the middle of its report."""
 
-    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
         raise Crash
 
 
 class Monitor:
     """start: a new process, which remembers nothing."""
 
-    def __init__(self, store: MonitorStore, run_id: str, sizes: tuple[int, ...]) -> None:
+    def __init__(self, store: ResultStore, run_id: str, sizes: tuple[int, ...]) -> None:
         self._store, self._run_id, self._sizes = store, run_id, sizes
         # A partition that is read to its end is idle at once, and a consumer never counts as dead.
         self._patience = Patience(alive=10**9, idle=-1)
@@ -151,11 +151,11 @@ class Monitor:
 
     def start(self) -> None:
         self.use(Checksums())
-        self._plan: Plan | None = None
+        self._plan: RunPlan | None = None
         self._now = 0.0
 
     def use(self, engine: Engine) -> None:
-        self._worker = Worker(self._store, engine, ChunkCache(10**6), self._patience)
+        self._worker = WindowWorker(self._store, engine, ChunkCache(10**6), self._patience)
 
     @property
     def done(self) -> bool:
@@ -168,22 +168,22 @@ class Monitor:
             return
         self._now += 100
         with self._store.snapshot() as snapshot:
-            progress = snapshot.progress(plan.run, self._patience)
+            progress = read_progress(snapshot, plan.run, self._patience)
             moved = run_steps(plan.refill(progress, self._now), snapshot, self._run_id)
         for track in moved:
-            self._store.advance(self._run_id, track.stream.role, track.size, track.frontier)
+            self._store.advance(self._run_id, track.records.role, track.size, track.frontier)
         for _ in range(min(windows, len(plan.queue))):
             window = plan.queue.popleft()
-            if self._worker.work(plan.run, window, plan.closings) == TAKEN:
+            if self._worker.work(plan.run, window, plan.close_times) == TAKEN:
                 plan.taken(window, self._now)
             else:
                 plan.settled(window)
 
-    def _met(self) -> Plan | None:
+    def _met(self) -> RunPlan | None:
         if self._plan is None:
             with self._store.snapshot() as snapshot:
-                if (run := snapshot.run(self._run_id)) is not None:
-                    self._plan = Plan(
+                if (run := snapshot.run(self._run_id, TAXI)) is not None:
+                    self._plan = RunPlan(
                         run, self._sizes, snapshot.frontiers([self._run_id]).get(self._run_id, {}), 0.0
                     )
         return self._plan

@@ -22,11 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import consumer.store
 from consumer.ledger import Partition
 from consumer.store import Fenced
-from monitor.drift.figures import WindowFigures
-from monitor.panes import Loaded
-from monitor.store import opened
 from schemas.definition import Records, RunConfig
+from schemas.figures import WindowFigures
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
+from storage.panes import LoadedRows
+from storage.results import open_store
 from tests import oracle, rows
 from tests.integration.actors import AGREEING, Checksums, Consumer, Crash, Dying, Monitor, Sent, checksum
 from tests.logs import outcome_of, trip_of, trips
@@ -214,7 +214,7 @@ class Machine(RuleBasedStateMachine):
         first, second = self.monitors
 
         class Slow(Checksums):
-            def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+            def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
                 second.work(2)
                 return super().figures(stream, rows, joined)
 
@@ -306,7 +306,7 @@ def test_whatever_happens_to_whom_the_rows_are_the_oracles(database: str) -> Non
     with ExitStack() as stack:
         enter = stack.enter_context
         pool = [Consumer(enter(psycopg.connect(database, autocommit=True)), f"c{n}", TERMS) for n in range(3)]
-        pair = [Monitor(enter(opened(database)), RUN, SIZES) for _ in range(2)]
+        pair = [Monitor(enter(open_store(database)), RUN, SIZES) for _ in range(2)]
         watcher = enter(psycopg.connect(database, autocommit=True))
         run_state_machine_as_test(
             lambda: Machine(watcher, pool, pair),  # type: ignore[arg-type]

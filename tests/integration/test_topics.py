@@ -13,11 +13,12 @@ from structlog.testing import capture_logs
 
 from consumer.settings import Settings
 from consumer.source import KafkaSource
-from monitor.scheduling.readiness import Marks, Patience
-from monitor.snapshot import snapshot_of
+from monitor.scheduling.planning import read_progress
+from monitor.scheduling.readiness import Patience, Watermarks
 from schemas.errors import LogUnreadable
 from schemas.streams.taxi import TAXI
 from schemas.watermark import END
+from storage.snapshot import snapshot_of
 from tests import logs
 from tests.consumer.helpers import Stub, assert_agrees, consuming, expected, position, query, until
 from tests.fleet import PATIENCE_S
@@ -54,10 +55,11 @@ def caught_up(settings: Settings) -> bool:
     return query(settings.database_url, text) == [(FINALS, 0)]
 
 
-def marks(settings: Settings, run: str = logs.RUN) -> dict[str, Marks]:
+def marks(settings: Settings, run: str = logs.RUN) -> dict[str, Watermarks]:
     """As a monitor sees them that waits for nobody who is silent."""
     with psycopg.connect(settings.database_url) as connection, snapshot_of(connection) as snapshot:
-        return dict(snapshot.progress(snapshot.known(run), Patience(alive=60_000, idle=0)).marks)
+        progress = read_progress(snapshot, snapshot.known(run, TAXI), Patience(alive=60_000, idle=0))
+        return dict(progress.watermarks)
 
 
 def finished(settings: Settings, run: str = logs.RUN) -> bool:

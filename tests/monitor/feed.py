@@ -13,15 +13,16 @@ import psycopg
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.drift.figures import ColumnFigure, WindowFigures
-from monitor.gauges import Gauges
-from monitor.panes import Loaded
-from monitor.scheduling.scheduler import watch
+from monitor.gauges import MonitorGauges
+from monitor.scheduling.scheduler import run_scheduler
 from monitor.settings import Settings
-from schemas.definition import Records
+from schemas.definition import Records, Stream
 from schemas.durations import moment
-from schemas.streams.taxi import STREAMS, TAXI, TRIPS
+from schemas.figures import ColumnFigure, WindowFigures
+from schemas.streams.taxi import TAXI, TRIPS
 from storage.chunk import PREDICTION, encode, layout
+from storage.panes import LoadedRows
+from storage.streams import remember
 from tests.fleet import PATIENCE_S
 
 T0 = 1_643_673_600_000  # 2022-02-01
@@ -40,6 +41,8 @@ def rows_at(stream: Records, times: Sequence[int], offsets: Sequence[int], parti
         stream.time: list(times),
     }
     for number, kept in enumerate(stream.kept):
+        if kept.name == stream.prediction:
+            continue
         draws = [r.random() + number for r in random]
         if kept.type == "str":
             columns[kept.name] = ["N" if draw % 1 < 0.9 else None for draw in draws]
@@ -63,12 +66,13 @@ def in_pane_order(batch: pa.RecordBatch, stream: Records) -> tuple[pa.RecordBatc
 
 @dataclass
 class Feed:
-    """One run in the partitions of both topics. Each call is one consumer's flush: one transaction, notified."""
+    """One run in the partitions of its stream. Each call is one consumer's flush: one transaction, notified."""
 
     url: str
     run: str = "r"
     partitions: int = 2
     model: str | None = MODEL
+    stream: Stream = TAXI
     offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     m: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -76,7 +80,7 @@ class Feed:
         self.connection = psycopg.connect(self.url, autocommit=True)
         with self.connection.transaction():
             self.begin(self.model)
-            for stream in STREAMS:
+            for stream in self.stream.topics:
                 for partition in range(self.partitions):
                     self.connection.execute(
                         "INSERT INTO driftline.partition_progress (topic, partition, next_offset, owner, beat_at)"
@@ -85,11 +89,15 @@ class Feed:
                     )
 
     def begin(self, model: str | None) -> None:
-        """Write down the run, with what scores it."""
+        """Write down the run, with its stream and what scores it."""
+        remember(self.connection, self.stream)  # type: ignore[arg-type]
         self.connection.execute(
-            "INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            (self.run, PANE, LATENESS["trips"], LATENESS["outcomes"], DAY, model),
+            "INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model,"
+            " stream, stream_hash) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                *(self.run, PANE, LATENESS["trips"], LATENESS["outcomes"], DAY, model),
+                *(self.stream.name, self.stream.hash),
+            ),
         )
 
     def __enter__(self) -> Feed:
@@ -112,15 +120,15 @@ class Feed:
 
     def finish(self) -> None:
         """The final heartbeat, everywhere."""
-        for stream in STREAMS:
+        for stream in self.stream.topics:
             for partition in range(self.partitions):
                 self.m.setdefault((stream.topic, partition), T0)
                 self.offsets[stream.topic, partition] = self.offsets.get((stream.topic, partition), 0) + 1
                 with self.connection.transaction():
                     self._progress(stream, partition, finished=True)
 
-    def mark(self, at: int, streams: Sequence[Records] = STREAMS) -> None:
-        for stream in streams:
+    def mark(self, at: int, streams: Sequence[Records] | None = None) -> None:
+        for stream in streams or self.stream.topics:
             for partition in range(self.partitions):
                 self.flush(stream, partition, mark=at)
 
@@ -182,7 +190,7 @@ class StubEngine:
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return rows
 
-    def figures(self, stream: Records, rows: Loaded, joined: Loaded | None) -> WindowFigures:
+    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
         self.computed.append((stream.topic, rows.table.num_rows))
         if self.break_on(rows.table):
             raise ZeroDivisionError("broken on purpose")
@@ -220,20 +228,20 @@ def in_order(column: pa.ChunkedArray) -> float:
 def settings(url: str, **changes: Any) -> Settings:
     defaults: dict[str, Any] = {"sizes": (HOUR,), "until_done": "r", "poll_s": 0.2, "open_every_s": 0.05}
     defaults["alive_s"] = 50.0  # a test may take longer than consumers are given from one beat to the next
-    return Settings(stream=TAXI, database_url=url, **(defaults | changes))
+    return Settings(database_url=url, **({"stream": TAXI} | defaults | changes))
 
 
 class Running:
     """A monitor in a thread. Leaving the block stops it and raises what it raised."""
 
-    def __init__(self, settings: Settings, engine: StubEngine, gauges: Gauges | None = None) -> None:
+    def __init__(self, settings: Settings, engine: StubEngine, gauges: MonitorGauges | None = None) -> None:
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(settings, engine, gauges), daemon=True)
 
-    def _run(self, settings: Settings, engine: StubEngine, gauges: Gauges | None) -> None:
+    def _run(self, settings: Settings, engine: StubEngine, gauges: MonitorGauges | None) -> None:
         try:
-            watch(settings, self._stop, engine, gauges)
+            run_scheduler(settings, self._stop, engine, gauges)
         except BaseException as error:
             self._error = error
 

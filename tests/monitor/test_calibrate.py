@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from monitor.drift.calibrate import BLOCKS, SIZES, Calibration, calibrate, starts
 from monitor.drift.category import CategoryReference
-from monitor.drift.figures import DRIFT, Config
+from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
 from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import score
 from monitor.evidently.window_figures import event_figures
+from schemas.figures import DRIFT
 from schemas.streams.taxi import TAXI
 from tests.monitor.windows import by_name, trips
 

@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.scheduling.close_times import KEPT, Closings, Meter
-from monitor.scheduling.readiness import Marks
+from monitor.scheduling.close_times import KEPT, CloseTimes, WindowMeter
+from monitor.scheduling.readiness import Watermarks
 
 HOUR, DAY = 3_600_000, 86_400_000
 T0 = 1_800_000_000_000
 
 
-def seen(*marks: tuple[int, int]) -> Closings:
+def seen(*marks: tuple[int, int]) -> CloseTimes:
     """(strict watermark, moment) as they were seen one after another."""
-    closings = Closings()
+    closings = CloseTimes()
     for strict, moved_at in marks:
-        closings.saw({"trips": Marks(strict + 7, strict)}, {"trips": moved_at})
+        closings.record({"trips": Watermarks(strict + 7, strict)}, {"trips": moved_at})
     return closings
 
 
@@ -30,7 +30,7 @@ def test_a_window_closed_when_the_strict_watermark_first_passed_its_end() -> Non
 
 def test_what_closed_by_idleness_closed_now() -> None:
     assert seen((10, 1_000)).closed_at("trips", 11, 9_999) == 9_999
-    assert Closings().closed_at("trips", 11, 9_999) == 9_999
+    assert CloseTimes().closed_at("trips", 11, 9_999) == 9_999
 
 
 def test_each_stream_has_its_own_moments() -> None:
@@ -45,27 +45,27 @@ def test_old_moments_are_forgotten_before_new_ones() -> None:
 
 @pytest.mark.parametrize("step", [-2 * DAY, -20_000, 20_000, 2 * DAY])
 def test_how_long_ago_a_window_closed_is_unknown_once_the_clock_was_set(step: int) -> None:
-    closings = Closings()
+    closings = CloseTimes()
     for second in range(3):
-        closings.ticked(T0 + 1_000 * second, 50.0 + second)
+        closings.set_clock(T0 + 1_000 * second, 50.0 + second)
     assert closings.is_timed(T0 - 10 * DAY)
-    closings.ticked(T0 + step + 3_000, 53.0)
-    closings.ticked(T0 + step + 4_000, 54.0)
+    closings.set_clock(T0 + step + 3_000, 53.0)
+    closings.set_clock(T0 + step + 4_000, 54.0)
     before, after = T0 + min(0, step) + 2_000, T0 + step + 3_500
     assert (closings.is_timed(before), closings.is_timed(after)) == (False, True)
 
 
 def test_slow_answers_and_clocks_that_drift_are_no_steps() -> None:
-    closings = Closings()
+    closings = CloseTimes()
     for second, late in enumerate((0, 3_000, 0, 5_000, 5_500, 6_000)):
-        closings.ticked(T0 + 1_000 * second - late, float(second))
+        closings.set_clock(T0 + 1_000 * second - late, float(second))
     assert closings.is_timed(T0 - DAY)
 
 
 def test_health_counts_windows_since_it_was_last_asked() -> None:
-    meter = Meter(10.0)
+    meter = WindowMeter(10.0)
     for latency, size in ((None, HOUR), (30.0, DAY), (10.0, HOUR), (20.0, HOUR)):
-        meter.wrote(latency, size)
+        meter.record(latency, size)
     assert meter.measures(12.0, 3) == {
         "windows_per_s": 2.0,
         "pending": 3,
@@ -79,4 +79,4 @@ def test_health_counts_windows_since_it_was_last_asked() -> None:
 
 
 def test_without_a_window_there_is_no_latency() -> None:
-    assert Meter(0.0).measures(1.0, 0)["latency_p50_ms"] is None
+    assert WindowMeter(0.0).measures(1.0, 0)["latency_p50_ms"] is None

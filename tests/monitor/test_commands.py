@@ -12,17 +12,18 @@ import pytest
 
 from models.artifact import Model
 from models.taxi.train import train
-from monitor.drift.figures import CATEGORY_METRICS, NUMBER_METRICS, Config
+from monitor.drift.figures import Config
 from monitor.drift.sampling import sample
 from monitor.evidently.engine import DriftEngine
 from monitor.evidently.report import report
-from monitor.panes import Gathered
 from monitor.recompute.compare import recompute
 from monitor.settings import Settings
 from monitor.stage import run
 from schemas.errors import ModelUnusable, UsageError
+from schemas.figures import CATEGORY_METRICS, NUMBER_METRICS
 from schemas.streams.taxi import OUTCOMES, STREAMS, TAXI, TRIPS
 from storage.chunk import OFFSET, PREDICTION, layout
+from storage.panes import RowCollector
 from tests import logs
 from tests.models.conftest import made_up
 from tests.monitor.feed import DAY, HOUR, LATENESS, PANE, T0, Feed
@@ -150,10 +151,10 @@ def test_a_database_that_refuses_is_said_before_the_reference_is_prepared(
 def test_sampling_while_gathering_leaves_what_sampling_at_the_end_leaves(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.panes.REDUCE_FROM", 300)
+    monkeypatch.setattr("storage.panes.REDUCE_FROM", 300)
     engine = DriftEngine(Settings(stream=TAXI, database_url="", model=model.path, metrics=Config(max_rows=100)))
     parts = [batch(first, 50) for first in range(0, 2_000, 50)]
-    gathered, whole = Gathered(TRIPS, reduce=lambda table: engine.sample(TRIPS, table)), Gathered(TRIPS)
+    gathered, whole = RowCollector(TRIPS, reduce=lambda table: engine.sample(TRIPS, table)), RowCollector(TRIPS)
     for number, part in enumerate(parts):
         gathered.add(number % 3, part)
         whole.add(number % 3, part)

@@ -6,20 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift.figures import (
-    CATEGORY_METRICS,
-    DRIFT,
-    MEAN,
-    MISSING,
-    NEW,
-    NUMBER_METRICS,
-    OUTSIDE,
-    QUANTILES,
-    Config,
-)
+from monitor.drift.figures import Config
 from monitor.drift.sampling import sample
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures, label_figures
+from schemas.figures import CATEGORY_METRICS, DRIFT, MEAN, MISSING, NEW, NUMBER_METRICS, OUTSIDE, QUANTILES
 from schemas.streams.taxi import TAXI, TRIPS
 from storage.chunk import PREDICTION
 from tests.monitor.windows import MONITORED, base, by_name, lawful, outcomes_of, put, reference, trips

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift.figures import CATEGORY_METRICS, DRIFT, MISSING, OUTSIDE, Config
+from monitor.drift.figures import Config
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures
+from schemas.figures import CATEGORY_METRICS, DRIFT, MISSING, OUTSIDE
 from schemas.streams.taxi import TAXI
 from tests.monitor.windows import MONITORED, base, by_name, lawful, put, reference, trips
 

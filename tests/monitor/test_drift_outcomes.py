@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from monitor.drift.figures import DRIFT, OUTSIDE, Config
+from monitor.drift.figures import Config
 from monitor.evidently.window_figures import label_figures
+from schemas.figures import DRIFT, OUTSIDE
 from storage.chunk import PREDICTION
 from tests.monitor.windows import LABEL, base, by_name, lawful, outcomes_of, put, reference, trips
 

@@ -17,13 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.drift.category import CategoryReference
-from monitor.drift.figures import DRIFT, QUANTILES, Config
+from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference, quantile
 from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition, findings
 from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import DISTANCES
 from monitor.evidently.window_figures import event_figures, label_figures
 from schemas.errors import UsageError
+from schemas.figures import DRIFT, QUANTILES
 from schemas.streams.taxi import TAXI, TRIPS
 from storage.chunk import PREDICTION
 from tests import stock

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.scheduling.plan import BATCH, OPEN_SHOWN, Plan, Track
+from monitor.scheduling.plan import BATCH, OPEN_SHOWN, RunPlan, Track
 from monitor.scheduling.plan_queries import FirstPane, LastPane, PlanQuery, WindowsBetween
-from monitor.scheduling.readiness import Marks, Rows, Scan, Status, Written, start_of
-from monitor.snapshot import Progress, Run, Window
-from schemas.definition import Records
-from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
+from monitor.scheduling.readiness import RunProgress, Watermarks, start_of
+from schemas.definition import Records, Stream
+from schemas.status import WindowStatus
+from schemas.streams.taxi import OUTCOMES, STREAMS, TAXI, TRIPS
 from schemas.watermark import END, NEVER
-from tests.monitor.feed import HOUR, LATENESS, MINUTE, PANE, T0
+from storage.windows import RowCounts, StoredRun, WindowKey, WindowScan, WrittenResult
+from tests.monitor.feed import HOUR, MINUTE, PANE, T0
 
-RUN = Run("r", PANE, LATENESS, None)
+RUN = StoredRun("r", TAXI, PANE, {"events": 10 * MINUTE, "labels": 2 * HOUR}, None)
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Tables:
     """panes: rows by topic and start. written: results by topic, size and start. asked: all queries, in order."""
 
     panes: dict[str, dict[int, int]] = field(default_factory=lambda: {s.topic: {} for s in STREAMS})
-    written: dict[tuple[str, int, int], Written] = field(default_factory=dict)
+    written: dict[tuple[str, int, int], WrittenResult] = field(default_factory=dict)
     asked: list[PlanQuery] = field(default_factory=list)
 
     def run(self, steps: Generator[PlanQuery, Any, list[Track]]) -> list[Track]:
@@ -42,16 +43,17 @@ class Tables:
             answer = self.answer(query)
 
     def answer(self, query: PlanQuery) -> Any:
-        panes = self.panes[query.stream.topic]
+        panes = self.panes[query.records.topic]
         match query:
             case FirstPane(_, at):
                 return min((start for start in panes if start >= at), default=None)
             case LastPane():
                 return max(panes, default=None)
-            case WindowsBetween(stream, size, start, end):
-                return self.scan(stream, size, start, end)
+            case WindowsBetween(records, joined, size, start, end):
+                assert joined is (TRIPS if records is OUTCOMES else None)
+                return self.scan(records, size, start, end)
 
-    def scan(self, stream: Records, size: int, start: int, end: int) -> Scan:
+    def scan(self, stream: Records, size: int, start: int, end: int) -> WindowScan:
         holds = self.rows(stream, size, start, end)
         joined = self.rows(TRIPS, size, start, end) if stream is OUTCOMES else {}
         results = {
@@ -59,7 +61,9 @@ class Tables:
             for (topic, of_size, at), result in self.written.items()
             if (topic, of_size) == (stream.topic, size) and start <= at < end
         }
-        return Scan(size, start, end, {at: Rows(n, joined.get(at, 0)) for at, n in holds.items()}, results)
+        return WindowScan(
+            size, start, end, {at: RowCounts(n, joined.get(at, 0)) for at, n in holds.items()}, results
+        )
 
     def rows(self, stream: Records, size: int, start: int, end: int) -> dict[int, int]:
         found: dict[int, int] = {}
@@ -74,26 +78,26 @@ class Tables:
             at = start_of(time, PANE)
             self.panes[stream.topic][at] = self.panes[stream.topic].get(at, 0) + 1
 
-    def write(self, window: Window, status: Status) -> None:
+    def write(self, window: WindowKey, status: WindowStatus) -> None:
         """What a monitor leaves of a window that it computed now."""
-        held = self.scan(window.stream, window.size, window.start, window.end).holds[window.start]
-        self.written[window.stream.topic, window.size, window.start] = Written(status, held)
+        held = self.scan(window.records, window.size, window.start, window.end).holds[window.start]
+        self.written[window.records.topic, window.size, window.start] = WrittenResult(status, held)
 
 
-def at(watermark: int, strict: int | None = None, position: int = 0) -> Progress:
+def at(watermark: int, strict: int | None = None, position: int = 0) -> RunProgress:
     """Both streams have come so far."""
-    marks = Marks(watermark, watermark if strict is None else strict)
-    return Progress({s.topic: marks for s in STREAMS}, {s.topic: 0 for s in STREAMS}, 0, position)
+    marks = Watermarks(watermark, watermark if strict is None else strict)
+    return RunProgress({s.role: marks for s in STREAMS}, {s.role: 0 for s in STREAMS}, 0, position)
 
 
-def work(plan: Plan, tables: Tables, progress: Progress, now: float = 0.0) -> list[Window]:
+def work(plan: RunPlan, tables: Tables, progress: RunProgress, now: float = 0.0) -> list[WindowKey]:
     """Plan and compute until nothing is left to do at once; the windows, in order."""
-    done: list[Window] = []
+    done: list[WindowKey] = []
     for _ in range(1_000):
         tables.run(plan.refill(progress, now))
         while plan.queue:
             window = plan.queue.popleft()
-            tables.write(window, progress.marks[window.stream.topic].closing(window.end))
+            tables.write(window, progress.watermarks[window.records.role].closing(window.end))
             plan.settled(window)
             done.append(window)
         if not plan.busy:
@@ -101,8 +105,8 @@ def work(plan: Plan, tables: Tables, progress: Progress, now: float = 0.0) -> li
     pytest.fail("the plan never comes to rest")
 
 
-def plan_of(*sizes: int) -> Plan:
-    return Plan(RUN, sizes, {}, 0.0)
+def plan_of(*sizes: int) -> RunPlan:
+    return RunPlan(RUN, sizes, {}, 0.0)
 
 
 def test_windows_come_by_their_end_and_small_before_large() -> None:
@@ -133,7 +137,7 @@ def test_the_frontier_follows_what_is_final_and_not_what_is_provisional() -> Non
     tables, plan = Tables(), plan_of(HOUR)
     tables.add(T0, T0 + HOUR)
     work(plan, tables, at(T0 + 2 * HOUR, strict=T0 + HOUR))
-    assert {t.stream.topic: t.frontier for t in plan.tracks} == {"trips": T0 + HOUR, "outcomes": T0 + HOUR}
+    assert {t.records.role: t.frontier for t in plan.tracks} == {"events": T0 + HOUR, "labels": T0 + HOUR}
     work(plan, tables, at(END))
     assert [result.status for result in tables.written.values()] == ["final", "final"]
     assert plan.done
@@ -145,7 +149,7 @@ def test_old_rows_in_a_provisional_window_are_found_once_it_closes_again() -> No
     work(plan, tables, at(T0 + HOUR, strict=NEVER, position=1))
     tables.add(T0 + 1)
     assert [w.start for w in work(plan, tables, at(T0 + HOUR, position=2))] == [T0]
-    assert tables.written["trips", HOUR, T0] == Written("final", Rows(2))
+    assert tables.written["trips", HOUR, T0] == WrittenResult("final", RowCounts(2))
 
 
 def test_a_provisional_window_that_got_rows_is_revised_though_its_frontier_cannot_move() -> None:
@@ -154,7 +158,7 @@ def test_a_provisional_window_that_got_rows_is_revised_though_its_frontier_canno
     work(plan, tables, at(T0 + HOUR, strict=NEVER, position=1))
     tables.add(T0 + 1)
     assert [w.start for w in work(plan, tables, at(T0 + HOUR, strict=NEVER, position=2), now=1.0)] == [T0]
-    assert tables.written["trips", HOUR, T0] == Written("provisional", Rows(2))
+    assert tables.written["trips", HOUR, T0] == WrittenResult("provisional", RowCounts(2))
 
 
 def test_a_long_run_is_planned_in_batches_and_none_of_it_is_passed_over() -> None:
@@ -200,6 +204,16 @@ def test_a_window_with_another_monitor_is_looked_at_again_soon_and_known_to_be_w
     assert plan.withheld(9.0) == []
 
 
+def test_a_stream_without_labels_is_planned_and_done_without_them() -> None:
+    alone = Stream(name="alone", events=TRIPS)
+    tables, plan = Tables(), RunPlan(StoredRun("r", alone, PANE, {"events": 0}, None), [HOUR], {}, 0.0)
+    tables.add(T0)
+    events = Watermarks(END, END)
+    done = work(plan, tables, RunProgress({"events": events}, {"events": 0}, 0, 1))
+    assert [w.records for w in done] == [TRIPS]
+    assert plan.done
+
+
 def test_labels_are_planned_when_their_events_change_too() -> None:
     tables, plan = Tables(), plan_of(HOUR)
     tables.add(T0, stream=OUTCOMES)
@@ -207,7 +221,7 @@ def test_labels_are_planned_when_their_events_change_too() -> None:
     work(plan, tables, at(T0 + HOUR, strict=NEVER, position=1))
     tables.add(T0 + 1)
     work(plan, tables, at(END, position=2))
-    assert tables.written["outcomes", HOUR, T0] == Written("final", Rows(1, 2))
+    assert tables.written["outcomes", HOUR, T0] == WrittenResult("final", RowCounts(1, 2))
 
 
 arrivals = st.lists(st.tuples(st.sampled_from(STREAMS), st.integers(0, 30 * 60)), max_size=40)  # minutes after T0
@@ -231,6 +245,6 @@ def test_whatever_came_in_whatever_order_every_row_is_in_a_final_window_in_the_e
     work(plan, tables, at(END, position=position + 1), now + 10.0)
     assert plan.done
     for track in plan.tracks:
-        held = tables.scan(track.stream, track.size, 0, END)
-        assert {start: result.of for start, result in held.written.items()} == held.holds
+        held = tables.scan(track.records, track.size, 0, END)
+        assert {start: result.counts for start, result in held.written.items()} == held.holds
         assert {result.status for result in held.written.values()} <= {"final"}

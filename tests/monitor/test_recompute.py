@@ -15,12 +15,12 @@ from confluent_kafka.admin import AdminClient
 
 from monitor.recompute.compare import Difference, Recomputation, stored_windows
 from monitor.settings import Settings
-from monitor.snapshot import snapshot_of
 from schemas.definition import Records
 from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError
 from schemas.streams.taxi import STREAMS, TAXI
 from storage.chunk import OFFSET, PREDICTION, decode, encode, layout
 from storage.connect import connect
+from storage.snapshot import snapshot_of
 from tests import logs
 from tests.monitor.feed import DAY, HOUR, LATENESS, PANE, T0, Feed, StubEngine, StubModel, monitor
 from tests.oracle import Reading, Rules, read
@@ -39,10 +39,11 @@ class Scene:
 
     def differences(self, run: str, start: int, size: int = HOUR) -> list[Difference]:
         with connect(self.feed.url) as connection, snapshot_of(connection) as snapshot:
-            again = Recomputation(snapshot, self.settings, StubEngine(), StubModel())  # type: ignore[arg-type]
+            known = snapshot.known(run, TAXI)
+            again = Recomputation(snapshot, self.settings, known, StubEngine(), StubModel())  # type: ignore[arg-type]
             return [
                 difference
-                for window, stored in stored_windows(snapshot, run, size, start)
+                for window, stored in stored_windows(snapshot, known, size, start)
                 for difference in again.differences(window, stored)
             ]
 

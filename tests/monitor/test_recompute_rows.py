@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from monitor.panes import Loaded
-from monitor.recompute.rows import BATCH, reread
-from monitor.snapshot import Window
+from monitor.recompute.rows import BATCH, window_rows
 from schemas.records import LIVE
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import OFFSET, PREDICTION, layout
+from storage.panes import LoadedRows
+from storage.windows import WindowKey
 from tests import logs
 from tests.monitor.feed import HOUR, T0, StubModel
 
@@ -26,9 +26,9 @@ def beat(seq: int) -> bytes:
     return json.dumps({"kind": "heartbeat", "run_id": "r", "seq": seq, "at": T0}).encode()
 
 
-def rows(*values: bytes | None, dead: set[tuple[int, int]] = frozenset(), run: str = "r") -> Loaded:  # type: ignore[assignment]
+def rows(*values: bytes | None, dead: set[tuple[int, int]] = frozenset(), run: str = "r") -> LoadedRows:  # type: ignore[assignment]
     entries = [(0, offset, value) for offset, value in enumerate(values)]
-    return reread(Window(run, TRIPS, HOUR, T0), entries, dead, StubModel())  # type: ignore[arg-type]
+    return window_rows(WindowKey(run, TRIPS, HOUR, T0), entries, dead, StubModel())  # type: ignore[arg-type]
 
 
 def offsets(*values: bytes | None, **more: Any) -> list[int]:
@@ -61,7 +61,7 @@ def test_numbers_that_heartbeats_have_passed_are_duplicates() -> None:
 
 def test_each_partition_has_its_own_numbers() -> None:
     entries = [(0, 0, trip(7)), (1, 0, trip(2)), (0, 1, trip(8))]
-    found = reread(Window("r", TRIPS, HOUR, T0), entries, set(), StubModel())  # type: ignore[arg-type]
+    found = window_rows(WindowKey("r", TRIPS, HOUR, T0), entries, set(), StubModel())  # type: ignore[arg-type]
     assert found.offsets == {"0": (0, 1), "1": (0, 0)}
 
 
@@ -95,7 +95,7 @@ def test_rows_are_scored_in_batches_without_losing_one() -> None:
 
 def test_outcomes_have_no_prediction() -> None:
     outcome = {"kind": "outcome", "run_id": "r", "seq": 0, "trip_id": "a", "pickup_at": T0, "duration_min": 3.5}
-    window = Window("r", OUTCOMES, HOUR, T0)
-    found = reread(window, [(0, 0, json.dumps(outcome).encode())], set(), StubModel())  # type: ignore[arg-type]
+    window = WindowKey("r", OUTCOMES, HOUR, T0)
+    found = window_rows(window, [(0, 0, json.dumps(outcome).encode())], set(), StubModel())  # type: ignore[arg-type]
     assert found.table.schema == layout(OUTCOMES)
     assert found.table["duration_min"].to_pylist() == [3.5]

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from threading import Barrier
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from psycopg import Connection
 from structlog.testing import capture_logs
 
-from monitor.gauges import Gauges
-from monitor.scheduling.scheduler import Watch
+from monitor.gauges import MonitorGauges
+from monitor.scheduling.scheduler import Scheduler
+from schemas.definition import Field, Records, Stream
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from schemas.watermark import END
 from storage.connect import connect
 from tests.fleet import PATIENCE_S
@@ -241,7 +243,7 @@ def test_a_window_that_another_session_keeps_for_long_is_complained_of_and_not_w
     monkeypatch.setattr("monitor.gauges.LIMIT_S", 0.2)
     fill(feed, 2)
     feed.finish()
-    gauges = Gauges()
+    gauges = MonitorGauges()
     with connect(feed.url) as other, capture_logs() as logs:
         with other.transaction():
             other.execute("SELECT slot FROM driftline.claim FOR UPDATE")
@@ -347,6 +349,57 @@ def test_a_run_of_another_model_is_refused_and_the_others_go_on(database: str, f
     assert feed.connection.execute("SELECT DISTINCT run_id FROM driftline.window_result").fetchall() == [("r",)]
 
 
+SCORED = Records(
+    topic="payments",
+    kind="payment",
+    id="payment",
+    time="at",
+    fields=(Field(name="amount", type="float", role="number"), Field(name="risk", type="float", role="number")),
+    prediction="risk",
+)
+PAYMENTS = Stream(name="payments", events=SCORED)
+"""Without labels; each record carries its prediction."""
+
+
+def test_streams_side_by_side_are_each_computed_by_a_monitor_with_their_reference(
+    database: str, feed: Feed
+) -> None:
+    with Feed(database, run="paid", model=None, stream=PAYMENTS) as paid:
+        fill(feed, 2)
+        paid.flush(SCORED, 0, [T0, T0 + HOUR])
+        for one in (feed, paid):
+            one.finish()
+        with capture_logs() as logs:
+            monitor(database)
+            with pytest.raises(ModelUnusable, match="run paid is of stream payments, the reference of stream taxi"):
+                monitor(database, until_done="paid")
+        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == []
+        monitor(database, until_done="paid", stream=PAYMENTS)
+        windows = "SELECT run_id, stream, count(*), sum(rows) FROM driftline.window_result GROUP BY 1, 2"
+        assert sorted(paid.connection.execute(windows).fetchall()) == [
+            ("paid", "events", 2, 2),
+            ("r", "events", 2, 24),
+            ("r", "labels", 2, 24),
+        ]
+        ends = "SELECT stream FROM driftline.frontier WHERE run_id = 'paid' AND next_start_ms = %s"
+        assert paid.connection.execute(ends, (END,)).fetchall() == [("events",)]
+
+
+def test_a_run_is_of_the_definition_that_it_was_begun_with(database: str) -> None:
+    """Whatever has become of its stream since: the topic of its labels had another name then."""
+    old = msgspec.structs.replace(OUTCOMES, topic="durations")
+    stream = msgspec.structs.replace(TAXI, labels=old)
+    with Feed(database, stream=stream) as before:
+        before.flush(TRIPS, 0, [T0])
+        before.flush(old, 0, [T0])
+        before.finish()
+        with pytest.raises(ModelUnusable, match="run r is of another definition of stream taxi"):
+            monitor(database)
+        monitor(database, stream=stream)
+        joined = "SELECT rows, joined_rows FROM driftline.window_result WHERE stream = 'labels'"
+        assert before.connection.execute(joined).fetchall() == [(1, 1)]
+
+
 @pytest.mark.parametrize("model", ["b" * 64, MODEL])
 def test_a_run_that_is_removed_and_begun_anew_is_another_run(database: str, feed: Feed, model: str) -> None:
     """Whether the one before was skipped or computed."""
@@ -388,8 +441,8 @@ def test_a_run_that_is_over_is_done_at_once(feed: Feed) -> None:
 
 
 def test_a_run_is_waited_for_and_that_is_said_once(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    polls, poll = list[bool](), Watch._poll
-    monkeypatch.setattr(Watch, "_poll", lambda watch, moved: polls.append(True) or poll(watch, moved))
+    polls, poll = list[bool](), Scheduler._poll
+    monkeypatch.setattr(Scheduler, "_poll", lambda own, moved: polls.append(True) or poll(own, moved))
 
     def said() -> list[object]:
         return [entry["run"] for entry in logs if entry["event"] == "waiting_for_run"]

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from monitor.settings import Settings
 from monitor.stage import run
 from monitor.starting import announced, check_sizes, unless_stopped
+from schemas.definition import Field, Records, Stream
 from schemas.errors import ModelUnusable, UsageError
 from schemas.streams.taxi import TAXI, TRIPS
 from storage import read
@@ -81,6 +82,20 @@ def test_a_model_that_is_not_there_is_said_before_a_database_is_waited_for(tmp_p
             Settings(stream=TAXI, database_url="postgresql://127.0.0.1:1/x", model=tmp_path / "none"),
             threading.Event(),
         )
+
+
+def test_a_stream_that_carries_its_predictions_needs_a_reference_all_the_same(tmp_path: Path) -> None:
+    events = Records(
+        topic="payments",
+        kind="payment",
+        id="payment",
+        time="at",
+        fields=(Field(name="risk", type="float", role="number"),),
+        prediction="risk",
+    )
+    stream = Stream(name="payments", events=events)
+    with pytest.raises(ModelUnusable, match="stream payments carry their predictions, and there is no reference"):
+        run(Settings(stream=stream, database_url="", model=tmp_path / "none"), threading.Event())
 
 
 def test_a_monitor_is_heard_of_while_it_starts(

@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from monitor.drift.columns import monitored, monitored_columns
-from monitor.drift.figures import DRIFT, Config, WindowFigures
+from monitor.drift.figures import Config
 from monitor.drift.reference_figures import reference_figures
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures, label_figures
 from schemas.definition import Field, Records, Stream
+from schemas.figures import DRIFT, WindowFigures
 from storage.chunk import OFFSET, PREDICTION, layout
 from tests.monitor.windows import by_name, lawful
 
@@ -52,7 +53,6 @@ def payments(rows: int, seed: int, scale: float = 1.0) -> pa.Table:
         "at": 1_640_995_200_000 + 1_000 * np.arange(rows),
         "amount": amount,
         "country": draw.choice(["de", "fr", "pl"], rows, p=[0.6, 0.3, 0.1]),
-        "risk": risk,
         PREDICTION: risk,
     }
     return pa.table(columns).cast(layout(SCORED))

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from monitor.drift.figures import DRIFT, MISSING, NEW, OUTSIDE, ColumnFigure, Config, WindowFigures
+from monitor.drift.figures import Config
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import MAX_SEVERITY
+from schemas.figures import DRIFT, MISSING, NEW, OUTSIDE, ColumnFigure, WindowFigures
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import PREDICTION, layout
 

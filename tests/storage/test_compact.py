@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.panes import ChunkCache, load
-from monitor.snapshot import Run, Window
-from monitor.store import Store, opened
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import OFFSET
 from storage.compact import ENOUGH, SMALL, TOGETHER, Chunk, groups, merged
+from storage.panes import ChunkCache, load_rows
+from storage.results import ResultStore, open_store
+from storage.windows import StoredRun, WindowKey
 from tests.monitor.feed import (
     HOUR,
     LATENESS,
@@ -32,7 +32,7 @@ from tests.monitor.feed import (
     until,
 )
 
-RUN = Run("r", PANE, LATENESS, MODEL)
+RUN = StoredRun("r", TAXI, PANE, {"events": LATENESS["trips"], "labels": LATENESS["outcomes"]}, MODEL)
 
 sizes = st.lists(st.sampled_from([1, 2, 63, 64, 500, 1_023, 1_024, 20_000]), max_size=300)
 
@@ -94,8 +94,8 @@ def feed(database: str) -> Iterator[Feed]:
 
 
 @pytest.fixture
-def store(feed: Feed) -> Iterator[Store]:
-    with opened(feed.url) as made:
+def store(feed: Feed) -> Iterator[ResultStore]:
+    with open_store(feed.url) as made:
         yield made
 
 
@@ -106,13 +106,13 @@ def trickle(feed: Feed, count: int, partition: int = 0) -> list[Chunk]:
     return [Chunk(n, 1) for n in range(count)]
 
 
-def loaded(store: Store, start: int = T0) -> pa.Table:
+def loaded(store: ResultStore, start: int = T0) -> pa.Table:
     with store.snapshot() as snapshot:
-        return load(snapshot, Window("r", TRIPS, HOUR, start), ChunkCache(0)).table
+        return load_rows(snapshot, WindowKey("r", TRIPS, HOUR, start), ChunkCache(0)).table
 
 
 @pytest.mark.integration
-def test_windows_hold_the_same_rows_before_and_after(feed: Feed, store: Store) -> None:
+def test_windows_hold_the_same_rows_before_and_after(feed: Feed, store: ResultStore) -> None:
     chunks = trickle(feed, 70)
     before = [loaded(store, T0 + hour * HOUR) for hour in range(3)]
     assert [table.num_rows for table in before] == [30, 30, 10]
@@ -128,18 +128,18 @@ def test_windows_hold_the_same_rows_before_and_after(feed: Feed, store: Store) -
 
 
 @pytest.mark.integration
-def test_a_snapshot_that_is_open_still_reads_what_was_there(feed: Feed, store: Store) -> None:
+def test_a_snapshot_that_is_open_still_reads_what_was_there(feed: Feed, store: ResultStore) -> None:
     chunks = trickle(feed, 5)
-    with opened(feed.url) as other, other.snapshot() as snapshot:
-        window = Window("r", TRIPS, HOUR, T0)
+    with open_store(feed.url) as other, other.snapshot() as snapshot:
+        window = WindowKey("r", TRIPS, HOUR, T0)
         assert len(snapshot.index(window)) == 5
         assert store.merge(RUN, TRIPS, 0, chunks)
-        assert load(snapshot, window, ChunkCache(0)).table.num_rows == 5
+        assert load_rows(snapshot, window, ChunkCache(0)).table.num_rows == 5
     assert loaded(store)[OFFSET].to_pylist() == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.integration
-def test_who_comes_second_merges_nothing(feed: Feed, store: Store) -> None:
+def test_who_comes_second_merges_nothing(feed: Feed, store: ResultStore) -> None:
     chunks = trickle(feed, 5)
     assert store.merge(RUN, TRIPS, 0, chunks[:3])
     assert not store.merge(RUN, TRIPS, 0, chunks[1:])
@@ -155,7 +155,7 @@ def test_who_comes_second_merges_nothing(feed: Feed, store: Store) -> None:
         "DELETE FROM driftline.pane WHERE first_offset = 2",
     ],
 )
-def test_what_cannot_be_read_or_does_not_fit_stays_as_it_is(feed: Feed, store: Store, damage: str) -> None:
+def test_what_cannot_be_read_or_does_not_fit_stays_as_it_is(feed: Feed, store: ResultStore, damage: str) -> None:
     chunks = trickle(feed, 5)
     feed.connection.execute(damage)
     everything = "SELECT c.*, p.* FROM driftline.chunk c FULL JOIN driftline.pane p USING (first_offset) ORDER BY 1"

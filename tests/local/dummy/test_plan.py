@@ -13,10 +13,10 @@ from local.dummy.plan import DAY, HOUR, DummyPlan, DummyTraffic, windows
 from local.dummy.surroundings import alarms, dead_letters, health
 from local.settings import DummySettings
 from monitor.drift.columns import monitored
-from monitor.drift.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS
-from monitor.scheduling.close_times import Meter as MonitorMeter
+from monitor.scheduling.close_times import WindowMeter
 from schemas.durations import moment
 from schemas.errors import UsageError
+from schemas.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS
 from schemas.streams.taxi import OUTCOMES, TRIPS
 
 NOW = 1_789_000_000_000
@@ -93,7 +93,7 @@ def test_severity_is_score_by_threshold_and_totals_are_those_of_the_columns() ->
 def test_health_says_what_the_stages_say() -> None:
     told = {h["stage"]: set(h["measures"]) for h in health(PLAN, TRAFFIC, NOW, (NOW - HOUR, NOW), dead_letters=3)}
     assert told["consumer"] == set(ConsumerMeter(0.0).measures(0.0, (), ()))
-    assert told["monitor"] == set(MonitorMeter(0.0).measures(0.0, 0))
+    assert told["monitor"] == set(WindowMeter(0.0).measures(0.0, 0))
 
 
 def test_no_dead_letter_is_ever_in_the_place_of_a_real_one() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor import panes
-from monitor.panes import ChunkCache, Gathered, load
-from monitor.snapshot import Slice, Window
 from schemas.streams.taxi import TRIPS
+from storage import panes
 from storage.chunk import OFFSET, PREDICTION, encode, layout
+from storage.panes import ChunkCache, RowCollector, load_rows
+from storage.windows import ChunkSlice, WindowKey
 from tests.monitor.feed import HOUR, PANE, T0, in_pane_order, rows_at
 
 Log = list[list[int]]  # per partition the event times, by offset
@@ -35,13 +35,13 @@ class Chunked:
                 self.payloads[partition, first] = encode(batch)
                 self.panes += [(start, partition, first, row, rows) for start, row, rows in index]
 
-    def index(self, window: Window) -> list[Slice]:
+    def index(self, window: WindowKey) -> list[ChunkSlice]:
         found: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for start, partition, first, row, rows in self.panes:
             if window.start <= start < window.end:
                 found.setdefault((partition, first), []).append((row, rows))
         return [
-            Slice(*at, min(row for row, _ in parts), sum(rows for _, rows in parts), "1")
+            ChunkSlice(*at, min(row for row, _ in parts), sum(rows for _, rows in parts), "1")
             for at, parts in found.items()
         ]
 
@@ -52,10 +52,10 @@ class Chunked:
         return [(*place, self.payloads[place]) for place in reversed(places)]
 
 
-WINDOW = Window("r", TRIPS, HOUR, T0)
+WINDOW = WindowKey("r", TRIPS, HOUR, T0)
 
 
-def expected(log: Log, window: Window = WINDOW) -> pa.Table:
+def expected(log: Log, window: WindowKey = WINDOW) -> pa.Table:
     """The window's rows, sorted by partition and offset, without a chunk anywhere."""
     parts = []
     for partition, times in enumerate(log):
@@ -71,7 +71,7 @@ cuts = st.lists(st.sets(st.integers(1, 11)).map(sorted), min_size=3, max_size=3)
 
 @given(logs, cuts, st.sampled_from([0, 10**9]))
 def test_rows_come_in_one_order_however_they_were_flushed(log: Log, cut: list[list[int]], cache: int) -> None:
-    found = load(Chunked(log, cut), WINDOW, ChunkCache(cache))
+    found = load_rows(Chunked(log, cut), WINDOW, ChunkCache(cache))
     assert found.table.equals(expected(log))
 
 
@@ -81,7 +81,7 @@ def test_offsets_are_the_range_of_the_windows_own_rows(log: Log, cut: list[list[
         str(partition): [n for n, time in enumerate(times) if WINDOW.start <= time < WINDOW.end]
         for partition, times in enumerate(log)
     }
-    found = load(Chunked(log, cut), WINDOW, ChunkCache(10**9))
+    found = load_rows(Chunked(log, cut), WINDOW, ChunkCache(10**9))
     assert found.offsets == {partition: (min(ns), max(ns)) for partition, ns in own.items() if ns}
 
 
@@ -94,7 +94,7 @@ def test_a_large_window_is_made_smaller_while_it_is_gathered(monkeypatch: pytest
         return table.filter(pa.array(table[PREDICTION].to_numpy() < 4))
 
     log = [[T0 + n for n in range(200)]] * 2
-    found = load(Chunked(log, [range(0, 200, 10)] * 2), WINDOW, ChunkCache(10**9), reduce=lowest)
+    found = load_rows(Chunked(log, [range(0, 200, 10)] * 2), WINDOW, ChunkCache(10**9), reduce=lowest)
     everything = expected(log)
     assert max(sizes) < 200
     kept = found.table.filter(pa.array(found.table[PREDICTION].to_numpy() < 4))
@@ -103,19 +103,19 @@ def test_a_large_window_is_made_smaller_while_it_is_gathered(monkeypatch: pytest
 
 
 def test_only_the_columns_asked_for_are_gathered() -> None:
-    found = load(Chunked([[T0]], [[]]), WINDOW, ChunkCache(0), columns=(TRIPS.id, PREDICTION))
+    found = load_rows(Chunked([[T0]], [[]]), WINDOW, ChunkCache(0), columns=(TRIPS.id, PREDICTION))
     assert found.table.column_names == [OFFSET, TRIPS.id, PREDICTION]
 
 
 def test_a_window_without_rows_has_the_columns_all_the_same() -> None:
-    assert Gathered(TRIPS).loaded().table.schema == layout(TRIPS)
+    assert RowCollector(TRIPS).loaded().table.schema == layout(TRIPS)
 
 
 def test_neighbouring_windows_share_decoded_chunks() -> None:
     log = [[T0 + n * PANE for n in range(24)]]
     snapshot, cache = Chunked(log, [[]]), ChunkCache(10**9)
     for hour in (0, 1, 0):
-        load(snapshot, Window("r", TRIPS, HOUR, T0 + hour * HOUR), cache)
+        load_rows(snapshot, WindowKey("r", TRIPS, HOUR, T0 + hour * HOUR), cache)
     assert snapshot.asked == [(0, 0)]
 
 
@@ -135,7 +135,7 @@ def test_a_chunk_of_another_stream_is_refused() -> None:
     batch = rows_at(TRIPS, [T0], [0], 0)
     snapshot.payloads[0, 0] = encode(batch.select([OFFSET]))
     with pytest.raises(ValueError, match="other columns"):
-        load(snapshot, WINDOW, ChunkCache(0))
+        load_rows(snapshot, WINDOW, ChunkCache(0))
 
 
 def test_text_that_points_outside_its_chunk_is_refused() -> None:
@@ -146,7 +146,7 @@ def test_text_that_points_outside_its_chunk_is_refused() -> None:
     forged = [ids if name == TRIPS.id else batch[name] for name in batch.schema.names]
     snapshot.payloads[0, 0] = encode(pa.RecordBatch.from_arrays(forged, schema=batch.schema))
     with pytest.raises(ValueError, match="trips/0@0 cannot be read"):
-        load(snapshot, WINDOW, ChunkCache(0))
+        load_rows(snapshot, WINDOW, ChunkCache(0))
 
 
 @given(st.integers(0, 2_000), st.integers(0, 255))
@@ -156,7 +156,7 @@ def test_a_damaged_chunk_is_refused_or_read_but_never_kills(place: int, byte: in
     payload[place % len(payload)] = byte
     snapshot.payloads[0, 0] = bytes(payload)
     try:
-        found = load(snapshot, WINDOW, ChunkCache(0))
+        found = load_rows(snapshot, WINDOW, ChunkCache(0))
     except ValueError as error:
         assert "trips/0@0" in str(error)  # noqa: PT017
     else:

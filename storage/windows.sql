@@ -4,8 +4,8 @@ SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model, r.sta
 FROM driftline.run r
 WHERE (%(only)s::text IS NULL OR r.run_id = %(only)s)
   AND (SELECT count(*) FROM driftline.frontier f
-       WHERE f.run_id = r.run_id AND f.size_s = ANY(%(sizes_s)s) AND f.stream = ANY(%(streams)s)
-         AND f.next_start_ms >= %(end)s) < %(tracks)s
+       WHERE f.run_id = r.run_id AND f.size_s = ANY(%(sizes_s)s) AND f.next_start_ms >= %(end)s)
+      < cardinality(%(sizes_s)s::int[]) * (SELECT count(*) FROM driftline.run_topic t WHERE t.run_id = r.run_id)
 ORDER BY (SELECT sum(p.accepted) FROM driftline.run_progress p WHERE p.run_id = r.run_id) DESC NULLS LAST,
          r.started_at, r.run_id;
 
@@ -17,7 +17,7 @@ FROM driftline.run r WHERE r.run_id = %(run_id)s;
 SELECT run_id, stream, size_s, next_start_ms FROM driftline.frontier WHERE run_id = ANY(%(run_ids)s);
 
 -- name: advance
--- Never back: another monitor may have seen more. Nor of a run that was removed meanwhile.
+-- Never back: another monitor may be ahead. Nor of a run that was removed meanwhile.
 INSERT INTO driftline.frontier AS f (run_id, stream, size_s, next_start_ms)
 SELECT r.run_id, %(stream)s, %(size_s)s, %(next_start_ms)s FROM driftline.run r WHERE r.run_id = %(run_id)s
 ON CONFLICT (run_id, stream, size_s) DO UPDATE SET next_start_ms = excluded.next_start_ms
@@ -30,12 +30,12 @@ WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND ne
 
 -- name: progress
 -- Every partition that the run waits for, met by it or not; and the time by the database, by which consumers stamp too.
-SELECT (extract(epoch FROM statement_timestamp()) * 1000)::bigint, p.topic, p.next_offset, p.log_end, p.max_event_time_ms, p.finished,
+SELECT (extract(epoch FROM statement_timestamp()) * 1000)::bigint, p.role, p.next_offset, p.log_end, p.max_event_time_ms, p.finished,
        (extract(epoch FROM p.beat_at) * 1000)::bigint,
        (extract(epoch FROM p.caught_up_since) * 1000)::bigint,
        (extract(epoch FROM p.moved_at) * 1000)::bigint
 FROM driftline.run_partition p
-WHERE p.run_id = %(run_id)s AND p.topic = ANY(%(topics)s);
+WHERE p.run_id = %(run_id)s;
 
 -- name: first_pane
 SELECT min(pane_start) FROM driftline.pane
@@ -59,7 +59,7 @@ WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND se
 
 -- name: index
 -- Where a window's rows lie: in each chunk side by side, since it is sorted by pane. Panes are written together with
--- their chunk, so xmin tells chunks of one place apart, should a run be deleted and another be given its name.
+-- their chunk, so xmin differs between chunks of one place, should a run be deleted and another be given its name.
 SELECT partition, first_offset, min(first_row), sum(rows)::bigint, max(xmin::text)
 FROM driftline.pane
 WHERE run_id = %(run_id)s AND topic = %(topic)s AND pane_start >= %(from)s AND pane_start < %(to)s
@@ -110,7 +110,8 @@ JOIN driftline.dead_letter d ON d.topic = %(topic)s AND d.partition = r.partitio
 SELECT slot FROM driftline.claim WHERE slot = hashtext(%(name)s) & 1023 FOR UPDATE SKIP LOCKED;
 
 -- name: publish
--- Never fewer rows, never a lower status. A revision is a closed window whose rows changed.
+-- Never fewer rows, never a lower status: `above` and `below` are those of higher and lower rank than the new one. A
+-- revision is a closed window whose rows changed.
 INSERT INTO driftline.window_result AS w (
     run_id, stream, size_s, window_start, window_end, status, rows, sampled,
     columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
@@ -138,9 +139,8 @@ ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     revision = w.revision + (
         w.status <> 'open' AND (w.rows, w.joined_rows) <> (excluded.rows, excluded.joined_rows))::int
 WHERE w.rows <= excluded.rows AND w.joined_rows <= excluded.joined_rows
-  AND CASE w.status WHEN 'open' THEN 0 WHEN 'provisional' THEN 1 ELSE 2 END <= %(rank)s
-  AND ((w.rows, w.joined_rows) <> (excluded.rows, excluded.joined_rows)
-       OR CASE w.status WHEN 'open' THEN 0 WHEN 'provisional' THEN 1 ELSE 2 END < %(rank)s)
+  AND w.status <> ALL(%(above)s)
+  AND ((w.rows, w.joined_rows) <> (excluded.rows, excluded.joined_rows) OR w.status = ANY(%(below)s))
 RETURNING revision, latency_ms;
 
 -- name: clear_columns

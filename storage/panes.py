@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.snapshot import Ranges, Slice, Snapshot, Window
 from runtime.lru import LruCache
 from schemas.definition import Records
 from storage.chunk import OFFSET, decode, layout
+from storage.snapshot import Snapshot
+from storage.windows import ChunkSlice, Ranges, WindowKey
 
 FETCH = 64
-"""Chunks asked for at a time: what is in flight stays small, whatever the window."""
+"""Chunks fetched at a time, so that little is in flight, whatever the window."""
 
 REDUCE_FROM = 500_000
 """Rows of a window that are held before it is made smaller."""
@@ -35,7 +36,7 @@ Place = tuple[str, str, int, int, str]
 """Run, topic, partition, first offset, version: what a place holds never changes."""
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadedRows(msgspec.Struct, frozen=True):
     """Rows of one stream in one window: chunk layout, in canonical order; offsets: the range in each partition."""
 
     table: pa.Table
@@ -55,31 +56,31 @@ def _cost(chunk: pa.RecordBatch) -> int:
     return int(chunk.nbytes) + 16_384
 
 
-def load(
+def load_rows(
     snapshot: Snapshot,
-    window: Window,
+    window: WindowKey,
     cache: ChunkCache,
     columns: Sequence[str] | None = None,
     reduce: Reduce | None = None,
-) -> Loaded:
+) -> LoadedRows:
     """The rows of a window. Raises ValueError for a chunk that is missing or cannot be read.
 
     columns: only these; reduce: makes a large table smaller. Either bounds the memory that a large window takes.
     """
     index = snapshot.index(window)
-    gathered = Gathered(window.stream, columns, reduce)
+    gathered = RowCollector(window.records, columns, reduce)
     for at in range(0, len(index), FETCH):
         for partition, rows in _pieces(snapshot, window, index[at : at + FETCH], cache):
             gathered.add(partition, rows)
     return gathered.loaded()
 
 
-def unread(snapshot: Snapshot, window: Window) -> Loaded:
+def unreadable_rows(snapshot: Snapshot, window: WindowKey) -> LoadedRows:
     """In place of rows that cannot be read: none of them, but where they are."""
-    return Loaded(layout(window.stream).empty_table(), snapshot.chunk_ranges(window))
+    return LoadedRows(layout(window.records).empty_table(), snapshot.chunk_ranges(window))
 
 
-class Gathered:
+class RowCollector:
     """Rows that come in any order, cut anywhere; they leave in canonical order."""
 
     def __init__(self, stream: Records, columns: Sequence[str] | None = None, reduce: Reduce | None = None) -> None:
@@ -102,11 +103,11 @@ class Gathered:
             self._rows = self._table.num_rows
             self._limit = max(2 * self._rows, REDUCE_FROM)
 
-    def loaded(self) -> Loaded:
+    def loaded(self) -> LoadedRows:
         table = self._table = pa.concat_tables([self._table, self._together()])
         order = np.lexsort((table[OFFSET].to_numpy(), table[_PARTITION].to_numpy()))
         ranges = {str(partition): ends for partition, ends in sorted(self._ranges.items())}
-        return Loaded(table.drop_columns([_PARTITION]).take(pa.array(order)).combine_chunks(), ranges)
+        return LoadedRows(table.drop_columns([_PARTITION]).take(pa.array(order)).combine_chunks(), ranges)
 
     def _together(self) -> pa.Table:
         """What was added since, as one table: a thousand small pieces one by one would cost five times as much."""
@@ -125,21 +126,21 @@ class Gathered:
 
 
 def _pieces(
-    snapshot: Snapshot, window: Window, index: Sequence[Slice], cache: ChunkCache
+    snapshot: Snapshot, window: WindowKey, index: Sequence[ChunkSlice], cache: ChunkCache
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    run, topic = window.run_id, window.stream.topic
+    run, topic = window.run_id, window.records.topic
     places = {(part.partition, part.first_offset): part.version for part in index}
     chunks = {at: cache.get((run, topic, *at, version)) for at, version in places.items()}
     missing = [at for at, chunk in chunks.items() if chunk is None]
     for partition, first_offset, payload in snapshot.chunks(run, topic, missing) if missing else ():
         at = (partition, first_offset)
-        chunks[at] = decoded(payload, window.stream, at)
+        chunks[at] = decode_chunk(payload, window.records, at)
         cache.put((run, topic, *at, places[at]), chunks[at])
     for part in index:
         yield part.partition, _slice(chunks[part.partition, part.first_offset], part, topic)
 
 
-def decoded(payload: bytes, stream: Records, at: tuple[int, int]) -> pa.RecordBatch:
+def decode_chunk(payload: bytes, stream: Records, at: tuple[int, int]) -> pa.RecordBatch:
     """A chunk's rows. at: partition and first offset, for the message. Raises ValueError for anything else."""
     try:
         chunk = decode(payload)
@@ -151,7 +152,7 @@ def decoded(payload: bytes, stream: Records, at: tuple[int, int]) -> pa.RecordBa
     return chunk
 
 
-def _slice(chunk: pa.RecordBatch | None, part: Slice, topic: str) -> pa.RecordBatch:
+def _slice(chunk: pa.RecordBatch | None, part: ChunkSlice, topic: str) -> pa.RecordBatch:
     if chunk is None or chunk.num_rows < part.first_row + part.rows:
         raise ValueError(f"chunk {topic}/{part.partition}@{part.first_offset} lacks rows of its panes")
     return chunk.slice(part.first_row, part.rows)

@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
-from monitor.drift.figures import ColumnFigure, WindowFigures
-from monitor.scheduling.readiness import Patience, Rows, Status
-from monitor.snapshot import Window
-from monitor.store import Receipt, Result, Store, opened
+from monitor.scheduling.readiness import Patience
 from schemas.durations import moment
+from schemas.figures import ColumnFigure, WindowFigures
+from schemas.status import WindowStatus
 from schemas.streams.taxi import TRIPS
+from storage.results import ResultStore, open_store
+from storage.windows import Receipt, RowCounts, WindowKey, WindowResult
 from tests.monitor.feed import HOUR, T0, Feed, results, until
 
 pytestmark = pytest.mark.integration
 
-WINDOW = Window("r", TRIPS, HOUR, T0)
+WINDOW = WindowKey("r", TRIPS, HOUR, T0)
 
 
 @pytest.fixture
@@ -28,25 +29,25 @@ def feed(database: str) -> Iterator[Feed]:
 
 
 @pytest.fixture
-def store(feed: Feed) -> Iterator[Store]:
-    with opened(feed.url) as made:
+def store(feed: Feed) -> Iterator[ResultStore]:
+    with open_store(feed.url) as made:
         yield made
 
 
-def result(status: Status, rows: int, joined: int = 0, **more: object) -> Result:
+def result(status: WindowStatus, rows: int, joined: int = 0, **more: object) -> WindowResult:
     columns = (ColumnFigure("fare_amount", "drift", "wasserstein", float(rows), 0.1, 2.0, "drift"),)
     figures = WindowFigures(columns=columns, columns_tested=1, prediction_drift=float(rows), sampled=rows)
     changes = {"offsets": {"0": (5, 7)}, "closed_at": None if status == "open" else T0, "figures": figures} | more
-    return Result(status=status, of=Rows(rows, joined), **changes)  # type: ignore[arg-type]
+    return WindowResult(status=status, counts=RowCounts(rows, joined), **changes)  # type: ignore[arg-type]
 
 
-def publish(store: Store, written: Result) -> Receipt | None:
+def publish(store: ResultStore, written: WindowResult) -> Receipt | None:
     with store.claim(WINDOW) as claim:
         assert claim is not None
         return claim.publish(written)
 
 
-def revisions(store: Store, *history: Result) -> list[int | None]:
+def revisions(store: ResultStore, *history: WindowResult) -> list[int | None]:
     receipts = [publish(store, written) for written in history]
     return [None if receipt is None else receipt.revision for receipt in receipts]
 
@@ -67,12 +68,12 @@ def revisions(store: Store, *history: Result) -> list[int | None]:
     ],
 )
 def test_a_result_is_replaced_only_by_one_that_says_more(
-    store: Store, history: list[tuple[Status, int]], expected: list[int | None]
+    store: ResultStore, history: list[tuple[WindowStatus, int]], expected: list[int | None]
 ) -> None:
     assert revisions(store, *(result(*step) for step in history)) == expected
 
 
-def test_a_result_depends_on_the_rows_it_was_joined_with_too(store: Store) -> None:
+def test_a_result_depends_on_the_rows_it_was_joined_with_too(store: ResultStore) -> None:
     history = [
         result("provisional", 3, 7),
         result("provisional", 3, 8),
@@ -82,14 +83,14 @@ def test_a_result_depends_on_the_rows_it_was_joined_with_too(store: Store) -> No
     assert revisions(store, *history) == [0, 1, None, 1]
 
 
-def test_a_result_that_is_refused_leaves_its_columns_alone(feed: Feed, store: Store) -> None:
+def test_a_result_that_is_refused_leaves_its_columns_alone(feed: Feed, store: ResultStore) -> None:
     publish(store, result("final", 3))
     before = results(feed.connection, more=", written_at")
     publish(store, result("provisional", 9))
     assert results(feed.connection, more=", written_at") == before
 
 
-def test_the_moment_of_closing_stays_and_the_moment_of_writing_moves(feed: Feed, store: Store) -> None:
+def test_the_moment_of_closing_stays_and_the_moment_of_writing_moves(feed: Feed, store: ResultStore) -> None:
     clocks = "SELECT closed_at, written_at FROM driftline.window_result"
     publish(store, result("open", 1))
     publish(store, result("provisional", 1, closed_at=T0 + 1))
@@ -102,7 +103,7 @@ def test_the_moment_of_closing_stays_and_the_moment_of_writing_moves(feed: Feed,
     assert first[1] < second[1]
 
 
-def test_the_latency_is_from_closing_to_writing(store: Store) -> None:
+def test_the_latency_is_from_closing_to_writing(store: ResultStore) -> None:
     receipt = publish(store, result("final", 1, closed_at=T0))
     assert receipt is not None
     assert receipt.latency is not None
@@ -110,7 +111,7 @@ def test_the_latency_is_from_closing_to_writing(store: Store) -> None:
     assert publish(store, result("open", 1)) is None
 
 
-def test_what_moved_before_the_clock_was_set_back_moved_now(feed: Feed, store: Store) -> None:
+def test_what_moved_before_the_clock_was_set_back_moved_now(feed: Feed, store: ResultStore) -> None:
     feed.flush(TRIPS, 0, [T0])
     feed.connection.execute("UPDATE driftline.run_progress SET moved_at = now() + interval '2 days'")
     with store.snapshot() as snapshot:
@@ -126,7 +127,7 @@ def test_what_moved_before_the_clock_was_set_back_moved_now(feed: Feed, store: S
     ids=["set back", "set by an unknown time"],
 )
 def test_a_latency_is_never_measured_across_a_clock_that_was_set(
-    feed: Feed, store: Store, unknown: dict[str, Any]
+    feed: Feed, store: ResultStore, unknown: dict[str, Any]
 ) -> None:
     first = publish(store, result("provisional", 1, **unknown))
     again = publish(store, result("final", 2))
@@ -136,7 +137,7 @@ def test_a_latency_is_never_measured_across_a_clock_that_was_set(
     assert feed.connection.execute("SELECT latency_ms FROM driftline.window_result").fetchone() == (None,)
 
 
-def test_the_latency_of_the_first_closing_stays(feed: Feed, store: Store) -> None:
+def test_the_latency_of_the_first_closing_stays(feed: Feed, store: ResultStore) -> None:
     latency = "SELECT latency_ms FROM driftline.window_result"
     publish(store, result("open", 1))
     assert feed.connection.execute(latency).fetchone() == (None,)
@@ -147,7 +148,7 @@ def test_the_latency_of_the_first_closing_stays(feed: Feed, store: Store) -> Non
     assert feed.connection.execute(latency).fetchone() == first
 
 
-def test_who_shows_windows_hears_of_each_that_is_written(feed: Feed, store: Store) -> None:
+def test_who_shows_windows_hears_of_each_that_is_written(feed: Feed, store: ResultStore) -> None:
     feed.connection.execute("LISTEN driftline_window")
     publish(store, result("open", 1))
     publish(store, result("final", 1))
@@ -158,7 +159,7 @@ def test_who_shows_windows_hears_of_each_that_is_written(feed: Feed, store: Stor
     assert not [*feed.connection.notifies(timeout=0)]
 
 
-def test_what_fails_inside_a_claim_is_not_written(feed: Feed, store: Store) -> None:
+def test_what_fails_inside_a_claim_is_not_written(feed: Feed, store: ResultStore) -> None:
     def fail() -> None:
         with store.claim(WINDOW) as claim:
             assert claim is not None
@@ -171,7 +172,7 @@ def test_what_fails_inside_a_claim_is_not_written(feed: Feed, store: Store) -> N
     assert publish(store, result("final", 3)) is not None
 
 
-def test_a_reason_that_quotes_a_record_can_be_written(feed: Feed, store: Store) -> None:
+def test_a_reason_that_quotes_a_record_can_be_written(feed: Feed, store: ResultStore) -> None:
     """As an exception may that came of a category with NUL in it."""
     columns = (ColumnFigure("flag", "drift", status="failed", reason="KeyError: 'a\x00\x1b[31m'"),)
     assert publish(store, result("final", 3, figures=WindowFigures(columns=columns)))
@@ -179,19 +180,19 @@ def test_a_reason_that_quotes_a_record_can_be_written(feed: Feed, store: Store) 
     assert written == [("KeyError: 'a\\x00\\x1b[31m'",)]
 
 
-def test_a_window_is_with_one_monitor_at_a_time(feed: Feed, store: Store) -> None:
-    with opened(feed.url) as other:
+def test_a_window_is_with_one_monitor_at_a_time(feed: Feed, store: ResultStore) -> None:
+    with open_store(feed.url) as other:
         with store.claim(WINDOW) as mine:
             assert mine is not None
             with other.claim(WINDOW) as theirs:
                 assert theirs is None
-            with other.claim(Window("r", TRIPS, 6 * HOUR, T0)) as elsewhere:
+            with other.claim(WindowKey("r", TRIPS, 6 * HOUR, T0)) as elsewhere:
                 assert elsewhere is not None
         with other.claim(WINDOW) as theirs:
             assert theirs is not None
 
 
-def test_a_snapshot_does_not_see_what_comes_after_it(feed: Feed, store: Store) -> None:
+def test_a_snapshot_does_not_see_what_comes_after_it(feed: Feed, store: ResultStore) -> None:
     feed.flush(TRIPS, 0, [T0])
     with store.snapshot() as snapshot:
         assert len(snapshot.index(WINDOW)) == 1
@@ -201,7 +202,7 @@ def test_a_snapshot_does_not_see_what_comes_after_it(feed: Feed, store: Store) -
         assert len(snapshot.index(WINDOW)) == 2
 
 
-def test_the_frontier_never_moves_back_by_advancing(store: Store) -> None:
+def test_the_frontier_never_moves_back_by_advancing(store: ResultStore) -> None:
     for at in (5, 9, 7):
         store.advance("r", "events", HOUR, at)
     with store.snapshot() as snapshot:
@@ -211,7 +212,7 @@ def test_the_frontier_never_moves_back_by_advancing(store: Store) -> None:
         assert snapshot.frontiers(["r"]) == {"r": {("events", HOUR): 4}}
 
 
-def test_waiting_ends_when_a_run_moves_and_names_all_that_did(feed: Feed, store: Store) -> None:
+def test_waiting_ends_when_a_run_moves_and_names_all_that_did(feed: Feed, store: ResultStore) -> None:
     assert store.wait(0.01) == set()
     for run in ("a", "b", "a"):
         feed.connection.execute("SELECT pg_notify('driftline_progress', %s)", (run,))
@@ -224,7 +225,7 @@ def test_waiting_ends_when_a_run_moves_and_names_all_that_did(feed: Feed, store:
     until(heard)
 
 
-def test_health_is_one_row_for_each_monitor(feed: Feed, store: Store) -> None:
+def test_health_is_one_row_for_each_monitor(feed: Feed, store: ResultStore) -> None:
     for pending in (1, 2):
         store.report_health("here:1", None, {"pending": pending})
     feed.connection.execute(
@@ -237,7 +238,7 @@ def test_health_is_one_row_for_each_monitor(feed: Feed, store: Store) -> None:
     assert found == [("here:1", {"pending": 2}), ("old", {})]
 
 
-def test_health_of_a_day_is_kept(feed: Feed, store: Store) -> None:
+def test_health_of_a_day_is_kept(feed: Feed, store: ResultStore) -> None:
     old = "INSERT INTO driftline.health_sample SELECT now() - interval '25 hours', 'monitor', 'here:1', NULL, '{}'"
     feed.connection.execute(old)
     for pending in (1, 2):

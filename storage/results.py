@@ -1,7 +1,7 @@
-"""What the monitor writes, and the connections it holds.
+"""Results of windows, as a monitor writes them, and the connections that it holds.
 
-Reading happens in a `Snapshot`, writing in a `Claim`; each is a transaction on a connection of its own, since a
-claim is held while a snapshot is read.
+Reading happens in a `Snapshot`, writing in a `WindowClaim`; each is a transaction on a connection of its own, since
+a claim is held while a snapshot is read.
 """
 
 from __future__ import annotations
@@ -11,69 +11,41 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
-
-from monitor.drift.figures import ColumnFigure, WindowFigures
-from monitor.panes import decoded
-from monitor.scheduling.readiness import RANK, Rows, Status
-from monitor.snapshot import SCALARS, SQL, Ranges, Run, Snapshot, Window
 from runtime.failpoint import reach
 from schemas.definition import Records
 from schemas.durations import moment
+from schemas.figures import ColumnFigure
 from schemas.notices import PROGRESS
+from schemas.status import above, below
 from schemas.text import printable
 from storage.chunk import encode
 from storage.compact import Chunk, merged
 from storage.connect import Connection, Jsonb, Rollback, connect, snapshots
 from storage.keepalive import kept_alive
 from storage.notices import listen_statement, notify_windows
+from storage.panes import decode_chunk
 from storage.read import Shortage, shortages
+from storage.snapshot import SCALARS, SQL, Snapshot
+from storage.windows import Receipt, StoredRun, WindowKey, WindowResult
 
 PATIENCE_S = 300.0
 """For an answer of Postgres: of a large run, some take seconds."""
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be written of a window.
-
-    compute_ms: wall time that its figures took. timed: the wall clock was not set since `closed_at`.
-    """
-
-    status: Status
-    of: Rows
-    figures: WindowFigures
-    offsets: Ranges
-    joined_offsets: Ranges = {}
-    compute_ms: float | None = None
-    closed_at: int | None = None
-    timed: bool = True
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """What was written. latency: ms from the flush that closed the window to its first row; None: open, or unknown.
-
-    compute_ms: as in the Result.
-    """
-
-    revision: int
-    latency: float | None
-    status: Status
-    compute_ms: float | None
-
-
-class Claim:
+class WindowClaim:
     """The right to write one window, held until the transaction ends."""
 
-    def __init__(self, connection: Connection, window: Window) -> None:
+    def __init__(self, connection: Connection, window: WindowKey) -> None:
         self._connection = connection
         self._window = window
 
-    def publish(self, result: Result) -> Receipt | None:
+    def publish(self, result: WindowResult) -> Receipt | None:
         """Write a result with its columns; None where what is there says as much already."""
         closed_at = None if result.closed_at is None else moment(result.closed_at)
         params = self._window.key | {name: getattr(result.figures, name) for name in SCALARS}
-        params |= {"window_end": moment(self._window.end), "status": result.status, "rank": RANK[result.status]}
-        params |= {"rows": result.of.rows, "joined_rows": result.of.joined, "closed_at": closed_at}
+        params |= {"window_end": moment(self._window.end), "status": result.status}
+        params |= {"above": above(result.status), "below": below(result.status)}
+        params |= {"rows": result.counts.rows, "joined_rows": result.counts.joined, "closed_at": closed_at}
         params |= {"offsets": Jsonb(result.offsets), "joined_offsets": Jsonb(result.joined_offsets)}
         params |= {"compute_ms": result.compute_ms, "timed": result.timed}
         row = self._connection.execute(SQL["publish"], params).fetchone()
@@ -88,7 +60,7 @@ class Claim:
         return Receipt(revision, latency, result.status, result.compute_ms)
 
 
-class Store:
+class ResultStore:
     """Three connections: snapshots, claims, and notifications. Any of them may raise `storage.errors.Error`."""
 
     def __init__(self, reader: Connection, writer: Connection, listener: Connection) -> None:
@@ -104,11 +76,11 @@ class Store:
             yield Snapshot(self._reader)
 
     @contextmanager
-    def claim(self, window: Window) -> Iterator[Claim | None]:
+    def claim(self, window: WindowKey) -> Iterator[WindowClaim | None]:
         """None where another monitor has it. Commits at the end, rolls back on an exception."""
         with self._writer.transaction():
             row = self._writer.execute(SQL["claim"], {"name": window.name}).fetchone()
-            yield Claim(self._writer, window) if row else None
+            yield WindowClaim(self._writer, window) if row else None
 
     def advance(self, run_id: str, stream: str, size: int, frontier: int) -> None:
         where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}
@@ -118,7 +90,7 @@ class Store:
         where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}
         self._writer.execute(SQL["set_back"], where | {"next_start_ms": frontier})
 
-    def merge(self, run: Run, stream: Records, partition: int, group: Sequence[Chunk]) -> bool:
+    def merge(self, run: StoredRun, stream: Records, partition: int, group: Sequence[Chunk]) -> bool:
         """Put one chunk in place of several; False where another monitor was faster. All or nothing.
 
         Raises ValueError for chunks that cannot be read, or that do not hold what the panes say.
@@ -130,7 +102,7 @@ class Store:
                 taken = cursor.execute(SQL["take_chunks"], where | {"firsts": firsts}).fetchall()
             if len(taken) < len(group):
                 raise Rollback
-            made = merged(stream, run.pane, [decoded(p, stream, (partition, first)) for first, _, p in taken])
+            made = merged(stream, run.pane, [decode_chunk(p, stream, (partition, first)) for first, _, p in taken])
             span = {"from": moment(made.starts[0]), "to": moment(made.starts[-1])}
             row = self._writer.execute(SQL["take_panes"], where | span | {"firsts": firsts}).fetchone()
             if row != (made.batch.num_rows,):
@@ -159,7 +131,7 @@ class Store:
     def wait(self, timeout: float) -> set[str]:
         """The runs that moved, as soon as one does; empty after `timeout` seconds.
 
-        Behind a pooler nothing is heard: what moved is then found by polling.
+        A pooler passes no notifications on: what moved is then found by polling.
         """
         if self._listener.pooled:
             time.sleep(timeout)
@@ -171,12 +143,12 @@ class Store:
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Store]:
+def open_store(url: str) -> Iterator[ResultStore]:
     """A store, closed at the end. Raises as `connect`."""
     name = "driftline-monitor"
     with connect(url, name) as reader, connect(url, name) as writer, connect(url, name) as listener:
         for connection in (reader, writer, listener):
             connection.patience = PATIENCE_S
-        store = Store(reader, writer, listener)
+        store = ResultStore(reader, writer, listener)
         with kept_alive([reader, writer]):
             yield store
