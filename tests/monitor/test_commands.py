@@ -125,7 +125,7 @@ def test_what_the_monitor_writes_the_log_says_again(scene: tuple[Feed, Settings]
 
 
 def test_a_window_without_trips_has_no_report(scene: tuple[Feed, Settings], tmp_path: Path) -> None:
-    for run_id, what in (("r", "no trips"), ("nobody", "no run")):
+    for run_id, what in (("r", "no events"), ("nobody", "no run")):
         with pytest.raises(UsageError, match=what):
             report(scene[1], run_id, HOUR, T0 - DAY, tmp_path / "report.html")
 
