@@ -63,9 +63,17 @@ def load_rows(
     columns: Sequence[str] | None = None,
     reduce: Reduce | None = None,
 ) -> LoadedRows:
-    """The rows of a window. Raises ValueError for a chunk that is missing or cannot be read.
+    """Load the rows of a window.
 
-    columns: only these; reduce: makes a large table smaller. Either bounds the memory that a large window takes.
+    Args:
+        snapshot: Of the database.
+        window: The window.
+        cache: Of decoded chunks.
+        columns: Only these; None for all.
+        reduce: Makes a large table smaller. Either bounds the memory that a large window takes.
+
+    Raises:
+        ValueError: A chunk is missing or cannot be read.
     """
     index = snapshot.index(window)
     gathered = RowCollector(window.records, columns, reduce)
@@ -141,7 +149,16 @@ def _pieces(
 
 
 def decode_chunk(payload: bytes, stream: Records, at: tuple[int, int]) -> pa.RecordBatch:
-    """A chunk's rows. at: partition and first offset, for the message. Raises ValueError for anything else."""
+    """Decode a chunk.
+
+    Args:
+        payload: Its bytes.
+        stream: The records that it is of.
+        at: Partition and first offset, for the message.
+
+    Raises:
+        ValueError: It cannot be read, or has other columns.
+    """
     try:
         chunk = decode(payload)
         chunk.validate(full=True)

@@ -40,7 +40,11 @@ class WindowClaim:
         self._window = window
 
     def publish(self, result: WindowResult) -> Receipt | None:
-        """Write a result with its columns; None where what is there says as much already."""
+        """Write a result with its columns.
+
+        Returns:
+            None where what is there says as much already.
+        """
         closed_at = None if result.closed_at is None else moment(result.closed_at)
         params = self._window.key | {name: getattr(result.figures, name) for name in SCALARS}
         params |= {"window_end": moment(self._window.end), "status": result.status}
@@ -129,7 +133,7 @@ class ResultStore:
         self._writer.execute(SQL["forget_health"])
 
     def wait(self, timeout: float) -> set[str]:
-        """The runs that moved, as soon as one does; empty after `timeout` seconds.
+        """Wait until a run moves; return those that did, none after `timeout` seconds.
 
         A pooler passes no notifications on: what moved is then found by polling.
         """

@@ -28,18 +28,25 @@ class Calibration(msgspec.Struct, frozen=True):
     scores: tuple[float, ...]
 
     def threshold(self, rows: int, floor: float) -> float:
-        """For a window of so many usable values; linear in log rows, level beyond both ends.
+        """Interpolate the threshold of a window, linear in log rows, level beyond both ends.
 
-        floor: a smaller difference is no drift worth an alarm, however surely it is there.
+        Args:
+            rows: Usable values of the window.
+            floor: The least threshold: a smaller difference is not worth an alarm, however certain it is.
         """
         return max(floor, float(np.interp(np.log(rows), np.log(self.rows), self.scores)))
 
 
 def starts(times: Ints, size: int, blocks: int) -> list[int]:
-    """First rows of `blocks` blocks of `size` rows, ascending. times: of the rows, ascending; any unit.
+    """Choose blocks of neighbouring rows, and return the first row of each, ascending.
 
     Spread evenly over time, as windows are, and not over rows, of which nights have few; but never in step with
     the hours of a day. Blocks that would begin with the same row are one.
+
+    Args:
+        times: Of the rows, ascending, any unit, shape (rows,).
+        size: Rows of a block.
+        blocks: How many to choose.
     """
     places = (np.arange(1, blocks + 1) * _GOLDEN) % 1
     last = len(times) - size
@@ -54,9 +61,19 @@ def calibrate(
     score: Callable[[ColumnSummary], float],
     min_rows: int,
 ) -> Calibration | None:
-    """column, times: of the reference, by event time, ascending. None where it is too short to draw from.
+    """Draw the null distribution of a column's score from the reference itself.
 
-    A block is part of what it is held against, which shrinks its distance by the share of it; that is undone.
+    A block is part of what it is compared with, which shrinks its distance by its share; that is undone.
+
+    Args:
+        column: Of the reference, by event time, ascending.
+        times: Event times of its rows.
+        prepared: The same column.
+        score: A distance of a block.
+        min_rows: Usable values that a block needs.
+
+    Returns:
+        None where the reference is too short to draw from.
     """
     rows, scores = [], []
     for size in SIZES:

@@ -56,7 +56,7 @@ class CategoryReference:
         return np.array([value for value, _ in found]), np.array([code for _, code in found], np.int64)
 
     def summarize(self, column: pa.ChunkedArray) -> ColumnSummary:
-        """Figures of the window's column."""
+        """Compute the figures of a window's column."""
         values, counts = categories(column)
         rows, count = len(column), int(counts.sum())
         known, new = self._split(values, counts)
@@ -80,7 +80,11 @@ class CategoryReference:
         return known, new
 
     def distance(self, summary: ColumnSummary) -> float:
-        """Jensen-Shannon distance, base e: 0 when identical, sqrt(ln 2) = 0.83 when nothing is shared."""
+        """Compute the Jensen-Shannon distance, base e: 0 when identical, sqrt(ln 2) = 0.83 when nothing is shared.
+
+        Args:
+            summary: Of a column with at least one usable value.
+        """
         share = summary.known / summary.count
         middle = (self.share + share) / 2
         new = sum(summary.new.values()) / summary.count  # theirs alone: each contributes share * log(2)

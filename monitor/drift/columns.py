@@ -81,7 +81,11 @@ class ReferenceColumn(Protocol):
 
 
 def numbers(column: pa.ChunkedArray) -> Floats:
-    """The finite values, ascending. Raises TypeError for a column that does not hold numbers."""
+    """Read the finite values of a column, ascending, shape (values,).
+
+    Raises:
+        TypeError: The column does not hold numbers.
+    """
     array = _whole(column)
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())
@@ -96,7 +100,11 @@ def numbers(column: pa.ChunkedArray) -> Floats:
 
 
 def categories(column: pa.ChunkedArray) -> tuple[NDArray[np.generic] | list[object], Ints]:
-    """The distinct values that are not missing, and the rows of each: numbers as an array, else a list."""
+    """Count the distinct values that are not missing.
+
+    Returns:
+        The values, numbers as an array, else a list; and the rows of each, shape (values,).
+    """
     array = _whole(column)
     if array.null_count:
         array = array.drop_null()
@@ -111,12 +119,12 @@ def categories(column: pa.ChunkedArray) -> tuple[NDArray[np.generic] | list[obje
 
 
 def label(value: object) -> str:
-    """One spelling on both sides: 74, 74.0 and "74" are all `74`."""
+    """Spell a value in one way on both sides: 74, 74.0 and "74" are all `74`."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def by_label(values: NDArray[np.generic] | list[object], counts: Ints) -> dict[str, int]:
-    """Rows per label."""
+    """Add up the rows of each label."""
     rows: dict[str, int] = {}
     plain: Iterable[object] = values.tolist() if isinstance(values, np.ndarray) else values
     for value, count in zip(plain, counts.tolist(), strict=True):

@@ -45,7 +45,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def totals(columns: Iterable[ColumnFigure], drift_share: float) -> dict[str, Any]:
-    """What WindowFigures says of all columns together, by field. drift_share: as in Config."""
+    """Compute what WindowFigures says of all columns together.
+
+    Args:
+        columns: Figures of all columns.
+        drift_share: As in Config.
+
+    Returns:
+        Values by field of WindowFigures.
+    """
     tested = [c for c in columns if c.metric == DRIFT and c.value is not None]
     drifted = sum(c.status == "drift" for c in tested)
     missing = [c.value for c in columns if c.metric == MISSING and c.value is not None]

@@ -32,7 +32,16 @@ class NumberReference:
     def from_column(
         cls, column: pa.ChunkedArray, clip: tuple[float, float], label_range: tuple[float, float] | None = None
     ) -> NumberReference:
-        """clip: quantiles of the column to whose range it is clipped. Raises TypeError for what are no numbers."""
+        """Prepare a column of the reference.
+
+        Args:
+            column: Of the reference.
+            clip: Quantiles of the column to whose range it is clipped.
+            label_range: Of a label: values outside are left out instead.
+
+        Raises:
+            TypeError: The column does not hold numbers.
+        """
         values = numbers(column)
         if label_range is not None:
             low, high = label_range
@@ -72,7 +81,11 @@ class NumberReference:
         return found
 
     def summarize(self, column: pa.ChunkedArray) -> ColumnSummary:
-        """Figures of the window's column. Raises TypeError for what are no numbers."""
+        """Compute the figures of a window's column.
+
+        Raises:
+            TypeError: It does not hold numbers.
+        """
         values = numbers(column)
         rows, count = len(column), len(values)
         if not count:
@@ -92,7 +105,11 @@ class NumberReference:
         return ColumnSummary(count, figures, values)
 
     def distance(self, summary: ColumnSummary) -> float:
-        """First Wasserstein distance in standard deviations of the reference: 0 when identical."""
+        """Compute the first Wasserstein distance, in standard deviations of the reference: 0 when identical.
+
+        Args:
+            summary: Of a column with at least one usable value.
+        """
         return wasserstein(summary.numbers, self) / self.norm
 
     def sides(self, summary: ColumnSummary) -> tuple[pd.Series[Any], pd.Series[Any]]:
@@ -101,7 +118,12 @@ class NumberReference:
 
 
 def quantile(values: Floats, q: float) -> float:
-    """The q-quantile of ascending values, linear between neighbours: numpy's default, bit for bit."""
+    """Compute a quantile, linear between neighbours: numpy's default, bit for bit.
+
+    Args:
+        values: Ascending, at least one, shape (rows,).
+        q: 0 to 1.
+    """
     at = q * (len(values) - 1)
     left = int(at)
     a, b = float(values[left]), float(values[min(left + 1, len(values) - 1)])
@@ -110,11 +132,15 @@ def quantile(values: Floats, q: float) -> float:
 
 
 def wasserstein(values: Floats, reference: NumberReference) -> float:
-    """Area between the two distribution functions, in the column's unit. values: ascending, at least one.
+    """Compute the area between two distribution functions, in the column's unit.
 
     Between two neighbours a, b in the window its distribution function is level; the reference's, which climbs,
     crosses that level at most once, at q. So every stretch is two differences of an integral known beforehand:
     O(n log m) for a window of n rows, where sorting both together is O((n + m) log (n + m)).
+
+    Args:
+        values: Of the window, ascending, at least one, shape (rows,).
+        reference: Prepared.
     """
     support, share, area = reference.steps
     at = support[1:].searchsorted(values, "right")

@@ -8,9 +8,14 @@ import pyarrow as pa
 
 
 def sample(window: pa.Table, id_field: str, max_rows: int) -> pa.Table:
-    """The rows with the lowest hashes of their id, in the order they had: always the same, whoever draws.
+    """Sample a window by a hash of its ids: always the same rows, in the order they had.
 
     Events and labels of one id are both in the sample or both outside, as far as both windows hold the same ids.
+
+    Args:
+        window: Rows of one window.
+        id_field: The column of ids.
+        max_rows: The size of the sample; a smaller window is returned as it is.
     """
     if window.num_rows <= max_rows:
         return window

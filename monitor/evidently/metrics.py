@@ -98,7 +98,13 @@ class ArrowDataset(Dataset):  # type: ignore[misc]
 
 
 def definition(numeric: set[str], category: set[str], **roles: Any) -> DataDefinition:
-    """A DataDefinition that leaves nothing to be guessed from the window's values."""
+    """Define columns for Evidently, so that it guesses nothing from the window's values.
+
+    Args:
+        numeric: Names of numbers.
+        category: Names of categories.
+        roles: More of DataDefinition's arguments.
+    """
     return DataDefinition(
         numerical_columns=sorted(numeric),
         categorical_columns=sorted(category),
@@ -215,19 +221,34 @@ class PredictionErrorCalculation(_Calculation[PredictionError]):
 
 
 def report(methods: Mapping[str, str], error: PredictionError | None = None) -> Report:
-    """A Report, to be run again and again. methods: by column, the test of its drift."""
+    """Build a Report, to be run again and again.
+
+    Args:
+        methods: The test of drift, by column.
+        error: The error of the prediction, for labels.
+    """
     metrics: list[_Metric] = [ColumnDrift(column=column, method=method) for column, method in methods.items()]
     return Report(metrics if error is None else [*metrics, error])
 
 
 def findings(snapshot: Snapshot) -> dict[str, Measurement]:
-    """What a Report of `report` found out, by column, from the snapshot that its run returned."""
+    """Read what a Report of `report` found out, by column, from the snapshot that its run returned."""
     results = snapshot.metric_results.values()
     return {result._column: result._measured for result in results if isinstance(result, Finding)}
 
 
 def measure(column: str, method: str, current: ArrowDataset, prepared: ReferenceColumn | str) -> Measurement:
-    """A window's column beside its reference. Raises whatever the reading raises."""
+    """Compare a window's column with its reference.
+
+    Args:
+        column: Its name.
+        method: The test of drift.
+        current: The window.
+        prepared: The reference's column, or why it cannot be used.
+
+    Raises:
+        Exception: The column, or its reference, cannot be read.
+    """
     if isinstance(prepared, str):
         raise ValueError(f"reference: {prepared}")
     summary = prepared.summarize(current.table[column])
@@ -253,7 +274,12 @@ def too_few(count: int, needed: int) -> str:
 
 
 def errors(truth: Floats, predicted: Floats) -> Errors:
-    """Of at least one pair. r2: as scikit-learn's, so 1 or 0 where the truth does not vary. shape: (rows,)."""
+    """Compute errors of predictions. R² is scikit-learn's: 1 or 0 where the truth does not vary.
+
+    Args:
+        truth: At least one value, shape (rows,).
+        predicted: Shape (rows,).
+    """
     off = predicted - truth
     squares = float(off @ off)
     spread = float(np.square(truth - truth.mean()).sum())

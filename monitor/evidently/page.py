@@ -52,7 +52,15 @@ class Heading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def page(report: str, heading: Heading) -> str:
-    """report: one file, as the pinned Evidently writes it. Raises UsageError where another has written it."""
+    """Turn Evidently's HTML into a page with a heading, escaped values and a content security policy.
+
+    Args:
+        report: One file, as the pinned Evidently writes it.
+        heading: What stands above.
+
+    Raises:
+        UsageError: Another version of Evidently has written the report.
+    """
     report, lines = _DATA.subn(lambda line: line[1] + line[2].translate(_UNSAFE), report, count=2)
     if lines != 2 or _CHARSET not in report or _BODY not in report:
         raise UsageError("another version of Evidently wrote the report", "`make setup` installs the pinned one")
@@ -64,7 +72,7 @@ def page(report: str, heading: Heading) -> str:
 
 
 def policy(scripts: Iterable[str]) -> str:
-    """A content security policy under which these scripts run, and no others."""
+    """Write a content security policy under which these scripts run, and no others."""
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; font-src data:;"

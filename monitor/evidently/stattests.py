@@ -25,7 +25,11 @@ _UNBOUNDED = frozenset({"empirical_mmd"})
 
 
 def test_of(column: str, method: str, *, numeric: bool) -> StatTest:
-    """Evidently's registered test. Raises UsageError where it has none of this name for this type of column."""
+    """Find one of Evidently's registered tests.
+
+    Raises:
+        UsageError: Evidently has none of this name for this type of column, or it cannot be afforded.
+    """
     if method in _UNBOUNDED:
         raise UsageError(f"{method} for {column} needs memory by the square of the rows", "choose another test")
     try:
@@ -39,9 +43,14 @@ def column_type(*, numeric: bool) -> ColumnType:
 
 
 def score(method: str, prepared: ReferenceColumn, summary: ColumnSummary) -> float:
-    """By the prepared arithmetic, or by Evidently's registered test; of at least one usable value.
+    """Compute a drift score, by the prepared arithmetic if that is the method, else by Evidently's registered test.
 
     Such a test's warnings, and its seeding of numpy's global generator, stay inside.
+
+    Args:
+        method: Name of the test.
+        prepared: The reference's column.
+        summary: Of the window's column, with at least one usable value.
     """
     if method == prepared.method:
         return prepared.distance(summary)

@@ -105,7 +105,7 @@ class Recomputation:
 def compare(
     stream: str, stored: StoredResult, rows: LoadedRows, joined: LoadedRows | None, figures: WindowFigures
 ) -> Iterator[Difference]:
-    """What is stored of a window, against what its rows in the log say."""
+    """Compare what is stored of a window with what its rows in the log say."""
     computed = {name: getattr(figures, name) for name in stored.figures}
     computed |= {"rows": len(rows.table), "offsets": rows.offsets}
     held = dict(stored.figures) | {"rows": stored.rows, "offsets": stored.offsets}

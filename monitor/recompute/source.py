@@ -41,10 +41,20 @@ _GONE = {
 def records(
     kafka: Mapping[str, str], topic: str, ranges: Ranges, begun_in: str | None = None
 ) -> Iterator[tuple[int, int, bytes | None]]:
-    """(partition, offset, value) of every record in the ranges; those of one partition in offset order.
+    """Read stretches of a topic.
 
-    topic: with its prefix. begun_in: Kafka's id of the topic that the ranges are of; None: whichever is there.
-    Raises LogUnreadable where the log does not hold them any more, BrokerUnreachable.
+    Args:
+        kafka: librdkafka settings.
+        topic: With its prefix.
+        ranges: First and last offset by partition, both inclusive.
+        begun_in: Kafka's id of the topic that the ranges are of; None: whichever is there.
+
+    Yields:
+        (partition, offset, value) of every record in the ranges; those of one partition in offset order.
+
+    Raises:
+        LogUnreadable: The log does not hold them any more.
+        BrokerUnreachable: Kafka does not answer.
     """
     left = {int(partition): last for partition, (_, last) in ranges.items()}
     if not left:
