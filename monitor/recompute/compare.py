@@ -99,7 +99,8 @@ class Recomputation:
         topic = window.records.topic
         name, topic_id = self.settings.topic_prefix + topic, self.snapshot.topic_id(topic)
         entries = records(self.settings.kafka, name, ranges, topic_id)
-        return window_rows(window, entries, self.snapshot.dead(topic, ranges), self.model)
+        dead, default_run = self.snapshot.dead(topic, ranges), self.run.stream.default_run
+        return window_rows(window, entries, dead, self.model, default_run)
 
 
 def compare(

@@ -24,7 +24,11 @@ Entry = tuple[int, int, bytes | None]
 
 
 def window_rows(
-    window: WindowKey, entries: Iterable[Entry], dead: set[tuple[int, int]], model: Model
+    window: WindowKey,
+    entries: Iterable[Entry],
+    dead: set[tuple[int, int]],
+    model: Model,
+    default_run: str = LIVE,
 ) -> LoadedRows:
     """Pick the rows of a window from entries of the log, and score them.
 
@@ -33,10 +37,11 @@ def window_rows(
         entries: Of one partition in offset order.
         dead: (partition, offset) of the dead letters among them, which are no rows.
         model: Scores them, unless they carry their predictions.
+        default_run: The run of records that name none.
     """
     gathered = RowCollector(window.records)
     pending: dict[int, tuple[list[int], list[Any]]] = {}
-    for partition, offset, row in _accepted(window, entries, dead):
+    for partition, offset, row in _accepted(window, entries, dead, default_run):
         offsets, rows = pending.setdefault(partition, ([], []))
         offsets.append(offset)
         rows.append(row)
@@ -48,7 +53,7 @@ def window_rows(
 
 
 def _accepted(
-    window: WindowKey, entries: Iterable[Entry], dead: set[tuple[int, int]]
+    window: WindowKey, entries: Iterable[Entry], dead: set[tuple[int, int]], default_run: str
 ) -> Iterator[tuple[int, int, Any]]:
     """What joined the window: of its run, new by `seq`, no dead letter, of its time.
 
@@ -57,7 +62,7 @@ def _accepted(
     last_seq: dict[int, int] = {}
     for partition, offset, value in entries:
         record = _decoded(window.records, value)
-        if record is None or (record.run_id or LIVE) != window.run_id:
+        if record is None or (record.run_id or default_run) != window.run_id:
             continue
         last = last_seq.get(partition, -1)
         numbered = record.run_id is not None and record.seq is not None

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from monitor.recompute.rows import BATCH, window_rows
+from schemas.definition import Field, Records
 from schemas.records import LIVE
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import OFFSET, PREDICTION, layout
@@ -99,3 +100,27 @@ def test_outcomes_have_no_prediction() -> None:
     found = window_rows(window, [(0, 0, json.dumps(outcome).encode())], set(), StubModel())  # type: ignore[arg-type]
     assert found.table.schema == layout(OUTCOMES)
     assert found.table["duration_min"].to_pylist() == [3.5]
+
+
+def test_a_record_that_names_no_run_is_of_its_streams_own_default() -> None:
+    entries = [(0, 0, trip(None, run=None)), (0, 1, trip(None, run="live"))]
+    found = window_rows(WindowKey("now", TRIPS, HOUR, T0), entries, set(), StubModel(), "now")  # type: ignore[arg-type]
+    assert found.table[OFFSET].to_pylist() == [0]
+
+
+SCORED = Records(
+    topic="payments",
+    kind="payment",
+    id="payment",
+    time="at",
+    fields=(Field(name="amount", type="float", role="number"), Field(name="risk", type="float", role="number")),
+    prediction="risk",
+)
+
+
+def test_a_prediction_that_the_record_carries_is_read_again_without_a_model() -> None:
+    head = {"kind": "payment", "run_id": "r", "seq": 0, "payment": "a", "at": T0}
+    entries = [(0, 0, json.dumps(head | {"amount": 3.0, "risk": 0.25}).encode())]
+    found = window_rows(WindowKey("r", SCORED, HOUR, T0), entries, set(), None)  # type: ignore[arg-type]
+    assert found.table.schema == layout(SCORED)
+    assert found.table[PREDICTION].to_pylist() == [0.25]
