@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import OFFSET
@@ -183,16 +184,14 @@ def test_a_monitor_merges_when_it_has_nothing_else_to_do(feed: Feed, monkeypatch
 
 
 @pytest.mark.integration
-def test_chunks_that_cannot_be_merged_are_said_once(
-    feed: Feed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_chunks_that_cannot_be_merged_are_said_once(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.scheduling.scheduler.COMPACT_S", 0.01)
     trickle(feed, 70, 0)
     feed.connection.execute("UPDATE driftline.chunk SET payload = 'x' WHERE first_offset = 2")
-    with Running(settings(feed.url), StubEngine()):
+    with capture_logs() as logs, Running(settings(feed.url), StubEngine()):
         trickle(feed, 70, 1)
         until(lambda: chunk_count(feed) == 70 + 7)
-    assert capsys.readouterr().out.count("event=chunks_not_merged") == 1
+    assert [entry["event"] for entry in logs].count("chunks_not_merged") == 1
 
 
 def chunk_count(feed: Feed) -> int:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from monitor.scheduling.planning import read_progress
 from monitor.scheduling.readiness import Patience
 from schemas.durations import moment
 from schemas.figures import ColumnFigure, WindowFigures
 from schemas.status import WindowStatus
-from schemas.streams.taxi import TRIPS
+from schemas.streams.taxi import TAXI, TRIPS
 from storage.results import ResultStore, open_store
 from storage.windows import Receipt, RowCounts, WindowKey, WindowResult
 from tests.monitor.feed import HOUR, T0, Feed, results, until
@@ -115,10 +116,10 @@ def test_what_moved_before_the_clock_was_set_back_moved_now(feed: Feed, store: R
     feed.flush(TRIPS, 0, [T0])
     feed.connection.execute("UPDATE driftline.run_progress SET moved_at = now() + interval '2 days'")
     with store.snapshot() as snapshot:
-        run = snapshot.run("r")
+        run = snapshot.run("r", TAXI)
         assert run is not None
-        progress = snapshot.progress(run, Patience(10_000, 10_000))
-    assert progress.moved_at["trips"] <= progress.now
+        progress = read_progress(snapshot, run, Patience(10_000, 10_000))
+    assert progress.moved_at["events"] <= progress.now
 
 
 @pytest.mark.parametrize(
