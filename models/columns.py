@@ -32,7 +32,8 @@ class ArrowColumns(Columns):
         if index < 0:
             raise KeyError(name)
         field, column = self._schema.field(index), self._rows[name]
-        if wanted := _numeric(field):
+        wanted = _numeric(field)
+        if wanted is not None and column.type != wanted:
             column = column.cast(wanted)
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
