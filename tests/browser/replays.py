@@ -153,8 +153,8 @@ class Again:
                 " WHERE run_id = %(run)s AND " + which, where | {"run": self.run},
             )  # fmt: skip
         self._copy("column_metric", which, {}, **where)
-        for stream in logs.TOPICS:
-            told = {"run": self.run, "stream": stream, "size_s": size // 1_000, "start": start, "status": "final"}
+        for role in ("events", "labels"):
+            told = {"run": self.run, "stream": role, "size_s": size // 1_000, "start": start, "status": "final"}
             self._connection.execute("SELECT pg_notify('driftline_window', %s::jsonb::text)", (Jsonb(told),))
 
     def _progress(self) -> None:
