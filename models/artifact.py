@@ -1,4 +1,4 @@
-"""A model on disk: `model.skops`, `card.json`, `reference.parquet` in one directory, all or nothing.
+"""Artifacts: `model.skops`, `card.json` and `reference.parquet` in one directory, written completely or not at all.
 
 The artifact of a stream whose records bring their own predictions has no `model.skops`: it is a reference alone.
 """
@@ -51,7 +51,7 @@ Scorers = Mapping[str, Callable[[Mapping[str, NDArray[Any]]], Scorer]]
 
 @dataclass(frozen=True)
 class Model:
-    """An artifact that was read and found whole.
+    """An artifact that was loaded and verified.
 
     scorer: None where the artifact holds only a reference, or was loaded for that alone.
     path: where its reference is read from when asked for.
@@ -85,7 +85,7 @@ class Model:
             ModelUnusable: There is only a reference.
         """
         if self.scorer is None:
-            raise ModelUnusable(f"{self.path} holds a reference, and no model", "name one with --model")
+            raise ModelUnusable(f"{self.path} contains a reference but no model", "name one with --model")
         return self.scorer.predict(columns)
 
     def reference(self) -> pa.Table:
@@ -124,7 +124,7 @@ def _scorer(path: Path, card: Card, scorers: Scorers) -> Scorer | None:
         return None
     if card.kind not in scorers:
         known = ", ".join(scorers) or "none"
-        raise ModelUnusable(f"the model in {path} is of kind {card.kind!r}; this program knows {known}", _TRAIN)
+        raise ModelUnusable(f"the model in {path} is of kind {card.kind!r}; this program supports {known}", _TRAIN)
     try:
         return scorers[card.kind](storage.load(_file(path, MODEL, card)))
     except Exception as error:  # whatever arrays of other types and shapes can raise
@@ -201,13 +201,13 @@ def _card(path: Path) -> Card:
 
 
 def _file(path: Path, name: str, card: Card) -> bytes:
-    """A file's bytes, if they are those that the card vouches for."""
+    """A file's bytes, if their hash is the one in the card."""
     try:
         data = (path / name).read_bytes()
     except OSError as error:
         raise ModelUnusable(f"{path / name} cannot be read ({error})", _TRAIN) from error
     if sha256(data).hexdigest() != card.files.get(name):
-        raise ModelUnusable(f"{path / name} is damaged: it is not what the card vouches for", _TRAIN)
+        raise ModelUnusable(f"{path / name} is damaged: its hash differs from the one in the card", _TRAIN)
     return data
 
 
@@ -222,11 +222,11 @@ def _refuse_foreign(path: Path) -> None:
     """Replacing means deleting: only what looks like an artifact is replaced."""
     place = names.follow(path)
     if place.exists() and not (place / CARD).is_file() and (not place.is_dir() or any(place.iterdir())):
-        raise UsageError(f"{path} holds something that is not a model", "name another --out")
+        raise UsageError(f"{path} exists and is not a model", "name another --out")
 
 
 def _put(path: Path, contents: Mapping[str, bytes]) -> None:
-    """Write beside the place, flush to disk, then swap by renaming: a reader never meets half an artifact."""
+    """Write under a temporary name, sync, then rename: a reader never sees half an artifact."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as room:
         made, old = Path(room) / "new", Path(room) / "old"

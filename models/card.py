@@ -1,4 +1,4 @@
-"""The model card: what an artifact is, what it was made of, how far off it is, and the hashes that vouch for it."""
+"""The model card: an artifact's kind, training data, errors, and the hashes of its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFERENCE_ONLY = "reference"
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
-    """On records that were not learnt from. mae, rmse, bias (prediction − truth): in the label's unit."""
+    """Errors on held-out records. mae, rmse, bias (prediction − truth): in the label's unit."""
 
     rows: int
     period: tuple[int, int]
@@ -66,7 +66,7 @@ _BOUND_OF_FIELD = ("name", "type", "role", "required", "low", "high")
 
 
 def definition(stream: Records) -> str:
-    """The sha256 of what a model is bound to: fields, types, roles, bounds; not what is there for display.
+    """Hash the part of a definition that a model depends on: fields, types, roles, bounds; no display texts.
 
     The order is part of it: artifacts keep this hash for good.
     """

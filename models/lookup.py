@@ -1,4 +1,4 @@
-"""Which artifact scored a run: the run knows its hash, the artifacts lie side by side in one folder."""
+"""Find the artifact that scored a run, by the hash that the run refers to."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ MANUFACTURED = "dummy"
 
 
 def with_hash(wanted: str | None, folder: Path) -> Path:
-    """The artifact below `folder` whose hash this is. Raises ModelUnusable where none is, or none was used."""
+    """Find the artifact below `folder` with this hash. Raises ModelUnusable if there is none, or none was used."""
     if wanted == MANUFACTURED:
-        raise ModelUnusable(
-            "`driftline dummy` made this run up: it has figures, and no records", "choose another run"
-        )
+        raise ModelUnusable("`driftline dummy` wrote this run: it has metrics but no records", "choose another run")
     for artifact in names.listed(folder):
         if artifact.hash == wanted:
             return artifact.path
     raise ModelUnusable(
         f"no model in {folder} is the one that scored this run ({(wanted or 'none')[:12]})",
-        "name its folder by --model, or see `driftline models`",
+        "give its folder with --model; `driftline models` lists all",
     )

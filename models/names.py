@@ -1,4 +1,4 @@
-"""Where artifacts lie: side by side in one folder, each under its hash, and names that point to one of them.
+"""The folder of artifacts: each is stored under its hash, and names point to them.
 
     models/artifacts/ca062ac6…/    an artifact, never changed
     models/artifacts/default       a symbolic link to it; a file with the hash in it where links cannot be made
@@ -55,7 +55,7 @@ def follow(path: Path) -> Path:
 
 
 def point(path: Path, hash: str) -> None:
-    """Let a name stand for the artifact with this hash beside it.
+    """Point a name to the artifact with this hash in the same folder.
 
     At once: whenever the process is killed, `follow` finds the artifact before or this one. A folder of that name
     is kept under its own hash.
@@ -77,7 +77,7 @@ def point(path: Path, hash: str) -> None:
 
 
 def keep(path: Path, folder: Path) -> None:
-    """Move an artifact to its hash below a folder: what scored something is never lost.
+    """Move an artifact to its hash below a folder, so that an artifact that scored runs is kept.
 
     Raises:
         OSError: It cannot be moved.

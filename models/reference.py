@@ -1,4 +1,4 @@
-"""The reference: every record of the training period that could have come through the stream, with its prediction.
+"""The reference set: every record of the training period that the consumer would accept, with its prediction.
 
 Not only the records that were learnt from: a live stream cannot be filtered by a label that is not known yet,
 so neither may be what it is compared with.

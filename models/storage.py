@@ -1,4 +1,4 @@
-"""Arrays in a skops file: no pickle, nothing that runs. The same arrays always give the same bytes.
+"""Arrays in a skops file: no pickle, no executable content. The same arrays always give the same bytes.
 
 Any skops reads it (`skops.io.load(path)`, no type to trust). We read it ourselves, because importing skops brings
 all of scikit-learn and SciPy with it: 4 seconds, which a consumer that only looks up tables need not wait for.

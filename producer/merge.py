@@ -1,4 +1,4 @@
-"""Tables sorted by a column in bounded memory: sorted runs in a file, merged a block of each at a time.
+"""External merge sort of tables in bounded memory: sorted runs in a file, merged block by block.
 
 No window over a month of TLC's would sort it: at its end some vendors' trips begin again on the first day.
 """

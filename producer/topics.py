@@ -1,4 +1,4 @@
-"""What the settings of a topic mean for a run. Pure."""
+"""Checks of a topic's settings before a run is sent to it. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def longest(settings: TopicSettings) -> int:
 
 
 def findings(settings: TopicSettings) -> Iterator[Finding]:
-    """What will keep records from arriving, or from being read."""
+    """Find settings that would keep records from being written or read."""
     if "compact" in (settings.get("cleanup.policy") or ""):
         yield Finding(
             True,

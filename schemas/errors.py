@@ -17,7 +17,7 @@ class DriftlineError(Exception):
 
 
 class UsageError(DriftlineError):
-    """The command was called with options that make no sense together. Exit code 2."""
+    """The options of a command are invalid or contradict one another. Exit code 2."""
 
 
 class BrokerUnreachable(DriftlineError):
@@ -29,7 +29,7 @@ class DatabaseUnreachable(DriftlineError):
 
 
 class LogUnreadable(DriftlineError):
-    """The topic no longer holds what was to be read next: retention, or the topic was made anew."""
+    """The topic no longer holds the next offset: retention deleted it, or the topic was recreated."""
 
 
 class LogUnwritable(DriftlineError):
@@ -53,8 +53,8 @@ class StackBroken(DriftlineError):
 
 
 class GrafanaMissing(DriftlineError):
-    """There is no Grafana on this machine, or not where it was said to be."""
+    """No Grafana is installed on this machine, or not where GRAFANA_HOME says."""
 
 
 class PortUnusable(DriftlineError):
-    """Something else listens at the port that we are to serve at, or it is not ours to open."""
+    """The port is in use, or may not be opened by this user."""

@@ -1,4 +1,4 @@
-"""Text from outside, as a terminal, a log line, a table of Postgres and a page may show it."""
+"""Makes text from records safe for terminals, logs, tables and pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LINES = "\n\t"
 
 
 def printable(text: str, longest: int = LONGEST, keep: str = "") -> str:
-    """The text with everything escaped that is not seen, or changes how the rest is seen; cut.
+    """Escape invisible and control characters, and shorten the text.
 
     Controls (C0, C1, NUL), overrides of the writing direction, lone surrogates, invisible and private characters,
     as `str.isprintable` knows them. keep: characters that stay, such as the ends of lines.

@@ -1,4 +1,4 @@
-"""Fits the default model: scikit-learn's gradient boosting, held to three groups of features, then tabulated.
+"""Trains the default model: gradient boosting restricted to three groups of features, then tabulated.
 
 A tree's path may only use features of one group (`interaction_cst`), so the whole ensemble is a sum of one
 function per group, and each group has few enough combinations to be written down. What the trees would compute

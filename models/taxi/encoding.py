@@ -1,4 +1,4 @@
-"""What a pair of zones says about a trip: how long it takes, and how slow its streets are for their length.
+"""Target encoding of zone pairs: how long their trips take, and how slow they are for their distance.
 
 Pure. Pairs are many (70,000) and mostly rare, so each mean is shrunk to what its two zones say, and those to
 the mean of all. In training, a trip must not see its own duration through the mean of its pair: `cross_fitted`

@@ -1,4 +1,4 @@
-"""A trip as the model sees it: four small whole numbers, all known at pickup. Used by training and scoring alike.
+"""The model's features: four small integers per trip, known at pickup. Shared by training and scoring.
 
 Whatever comes in (a zone that does not exist, NaN, None, a distance of 90,000 miles, a year of 2098), each
 number stays in its range: they are indices into tables, and a prediction must never fail.

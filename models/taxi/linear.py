@@ -1,4 +1,4 @@
-"""The tutorial's model, for comparison only: a linear regression on what the taximeter says when the trip is over.
+"""The tutorial's model, for comparison only: a linear regression that uses the final fare, which is a leak.
 
 It predicts a trip's duration from its own fare: a leak, which is why nobody should score a live stream with it.
 Zone numbers are taken as if they were amounts, as the tutorial does.

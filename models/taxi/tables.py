@@ -1,4 +1,4 @@
-"""The default model when it scores: the sum of three look-ups, cut to the range that it was trained in.
+"""The default model's scorer: the sum of three look-ups, clipped to the range of the training data.
 
     minutes = when × how far  +  when × where  +  meter × where × how far
 

@@ -62,7 +62,7 @@ def train(
     learnable = (minutes >= MINUTES[0]) & (minutes <= MINUTES[1])
     if learnable.sum() < LEAST:
         raise SourceUnusable(
-            f"{source}: {learnable.sum()} trips of 1 to 60 minutes, too few to learn from", "name a longer period"
+            f"{source}: {learnable.sum()} trips of 1 to 60 minutes, too few to train on", "name a longer period"
         )
     columns = references.columns(trips, TRIPS)
     learnt = {name: column[learnable] for name, column in columns.items()}
@@ -135,4 +135,4 @@ def _usable(trips: pa.Table, period: tuple[int, int] | None) -> pa.Table:
             trips = trips.filter(pc.and_(pc.greater_equal(time, period[0]), pc.less(time, period[1])))
         return references.valid(trips, TRIPS)
     except (KeyError, pa.ArrowException) as error:
-        raise SourceUnusable(f"these trips cannot be learnt from: {error}", "name TLC's own files") from error
+        raise SourceUnusable(f"cannot train on these trips: {error}", "use TLC's original files") from error

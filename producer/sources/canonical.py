@@ -1,4 +1,4 @@
-"""The one shape that every source of trips is brought into before it is bent, ordered and sent."""
+"""The canonical schema of trips: every source is converted to it first."""
 
 from __future__ import annotations
 

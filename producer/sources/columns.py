@@ -1,4 +1,4 @@
-"""Columns as they come, read by meaning: whole numbers stored as floats or text, times as text, all-null columns.
+"""Conversion of columns whatever their stored type: integers stored as floats or text, times as text, all nulls.
 
 Each function returns a column of one fixed type, as long as the one given; what cannot be read becomes null.
 Pure: pyarrow in, pyarrow out.
@@ -49,7 +49,7 @@ def text(column: pa.Array) -> pa.Array:
 def times(column: pa.Array) -> pa.Array:
     """Wall time, written as if it were UTC: int64, ms since the epoch. A zone is dropped, the wall time kept.
 
-    Raises ValueError for a column whose type is no time.
+    Raises ValueError for a column whose type is not a time.
     """
     column = _plain(column)
     if pa.types.is_string(column.type):
@@ -57,7 +57,7 @@ def times(column: pa.Array) -> pa.Array:
     elif pa.types.is_timestamp(column.type) and column.type.tz is not None:
         column = pc.local_timestamp(column)
     elif not (pa.types.is_temporal(column.type) or pa.types.is_null(column.type)):
-        raise ValueError(f"{column.type} is no time")
+        raise ValueError(f"{column.type} is not a time")
     return column.cast(pa.timestamp("ms"), safe=False).cast(pa.int64())
 
 

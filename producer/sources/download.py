@@ -1,4 +1,4 @@
-"""A month of TLC's trip records, fetched from their public address into a cache."""
+"""Downloads of TLC's trip records, one month each, into a cache."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ def _save(answer: http.client.HTTPResponse, path: Path, progress: Progress | Non
         with os.fdopen(part, "wb") as out:
             done = _copy(answer, out, expected, progress)
         if expected is not None and done != expected:
-            raise OSError(f"{done} of {expected} bytes came")
+            raise OSError(f"{done} of {expected} bytes received")
         if not _is_parquet(Path(name)):
-            raise OSError("what came is no parquet file")
+            raise OSError("the response is not a parquet file")
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
@@ -85,6 +85,6 @@ def _copy(answer: IO[bytes], out: IO[bytes], expected: int | None, progress: Pro
 
 
 def _is_parquet(path: Path) -> bool:
-    """Begins and ends as parquet does: a hotel's login page does not."""
+    """Whether the file has parquet's first and last bytes; the login page of a captive portal does not."""
     content = path.read_bytes()
     return content[:4] == content[-4:] == b"PAR1"

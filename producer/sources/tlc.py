@@ -125,7 +125,7 @@ def trips(file: File) -> Iterator[pa.Table]:
             log.warning("values_unreadable", file=str(file.path), column=theirs, rows=rows, sent_as="missing")
     for name in REQUIRED:
         if not filled[name]:
-            raise SourceUnusable(f"{file.path}: column {file.columns[name].name} holds no value", _DO)
+            raise SourceUnusable(f"{file.path}: column {file.columns[name].name} contains no values", _DO)
 
 
 def _read(path: Path, name: str, theirs: str, column: pa.Array) -> pa.Array:
@@ -170,7 +170,7 @@ def _kind(path: Path, parquet: pq.ParquetFile) -> tuple[str, dict[str, Column]]:
     pickups = {kind: _their_names(kind)[TRIPS.time] for kind in _PREFIXES}
     kinds = [kind for kind, name in pickups.items() if _called(parquet, name)]
     if len(filled := [kind for kind in kinds if _holding(parquet, _called(parquet, pickups[kind]))]) > 1:
-        raise SourceUnusable(f"{path} holds green and yellow trips", "write each kind into a file of its own")
+        raise SourceUnusable(f"{path} contains green and yellow trips", "put each kind into a separate file")
     if not kinds:
         raise SourceUnusable(f"{path} has no column of pickup times (lpep_ or tpep_pickup_datetime)", _DO)
     kind = (filled or kinds)[0]

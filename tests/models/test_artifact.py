@@ -128,7 +128,7 @@ def test_a_model_of_the_other_kind_under_this_card_is_refused(place: Path) -> No
 
 def test_only_a_model_is_replaced(model: Model, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("three years of work")
-    with pytest.raises(UsageError, match="holds something that is not a model"):
+    with pytest.raises(UsageError, match="exists and is not a model"):
         save(tmp_path, model.card, model.scorer, model.reference())
     assert (tmp_path / "thesis.tex").read_text() == "three years of work"
 
@@ -222,10 +222,10 @@ def test_a_reference_alone_is_an_artifact_of_a_stream_that_brings_its_prediction
     assert set(again.card.files) == {REFERENCE}
     assert again.reference().equals(model.reference())
     assert again.card.mae is None
-    with pytest.raises(ModelUnusable, match="a reference, and no model"):
+    with pytest.raises(ModelUnusable, match="a reference but no model"):
         again.predict(columns(again.reference(), TRIPS))
 
 
 def test_a_kind_that_the_program_was_not_handed_is_named(place: Path) -> None:
-    with pytest.raises(ModelUnusable, match=r"of kind '\w+'; this program knows other"):
+    with pytest.raises(ModelUnusable, match=r"of kind '\w+'; this program supports other"):
         load(place, TRIPS, {"other": SCORERS["default"]})

@@ -58,7 +58,7 @@ def test_the_order_of_a_table_does_not_matter_even_where_times_are_equal(trips: 
 
 
 def test_too_few_trips_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnusable, match="too few to learn from"):
+    with pytest.raises(SourceUnusable, match="too few to train on"):
         train(made_up(LEAST // 2), out=tmp_path / "m", source="a morning")
     assert not list(tmp_path.iterdir())
 

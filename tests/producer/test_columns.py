@@ -72,7 +72,7 @@ def test_a_zone_is_dropped_and_the_wall_time_kept() -> None:
 
 
 def test_numbers_are_no_times() -> None:
-    with pytest.raises(ValueError, match="int64 is no time"):
+    with pytest.raises(ValueError, match="int64 is not a time"):
         columns.times(pa.array([MOMENT]))
 
 

@@ -57,7 +57,7 @@ def test_a_month_is_fetched_once_with_progress(tmp_path: Path, address: str) -> 
 
 @pytest.mark.parametrize(
     ("month", "complaint"),
-    [("2022-03", "1000 of 600008 bytes came|IncompleteRead"), ("2022-04", "no parquet"), ("2031-01", "403")],
+    [("2022-03", "1000 of 600008 bytes received|IncompleteRead"), ("2022-04", "not a parquet"), ("2031-01", "403")],
 )
 def test_what_is_not_the_whole_file_leaves_nothing_behind(
     tmp_path: Path, address: str, month: str, complaint: str

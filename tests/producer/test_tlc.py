@@ -193,7 +193,7 @@ def test_columns_of_one_name_that_differ_are_refused_by_name(tmp_path: Path, nam
 def test_a_file_of_green_and_yellow_trips_is_refused(tmp_path: Path) -> None:
     table = green()
     both = twice(table, "lpep_pickup_datetime", "tpep_pickup_datetime", table[0].combine_chunks())
-    with pytest.raises(SourceUnusable, match="green and yellow trips: write each kind"):
+    with pytest.raises(SourceUnusable, match="green and yellow trips: put each kind"):
         tlc.survey(written(tmp_path, both))
     empty = twice(table, "lpep_pickup_datetime", "tpep_pickup_datetime", pa.nulls(3, pa.timestamp("us")))
     assert tlc.survey(written(tmp_path, empty)).kind == "green"
@@ -220,7 +220,7 @@ def test_what_holds_no_trips_is_refused(tmp_path: Path, table: pa.Table, complai
 
 
 def test_a_required_column_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnusable, match="PULocationID holds no value"):
+    with pytest.raises(SourceUnusable, match="PULocationID contains no values"):
         loaded(written(tmp_path, green(PULocationID=pa.nulls(3))))
 
 

@@ -1,4 +1,4 @@
-"""Trips that never were: the source where there is neither file nor network. README.md says how true they are."""
+"""The synthetic source of trips, for use without files and network. README.md says how realistic it is."""
 
 from __future__ import annotations
 

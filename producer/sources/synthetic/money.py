@@ -1,4 +1,4 @@
-"""What rides cost: the tariff of 2022, tolls, tips, and how they add up. All in USD."""
+"""Amounts: the tariff of 2022, tolls, tips and totals. All in USD."""
 
 from __future__ import annotations
 
