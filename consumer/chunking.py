@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -16,25 +15,9 @@ from consumer.scoring import Score
 from models.columns import Floats
 from schemas.definition import Records
 from storage import chunk
+from storage.chunk import EncodedChunk
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class EncodedChunk:
-    """The accepted rows of one run in one flush of a partition.
-
-    payload: `storage.chunk`. pane_starts: ms, ascending; pane i begins at row first_rows[i] and has counts[i].
-    """
-
-    run_id: str
-    first_offset: int
-    last_offset: int
-    rows: int
-    payload: bytes
-    pane_starts: Sequence[int]
-    first_rows: Sequence[int]
-    counts: Sequence[int]
 
 
 def table(records: Records, columns: Mapping[str, Sequence[Any]], offsets: Ints) -> pa.RecordBatch:

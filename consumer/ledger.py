@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, NamedTuple
 
-from consumer.chunking import EncodedChunk
 from consumer.windows import State
 from schemas.records import Manifest
+from storage.chunk import EncodedChunk
 
 
 class Partition(NamedTuple):

@@ -54,16 +54,6 @@ ON CONFLICT (run_id, topic, partition) DO UPDATE SET
                          IS DISTINCT FROM (excluded.max_event_time_ms, excluded.finished)
                     THEN clock_timestamp() ELSE r.moved_at END;
 
--- name: write_chunk
-INSERT INTO driftline.chunk (run_id, topic, partition, first_offset, last_offset, rows, payload)
-VALUES (%(run_id)s, %(topic)s, %(partition)s, %(first_offset)s, %(last_offset)s, %(rows)s, %(payload)s);
-
--- name: write_panes
-INSERT INTO driftline.pane (run_id, topic, pane_start, partition, first_offset, first_row, rows)
-SELECT %(run_id)s, %(topic)s, timestamptz 'epoch' + start_ms * interval '1 millisecond', %(partition)s,
-       %(first_offset)s, first_row, rows
-FROM unnest(%(pane_starts)s::bigint[], %(first_rows)s::int[], %(counts)s::int[]) AS pane (start_ms, first_row, rows);
-
 -- name: copy_dead_letters
 COPY driftline.dead_letter
     (topic, partition, kafka_offset, run_id, reason, detail, event_time, key, raw, headers) FROM STDIN;
@@ -153,11 +143,3 @@ SET beat_at = clock_timestamp(), log_end = greatest(b.log_end, p.next_offset),
 FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(epochs)s::bigint[], %(log_ends)s::bigint[],
             %(caught_up)s::bool[]) AS b (topic, partition, epoch, log_end, caught_up)
 WHERE p.topic = b.topic AND p.partition = b.partition AND p.epoch = b.epoch;
-
--- name: write_health
-INSERT INTO driftline.health AS h (stage, instance, run_id, at, measures)
-VALUES ('consumer', %(instance)s, %(run_id)s, clock_timestamp(), %(measures)s)
-ON CONFLICT (stage, instance) DO UPDATE SET run_id = excluded.run_id, at = excluded.at, measures = excluded.measures;
-
--- name: forget_health
-DELETE FROM driftline.health WHERE stage = 'consumer' AND at < now() - interval '1 day';

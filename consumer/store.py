@@ -17,7 +17,9 @@ from schemas.durations import moment
 from schemas.records import Manifest
 from schemas.text import printable
 from storage import chunk, streams
-from storage.connect import Connection, Jsonb
+from storage.chunks import write_chunks
+from storage.connect import Connection, Jsonb, execute_each
+from storage.health import forget_health, report_health
 from storage.notices import notify_progress
 from storage.queries import load_queries
 
@@ -191,10 +193,9 @@ class Store:
         with self._connection.transaction():
             self._advance(flush, place)
             reach("consumer.after_update")
-            self._each("write_run_progress", [place | _progress(run) for run in flush.runs])
-            chunks = [place | vars(chunk) for chunk in flush.chunks]
-            self._each("write_chunk", chunks)
-            self._each("write_panes", chunks)
+            progress = [place | _progress(run) for run in flush.runs]
+            execute_each(self._connection, _SQL["write_run_progress"], progress)
+            write_chunks(self._connection, *flush.claim.partition, flush.chunks)
             self._write_dead(flush.dead, flush.claim.partition)
             self._write_milestones(flush, topics)
             self._write_losses(flush.losses, flush.claim.partition)
@@ -224,11 +225,11 @@ class Store:
 
     def report(self, run_id: str | None, measures: Mapping[str, Any]) -> None:
         """Replace this consumer's row in `health`."""
-        self._do("write_health", instance=self._instance, run_id=run_id, measures=Jsonb(dict(measures)))
+        report_health(self._connection, "consumer", self._instance, run_id, measures)
 
     def forget_health(self) -> None:
         """Delete the rows in `health` of consumers that have been gone for a day."""
-        self._do("forget_health")
+        forget_health(self._connection, "consumer")
 
     def is_finished(self, run_id: str) -> bool:
         """Whether the final heartbeat was read in each partition that the run waits for, by any consumer."""
@@ -328,14 +329,6 @@ class Store:
 
     def _do(self, name: str, **values: Any) -> int:
         return self._connection.execute(_SQL[name], values).rowcount
-
-    def _each(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """The same for many rows, without waiting for each; there is nearly always one."""
-        if len(rows) == 1:
-            self._do(name, **rows[0])
-        elif rows:
-            with self._connection.cursor() as cursor:
-                cursor.executemany(_SQL[name], rows)
 
 
 def _progress(run: RunProgress) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -16,6 +17,23 @@ _PLAIN = pa.ipc.IpcWriteOptions()
 _FEW = 10
 """Rows up to which compression makes a chunk larger, and takes fifteen times as long."""
 _TYPES = {"int": pa.int32(), "float": pa.float64(), "str": pa.string()}
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    """The accepted rows of one run in one flush of a partition.
+
+    payload: as `encode` makes it. pane_starts: ms, ascending; pane i begins at row first_rows[i] and has counts[i].
+    """
+
+    run_id: str
+    first_offset: int
+    last_offset: int
+    rows: int
+    payload: bytes
+    pane_starts: Sequence[int]
+    first_rows: Sequence[int]
+    counts: Sequence[int]
 
 
 def _field(field: Field) -> pa.Field:

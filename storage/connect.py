@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -157,6 +157,21 @@ def connect_directly(url: str) -> Connection:
             f"{redacted(url)} is a connection pooler", "set DATABASE_URL to the server itself for this command"
         )
     return connection
+
+
+def execute_each(connection: psycopg.Connection[Any], query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute a statement for each row, without waiting for every answer.
+
+    Args:
+        connection: Any connection.
+        query: One statement.
+        rows: Its parameters; usually one, which is then executed as such.
+    """
+    if len(rows) == 1:
+        connection.execute(query, rows[0])
+    elif rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(query, rows)
 
 
 def snapshots(connection: Connection) -> Connection:
