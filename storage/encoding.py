@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg.types.json import set_json_dumps
-from psycopg.types.string import StrDumper
+from psycopg.types.string import StrDumperUnknown
 
 _UNCHECKED = "SQL_ASCII"
 """A database that stores any bytes: ours are UTF-8."""
@@ -41,8 +41,8 @@ class _Json:
 
 
 @cache
-def _dumper(codec: str) -> type[StrDumper]:
-    class Dumper(StrDumper):
+def _dumper(codec: str) -> type[StrDumperUnknown]:
+    class Dumper(StrDumperUnknown):  # as psycopg's own: a statement means the same in every database
         def dump(self, obj: str) -> Any:
             return super().dump(_restricted(obj, codec))
 
