@@ -1,6 +1,6 @@
 """Named places where a test may kill the process, as `kill -9` would: nothing is cleaned up.
 
-`DRIFTLINE_FAILPOINT=consumer.after_update:3` dies at the third passage of that place.
+`DRIFTLINE_FAILPOINT=consumer.after_update:3` kills the process at its third passage of that place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ _armed, _, _count = os.environ.get("DRIFTLINE_FAILPOINT", "").partition(":")
 
 
 def reach(name: str) -> None:
-    """Die here if this place is the armed one and it is its turn; else nothing."""
+    """Kill this process if the place is the armed one, and this is the passage to die at.
+
+    Args:
+        name: Of the place, such as `consumer.after_update`.
+    """
     if name != _armed:
         return
     _passed[name] += 1

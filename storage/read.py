@@ -143,11 +143,20 @@ class DeadLetterCounts(msgspec.Struct, frozen=True):
 
 
 def runs(connection: Connection) -> list[RunRow]:
+    """List all runs, the newest first."""
     return _rows(connection, "runs", RunRow, {})
 
 
 def known(connection: Connection, run: str | None) -> RunRow:
-    """A run by its name, without one the only run there is. Raises UsageError, which names some, otherwise."""
+    """Find a run by its name.
+
+    Args:
+        connection: Any connection that may read.
+        run: Its name; None is the only run there is.
+
+    Raises:
+        UsageError: There is no such run, or more than one; the error names some.
+    """
     found = runs(connection)
     if run is None and len(found) == 1:
         return found[0]
@@ -169,14 +178,22 @@ def known(connection: Connection, run: str | None) -> RunRow:
 def windows(
     connection: Connection, run: str, size_s: int | None = None, stream: str | None = None, limit: int | None = None
 ) -> list[WindowRow]:
-    """Of one size and stream, or of all. limit: only so many of the newest."""
+    """List the windows of a run, the newest first.
+
+    Args:
+        connection: Any connection that may read.
+        run: Its name.
+        size_s: Only windows of so many seconds.
+        stream: Only `events` or `labels`.
+        limit: Only so many.
+    """
     return _rows(
         connection, "windows", WindowRow, {"run_id": run, "size_s": size_s, "stream": stream, "limit": limit}
     )
 
 
 def sizes(connection: Connection, run: str) -> list[str]:
-    """The window sizes of a run, as text, the smallest first."""
+    """List the window sizes of a run, as text, the smallest first."""
     return [duration_text(1_000 * size_s) for (size_s,) in connection.execute(SQL["sizes"], {"run_id": run})]
 
 
@@ -198,19 +215,26 @@ class Shortage(msgspec.Struct, frozen=True):
 
 
 def shortages(connection: Connection, run: str, min_rows: int) -> list[Shortage]:
-    """The sizes of a run of which most windows say nothing, the smallest first."""
+    """List the sizes of a run of which most windows have too few rows, the smallest first."""
     return _rows(connection, "sufficiency", Shortage, {"run_id": run, "min_rows": min_rows})
 
 
 def columns(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
-    """Every figure of a window of both streams. start: ms since the epoch."""
+    """List every figure of a window, of events and labels. start: ms since the epoch."""
     return _rows(connection, "columns", ColumnRow, {"run_id": run, "size_s": size_s, "window_start": moment(start)})
 
 
 def dead_letters(
     connection: Connection, run: str | None = None, reasons: Sequence[str] = (), limit: int | None = None
 ) -> tuple[list[DeadLetterRow], DeadLetterCounts]:
-    """The newest, of one run or of all and of none, and how many there are; reasons: none is all of them."""
+    """List dead letters, the newest first, and count them.
+
+    Args:
+        connection: Any connection that may read.
+        run: Only of this run; None is all, and those of no run.
+        reasons: Only for one of these; none is any.
+        limit: Only so many of the newest.
+    """
     wanted = {"run_id": run, "reasons": [*reasons] or None}
     counts = _rows(connection, "dead_letter_counts", DeadLetterCounts, wanted)
     found = _rows(connection, "dead_letters", DeadLetterRow, wanted | {"limit": limit})
@@ -218,14 +242,18 @@ def dead_letters(
 
 
 def existing(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
-    """The same. Raises UsageError where a monitor has not written that window."""
+    """List the figures of a window as `columns` does.
+
+    Raises:
+        UsageError: No monitor has written that window.
+    """
     if found := columns(connection, run, size_s, start):
         return found
     raise UsageError("there is no such window", f"`driftline windows --run {run}` lists them")
 
 
 def _rows(connection: Connection, query: str, row: type[Row], params: Mapping[str, Any]) -> list[Row]:
-    """Nothing where no stage has made the tables yet."""
+    """Select rows; none where no stage has created the tables yet."""
     with connection.cursor(row_factory=class_row(row)) as cursor:
         try:
             return cursor.execute(SQL[query], params).fetchall()
