@@ -1,8 +1,8 @@
 """What a monitored stream looks like: its topics, the fields of their records, and the terms of its runs.
 
 A definition is a value. It is passed to every stage at the edge (`cli`, tests), and stored in the database beside
-the runs that it belongs to, so that whatever works on stored runs reads it there (`storage/streams.py`). Another
-stream is one more definition beside `streams/taxi.py`, and nothing else.
+the runs that it belongs to, so that whatever works on stored runs reads it there (`storage/streams.py`). The
+command line uses `streams/taxi.py` only; tests run other streams by passing their definitions.
 """
 
 from __future__ import annotations
