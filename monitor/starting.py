@@ -15,8 +15,9 @@ import structlog
 from monitor.settings import Settings
 from monitor.sizes import USUAL_PANE, fits, misfit
 from schemas.durations import duration_text
-from storage.connect import Connection, Jsonb, connect
+from storage.connect import Connection, connect
 from storage.errors import Error
+from storage.health import report_health
 from storage.snapshot import SQL
 
 log = structlog.get_logger()
@@ -71,10 +72,9 @@ def unless_stopped(make: Callable[[], T], stop: threading.Event) -> T | None:
 
 def _announce(url: str, run_id: str | None, ready: threading.Event) -> None:
     """Nothing depends on this: errors of the database are left to the code that needs it."""
-    params = {"instance": INSTANCE, "run_id": run_id, "measures": Jsonb({"starting": True})}
     with suppress(Error), connect(url) as connection:
         while not ready.is_set():
-            connection.execute(SQL["report_health"], params)
+            report_health(connection, "monitor", INSTANCE, run_id, {"starting": True})
             ready.wait(BEAT_S)
 
 

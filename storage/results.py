@@ -18,9 +18,11 @@ from schemas.figures import ColumnFigure
 from schemas.notices import PROGRESS
 from schemas.status import above, below
 from schemas.text import printable
-from storage.chunk import encode
+from storage.chunk import EncodedChunk, encode
+from storage.chunks import write_chunks
 from storage.compact import Chunk, merged
 from storage.connect import Connection, Jsonb, Rollback, connect, snapshots
+from storage.health import forget_health, report_health
 from storage.keepalive import kept_alive
 from storage.notices import listen_statement, notify_windows
 from storage.panes import decode_chunk
@@ -111,11 +113,17 @@ class ResultStore:
             row = self._writer.execute(SQL["take_panes"], where | span | {"firsts": firsts}).fetchone()
             if row != (made.batch.num_rows,):
                 raise ValueError(f"chunks {stream.topic}/{partition}@{firsts[0]} do not hold what their panes say")
-            where |= {"first": firsts[0], "last": max(last for _, last, _ in taken)}
-            whole = {"rows": made.batch.num_rows, "payload": encode(made.batch)}
-            self._writer.execute(SQL["put_chunk"], where | whole)
-            index = {"starts": [*map(moment, made.starts)], "first_rows": made.firsts, "counts": made.counts}
-            self._writer.execute(SQL["put_panes"], where | index)
+            whole = EncodedChunk(
+                run_id=run.run_id,
+                first_offset=firsts[0],
+                last_offset=max(last for _, last, _ in taken),
+                rows=made.batch.num_rows,
+                payload=encode(made.batch),
+                pane_starts=made.starts,
+                first_rows=made.firsts,
+                counts=made.counts,
+            )
+            write_chunks(self._writer, stream.topic, partition, [whole])
             reach("monitor.mid_merge")
             return True
         return False
@@ -126,11 +134,10 @@ class ResultStore:
             return shortages(self._reader, run_id, min_rows)
 
     def report_health(self, instance: str, run_id: str | None, measures: Mapping[str, Any]) -> None:
-        params = {"instance": instance, "run_id": run_id, "measures": Jsonb(dict(measures))}
-        self._writer.execute(SQL["report_health"], params)
+        report_health(self._writer, "monitor", instance, run_id, measures)
 
     def forget_health(self) -> None:
-        self._writer.execute(SQL["forget_health"])
+        forget_health(self._writer, "monitor")
 
     def wait(self, timeout: float) -> set[str]:
         """Wait until a run moves; return those that did, none after `timeout` seconds.

@@ -173,15 +173,6 @@ WITH taken AS (
     RETURNING rows)
 SELECT coalesce(sum(rows), 0)::bigint FROM taken;
 
--- name: put_chunk
-INSERT INTO driftline.chunk (run_id, topic, partition, first_offset, last_offset, rows, payload)
-VALUES (%(run_id)s, %(topic)s, %(partition)s, %(first)s, %(last)s, %(rows)s, %(payload)s);
-
--- name: put_panes
-INSERT INTO driftline.pane (run_id, topic, partition, first_offset, pane_start, first_row, rows)
-SELECT %(run_id)s, %(topic)s, %(partition)s, %(first)s, p.*
-FROM unnest(%(starts)s::timestamptz[], %(first_rows)s::int[], %(counts)s::int[]) AS p;
-
 -- name: behind
 -- The earliest window whose result has fewer rows than its panes hold.
 SELECT min(h.window_start)
@@ -196,12 +187,3 @@ WHERE w.rows IS NULL OR w.rows < h.rows;
 -- Of the newest runs, or of one: its pane, and whether it is over.
 SELECT run_id, pane_ms, finished_at IS NOT NULL FROM driftline.run
 WHERE %(only)s::text IS NULL OR run_id = %(only)s ORDER BY started_at DESC LIMIT 100;
-
--- name: report_health
-INSERT INTO driftline.health (stage, instance, run_id, at, measures)
-VALUES ('monitor', %(instance)s, %(run_id)s, clock_timestamp(), %(measures)s)
-ON CONFLICT (stage, instance) DO UPDATE SET run_id = excluded.run_id, at = excluded.at, measures = excluded.measures;
-
--- name: forget_health
--- Of monitors that are long gone.
-DELETE FROM driftline.health WHERE stage = 'monitor' AND at < now() - interval '1 day';
