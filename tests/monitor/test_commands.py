@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from models.artifact import Model
+from models.taxi import SCORERS
 from models.taxi.train import train
 from monitor.drift.figures import Config
 from monitor.drift.sampling import sample
@@ -64,6 +65,7 @@ def scene(
         yield (
             feed,
             Settings(
+                scorers=SCORERS,
                 stream=TAXI,
                 database_url=database,
                 kafka=kafka_config,
