@@ -12,7 +12,7 @@ from models.lookup import with_hash
 from monitor.drift.reference_figures import reference_figures
 from schemas.definition import Stream
 from schemas.figures import DRIFT, MISSING, NEW, OUTSIDE
-from storage.read import ColumnRow
+from storage.listings import ColumnRow
 
 MEDIAN = "q50"
 Figures = Mapping[tuple[str, str], float]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from storage.read import WindowRow
+from storage.listings import WindowRow
 
 
 def latest(rows: Sequence[WindowRow], newest: int | None, *, closed: bool = False) -> list[WindowRow]:

@@ -11,7 +11,7 @@ import msgspec
 
 from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally, Unscored
 from consumer.windows import State
-from runtime.failpoint import reach
+from runtime.failpoint import failpoint
 from schemas.definition import RunConfig, Stream
 from schemas.durations import moment
 from schemas.records import Manifest
@@ -192,7 +192,7 @@ class Store:
         place = {"topic": flush.claim.partition.topic, "partition": flush.claim.partition.number}
         with self._connection.transaction():
             self._advance(flush, place)
-            reach("consumer.after_update")
+            failpoint("consumer.after_update")
             progress = [place | _progress(run) for run in flush.runs]
             execute_each(self._connection, _SQL["write_run_progress"], progress)
             write_chunks(self._connection, *flush.claim.partition, flush.chunks)

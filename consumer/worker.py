@@ -23,7 +23,7 @@ from consumer.scoring import Score, Unscorable, predict_each
 from consumer.settings import Settings
 from consumer.source import KafkaSource
 from consumer.store import RunBinding, Store
-from runtime.failpoint import reach
+from runtime.failpoint import failpoint
 from schemas.definition import Records
 
 log = structlog.get_logger()
@@ -157,7 +157,7 @@ class Worker:
         """
         if not owned.has_progress:
             return True
-        reach("consumer.before_flush")
+        failpoint("consumer.before_flush")
         began = time.perf_counter()
         ids = self._assignment.request_ids(owned.claim)  # answered while we score
         try:
@@ -168,7 +168,7 @@ class Worker:
         if not self._assignment.is_same_topic(flush.claim, ids):
             return False
         self._store.commit(flush, [*self._records])
-        reach("consumer.after_commit")
+        failpoint("consumer.after_commit")
         claim = flush.committed()
         owned.pending = self._pending(claim, isolate=any(not each.foreign for each in flush.unscored))
         self._source.acknowledge({claim.partition: claim.next_offset})

@@ -20,9 +20,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from producer.gauges import Gauges
 from producer.topics import LONGEST, TopicSettings, findings, longest
-from runtime import failpoint
 from runtime.backoff import Backoff
 from runtime.connections import kafka_advice, refused_setting
+from runtime.failpoint import failpoint
 from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
 from schemas.topics import PARTITIONS, topic_id
 
@@ -167,7 +167,7 @@ class Log:
         messages = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
         middle = len(messages) // 2
         self._queue(topic, partition, messages[:middle])
-        failpoint.reach("producer.mid_batch")
+        failpoint("producer.mid_batch")
         self._queue(topic, partition, messages[middle:])
 
     def flush(self) -> None:

@@ -13,7 +13,7 @@ _passed: Counter[str] = Counter()
 _armed, _, _count = os.environ.get("DRIFTLINE_FAILPOINT", "").partition(":")
 
 
-def reach(name: str) -> None:
+def failpoint(name: str) -> None:
     """Kill this process if the place is the armed one, and this is the passage to die at.
 
     Args:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from runtime.failpoint import reach
+from runtime.failpoint import failpoint
 from schemas.definition import Records
 from schemas.durations import moment
 from schemas.figures import ColumnFigure
@@ -24,9 +24,9 @@ from storage.compact import Chunk, merged
 from storage.connect import Connection, Jsonb, Rollback, connect, snapshots
 from storage.health import forget_health, report_health
 from storage.keepalive import kept_alive
+from storage.listings import Shortage, shortages
 from storage.notices import listen_statement, notify_windows
 from storage.panes import decode_chunk
-from storage.read import Shortage, shortages
 from storage.snapshot import SCALARS, SQL, Snapshot
 from storage.windows import Receipt, StoredRun, WindowKey, WindowResult
 
@@ -124,7 +124,7 @@ class ResultStore:
                 counts=made.counts,
             )
             write_chunks(self._writer, stream.topic, partition, [whole])
-            reach("monitor.mid_merge")
+            failpoint("monitor.mid_merge")
             return True
         return False
 

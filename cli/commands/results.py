@@ -33,13 +33,13 @@ def windows(
     """List the windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
     from cli.windows import drifted, latest
     from monitor.drift.figures import Config
-    from storage import read
+    from storage import listings
 
     with servers.database() as connection:
-        name = read.known(connection, run).run_id
-        found = read.windows(connection, name, None if size is None else duration_ms(size) // 1_000)
-        sizes = read.sizes(connection, name) if size and not found else []
-        small = read.shortages(connection, name, Config().min_rows)
+        name = listings.run_named(connection, run).run_id
+        found = listings.windows(connection, name, None if size is None else duration_ms(size) // 1_000)
+        sizes = listings.sizes(connection, name) if size and not found else []
+        small = listings.shortages(connection, name, Config().min_rows)
     empty = f"no windows of {size}: run {name} has {', '.join(sizes)}" if sizes else f"no windows of run {name} yet"
     if fail_on is not None and sizes:
         raise UsageError(empty, "choose one of them with --size")
@@ -47,7 +47,7 @@ def windows(
     listing.show(output.console, listed, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
     for shortage in small:
         if size is None or shortage.size_s * 1_000 == duration_ms(size):
-            say(shortage.told(Config().min_rows))
+            say(shortage.describe(Config().min_rows))
     if fail_on is not None and drifted(listed, dataset=fail_on is options.FailOn.dataset):
         raise typer.Exit(DRIFTED)
 
@@ -61,12 +61,12 @@ def columns(
 ) -> None:
     """List the columns of a window, worst first, with the reference in brackets. JSON has every figure."""
     from cli import columns as figures
-    from storage import read
+    from storage import listings
     from storage.streams import definition_of
 
     with servers.database() as connection:
-        known = read.known(connection, run)
-        found = read.existing(connection, known.run_id, duration_ms(size) // 1_000, moment_ms(window))
+        known = listings.run_named(connection, run)
+        found = listings.columns_of_window(connection, known.run_id, duration_ms(size) // 1_000, moment_ms(window))
         stream = definition_of(connection, known.run_id, chosen.stream())
     if drifted:
         found = figures.drifted(found)
@@ -85,12 +85,12 @@ def dead_letters(
     as_json: bool = options.JSON,
 ) -> None:
     """List rejected records and why, newest first. JSON has their bytes: `jq '.[].raw | @base64d'`."""
-    from storage import read
+    from storage import listings
 
     with servers.database() as connection:
-        found, counts = read.dead_letters(connection, run, reason or (), limit)
+        found, counts = listings.dead_letters(connection, run, reason or (), limit)
         if run is not None and not found:
-            read.known(connection, run)
+            listings.run_named(connection, run)
     listing.show(output.console, found, as_json=as_json, empty="no dead letters", fields=DEAD_LETTER_FIELDS)
     if len(found) < counts.listed:
         say(f"the newest {len(found):,} of {counts.listed:,}: --limit shows more")
@@ -150,12 +150,12 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         Run, length and start of the window (ms), and the folder of the model.
     """
     from models.lookup import with_hash
-    from storage import read
+    from storage import listings
 
     length, start = duration_ms(size), moment_ms(window)
     with servers.database() as connection:
-        known = read.known(connection, run)
-        read.existing(connection, known.run_id, length // 1_000, start)
+        known = listings.run_named(connection, run)
+        listings.columns_of_window(connection, known.run_id, length // 1_000, start)
     return (
         known.run_id,
         length,

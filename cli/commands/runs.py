@@ -31,10 +31,10 @@ def runs(context: typer.Context, as_json: bool = options.JSON) -> None:
     """List all runs, newest first. Rows are events and labels together. `runs rm` removes some."""
     if context.invoked_subcommand:
         return
-    from storage import read
+    from storage import listings
 
     with servers.database() as connection:
-        found = read.runs(connection)
+        found = listings.runs(connection)
     listing.show(output.console, found, as_json=as_json, empty="no runs yet: `driftline demo`", fields=RUN_FIELDS)
 
 

@@ -19,10 +19,10 @@ from schemas.definition import EVENTS, Records
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from schemas.figures import DRIFT
-from storage import read
+from storage import listings
 from storage.connect import connect_now
+from storage.listings import ColumnRow
 from storage.panes import ChunkCache, load_rows
-from storage.read import ColumnRow
 from storage.snapshot import Snapshot, snapshot_of
 from storage.windows import WindowKey
 
@@ -60,7 +60,7 @@ def report(
     with connect_now(settings.database_url) as connection, snapshot_of(connection) as snapshot:
         run = snapshot.known(run_id, settings.stream)
         window = WindowKey(run_id, run.stream.events, size, start)
-        figures = read.columns(connection, run_id, size // 1_000, start)
+        figures = listings.columns(connection, run_id, size // 1_000, start)
         events, labels = _rows(snapshot, window, run.stream.labels)
     if not events.num_rows:
         raise UsageError("this window holds no events", f"`driftline windows --run {run_id}` lists those that do")

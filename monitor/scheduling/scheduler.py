@@ -218,7 +218,7 @@ class Scheduler:
         for shortage in self._store.shortages(run.run_id, min_rows):
             if shortage.windows >= ENOUGH_WINDOWS and (run.run_id, shortage.size_s) not in self._small:
                 self._small.add((run.run_id, shortage.size_s))
-                log.warning("windows_too_small", run=run.run_id, reason=shortage.told(min_rows))
+                log.warning("windows_too_small", run=run.run_id, reason=shortage.describe(min_rows))
 
     def _audit(self, plan: RunPlan) -> None:
         """Once a run is over: is every row in a result? By the rules it is; if not, say so and compute again."""

@@ -13,7 +13,7 @@ from monitor.engine import Engine, failed
 from monitor.scheduling.close_times import CloseTimes
 from monitor.scheduling.planning import read_progress
 from monitor.scheduling.readiness import Patience, is_wanted
-from runtime.failpoint import reach
+from runtime.failpoint import failpoint
 from schemas.definition import Records
 from schemas.durations import moment
 from schemas.status import Closing
@@ -75,8 +75,8 @@ class WindowWorker:
                 return None
             result = self._result(window, task, failure)
             receipt = claim.publish(result)
-            reach("monitor.before_commit")
-        reach("monitor.after_commit")
+            failpoint("monitor.before_commit")
+        failpoint("monitor.after_commit")
         if receipt is None:
             return None
         write = log.debug if task.closing == "open" else log.info
@@ -124,7 +124,7 @@ class WindowWorker:
         )
 
     def _result(self, window: WindowKey, task: WindowTask, failure: str | None) -> WindowResult:
-        reach("monitor.mid_report")
+        failpoint("monitor.mid_report")
         began = time.perf_counter()
         if failure is None:
             figures = self._engine.figures(window.records, task.rows, task.joined)

@@ -28,7 +28,7 @@ from models.taxi.train import train
 from runtime.connections import ROOT, Addresses
 from schemas.errors import ModelUnusable
 from schemas.streams.taxi import TAXI
-from storage.read import ColumnRow, WindowRow
+from storage.listings import ColumnRow, WindowRow
 from tests.databases import fresh_database
 from tests.models.conftest import made_up
 

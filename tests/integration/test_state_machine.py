@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
 
         self.consume(who, count)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(consumer.store, "reach", die)
+            patch.setattr(consumer.store, "failpoint", die)
             for partition in self._with_something_to_flush(who):
                 with pytest.raises(Crash if self._is_owner(who, partition) else Fenced):
                     self.consumers[who].flush(partition)

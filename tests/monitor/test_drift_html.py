@@ -16,7 +16,7 @@ from monitor.evidently.report import verdict
 from schemas.definition import Records, Stream
 from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
-from storage.read import ColumnRow
+from storage.listings import ColumnRow
 from tests.monitor.windows import LABEL, base, outcomes_of, put, reference, trips
 
 CONFIG = Config()

@@ -18,7 +18,7 @@ from monitor.starting import announced, check_sizes, unless_stopped
 from schemas.definition import Field, Records, Stream
 from schemas.errors import ModelUnusable, UsageError
 from schemas.streams.taxi import TAXI, TRIPS
-from storage import read
+from storage import listings
 from tests.fleet import eventually
 from tests.monitor.feed import HOUR, T0, Feed, monitor
 
@@ -139,11 +139,11 @@ def test_windows_of_too_few_rows_are_counted_beside_the_size_that_would_do(datab
         feed.finish()
         monitor(feed.url, sizes=(5 * MINUTE, HOUR))
         feed.connection.execute("UPDATE driftline.window_result SET status = 'insufficient' WHERE rows < 30")
-        (short,) = read.shortages(feed.connection, "r", min_rows=30)
+        (short,) = listings.shortages(feed.connection, "r", min_rows=30)
     assert (short.size_s, short.sufficient, short.useful_s) == (300, 0, 3_600)
     assert (
         "0 of 72 windows of 5m had the 30 rows that a verdict needs: 1h is the smallest useful size"
-        in short.told(30)
+        in short.describe(30)
     )
 
 
@@ -159,7 +159,7 @@ def test_the_lag_of_a_run_is_what_may_be_of_it(connection: psycopg.Connection[tu
         " ('over', 'trips', 0, true, 0), ('over', 'trips', 1, true, 0), ('over', 'outcomes', 0, true, 0),"
         " ('new', 'trips', 1, true, 0)"
     )
-    assert {run.run_id: run.lag for run in read.runs(connection)} == {"over": 0, "new": 40}
+    assert {run.run_id: run.lag for run in listings.runs(connection)} == {"over": 0, "new": 40}
 
 
 def test_the_package_is_no_program_and_says_so() -> None:

@@ -17,7 +17,7 @@ from storage.connect import Connection
 from storage.errors import MISSING_TABLES
 from storage.queries import load_queries
 
-SQL = load_queries(Path(__file__).with_name("read.sql"))
+SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 Row = TypeVar("Row")
 
@@ -147,7 +147,7 @@ def runs(connection: Connection) -> list[RunRow]:
     return _rows(connection, "runs", RunRow, {})
 
 
-def known(connection: Connection, run: str | None) -> RunRow:
+def run_named(connection: Connection, run: str | None) -> RunRow:
     """Find a run by its name.
 
     Args:
@@ -205,8 +205,8 @@ class Shortage(msgspec.Struct, frozen=True):
     sufficient: int
     useful_s: int | None
 
-    def told(self, min_rows: int) -> str:
-        """For the operator."""
+    def describe(self, min_rows: int) -> str:
+        """Describe it to an operator."""
         useful = f"{duration_text(1_000 * self.useful_s)} is the smallest useful size" if self.useful_s else ""
         return (
             f"{self.sufficient:,} of {self.windows:,} windows of {duration_text(1_000 * self.size_s)} had the"
@@ -241,7 +241,7 @@ def dead_letters(
     return found, counts[0] if counts else DeadLetterCounts(0, 0)
 
 
-def existing(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
+def columns_of_window(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
     """List the figures of a window as `columns` does.
 
     Raises:

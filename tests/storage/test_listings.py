@@ -11,7 +11,7 @@ import pytest
 from schemas.durations import moment
 from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TRIPS
-from storage import read
+from storage import listings
 from tests.monitor.feed import HOUR, T0, Feed, monitor
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ def feed(database: str) -> Iterator[Feed]:
 
 
 def test_windows_come_newest_first_with_what_was_late_for_them(feed: Feed) -> None:
-    found = read.windows(feed.connection, "r", 3600)
+    found = listings.windows(feed.connection, "r", 3600)
     assert [(w.stream, w.window_start, w.rows, w.late, w.dead) for w in found] == [
         ("events", moment(T0 + HOUR), 3, 2, 1),
         ("labels", moment(T0 + HOUR), 1, 1, 0),
@@ -46,37 +46,37 @@ def test_windows_come_newest_first_with_what_was_late_for_them(feed: Feed) -> No
 
 
 def test_windows_can_be_chosen_and_limited(feed: Feed) -> None:
-    assert len(read.windows(feed.connection, "r")) == 6
-    assert [w.stream for w in read.windows(feed.connection, "r", stream="labels")] == ["labels"] * 3
-    assert len(read.windows(feed.connection, "r", limit=2)) == 2
-    assert read.windows(feed.connection, "nobody") == []
+    assert len(listings.windows(feed.connection, "r")) == 6
+    assert [w.stream for w in listings.windows(feed.connection, "r", stream="labels")] == ["labels"] * 3
+    assert len(listings.windows(feed.connection, "r", limit=2)) == 2
+    assert listings.windows(feed.connection, "nobody") == []
 
 
 def test_columns_are_those_of_the_window_in_both_streams(feed: Feed) -> None:
-    found = read.columns(feed.connection, "r", 3600, T0)
+    found = listings.columns(feed.connection, "r", 3600, T0)
     assert {c.stream for c in found} == {"events", "labels"}
     assert {c.column_name for c in found if c.stream == "events"} == set(TRIPS.numbers)
-    assert read.columns(feed.connection, "r", 3600, T0 + 1) == []
+    assert listings.columns(feed.connection, "r", 3600, T0 + 1) == []
 
 
 def test_a_run_is_known_or_it_is_said(feed: Feed) -> None:
-    assert read.known(feed.connection, "r").run_id == "r"
+    assert listings.run_named(feed.connection, "r").run_id == "r"
     with pytest.raises(UsageError, match="there is no run nobody"):
-        read.known(feed.connection, "nobody")
+        listings.run_named(feed.connection, "nobody")
 
 
 def test_runs_add_up_over_streams_and_partitions(feed: Feed) -> None:
     feed.connection.execute("UPDATE driftline.run_progress SET accepted = 5, late = 1")
     feed.connection.execute('UPDATE driftline.run SET manifest = \'{"scenario": "miles-to-km"}\'')
-    (run,) = read.runs(feed.connection)
+    (run,) = listings.runs(feed.connection)
     assert (run.run_id, run.rows, run.late, run.windows, run.scenario) == ("r", 20, 4, 6, "miles-to-km")
 
 
 def test_everything_can_be_written_as_json(feed: Feed) -> None:
     rows = [
-        *read.runs(feed.connection),
-        *read.windows(feed.connection, "r"),
-        *read.columns(feed.connection, "r", 3600, T0),
+        *listings.runs(feed.connection),
+        *listings.windows(feed.connection, "r"),
+        *listings.columns(feed.connection, "r", 3600, T0),
     ]
     assert len(msgspec.json.decode(msgspec.json.encode(rows))) == len(rows)
 
@@ -84,4 +84,4 @@ def test_everything_can_be_written_as_json(feed: Feed) -> None:
 def test_a_database_without_tables_lists_nothing(stack: object, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DROP SCHEMA driftline CASCADE")
-        assert read.runs(connection) == []
+        assert listings.runs(connection) == []
