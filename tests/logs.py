@@ -276,20 +276,20 @@ def ends(config: Mapping[str, str], prefix: str) -> dict[tuple[str, int], int]:
         consumer.close()
 
 
-def _ends(consumer: Consumer, prefix: str) -> list[tuple[TopicPartition, int]]:
+def _ends(consumer: Consumer, prefix: str, topics: tuple[str, ...] = TOPICS) -> list[tuple[TopicPartition, int]]:
     metadata = consumer.list_topics(timeout=60).topics
     places = [
-        TopicPartition(prefix + t, p, OFFSET_BEGINNING) for t in TOPICS for p in metadata[prefix + t].partitions
+        TopicPartition(prefix + t, p, OFFSET_BEGINNING) for t in topics for p in metadata[prefix + t].partitions
     ]
     return [(place, consumer.get_watermark_offsets(place, 60)[1]) for place in places]
 
 
-def read_back(config: Mapping[str, str], prefix: str) -> list[Entry]:
+def read_back(config: Mapping[str, str], prefix: str, topics: tuple[str, ...] = TOPICS) -> list[Entry]:
     """Everything the topics hold, with its offsets, in offset order within each partition."""
     own = {"group.id": prefix + "reader", "enable.auto.commit": False, "enable.partition.eof": True}
     consumer = Consumer({**config, **own})
     try:
-        places = [place for place, _ in _ends(consumer, prefix)]
+        places = [place for place, _ in _ends(consumer, prefix, topics)]
         consumer.assign(places)
         log: list[Entry] = []
         left = {(place.topic, place.partition) for place in places}

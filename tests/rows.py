@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,14 +37,14 @@ _STATES = f"""
     FROM driftline.run_progress"""
 
 
-def accepted(connection: Connection) -> set[tuple[Any, ...]]:
+def accepted(connection: Connection, by_topic: Mapping[str, Records] = BY_TOPIC) -> set[tuple[Any, ...]]:
     """(run, topic, pane start, partition, offset, id) of every row, by the index of panes; each exactly once."""
     found = [
         (run, topic, start, partition, *row)
         for run, topic, partition, payload, panes in connection.execute(_PANES)
         for batch in [decode(bytes(payload))]
         for start, first, rows in panes
-        for row in _ids(batch.slice(first, rows), BY_TOPIC[topic])
+        for row in _ids(batch.slice(first, rows), by_topic[topic])
     ]
     (chunked,) = connection.execute("SELECT coalesce(sum(rows), 0) FROM driftline.chunk").fetchone() or (None,)
     assert len(found) == len(set(found)) == chunked
@@ -80,14 +80,14 @@ def results(connection: Connection, run: str, columns: Sequence[str]) -> list[tu
     return sorted(found, key=lambda row: row[:3])
 
 
-def agree(connection: Connection, reading: Reading) -> None:
+def agree(connection: Connection, reading: Reading, by_topic: Mapping[str, Records] = BY_TOPIC) -> None:
     """Fail unless rows, dead letters and tallies are what the oracle makes of the log."""
     expected = {
-        (run, topic, pane, partition, offset, record[BY_TOPIC[topic].id])
+        (run, topic, pane, partition, offset, record[by_topic[topic].id])
         for (run, topic, pane), rows in reading.rows.items()
         for partition, offset, record in rows
     }
-    same("rows", accepted(connection), expected)
+    same("rows", accepted(connection, by_topic), expected)
     same("dead letters", set(dead(connection).items()), set(reading.dead.items()))
     oracles = {key: (*s.stored, +s.tally) for key, s in reading.states.items()}
     assert states(connection) == oracles
