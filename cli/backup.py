@@ -68,7 +68,7 @@ def _draft(file: Path) -> Path:
         make_folder(file.parent)
         handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     except OSError as error:
-        raise UsageError(f"no file can be made in {file.parent} ({error.strerror})", "name another place") from None
+        raise UsageError(f"cannot write in {file.parent} ({error.strerror})", "choose another path") from None
     os.close(handle)
     return Path(name)
 

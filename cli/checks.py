@@ -94,7 +94,7 @@ def output_file(path: Path) -> None:
         if path.is_dir():
             raise UsageError(f"{path} is a folder", "name a file")
         if path.exists() and not path.is_file():
-            raise UsageError(f"{path} is no regular file", "name another")
+            raise UsageError(f"{path} is not a regular file", "name another")
         _try_to_write(path.parent)
     except OSError as error:
         raise _refused(path, error) from None
@@ -119,4 +119,4 @@ def _try_to_write(folder: Path) -> None:
 
 
 def _refused(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"nothing can be written to {path} ({error.strerror})", "name another place")
+    return UsageError(f"cannot write to {path} ({error.strerror})", "choose another path")

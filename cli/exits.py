@@ -84,7 +84,7 @@ def explain_os_error(error: OSError) -> DriftlineError | None:
     """
     what = f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror)
     if error.errno in _FULL:
-        return DriftlineError(what, "free space, or name a place on another disk")
+        return DriftlineError(what, "free some space, or choose a path on another disk")
     if error.errno in _FORBIDDEN and error.filename is not None:
-        return DriftlineError(what, "name another place, or see to its owner and mode")
+        return DriftlineError(what, "choose another path, or change its owner or permissions")
     return None

@@ -28,6 +28,6 @@ def warn(text: str) -> None:
 def confirm(question: str) -> None:
     """Ask for a confirmation; a no ends the command. Raises UsageError if there is no terminal."""
     if not sys.stdin.isatty():
-        raise UsageError("nobody is there to ask", "add --yes")
+        raise UsageError("cannot ask for confirmation without a terminal", "add --yes")
     if not typer.confirm(question, err=True):
         raise typer.Exit(1)

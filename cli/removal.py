@@ -148,7 +148,7 @@ def _refuse_needed(artifact: Artifact, scored: Mapping[str, Sequence[str]] | Non
         raise ModelUnusable(
             f"model {short} scored {len(runs)} run(s) that are still there ({', '.join(runs[:3])}…),"
             " whose reports and `recompute` need it",
-            "remove them first by `driftline runs rm`, or add --force",
+            "remove those runs first with `driftline runs rm`, or add --force",
         )
 
 
@@ -159,7 +159,7 @@ def remove_models(chosen: Sequence[Artifact]) -> None:
             names.remove(artifact)
         except OSError as error:
             raise ModelUnusable(
-                f"{artifact.path} cannot be removed ({error})", "do it as the user whom the folder belongs to"
+                f"{artifact.path} cannot be removed ({error})", "run the command as the owner of the folder"
             ) from error
 
 
@@ -210,6 +210,6 @@ def _held(connection: Connection, run: str) -> Removed:
     if seconds is not None and seconds < QUIET_S:
         raise RunConflict(
             f"run {run} was written to {seconds:.0f} s ago",
-            f"stop its producer, and try again once nothing of it was written for {QUIET_S} s",
+            f"stop its producer, and try again when it has received no data for {QUIET_S} s",
         )
     return Removed(run, rows, windows, dead)

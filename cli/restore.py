@@ -81,12 +81,12 @@ def _finish(connection: Connection, url: str, active: list[str]) -> Restored:
         return Restored(row[0] if row else 0, applied, active)
     except InsufficientPrivilege as error:
         raise DatabaseUnreachable(
-            f"all is restored, but {redacted(url)} may not make roles ({error.diag.message_primary})",
+            f"everything was restored, but {redacted(url)} may not create roles ({error.diag.message_primary})",
             "run `driftline migrate` with a login that may",
         ) from None
     except LockNotAvailable:
         raise DatabaseUnreachable(
-            f"all is restored, but tables and roles at {redacted(url)} could not be brought up to date",
+            f"everything was restored, but tables and roles at {redacted(url)} could not be brought up to date",
             f"{advice_on_locks(connection)}, then run `driftline migrate`",
         ) from None
 
@@ -97,7 +97,7 @@ def _check(tools: Programs, file: Path) -> None:
         raise UsageError(f"there is no file {file}", _NO_DUMP)
     contents = _listed(tools, file, "--list")
     if contents is None or f" SCHEMA - {SCHEMA} " not in contents:
-        raise UsageError(f"{file} is no backup of schema {SCHEMA}", _NO_DUMP)
+        raise UsageError(f"{file} is not a backup of schema {SCHEMA}", _NO_DUMP)
     rows = _listed(tools, file, "--data-only", f"--schema={SCHEMA}", "--table=migration", "--file=-") or ""
     theirs = [int(line.split("\t")[0]) for line in rows.splitlines() if line.count("\t") == 2 and line[0].isdigit()]
     known = max(number for number, _, _ in migrations())

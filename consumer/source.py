@@ -132,7 +132,7 @@ class KafkaSource:
             seconds: How long to wait for them, at most.
 
         Raises:
-            LogUnreadable: The log does not hold what is to be read next.
+            LogUnreadable: The log no longer holds the next offset.
             BrokerUnreachable: Kafka refuses this client.
         """
         messages = self._consumer.consume(most, seconds)
@@ -281,7 +281,7 @@ _ANEW = "replay a new --run on a fresh --topic-prefix with a fresh database"
 def unreadable(place: object, why: str) -> LogUnreadable:
     """The error that stops a consumer loudly: going on would skip records, or read others in their place."""
     return LogUnreadable(
-        f"{place} does not hold what is to be read next ({why})",
+        f"{place} no longer holds the next offset ({why})",
         "retention took records, the topic was recreated, or this database was begun on another --topic-prefix: "
         + _ANEW,
     )

@@ -160,4 +160,4 @@ class _Reader:
         if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
             self._kafka.waiting(error.str())
             return begin
-        raise LogUnreadable(f"Kafka: {error.str()}", "see whether this user may read the topics")
+        raise LogUnreadable(f"Kafka: {error.str()}", "check that this user may read the topics")

@@ -88,7 +88,7 @@ def parse(name: str, text: str, period: tuple[int, int], events: Records) -> Sce
         return Scenario(name=name, description=str(raw.get("description", "")), drifts=drifts)
     except ValueError as error:  # tomllib's and msgspec's errors are ValueErrors too
         raise SourceUnusable(
-            f"scenario {name}: {error}", "mend it; producer/scenarios/ shows how they are written"
+            f"scenario {name}: {error}", "correct it; see the examples in producer/scenarios/"
         ) from error
 
 

@@ -76,7 +76,7 @@ _ENCODING = _Meaning(
 )
 _CORRUPT = _Meaning(
     "database_corrupt",
-    "Postgres at {where} finds its own files damaged",
+    "Postgres at {where} reports corrupted files",
     "see the log of Postgres, then restore a backup",
     transient=False,
 )

@@ -58,7 +58,7 @@ def restore(
     if done.migrations:
         say(f"brought up to date by migrations {', '.join(map(str, done.migrations))}")
     if done.active:
-        say(f"restart these, since they remember what is gone: {', '.join(done.active)}")
+        say(f"restart these stages, which still hold state from before the restore: {', '.join(done.active)}")
 
 
 def doctor(

@@ -38,7 +38,7 @@ def train(
     name = out or ARTIFACTS / model.value
     earlier = follow(name)
     if if_missing and (earlier / CARD).exists():
-        say(f"{name} holds a model already")
+        say(f"{name} already contains a model")
         return
     from models.taxi import train as learning
     from producer.sources.selection import sample
@@ -56,7 +56,7 @@ def train(
     )
     listing.show_card(output.console, made.card, name)
     if before and before.hash != made.hash:
-        say(f"before it was {before.hash[:12]}, of {before.source}; kept in {name.with_name(before.hash)}")
+        say(f"the previous model, trained on {before.source}, is kept in {name.with_name(before.hash)}")
 
 
 @app.callback()

@@ -185,7 +185,7 @@ def ports(home: Path, count: int) -> list[int]:
         if len(chosen) == count:
             file.write_bytes(msgspec.json.encode(chosen))
             return chosen
-    raise StackBroken("no port is free on 127.0.0.1", "see who listens on all of them (`ss -ltn`)")
+    raise StackBroken("no port is free on 127.0.0.1", "find out which programs use them (`ss -ltn`)")
 
 
 def chosen_ports(home: Path) -> list[int]:
@@ -236,7 +236,7 @@ def broken(what: str, home: Path) -> StackBroken:
     if any("No space left" in line for line in logged):
         return StackBroken(f"{what}, the disk is full", f"free some space under {home}")
     if any("Address already in use" in line for line in logged):
-        return StackBroken(f"{what}, somebody took its port in the meantime", "try again: it will choose another")
+        return StackBroken(f"{what}, another program has taken its port", "try again: it will choose another")
     last = next((line for line in reversed(logged) if "FATAL" in line or "rror" in line or "ERROR" in line), "")
     return StackBroken(f"{what} ({last[:300] or 'its log is empty'})", f"see {log}")
 

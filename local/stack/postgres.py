@@ -120,7 +120,7 @@ def as_somebody() -> tuple[str, ...]:
             return prefix
         refused.append(refusal)
     raise StackBroken(
-        f"Postgres refuses to run as root, and nobody else can be had here ({'; '.join(refused)})",
+        f"Postgres refuses to run as root, and cannot switch to another user here ({'; '.join(refused)})",
         f"run as an ordinary user, or {_YOURS}",
     )
 

@@ -124,7 +124,7 @@ def _check_topic(kafka: Mapping[str, str], topic: str, begun_in: str | None, whe
 def _gone(topic: str, partition: object, why: str) -> LogUnreadable:
     return LogUnreadable(
         f"{topic}/{partition} does not hold the window's records ({why})",
-        "retention took them, or the topic was made anew: this window can no longer be recomputed from the log",
+        "retention deleted them, or the topic was recreated: this window can no longer be recomputed from the log",
     )
 
 

@@ -221,7 +221,7 @@ def test_whoever_locks_all_of_a_table_is_not_waited_for_for_ever(
         else:
             load = restoring._load
             monkeypatch.setattr(restoring, "_load", lambda *given: (load(*given), lock()))
-        what = "all is restored, but" if moment == "after" else "are locked"
+        what = "everything was restored, but" if moment == "after" else "are locked"
         with pytest.raises(DatabaseUnreachable, match=rf"{what}.*stop .*pid {busy.info.backend_pid}"):
             restore(filled, file, replace=True)
 
@@ -254,7 +254,7 @@ def test_a_dump_of_something_else_is_refused(filled: str, tmp_path: Path) -> Non
     file = tmp_path / "other.dump"
     argv = tools.argv("pg_dump", "--format=custom", "--schema=other", f"--file={file}", tools.address)
     subprocess.run(argv, env=dict(tools.environ), check=True)
-    with pytest.raises(UsageError, match="no backup of schema driftline"):
+    with pytest.raises(UsageError, match="not a backup of schema driftline"):
         restore(filled, file, replace=True)
 
 
@@ -288,10 +288,14 @@ def test_the_default_place_is_of_its_own_each_time(
     assert len([*(tmp_path / "backups").iterdir()]) == 2
 
 
-@pytest.mark.parametrize("place", ["", "file/b.dump"], ids=["folder", "below a file"])
-def test_a_place_where_no_file_can_be_is_said(filled: str, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "advice"),
+    [("", "name a file"), ("file/b.dump", "choose another path")],
+    ids=["folder", "below a file"],
+)
+def test_a_place_where_no_file_can_be_is_said(filled: str, tmp_path: Path, place: str, advice: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="name a"):
+    with pytest.raises(UsageError, match=advice):
         backup(filled, tmp_path / place)
 
 

@@ -70,7 +70,7 @@ def test_a_list_onto_a_full_disk_is_a_failure_that_says_so(figures: str) -> None
         assert child.stderr
         text = child.stderr.read()
         assert child.wait(60) == 1
-    assert text == "driftline: No space left on device: free space, or name a place on another disk\n"
+    assert text == "driftline: No space left on device: free some space, or choose a path on another disk\n"
 
 
 @pytest.mark.parametrize("library", ["/_heapq", "msgspec", "psycopg"])
@@ -124,10 +124,19 @@ def test_ctrl_c_ends_what_computes_or_waits(words: tuple[str, ...], tmp_path: Pa
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device: free space"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: Permission denied: name another place"),
-        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y: Read-only file system: name another place"),
-        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"), "/x/y: Not a directory: name another place"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device: free some space"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x/y"),
+            "/x/y: Permission denied: choose another path",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/x/y"),
+            "/x/y: Read-only file system: choose another path",
+        ),
+        (
+            NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x/y"),
+            "/x/y: Not a directory: choose another path",
+        ),
     ],
 )
 def test_a_file_system_that_refuses_is_a_line_wherever_it_is_met(

@@ -90,6 +90,13 @@ def test_documents_name_paths_and_modules_at_all() -> None:
     assert is_module_or_member("schemas.definition.Stream")
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_import_in_a_document_works(document: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", of(document), re.M | re.S)
+    for statement in re.findall(r"^(?:from [\w.]+ )?import .*$", "\n".join(blocks), re.M):
+        exec(statement, {})
+
+
 def test_every_target_of_make_in_the_documents_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", of(ROOT / "Makefile"), re.M))
     named = {name for path in DOCUMENTS for name in re.findall(r"(?:^|`)make ([a-z][a-z-]+)", of(path), re.M)}

@@ -66,7 +66,7 @@ def test_a_port_that_was_taken_is_no_riddle(tmp_path):
     (tmp_path / "server.log").write_text(
         "LOG: could not bind IPv4 address: Address already in use\nFATAL: could not create sockets\n"
     )
-    assert "somebody took its port" in str(part.broken("postgres did not start", tmp_path))
+    assert "another program has taken its port" in str(part.broken("postgres did not start", tmp_path))
 
 
 def test_a_server_that_said_nothing_still_gives_an_error(tmp_path):
