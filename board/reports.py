@@ -1,4 +1,4 @@
-"""Evidently's report of a window, made by a process of its own: one at a time, kept, and shown when it is ready.
+"""Evidently reports of windows: made one at a time by a child process, stored, and shown when ready.
 
 The process is `driftline report`: Evidently takes seconds and hundreds of MB, which the board shall not.
 """

@@ -19,7 +19,7 @@ class FlushLog:
         self._warned_of_unit: set[str] = set()
 
     def write(self, flush: Flush) -> None:
-        """Log what is remarkable in a flush; nothing where nothing is."""
+        """Log what an operator should know of a flush."""
         place = str(flush.claim.partition)
         if flush.losses:
             missing = sum(loss.last - loss.first + 1 for loss in flush.losses)

@@ -296,7 +296,7 @@ def recreated(topic: str, was: str, now: str) -> LogUnreadable:
 
 
 def deleted(topics: Sequence[str]) -> dict[str, str]:
-    """What the log says of topics that are gone."""
+    """Return the fields of the log event for topics that are gone."""
     return {
         "topics": ", ".join(topics),
         "what": "deleted, with what was not read of them: their windows stay open",

@@ -50,7 +50,7 @@ def load_reference(settings: Settings) -> Model:
 
 
 def failed(stream: Records, reason: str) -> WindowFigures:
-    """What is written of a window that cannot be computed: every column says why."""
+    """Make the figures of a window that cannot be computed: every column has the reason."""
     columns = (*stream.numbers, *stream.categories)
     return WindowFigures(
         columns=tuple(ColumnFigure(name, DRIFT, status="failed", reason=reason) for name in columns),

@@ -1,4 +1,4 @@
-"""What Prometheus is told of a producer: counted a few times a second."""
+"""Prometheus metrics of a producer, updated a few times per second."""
 
 from __future__ import annotations
 

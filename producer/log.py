@@ -176,7 +176,7 @@ class Log:
             self.wait(0.1)
 
     def poll(self) -> None:
-        """Look after the connection. Raises LogUnwritable or BrokerUnreachable when there is no going on."""
+        """Serve the connection. Raises LogUnwritable or BrokerUnreachable if it has failed for good."""
         self._serve(0)
         self._check()
 
@@ -195,7 +195,7 @@ class Log:
             self._on_error(cause.args[0])
 
     def answer(self, ask: Callable[[], T], patience_s: float) -> T:
-        """What Kafka answers, asked again until it does. Raises BrokerUnreachable, Stopped."""
+        """Repeat a request until Kafka answers. Raises BrokerUnreachable, Stopped."""
         deadline, backoff = time.monotonic() + patience_s, Backoff(0.1, 5.0)
         while True:
             try:

@@ -1,4 +1,4 @@
-"""How far a run has come, read from the log itself: what is there was sent, whatever a dead producer believed."""
+"""How far a run has come, read from the log: what is there was sent, whatever the producer recorded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Found:
 
 
 def find(kafka: Log, config: Mapping[str, str], plan: ReplayPlan, prefix: str, patience_s: float) -> Found:
-    """How far the run has come, and what it was said to be.
+    """Find how far the run has come, and the manifest that it began with.
 
     The very first record of a run is the start in the first partition of the first topic; it has arrived before
     anything else is sent. So a run of which nothing is there is new, and no other partition need be searched.

@@ -1,4 +1,4 @@
-"""A drift scenario: what is bent, how, and between which moments of event time. Pure.
+"""A drift scenario: which columns change, how, and between which event times. Pure.
 
 description = "…"
 [[drift]]
@@ -93,14 +93,14 @@ def parse(name: str, text: str, period: tuple[int, int], events: Records) -> Sce
 
 
 def apply(table: pa.Table, scenario: Scenario, time: str) -> pa.Table:
-    """The table of events, bent. time: its column of event times. What a row becomes depends on that row alone."""
+    """Apply the drift to a table of events. time: its column of event times. Each row is changed independently."""
     for drift in scenario.drifts:
         table = drift.apply(table, time)
     return table
 
 
 def injected(scenario: Scenario) -> tuple[Injected, ...]:
-    """The stretches that are bent, for the run's manifest."""
+    """List the injected drifts, for the run's manifest."""
     return tuple(
         Injected(
             starts_at=drift.starts_at,

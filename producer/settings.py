@@ -1,4 +1,4 @@
-"""What a replay is told from outside, read once at the edge."""
+"""Settings of the producer: read once, at the edge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that an operator can mend: each says what happened and what to do."""
+"""Errors that an operator can resolve: each says what happened and what to do."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def decoder(stream: Records, *, any_run: bool = False) -> msgspec.json.Decoder[A
 
 @cache
 def bare_decoder(stream: Records, *, any_run: bool = False) -> msgspec.json.Decoder[Any]:
-    """As `decoder`, for records that do not say their `kind`: data records of somebody else's producer."""
+    """As `decoder`, for records without `kind`: data records of other producers."""
     return msgspec.json.Decoder(record_type(stream, any_run=any_run))
 
 
@@ -241,7 +241,7 @@ def _whole(value: Any) -> Any:
 
 
 def encode(record: dict[str, Any]) -> bytes:
-    """One record as JSON bytes; NaN becomes null. `kind` first: it makes a record tell itself at a glance."""
+    """One record as JSON bytes; NaN becomes null. `kind` comes first, for readability."""
     return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

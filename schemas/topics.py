@@ -18,7 +18,7 @@ _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
 
 def topic_id(description: Any) -> str | None:
-    """What tells a topic from another one of the same name (KIP-516); None where the broker does not give it.
+    """Return the id of a topic (KIP-516), which differs after it was recreated; None if the broker has none.
 
     description: confluent_kafka's TopicDescription.
     """

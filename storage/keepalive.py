@@ -1,4 +1,4 @@
-"""Transactions in which a process computes for long: it is not idle, and Postgres is told so."""
+"""Keeps transactions alive while a process computes, so that Postgres does not end them as idle."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 
 def advice_on_locks(connection: Connection) -> str:
-    """Say what to do about those who keep tables of schema driftline locked.
+    """Say how to end the sessions that lock tables of schema driftline.
 
     Args:
         connection: Outside of a transaction.

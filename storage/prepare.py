@@ -1,4 +1,4 @@
-"""Bring tables and roles up to date, with the rights of whoever does it."""
+"""Bring tables and roles up to date, with the privileges of the login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The board beside the demo: a child of its own, without which the demo goes on."""
+"""The demo's board, in a child process; the demo continues without it."""
 
 from __future__ import annotations
 

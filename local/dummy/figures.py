@@ -47,7 +47,7 @@ class DummyResult:
 
 
 def written(plan: DummyPlan, window: DummyWindow) -> DummyResult:
-    """A window with its figures: the same for the same plan, whatever was asked before."""
+    """Make a window with its figures; they depend only on the plan."""
     number = crc32(window.name.encode())
     rng = np.random.default_rng((plan.seed, number))
     latency, compute = rng.lognormal((5.2, 2.6), (0.35, 0.3)).round(1).tolist()
@@ -94,7 +94,7 @@ def _figures(plan: DummyPlan, window: DummyWindow, rng: np.random.Generator) -> 
 
 
 def _labelled(window: DummyWindow, level: float, rng: np.random.Generator) -> dict[str, Any]:
-    """What only outcomes tell. Errors, in minutes, grow with what was injected; open windows know fewer labels."""
+    """Make the figures that need labels. Errors grow with the injected drift; open windows have fewer labels."""
     mae, bias, r2 = rng.normal(
         (3.3 + 1.2 * level, 0.1 + 0.9 * level, 0.78 - 0.12 * level), (0.25, 0.15, 0.02)
     ).tolist()

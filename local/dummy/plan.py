@@ -1,4 +1,4 @@
-"""What a dummy run tells: when, how many rows, and what drifts. Pure: the same plan, the same figures."""
+"""The plan of a dummy run: its windows, their rows, and what drifts. Pure: the same plan gives the same figures."""
 
 from __future__ import annotations
 

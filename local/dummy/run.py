@@ -1,4 +1,4 @@
-"""`driftline dummy`: write the run, and where asked let it go on until stopped."""
+"""`driftline dummy`: write the run and, with `--live`, extend it until stopped."""
 
 from __future__ import annotations
 

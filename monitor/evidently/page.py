@@ -1,4 +1,4 @@
-"""Evidently's HTML as a page that says what it is about, and runs no script but Evidently's own.
+"""Evidently's HTML with a heading, and with a policy that allows only Evidently's own scripts.
 
 Evidently writes the values of records into a script as they are, where `<!--` or `</script>` ends it. Here they are
 escaped, and a content security policy names every script by its hash: nothing else in the page runs, wherever it is

@@ -1,4 +1,4 @@
-"""A window computed once more, from the log itself: is what stands in the tables what the log says?"""
+"""Recomputes a window from the log and compares it with the tables."""
 
 from __future__ import annotations
 

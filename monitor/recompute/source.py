@@ -94,7 +94,7 @@ def _consumer(kafka: Mapping[str, str]) -> Consumer:
 
 
 def _check(consumer: Consumer, topic: str, ranges: Ranges, where: str) -> None:
-    """What is to be read is there. Asked before, since a fetch beyond the end would wait for it."""
+    """Check that the log holds the offsets. Done first, since a fetch beyond the end would wait."""
     for number, (first, last) in ranges.items():
         try:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, int(number)), timeout=ANSWER_S)

@@ -221,7 +221,7 @@ class Scheduler:
                 log.warning("windows_too_small", run=run.run_id, reason=shortage.describe(min_rows))
 
     def _audit(self, plan: RunPlan) -> None:
-        """Once a run is over: is every row in a result? By the rules it is; if not, say so and compute again."""
+        """Check, once a run has ended, that every row is in a result; if not, log it and compute again."""
         run_id = plan.run.run_id
         if run_id in self._audited:
             return

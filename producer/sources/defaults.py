@@ -1,4 +1,4 @@
-"""What is replayed and learnt where the options name nothing else. Imports nothing, since `--help` shows it."""
+"""Defaults of what is replayed and trained on. Imports nothing, since `--help` shows them."""
 
 from __future__ import annotations
 
