@@ -148,10 +148,10 @@ def test_every_command_takes_the_only_run_there_is(call: Call) -> None:
     start = json.loads(named)[0]["window_start"][:10]
     code, text, said = call(f"columns --size 1d --window {start}")
     assert code == 0
-    assert "made this run up" in said
+    assert "wrote this run" in said
     assert text.startswith("column ")
     for verb in ("report", "recompute"):
-        assert "made this run up" in call(f"{verb} --size 1d --window {start}")[2]
+        assert "wrote this run" in call(f"{verb} --size 1d --window {start}")[2]
 
 
 @pytest.mark.integration
