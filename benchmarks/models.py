@@ -32,7 +32,7 @@ from models.columns import Columns, Floats
 from models.reference import columns, valid
 from models.taxi import boosting, linear
 from models.taxi.features import features
-from models.taxi.train import MINUTES, SEED, durations, errors
+from models.taxi.train import MINUTES, SEED, durations, error_metrics
 from producer.source import Source
 from producer.sources.selection import from_files, from_generator
 from schemas.durations import moment_ms
@@ -66,8 +66,8 @@ def main() -> None:
     )
     print("|---|---|---|---|---|" + "---|" * len(BATCHES) + "---|", flush=True)
     for candidate in candidates(*known):
-        off = errors(candidate.predict(trips) - truth, (0, 0))
-        march = errors(candidate.predict(later[0]) - later[1], (0, 0)).mae
+        off = error_metrics(candidate.predict(trips) - truth, (0, 0))
+        march = error_metrics(candidate.predict(later[0]) - later[1], (0, 0)).mae
         speeds = " | ".join(_millions(rows_a_second(candidate, trips, size)) for size in BATCHES)
         figures = f"{off.mae:.2f} | {off.rmse:.2f} | {off.bias:+.2f} | {march:.2f}"
         print(f"| {candidate.name} | {figures} | {speeds} | {candidate.size / 1e3:,.0f} kB |", flush=True)

@@ -28,7 +28,7 @@ QUIET = {"log_level": "0"}
 """librdkafka otherwise prints each attempt to connect."""
 
 
-def findings(
+def run_checks(
     environ: Mapping[str, str], given: Stream, scorers: Scorers, model: Path, prefix: str = ""
 ) -> Iterator[Check]:
     """Check everything that a stage needs, then the streams of the database, their topics and runs.
@@ -97,8 +97,8 @@ def _topics(environ: Mapping[str, str], streams: Iterable[Stream], prefix: str) 
 
 def _topic(admin: AdminClient, name: str, partitions: int) -> Check:
     """A warning where `driftline produce` would refuse it: somebody else's records may be fine there."""
-    found = [*rules.findings(_settings(admin, name))]
-    what = "; ".join([f"{partitions} partitions", *(finding.what for finding in found)])
+    found = [*rules.setting_problems(_settings(admin, name))]
+    what = "; ".join([f"{partitions} partitions", *(problem.what for problem in found)])
     return Check(f"topic {name}", True, what, found[0].do if found else "", warning=bool(found))
 
 

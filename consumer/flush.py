@@ -19,7 +19,7 @@ from consumer import chunking, dead_letters, windows
 from consumer.chunking import Rows
 from consumer.dead_letters import Message
 from consumer.decode import Decoded, Decoder
-from consumer.ledger import Claim, DeadLetter, Flush, Foreign, Loss, RunProgress, Tally, Unscored
+from consumer.ledger import Claim, DeadLetter, Flush, Foreign, Loss, PartitionRun, Tally, Unscored
 from consumer.scoring import NOTHING, PredictEach, Score
 from consumer.windows import (
     ACCEPTED,
@@ -150,7 +150,7 @@ class Pending:
         self.records = self.size = 0
         self._definition = records
         self._isolate = isolate
-        self._runs: dict[str, RunProgress] = {}
+        self._runs: dict[str, PartitionRun] = {}
         self._rows: dict[str, list[Rows]] = defaultdict(list)
         self._dead: list[DeadLetter] = []
         self._losses: list[Loss] = []
@@ -255,7 +255,7 @@ def _shares(batch: Batch) -> Iterator[_Share]:
 
 
 def _judge(
-    runs: Mapping[str, RunProgress], policies: Mapping[str, LatenessPolicy], batch: Batch, table: pa.RecordBatch
+    runs: Mapping[str, PartitionRun], policies: Mapping[str, LatenessPolicy], batch: Batch, table: pa.RecordBatch
 ) -> list[_Judged]:
     """What becomes of the records of each run. runs: where they stand."""
     times, seqs, judged = _times(table), _seqs(batch.decoded), []
@@ -342,15 +342,15 @@ def _seqs(decoded: Decoded) -> Ints:
     return numbers
 
 
-def _progress(runs: Mapping[str, RunProgress], batch: Batch, judged: Sequence[_Judged]) -> dict[str, RunProgress]:
+def _progress(runs: Mapping[str, PartitionRun], batch: Batch, judged: Sequence[_Judged]) -> dict[str, PartitionRun]:
     """Where each run of the batch stands after it. runs: where all stood before."""
-    changed: dict[str, RunProgress] = {}
+    changed: dict[str, PartitionRun] = {}
     for j in judged:
-        run = runs.get(j.share.run_id) or RunProgress(j.share.run_id, int(batch.offsets[j.places[0]]))
+        run = runs.get(j.share.run_id) or PartitionRun(j.share.run_id, int(batch.offsets[j.places[0]]))
         changed[run.run_id] = replace(run, state=j.judgement.state, tally=run.tally + _tally(j))
     for found in batch.decoded.rejected:
         offset = int(batch.offsets[found.place])
-        run = changed.get(found.run_id) or runs.get(found.run_id) or RunProgress(found.run_id, offset)
+        run = changed.get(found.run_id) or runs.get(found.run_id) or PartitionRun(found.run_id, offset)
         first = min(run.first_offset, offset)
         changed[run.run_id] = replace(run, first_offset=first, tally=run.tally + Tally(invalid=1))
     return changed

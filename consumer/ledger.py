@@ -46,7 +46,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class RunProgress:
+class PartitionRun:
     """How far one run has come in one partition.
 
     Attributes:
@@ -82,7 +82,7 @@ class Claim:
     partition: Partition
     epoch: int
     next_offset: int
-    runs: Mapping[str, RunProgress]
+    runs: Mapping[str, PartitionRun]
     topic_id: str | None = None
 
 
@@ -171,7 +171,7 @@ class Flush:
 
     claim: Claim
     next_offset: int
-    runs: tuple[RunProgress, ...] = ()
+    runs: tuple[PartitionRun, ...] = ()
     chunks: tuple[EncodedChunk, ...] = ()
     dead: tuple[DeadLetter, ...] = ()
     losses: tuple[Loss, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, RunProgress, Tally, Unscored
+from consumer.ledger import Claim, DeadLetter, Flush, Loss, Partition, PartitionRun, Tally, Unscored
 from consumer.windows import State
 from runtime.failpoint import failpoint
 from schemas.definition import RunConfig, Stream
@@ -131,7 +131,7 @@ class Store:
         values = place | {"owner": self._instance, "topic_id": topic_id}
         ((epoch, next_offset, begun_in),) = self._run("claim_partition", **values)
         runs = (
-            RunProgress(run_id, first, State(*state), Tally(*counts))
+            PartitionRun(run_id, first, State(*state), Tally(*counts))
             for run_id, first, *values in self._run("runs_of_partition", **place)
             for state, counts in [(values[:_STATE], values[_STATE:])]
         )
@@ -331,7 +331,7 @@ class Store:
         return self._connection.execute(_SQL[name], values).rowcount
 
 
-def _progress(run: RunProgress) -> dict[str, Any]:
+def _progress(run: PartitionRun) -> dict[str, Any]:
     return vars(run.state) | vars(run.tally) | {"run_id": run.run_id, "first_offset": run.first_offset}
 
 

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
 from producer.gauges import Gauges
-from producer.topics import LONGEST, TopicSettings, findings, longest
+from producer.topics import LONGEST, TopicSettings, longest, setting_problems
 from runtime.backoff import Backoff
 from runtime.connections import kafka_advice, refused_setting
 from runtime.failpoint import failpoint
@@ -245,10 +245,10 @@ class Log:
 
     def _heed(self, settings: Mapping[str, TopicSettings]) -> None:
         for name, given in settings.items():
-            for finding in findings(given):
-                if finding.serious:
-                    raise LogUnwritable(f"topic {name}: {finding.what}", finding.do)
-                log.warning("topic_setting", topic=name, what=finding.what, do=finding.do)
+            for problem in setting_problems(given):
+                if problem.serious:
+                    raise LogUnwritable(f"topic {name}: {problem.what}", problem.do)
+                log.warning("topic_setting", topic=name, what=problem.what, do=problem.do)
         limit = min(map(longest, settings.values()), default=LONGEST)
         self._longest = min(self._longest, limit - _OVERHEAD)
         if limit < int(self._config["batch.size"]):

@@ -18,8 +18,8 @@ SMALLEST = 2_000
 """Our longest records, manifests of long scenarios aside, and what Kafka adds to them."""
 
 
-class Finding(NamedTuple):
-    """serious: no run can be written to such a topic. do: what mends it."""
+class SettingProblem(NamedTuple):
+    """A setting that harms a run. serious: no run can be written to such a topic. do: how to fix it."""
 
     serious: bool
     what: str
@@ -31,21 +31,21 @@ def longest(settings: TopicSettings) -> int:
     return int(settings.get("max.message.bytes") or LONGEST)
 
 
-def findings(settings: TopicSettings) -> Iterator[Finding]:
+def setting_problems(settings: TopicSettings) -> Iterator[SettingProblem]:
     """Find settings that would keep records from being written or read."""
     if "compact" in (settings.get("cleanup.policy") or ""):
-        yield Finding(
+        yield SettingProblem(
             True,
             f"cleanup.policy is {settings['cleanup.policy']}: Kafka refuses heartbeats there, which have no key",
             _set("cleanup.policy=delete"),
         )
     if longest(settings) < SMALLEST:
-        yield Finding(
+        yield SettingProblem(
             True, f"max.message.bytes is {longest(settings)}: no record fits", _set(f"max.message.bytes={LONGEST}")
         )
     kept = int(settings.get("retention.ms") or -1)
     if 0 <= kept < SHORT_MS:
-        yield Finding(
+        yield SettingProblem(
             False,
             f"retention.ms is {kept}: records may be gone before a consumer has read them",
             _set("retention.ms=604800000"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Finding:
+class HealthReport:
     """The answer of /healthz. reason: '' while well. seconds: since the last round, or since the start."""
 
     stage: str
@@ -38,10 +38,10 @@ class Health:
         """Report in one line what keeps the stage from its rounds: the reason, once it has lasted too long."""
         self._reason = reason
 
-    def finding(self) -> Finding:
+    def report(self) -> HealthReport:
         """Judge the stage as of now."""
         seconds = round(self._clock() - self._last, 1)
         if self._begun and seconds < self._limit_s:
-            return Finding(self._stage, True, "", seconds)
+            return HealthReport(self._stage, True, "", seconds)
         reason = self._reason or f"no round is done within {self._limit_s:g} s"
-        return Finding(self._stage, False, reason, seconds)
+        return HealthReport(self._stage, False, reason, seconds)

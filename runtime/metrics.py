@@ -30,7 +30,7 @@ class Instruments:
         self.health = health
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.gauge("healthy", "1 while /healthz answers 200.").set_function(lambda: health.finding().well)
+        self.gauge("healthy", "1 while /healthz answers 200.").set_function(lambda: health.report().well)
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
         """Create a counter. name: without the prefix, and without `_total`, which is added."""

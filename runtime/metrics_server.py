@@ -159,9 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(HTTPStatus.OK, kind, encode(self._instruments.registry))
 
     def _health(self) -> None:
-        finding = self._instruments.health.finding()
-        status = HTTPStatus.OK if finding.well else HTTPStatus.SERVICE_UNAVAILABLE
-        self._answer(status, "application/json", dumps(asdict(finding)).encode() + b"\n")
+        report = self._instruments.health.report()
+        status = HTTPStatus.OK if report.well else HTTPStatus.SERVICE_UNAVAILABLE
+        self._answer(status, "application/json", dumps(asdict(report)).encode() + b"\n")
 
     def _answer(self, status: HTTPStatus, kind: str, body: bytes, more: dict[str, str] | None = None) -> None:
         self.send_response(status)

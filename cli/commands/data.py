@@ -65,9 +65,9 @@ def doctor(
     model: Path = options.MODEL, topic_prefix: str = options.TOPIC_PREFIX, as_json: bool = options.JSON
 ) -> None:
     """Check Java, Kafka, Postgres, model and topics, and say what to do. Exits with 1 if a stage would fail."""
-    from cli.doctor import findings
+    from cli.doctor import run_checks
 
-    found = list(findings(os.environ, chosen.stream(), chosen.scorers(), model, topic_prefix))
+    found = list(run_checks(os.environ, chosen.stream(), chosen.scorers(), model, topic_prefix))
     listing.show(output.console, found, as_json=as_json, fields=CHECK_FIELDS)
     if not all(check.ok for check in found):
         raise typer.Exit(1)

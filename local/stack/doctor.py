@@ -22,7 +22,7 @@ ROOM = 2 * 10**9
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One finding. ok: a stage that is started now finds what it needs. warning: it does, but something is odd.
+    """One check. ok: a stage that is started now finds what it needs. warning: it does, but something is odd.
 
     `do` is empty where nothing has to be done.
     """

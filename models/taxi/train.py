@@ -107,7 +107,9 @@ def held_out_errors(kind: Kind, columns: Columns, minutes: Floats) -> Errors:
     first = {name: column[:cut] for name, column in columns.items()}
     rest = {name: column[cut:] for name, column in columns.items()}
     times = rest[TRIPS.time]
-    return errors(_guessed(kind, first, minutes[:cut], rest) - minutes[cut:], (int(times[0]), int(times[-1]) + 1))
+    return error_metrics(
+        _guessed(kind, first, minutes[:cut], rest) - minutes[cut:], (int(times[0]), int(times[-1]) + 1)
+    )
 
 
 def _guessed(kind: Kind, columns: Columns, minutes: Floats, others: Columns) -> Floats:
@@ -117,7 +119,7 @@ def _guessed(kind: Kind, columns: Columns, minutes: Floats, others: Columns) -> 
     return boosting.fit(features(columns), minutes, MINUTES, SEED).grown(features(others))
 
 
-def errors(off: Floats, period: tuple[int, int]) -> Errors:
+def error_metrics(off: Floats, period: tuple[int, int]) -> Errors:
     """Of differences (prediction − truth, minutes), shape (rows,), at least one."""
     return Errors(
         rows=len(off),

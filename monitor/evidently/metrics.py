@@ -3,7 +3,7 @@
 They are ordinary metrics of Evidently's API, run by its `Report` and open to its tests, but
 - a calculation reads the reference prepared (`monitor.drift.number`, `monitor.drift.category`) where the method
   allows it, and calls Evidently's own registered statistical test for any other method;
-- a result carries beside its value what was found out about the column: `findings` reads it from the snapshot;
+- a result carries beside its value what was found out about the column: `measurements` reads it from the snapshot;
 - what cannot be computed is a reason in its column's result, where Evidently would end the Report;
 - identity and configuration are hashed once per metric, where Evidently does so several times per window.
 """
@@ -40,7 +40,7 @@ with warnings.catch_warnings():
     from evidently.core.report import Snapshot
 
 
-class Errors(NamedTuple):
+class ErrorMetrics(NamedTuple):
     """How far predictions are from the truth. bias: mean of prediction - truth."""
 
     mae: float
@@ -60,7 +60,7 @@ class Measurement(NamedTuple):
     score: float | None = None
     reason: str | None = None
     failed: bool = False
-    errors: Errors | None = None
+    errors: ErrorMetrics | None = None
 
 
 class ArrowDataset(Dataset):  # type: ignore[misc]
@@ -129,8 +129,8 @@ class _Metric(SingleValueMetric):  # type: ignore[misc]
         return self._fingerprint
 
 
-class Finding(SingleValue):  # type: ignore[misc]
-    """A SingleValue, also to whoever stores the snapshot, with all that was found out beside the value.
+class ColumnResult(SingleValue):  # type: ignore[misc]
+    """A SingleValue, also to whoever stores the snapshot, that carries the Measurement beside the value.
 
     It is made where it belongs, so that its location need not be set.
     """
@@ -154,11 +154,11 @@ class _Calculation(SingleValueCalculation[_M], Generic[_M], ABC):  # type: ignor
             self.metric._config = super().to_metric_config()
         return self.metric._config
 
-    def finding(self, column: str, measured: Measurement) -> Finding:
+    def result(self, column: str, measured: Measurement) -> ColumnResult:
         """An Evidently result, unvalidated. Its empty list of widgets is what keeps Evidently from drawing some."""
         if self.metric._location is None:
             self.metric._location = single_value_location(self.to_metric_config())
-        made: Finding = Finding.construct(
+        made: ColumnResult = ColumnResult.construct(
             value=nan if measured.score is None else measured.score,
             display_name=self.display_name(),
             metric_value_location=self.metric._location,
@@ -170,7 +170,7 @@ class _Calculation(SingleValueCalculation[_M], Generic[_M], ABC):  # type: ignor
 
 
 class ColumnDrift(ColumnMetric, _Metric):  # type: ignore[misc]
-    """Drift score of a column by one of Evidently's tests. NaN where there is none: `findings` says why."""
+    """Drift score of a column by one of Evidently's tests. NaN where there is none: its Measurement says why."""
 
     method: str
 
@@ -182,7 +182,7 @@ class ColumnDriftCalculation(_Calculation[ColumnDrift]):
             found = measure(column, self.metric.method, current_data, reference_data.prepared[column])
         except Exception as error:  # whatever is wrong with this column must not cost the others
             found = Measurement(reason=describe(error), failed=True)
-        return self.finding(column, found)
+        return self.result(column, found)
 
     def display_name(self) -> str:
         return f"Drift of {self.metric.column} ({self.metric.method})"
@@ -204,11 +204,11 @@ class PredictionErrorCalculation(_Calculation[PredictionError]):
             if len(truth) < current_data.min_rows:
                 found = Measurement(reason=too_few(len(truth), current_data.min_rows))
             else:
-                off = errors(truth, predicted)
+                off = error_metrics(truth, predicted)
                 found = Measurement(score=off.mae, errors=off)
         except Exception as error:
             found = Measurement(reason=describe(error), failed=True)
-        return self.finding(self.metric.prediction, found)
+        return self.result(self.metric.prediction, found)
 
     def _pairs(self, table: pa.Table) -> tuple[Floats, Floats]:
         truth = table[self.metric.target].to_numpy().astype(np.float64)
@@ -231,10 +231,10 @@ def report(methods: Mapping[str, str], error: PredictionError | None = None) -> 
     return Report(metrics if error is None else [*metrics, error])
 
 
-def findings(snapshot: Snapshot) -> dict[str, Measurement]:
-    """Read what a Report of `report` found out, by column, from the snapshot that its run returned."""
+def measurements(snapshot: Snapshot) -> dict[str, Measurement]:
+    """Read the measurements of a Report made by `report`, by column, from the snapshot that its run returned."""
     results = snapshot.metric_results.values()
-    return {result._column: result._measured for result in results if isinstance(result, Finding)}
+    return {result._column: result._measured for result in results if isinstance(result, ColumnResult)}
 
 
 def measure(column: str, method: str, current: ArrowDataset, prepared: ReferenceColumn | str) -> Measurement:
@@ -273,7 +273,7 @@ def too_few(count: int, needed: int) -> str:
     return f"{count} values, {needed} needed"
 
 
-def errors(truth: Floats, predicted: Floats) -> Errors:
+def error_metrics(truth: Floats, predicted: Floats) -> ErrorMetrics:
     """Compute errors of predictions. R² is scikit-learn's: 1 or 0 where the truth does not vary.
 
     Args:
@@ -284,4 +284,4 @@ def errors(truth: Floats, predicted: Floats) -> Errors:
     squares = float(off @ off)
     spread = float(np.square(truth - truth.mean()).sum())
     r2 = 1 - squares / spread if spread else float(squares == 0)
-    return Errors(float(np.abs(off).mean()), (squares / len(off)) ** 0.5, float(off.mean()), r2)
+    return ErrorMetrics(float(np.abs(off).mean()), (squares / len(off)) ** 0.5, float(off.mean()), r2)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from monitor.drift.columns import Column, monitored
 from monitor.drift.figures import Config, score_of, totals
 from monitor.drift.sampling import sample
-from monitor.evidently.metrics import ArrowDataset, Measurement, findings
+from monitor.evidently.metrics import ArrowDataset, Measurement, measurements
 from monitor.evidently.reference import Method, Reference
 from schemas.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS, ColumnFigure, ColumnStatus, WindowFigures
 from storage.chunk import PREDICTION
@@ -81,7 +81,7 @@ def _run(report: Any, rows: pa.Table, reference: Reference, config: Config) -> d
     Overflow in a column shows as a figure that is not finite, not as a warning.
     """
     with np.errstate(all="ignore"):
-        return findings(report.run(ArrowDataset(rows, min_rows=config.min_rows), reference.dataset))
+        return measurements(report.run(ArrowDataset(rows, min_rows=config.min_rows), reference.dataset))
 
 
 def _joined(labels: pa.Table, events: pa.Table, label_id: str, event_id: str) -> tuple[pa.Table, float | None]:

@@ -42,7 +42,7 @@ _FEWER = 0.05
 """A month with less than this share of the next one's trips does not belong to a file's period: they are strays."""
 
 
-class Column(NamedTuple):
+class FileColumn(NamedTuple):
     """One column of a file: its name, and which one of that name, from 0."""
 
     name: str
@@ -63,7 +63,7 @@ class File:
     period: tuple[int, int]
     rows: int
     unplaced: int
-    columns: Mapping[str, Column] = field(repr=False)
+    columns: Mapping[str, FileColumn] = field(repr=False)
 
     @property
     def label(self) -> str:
@@ -150,7 +150,7 @@ def _opened(path: Path) -> pq.ParquetFile:
         raise SourceUnusable(f"{path} {what} ({_brief(error)})", _DO) from error
 
 
-def _batches(path: Path, parquet: pq.ParquetFile, wanted: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+def _batches(path: Path, parquet: pq.ParquetFile, wanted: Sequence[FileColumn]) -> Iterator[pa.RecordBatch]:
     """These columns, in this order, some rows at a time. Raises SourceUnusable for a damaged file."""
     names = list(dict.fromkeys(column.name for column in wanted))
     try:
@@ -165,7 +165,7 @@ def _batches(path: Path, parquet: pq.ParquetFile, wanted: Sequence[Column]) -> I
         raise SourceUnusable(f"{path} is damaged ({_brief(error)})", "fetch it again") from error
 
 
-def _kind(path: Path, parquet: pq.ParquetFile) -> tuple[str, dict[str, Column]]:
+def _kind(path: Path, parquet: pq.ParquetFile) -> tuple[str, dict[str, FileColumn]]:
     """green or yellow, and its columns. Raises SourceUnusable naming those that are missing, or there twice."""
     pickups = {kind: _their_names(kind)[TRIPS.time] for kind in _PREFIXES}
     kinds = [kind for kind, name in pickups.items() if _called(parquet, name)]
@@ -187,18 +187,18 @@ def _their_names(kind: str) -> dict[str, str]:
     return names | {TRIPS.time: f"{prefix}_pickup_datetime", DROPOFF: f"{prefix}_dropoff_datetime"}
 
 
-def _called(parquet: pq.ParquetFile, name: str) -> list[Column]:
+def _called(parquet: pq.ParquetFile, name: str) -> list[FileColumn]:
     """The columns of that name, whatever their case."""
     seen: Counter[str] = Counter()
     found = []
     for theirs in parquet.schema_arrow.names:
         if theirs.lower() == name:
-            found.append(Column(theirs, seen[theirs]))
+            found.append(FileColumn(theirs, seen[theirs]))
             seen[theirs] += 1
     return found
 
 
-def _one(path: Path, parquet: pq.ParquetFile, name: str, found: list[Column]) -> Column:
+def _one(path: Path, parquet: pq.ParquetFile, name: str, found: list[FileColumn]) -> FileColumn:
     """The one to read of columns with the same name: all others are empty or equal. Raises SourceUnusable."""
     if len(found) == 1:
         return found[0]
@@ -214,12 +214,12 @@ def _one(path: Path, parquet: pq.ParquetFile, name: str, found: list[Column]) ->
     return holding[0]
 
 
-def _holding(parquet: pq.ParquetFile, found: list[Column]) -> list[Column]:
+def _holding(parquet: pq.ParquetFile, found: list[FileColumn]) -> list[FileColumn]:
     """Those of them that hold any value, as far as the file's statistics say."""
     return [column for column in found if not _is_empty(parquet, column)]
 
 
-def _is_empty(parquet: pq.ParquetFile, column: Column) -> bool:
+def _is_empty(parquet: pq.ParquetFile, column: FileColumn) -> bool:
     metadata = parquet.metadata
     leaves = [i for i in range(metadata.num_columns) if metadata.schema.column(i).path == column.name]
     parts = (metadata.row_group(group).column(leaves[column.number]) for group in range(metadata.num_row_groups))

@@ -20,19 +20,19 @@ from storage.streams import remember
 from tests.models.conftest import made_up
 
 
-def findings(environ: Mapping[str, str], model: Path, prefix: str = "", stream: Stream = TAXI) -> list[Check]:
-    return [*doctor.findings(environ, stream, SCORERS, model, prefix)]
+def checks(environ: Mapping[str, str], model: Path, prefix: str = "", stream: Stream = TAXI) -> list[Check]:
+    return [*doctor.run_checks(environ, stream, SCORERS, model, prefix)]
 
 
 def of_model(folder: Path) -> Check:
     return next(
-        check for check in findings({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, folder) if check.name == "model"
+        check for check in checks({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, folder) if check.name == "model"
     )
 
 
 @pytest.fixture(autouse=True)
 def _no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.doctor.checks", lambda **_: iter(()))
+    monkeypatch.setattr("cli.doctor.run_checks", lambda **_: iter(()))
 
 
 def test_no_model_is_a_failure_until_one_is_trained(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_run_that_counts_seconds_is_a_warning(database: str, tmp_path: Path) -
                 (run, newest),
             )
     environ = {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
-    (found,) = [check for check in findings(environ, tmp_path) if check.name.startswith("run ")]
+    (found,) = [check for check in checks(environ, tmp_path) if check.name.startswith("run ")]
     assert (found.name, found.state) == ("run seconds", "warning")
     assert found.detail == "its newest event time is 1970-01-20 00:34: it looks like seconds: send milliseconds"
 
@@ -85,7 +85,7 @@ def test_a_topic_that_would_refuse_a_run_is_a_warning(
         made.result(60)
     environ = {"DATABASE_URL": "postgresql://127.0.0.1:1/x"}
     environ["KAFKA_BOOTSTRAP_SERVERS"] = kafka_config["bootstrap.servers"]
-    trips, outcomes = [check for check in findings(environ, tmp_path, prefix) if check.name.startswith("topic")]
+    trips, outcomes = [check for check in checks(environ, tmp_path, prefix) if check.name.startswith("topic")]
     assert (trips.ok, trips.warning, outcomes.warning) == (True, True, False)
     assert trips.detail.startswith("3 partitions; cleanup.policy is compact")
     assert "cleanup.policy=delete" in trips.do
@@ -119,14 +119,12 @@ def test_streams_of_one_database_are_listed_side_by_side(
             query.format(", ".join(terms), ", ".join(map(str, terms.values()))), (OTHER.name, OTHER.hash)
         )
     environ = {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": kafka_config["bootstrap.servers"]}
-    details = {check.name: check.detail for check in findings(environ, tmp_path, prefix, OTHER)}
+    details = {check.name: check.detail for check in checks(environ, tmp_path, prefix, OTHER)}
     assert details["stream grid"] == "events in loads; 1 run"
     assert details["stream taxi"] == "events in trips, labels in outcomes; 0 runs"
     assert {f"topic {prefix}{topic}" for topic in ("loads", "trips", "outcomes")} <= details.keys()
 
 
 def test_a_stream_that_carries_its_prediction_needs_no_model(tmp_path: Path) -> None:
-    names = {
-        check.name for check in findings({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, tmp_path, stream=OTHER)
-    }
+    names = {check.name for check in checks({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, tmp_path, stream=OTHER)}
     assert "model" not in names

@@ -357,14 +357,14 @@ def test_a_beat_counts_for_health_only_while_kafka_answers(log: Log, books: Book
     for at, down, well in [(2.0, False, True), (20.0, True, False), (40.0, False, True)]:
         clock[0], log.down = at, down
         made.step(at)
-        assert gauges.health.finding().well == well, at
+        assert gauges.health.report().well == well, at
     log.cached, log.next = {PLACE: 9}, [(PLACE, trips(0, 3))]  # far behind, but something comes
     clock[0] = 60.0
     made.step(60.0)
-    assert gauges.health.finding().well
+    assert gauges.health.report().well
     clock[0] = 80.0
     made.step(80.0)
-    assert gauges.health.finding().reason.startswith("kafka_silent")
+    assert gauges.health.report().reason.startswith("kafka_silent")
 
 
 def test_a_group_that_assigns_nothing_for_long_is_logged_once_and_makes_the_consumer_unwell(
@@ -378,11 +378,11 @@ def test_a_group_that_assigns_nothing_for_long_is_logged_once_and_makes_the_cons
         for at, awaits, well in [(2.0, True, True), (31.0, True, True), (50.0, True, False), (80.0, True, False)]:
             clock[0], log.awaits_assignment = at, awaits
             made.step(at)
-            assert gauges.health.finding().well == well, at
-        assert gauges.health.finding().reason.startswith("no_assignment: ")
+            assert gauges.health.report().well == well, at
+        assert gauges.health.report().reason.startswith("no_assignment: ")
         clock[0], log.awaits_assignment = 90.0, False  # a spare consumer: it was assigned nothing
         made.step(90.0)
-        assert gauges.health.finding().well
+        assert gauges.health.report().well
     assert [entry["waited_s"] for entry in logs if entry["event"] == "no_assignment"] == [48]
 
 
@@ -515,8 +515,8 @@ def test_a_model_that_fails_on_every_record_is_logged_and_makes_the_consumer_unw
                 made.drain()
             clock[0], log.reached = 40.0 * n + 20, {PLACE: 100 * n}
             made.step(clock[0])
-            assert gauges.health.finding().well == well, n
-            assert "model_fails" in gauges.health.finding().reason or well
+            assert gauges.health.report().well == well, n
+            assert "model_fails" in gauges.health.report().reason or well
     assert [entry["records"] for entry in logs if entry["event"] == "model_fails"] == [100]
 
 
@@ -616,7 +616,7 @@ def test_a_deleted_topic_is_not_well_and_says_what_to_do(log: Log, books: Books,
     said = [entry for entry in logs if entry["event"] == "topic_deleted"]
     assert [entry["topics"] for entry in said] == [gone]
     assert "fresh --topic-prefix" in said[0]["do"]
-    assert gauges.health.finding().reason == f"topic_deleted: {gone}"
+    assert gauges.health.report().reason == f"topic_deleted: {gone}"
 
 
 def test_what_was_read_before_its_topic_was_deleted_is_committed(log: Log, books: Books) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from models.artifact import Model
 from models.reference import columns, valid
-from models.taxi.train import LEAST, durations, errors, train
+from models.taxi.train import LEAST, durations, error_metrics, train
 from producer.sources.selection import from_files
 from schemas.errors import SourceUnusable
 from schemas.streams.taxi import TRIPS
@@ -34,7 +34,7 @@ def test_errors_are_of_the_last_fifth_which_was_not_learnt_from(trips: pa.Table,
 
 
 def test_errors_are_what_they_are_called() -> None:
-    off = errors(np.array([3.0, -4.0, 1.0]), (0, 1))
+    off = error_metrics(np.array([3.0, -4.0, 1.0]), (0, 1))
     assert (off.mae, off.bias, off.rows) == (8 / 3, 0.0, 3)
     assert off.rmse == np.sqrt(26 / 3)
 

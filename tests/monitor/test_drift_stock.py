@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from monitor.drift.category import CategoryReference
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference, quantile
-from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition, findings
+from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition, measurements
 from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import DISTANCES
 from monitor.evidently.window_figures import event_figures, label_figures
@@ -200,12 +200,14 @@ def test_figures_are_read_from_what_a_run_returns_and_leave_its_input_alone() ->
     first = reference().event_report.run(current, reference().dataset)
     again = reference().event_report.run(ArrowDataset(trips(100, seed=2), min_rows=30), reference().dataset)
     assert vars(current) == before
-    measured = findings(first)
+    measured = measurements(first)
     assert set(measured) == {*MONITORED}
-    assert {name: c.score for name, c in measured.items()} != {name: c.score for name, c in findings(again).items()}
+    assert {name: c.score for name, c in measured.items()} != {
+        name: c.score for name, c in measurements(again).items()
+    }
     stored = Snapshot.loads(first.dumps())  # for Evidently's own pages: values, and nothing of ours
     assert stored.dict() == first.dict()
-    assert findings(stored) == {}
+    assert measurements(stored) == {}
 
 
 def test_metrics_of_evidently_run_beside_ours_in_one_report() -> None:

@@ -250,7 +250,7 @@ def test_a_window_that_another_session_keeps_for_long_is_complained_of_and_not_w
             running = Running(settings(feed.url), StubEngine(), gauges)
             running._thread.start()
             until(lambda: any(entry["event"] == "windows_withheld" for entry in logs))
-            until(lambda: gauges.health.finding().reason.startswith("windows_withheld"))
+            until(lambda: gauges.health.report().reason.startswith("windows_withheld"))
         running.join()
     assert [status_of(feed.connection, T0 + n * HOUR) for n in range(2)] == [("final", 12, 0)] * 2
 

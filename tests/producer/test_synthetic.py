@@ -241,13 +241,13 @@ def test_nonsense_is_refused_with_a_word_of_advice(start: int, end: int, seed: i
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=9), st.integers(0, 99))
 def test_quantiles_are_drawn_between_the_first_and_the_last(values: list[float], seed: int) -> None:
     table = sorted(values)
-    drawn = Quantiles.of(np.linspace(0, 1, len(table)), [table]).draw(np.random.default_rng(seed), 0, 500)
+    drawn = Quantiles.from_tables(np.linspace(0, 1, len(table)), [table]).draw(np.random.default_rng(seed), 0, 500)
     assert drawn.min() >= table[0] - 1e-9
     assert drawn.max() <= table[-1] + 1e-9
 
 
 def test_quantiles_of_an_even_table_are_even() -> None:
-    drawn = Quantiles.of([0, 1], [[0.0, 1.0], [10.0, 20.0]]).draw(
+    drawn = Quantiles.from_tables([0, 1], [[0.0, 1.0], [10.0, 20.0]]).draw(
         np.random.default_rng(0), np.repeat([0, 1], 50_000), 100_000
     )
     assert np.quantile(drawn[:50_000], [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.02)
@@ -255,16 +255,16 @@ def test_quantiles_of_an_even_table_are_even() -> None:
 
 
 def test_choices_have_their_weights() -> None:
-    drawn = Choice.of({"1": 3.0, "2.5": 1.0, "7": 0.0}).draw(np.random.default_rng(0), 40_000)
+    drawn = Choice.from_weights({"1": 3.0, "2.5": 1.0, "7": 0.0}).draw(np.random.default_rng(0), 40_000)
     assert np.mean(drawn == 1) == pytest.approx(0.75, abs=0.01)
     assert set(drawn) == {1.0, 2.5}
 
 
 def test_tables_that_descend_and_choices_of_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="descend"):
-        Quantiles.of([0, 1], [[1.0, 0.0]])
+        Quantiles.from_tables([0, 1], [[1.0, 0.0]])
     with pytest.raises(ValueError, match="weight"):
-        Choice.of({"1": 0.0})
+        Choice.from_weights({"1": 0.0})
 
 
 def test_raking_gives_the_shares_asked_for() -> None:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from producer.log import Log
 from producer.stage import Progress, run
-from producer.topics import findings
+from producer.topics import setting_problems
 from schemas.errors import LogUnwritable
 from schemas.records import Heartbeat, encode_heartbeat
 from schemas.streams.taxi import STREAMS
@@ -41,9 +41,9 @@ Kafka = Mapping[str, str]
 def test_what_keeps_records_from_arriving_is_found(
     given: dict[str, str | None], found: list[tuple[bool, str]]
 ) -> None:
-    said = [*findings(given)]
-    assert [finding.serious for finding in said] == [serious for serious, _ in found]
-    assert all(text in finding.what and finding.do for finding, (_, text) in zip(said, found, strict=True))
+    said = [*setting_problems(given)]
+    assert [problem.serious for problem in said] == [serious for serious, _ in found]
+    assert all(text in problem.what and problem.do for problem, (_, text) in zip(said, found, strict=True))
 
 
 def create(kafka: Kafka, prefix: str, partitions: int = 2, **config: str) -> None:

@@ -22,7 +22,7 @@ _PARAMS = Path(__file__).parent / "params.json"
 @cache
 def city() -> City:
     """The city that `params.json` describes. About 0.3 s the first time."""
-    return City.of(json.loads(_PARAMS.read_text(encoding="utf-8")))
+    return City.from_params(json.loads(_PARAMS.read_text(encoding="utf-8")))
 
 
 def generate(start_ms: int, end_ms: int, *, seed: int, volume: float = 1.0) -> Iterator[pa.Table]:

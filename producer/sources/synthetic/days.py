@@ -45,9 +45,11 @@ class Refunds:
     payment: Choice
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Refunds:
+    def from_params(cls, params: Mapping[str, Any]) -> Refunds:
         odd = params["anomalies"]
-        return cls(np.array([odd["refund"].get(kind, 0.0) for kind in KINDS]), Choice.of(odd["refund_payment"]))
+        return cls(
+            np.array([odd["refund"].get(kind, 0.0) for kind in KINDS]), Choice.from_weights(odd["refund_payment"])
+        )
 
     def add(self, rng: np.random.Generator, columns: Columns) -> Columns:
         """The columns with a twin of each refunded ride: the same key and ride, all its money negative, no tip."""
@@ -75,8 +77,8 @@ class People:
     waited: float
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> People:
-        passengers = {name: Choice.of(shares) for name, shares in params["passengers"].items()}
+    def from_params(cls, params: Mapping[str, Any]) -> People:
+        passengers = {name: Choice.from_weights(shares) for name, shares in params["passengers"].items()}
         return cls(passengers, params["stored_and_forwarded"]["1"])
 
     def add(self, rng: np.random.Generator, columns: Columns) -> Columns:
@@ -100,21 +102,21 @@ class City:
     people: People
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> City:
-        network, traffic = Network.of(params), Traffic.of(params)
+    def from_params(cls, params: Mapping[str, Any]) -> City:
+        network, traffic = Network.from_params(params), Traffic.from_params(params)
         return cls(
-            demand=Demand.of(params),
+            demand=Demand.from_params(params),
             parts=np.array([[int(part) for part in day] for day in params["slots"]]),
             kinds=(
-                Street.of(params, network, traffic),
-                Aborted.of(params, network),
-                Prebooked.of(params, network, traffic),
-                Negotiated.of(params, network, traffic),
-                Token.of(params, network),
-                Dispatched.of(params, network, traffic),
+                Street.from_params(params, network, traffic),
+                Aborted.from_params(params, network),
+                Prebooked.from_params(params, network, traffic),
+                Negotiated.from_params(params, network, traffic),
+                Token.from_params(params, network),
+                Dispatched.from_params(params, network, traffic),
             ),
-            refunds=Refunds.of(params),
-            people=People.of(params),
+            refunds=Refunds.from_params(params),
+            people=People.from_params(params),
         )
 
     def day(self, day: int, *, seed: int, volume: float) -> Iterator[pa.Table]:

@@ -36,7 +36,7 @@ class Demand:
     hour_shape: float
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Demand:
+    def from_params(cls, params: Mapping[str, Any]) -> Demand:
         per_hour = np.array([params["kinds"][kind]["per_hour"] for kind in KINDS])
         return cls(per_hour, params["demand"]["day_shape"], params["demand"]["hour_shape"])
 

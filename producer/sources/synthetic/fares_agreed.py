@@ -28,9 +28,9 @@ class AgreedFare:
     residual: Quantiles
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], name: str) -> AgreedFare:
+    def from_params(cls, params: Mapping[str, Any], name: str) -> AgreedFare:
         line = params["kinds"][name]["log_fare"]
-        residual = Quantiles.of(params["probabilities"], [line["residual"]])
+        residual = Quantiles.from_tables(params["probabilities"], [line["residual"]])
         return cls(line["start"], line["log_miles"], line["log_minutes"], residual)
 
     def draw(self, rng: np.random.Generator, rides: Rides) -> Floats:
@@ -54,13 +54,13 @@ class Prebooked:
     whole: float
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Prebooked:
+    def from_params(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Prebooked:
         kind = params["kinds"]["prebooked"]
         return cls(
-            Driving.of(params, "prebooked", network, traffic),
-            AgreedFare.of(params, "prebooked"),
-            Tolls.of(params, "prebooked"),
-            Choice.of(kind["payment"]),
+            Driving.from_params(params, "prebooked", network, traffic),
+            AgreedFare.from_params(params, "prebooked"),
+            Tolls.from_params(params, "prebooked"),
+            Choice.from_weights(kind["payment"]),
             kind["whole_total"],
         )
 
@@ -95,15 +95,15 @@ class Paper:
     tips: Tips
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], name: str) -> Paper:
+    def from_params(cls, params: Mapping[str, Any], name: str) -> Paper:
         kind = params["kinds"][name]
         return cls(
-            vendor=Choice.of(kind["vendor"]),
-            payment=Choice.of(kind["payment"]),
-            trip_type=Choice.of(kind["trip_type"]),
-            mta_tax=Choice.of(kind["mta_tax"]),
-            improvement_surcharge=Choice.of(kind["improvement_surcharge"]),
-            tips=Tips.of(params, name),
+            vendor=Choice.from_weights(kind["vendor"]),
+            payment=Choice.from_weights(kind["payment"]),
+            trip_type=Choice.from_weights(kind["trip_type"]),
+            mta_tax=Choice.from_weights(kind["mta_tax"]),
+            improvement_surcharge=Choice.from_weights(kind["improvement_surcharge"]),
+            tips=Tips.from_params(params, name),
         )
 
     def settle(self, rng: np.random.Generator, rides: Rides, columns: Columns) -> Columns:
@@ -134,14 +134,14 @@ class Negotiated:
     lost: float
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Negotiated:
+    def from_params(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Negotiated:
         kind = params["kinds"]["negotiated"]
         return cls(
-            Driving.of(params, "negotiated", network, traffic),
-            AgreedFare.of(params, "negotiated"),
+            Driving.from_params(params, "negotiated", network, traffic),
+            AgreedFare.from_params(params, "negotiated"),
             kind["rounded_to"],
-            Tolls.of(params, "negotiated"),
-            Paper.of(params, "negotiated"),
+            Tolls.from_params(params, "negotiated"),
+            Paper.from_params(params, "negotiated"),
             kind["free"],
             kind["zero_miles"],
         )
@@ -169,9 +169,9 @@ class Token:
     paper: Paper
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], network: Network) -> Token:
-        fare = Choice.of(params["kinds"]["token"]["fare"])
-        return cls(Standing.of(params, "token", network), fare, Paper.of(params, "token"))
+    def from_params(cls, params: Mapping[str, Any], network: Network) -> Token:
+        fare = Choice.from_weights(params["kinds"]["token"]["fare"])
+        return cls(Standing.from_params(params, "token", network), fare, Paper.from_params(params, "token"))
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:
         rides = self.standing.draw(rng, hailed)

@@ -39,20 +39,20 @@ class Dispatched:
     gps_miles: Quantiles
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Dispatched:
+    def from_params(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Dispatched:
         kind, at, odd = params["kinds"]["dispatched"], params["probabilities"], params["anomalies"]
         fare = kind["fare"]
         return cls(
-            driving=Driving.of(params, "dispatched", network, traffic),
+            driving=Driving.from_params(params, "dispatched", network, traffic),
             line=(fare["start"], fare["per_mile"], fare["per_minute"]),
-            ratio=Quantiles.of(at, fare["ratio"]),
-            least=Choice.of(kind["least_fares"]),
-            tolls=Tolls.of(params, "dispatched"),
-            tips=Tips.of(params, "dispatched"),
-            vendor=Choice.of(kind["vendor"]),
+            ratio=Quantiles.from_tables(at, fare["ratio"]),
+            least=Choice.from_weights(kind["least_fares"]),
+            tolls=Tolls.from_params(params, "dispatched"),
+            tips=Tips.from_params(params, "dispatched"),
+            vendor=Choice.from_weights(kind["vendor"]),
             lost=kind["zero_miles"],
             gps=odd["gps"],
-            gps_miles=Quantiles.of(at, [odd["gps_miles"]]),
+            gps_miles=Quantiles.from_tables(at, [odd["gps_miles"]]),
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:

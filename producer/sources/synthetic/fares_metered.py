@@ -58,17 +58,19 @@ class Street:
     stuck_minutes: tuple[float, float]
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Street:
+    def from_params(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Street:
         kind, odd = params["kinds"]["street"], params["anomalies"]
         codes = kind["ratecode_by_end_zone"]
         return cls(
-            driving=Driving.of(params, "street", network, traffic, seen=True),
-            meter=Meter.of(params),
-            tolls=Tolls.of(params, "street"),
-            tips=Tips.of(params, "street"),
+            driving=Driving.from_params(params, "street", network, traffic, seen=True),
+            meter=Meter.from_params(params),
+            tolls=Tolls.from_params(params, "street"),
+            tips=Tips.from_params(params, "street"),
             vendor_1=logistic(kind["vendor1"]),
             by_card=logistic(kind["card"]),
-            ratecodes={0 if zone == "other" else int(zone): Choice.of(shares) for zone, shares in codes.items()},
+            ratecodes={
+                0 if zone == "other" else int(zone): Choice.from_weights(shares) for zone, shares in codes.items()
+            },
             uncollected={float(payment): share for payment, share in params["disputed"].items()},
             lost=kind["zero_miles"],
             stuck=odd["stuck_meter"],
@@ -141,16 +143,16 @@ class Aborted:
     tips: Quantiles
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], network: Network) -> Aborted:
+    def from_params(cls, params: Mapping[str, Any], network: Network) -> Aborted:
         kind = params["kinds"]["aborted"]
         return cls(
-            standing=Standing.of(params, "aborted", network),
-            vendor=Choice.of(kind["vendor"]),
-            payment=Choice.of(kind["payment"]),
-            ratecode=Choice.of(kind["ratecode"]),
-            fare=Choice.of(kind["fare"]),
+            standing=Standing.from_params(params, "aborted", network),
+            vendor=Choice.from_weights(kind["vendor"]),
+            payment=Choice.from_weights(kind["payment"]),
+            ratecode=Choice.from_weights(kind["ratecode"]),
+            fare=Choice.from_weights(kind["fare"]),
             tipping=1 - kind["tips"]["none"],
-            tips=Quantiles.of(params["probabilities"], [kind["tips"]["dollars"]]),
+            tips=Quantiles.from_tables(params["probabilities"], [kind["tips"]["dollars"]]),
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:

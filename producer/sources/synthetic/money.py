@@ -32,9 +32,9 @@ class Meter:
     residual: Quantiles
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Meter:
+    def from_params(cls, params: Mapping[str, Any]) -> Meter:
         meter = params["meter"]
-        residual = Quantiles.of(params["probabilities"], [meter["residual"]])
+        residual = Quantiles.from_tables(params["probabilities"], [meter["residual"]])
         return cls(meter["start"], meter["per_mile"], meter["per_minute"], residual)
 
     def fares(self, rng: np.random.Generator, miles: Floats, minutes: Floats, ratecode: Ints) -> Floats:
@@ -65,8 +65,8 @@ class Tolls:
     values: Choice
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], kind: str) -> Tolls:
-        return cls(np.array(params["kinds"][kind]["tolls"]), Choice.of(params["toll_values"]))
+    def from_params(cls, params: Mapping[str, Any], kind: str) -> Tolls:
+        return cls(np.array(params["kinds"][kind]["tolls"]), Choice.from_weights(params["toll_values"]))
 
     def draw(self, rng: np.random.Generator, distance_bins: Ints) -> Floats:
         paid = happens(rng, self.share[distance_bins], len(distance_bins))
@@ -89,17 +89,17 @@ class Tips:
     otherwise: Quantiles
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], kind: str) -> Tips:
+    def from_params(cls, params: Mapping[str, Any], kind: str) -> Tips:
         tips = params["kinds"][kind]["tips"]
         ratios, dollars = tips["shares"], tips["dollars"]
         weights = [*ratios.values(), *dollars.values(), tips["otherwise_share"]]
         given = (1 - tips["none"]) / sum(weights)
         table = {"0": tips["none"], **{str(n): weight * given for n, weight in enumerate(weights, 1)}}
         return cls(
-            Choice.of(table),
+            Choice.from_weights(table),
             np.array([0.0, *map(float, ratios), *(0.0 for _ in dollars), 0.0]),
             np.array([0.0, *(0.0 for _ in ratios), *map(float, dollars), 0.0]),
-            Quantiles.of(params["probabilities"], [tips["otherwise"]]),
+            Quantiles.from_tables(params["probabilities"], [tips["otherwise"]]),
         )
 
     def draw(self, rng: np.random.Generator, before_tip: Floats, may_tip: Bools) -> Floats:
@@ -144,5 +144,5 @@ def _full(value: Any, size: int) -> Any:
 
 def rounded_fares(rng: np.random.Generator, fares: Floats, shares: Mapping[str, float]) -> Floats:
     """Agreed fares, as people agree them. shares: by the multiple that they are rounded to."""
-    step = Choice.of(shares).draw(rng, len(fares))
+    step = Choice.from_weights(shares).draw(rng, len(fares))
     return np.asarray(np.round(np.maximum(np.round(fares / step), 1) * step, 2))

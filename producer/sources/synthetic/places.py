@@ -80,7 +80,7 @@ class Network:
     surcharged: Floats
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Network:
+    def from_params(cls, params: Mapping[str, Any]) -> Network:
         x, y = (np.array(params["zones"][axis], dtype=float) for axis in "xy")
         miles = between(x, y)
         bins = distance_bins(miles)
@@ -121,7 +121,7 @@ class Routes:
     cumulative: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, network: Network, kind: Mapping[str, Any], *, seen: bool) -> Routes:
+    def from_network(cls, network: Network, kind: Mapping[str, Any], *, seen: bool) -> Routes:
         """From the kind's trips by start and by end zone, and how it likes distance.
 
         seen: also from the trips of each pair, as far as they are known; they are the street's.

@@ -61,7 +61,7 @@ class Traffic:
     edges: Floats
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Traffic:
+    def from_params(cls, params: Mapping[str, Any]) -> Traffic:
         minutes = params["minutes"]
         knots = np.log(minutes["knots_miles"])
         at_knots, hourly = np.array(minutes["log_minutes_at_knots"]), np.array(minutes["hour"])
@@ -93,7 +93,7 @@ class Driving:
     minutes: Quantiles
 
     @classmethod
-    def of(
+    def from_params(
         cls, params: Mapping[str, Any], name: str, network: Network, traffic: Traffic, *, seen: bool = False
     ) -> Driving:
         kind, at = params["kinds"][name], params["probabilities"]
@@ -101,10 +101,10 @@ class Driving:
         return cls(
             network,
             traffic,
-            Routes.of(network, kind, seen=seen),
+            Routes.from_network(network, kind, seen=seen),
             np.array(minutes.get("hour", [0.0] * 24)),
-            Quantiles.of(at, kind["log_miles"]["residual"]),
-            Quantiles.of(at, minutes["residual"]),
+            Quantiles.from_tables(at, kind["log_miles"]["residual"]),
+            Quantiles.from_tables(at, minutes["residual"]),
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Rides:
@@ -127,10 +127,10 @@ class Standing:
     minutes: Quantiles
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], name: str, network: Network) -> Standing:
+    def from_params(cls, params: Mapping[str, Any], name: str, network: Network) -> Standing:
         kind, at = params["kinds"][name], params["probabilities"]
-        tables = [Quantiles.of(at, [kind[column]]) for column in ("miles", "minutes")]
-        return cls(Routes.of(network, kind, seen=False), kind["zero_miles"], *tables)
+        tables = [Quantiles.from_tables(at, [kind[column]]) for column in ("miles", "minutes")]
+        return cls(Routes.from_network(network, kind, seen=False), kind["zero_miles"], *tables)
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Rides:
         size = len(hailed.parts)

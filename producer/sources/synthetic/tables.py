@@ -25,7 +25,7 @@ class Quantiles:
     grid: Floats
 
     @classmethod
-    def of(cls, at: Sequence[float], tables: Sequence[Sequence[float]]) -> Quantiles:
+    def from_tables(cls, at: Sequence[float], tables: Sequence[Sequence[float]]) -> Quantiles:
         """at: ascending from 0 to 1. tables: their values there, one row each. Raises ValueError on a descent."""
         if any(np.any(np.diff(table) < 0) for table in tables):
             raise ValueError("the quantiles of a table must not descend")
@@ -51,7 +51,7 @@ class Choice:
     cumulative: Floats
 
     @classmethod
-    def of(cls, weights: Mapping[str, float]) -> Choice:
+    def from_weights(cls, weights: Mapping[str, float]) -> Choice:
         """weights: by value, as JSON writes it; their sum is any but 0. Raises ValueError where it is 0."""
         shares = np.array(list(weights.values()), dtype=float)
         if shares.sum() <= 0:
