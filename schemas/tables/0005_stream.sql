@@ -251,12 +251,19 @@ ALTER TABLE driftline.dead_letter DROP CONSTRAINT dead_letter_reason_check,
 COMMENT ON COLUMN driftline.run_progress.invalid IS 'Dead letters with reason undecodable, invalid, model or stream.';
 
 
--- Who may read runs may read which streams they are of, whichever stage brings the tables up to date.
+-- Who may use runs may use their streams, whichever login brings the tables up to date. Above all the owner of the other
+-- tables, where that is another one: the views above read with its privileges, and consumers write with them.
 
 DO $$
-DECLARE reader regrole;
+DECLARE held record;
 BEGIN
-    FOR reader IN SELECT DISTINCT a.grantee::regrole FROM pg_class c CROSS JOIN aclexplode(c.relacl) a
-                  WHERE c.oid = 'driftline.run'::regclass AND a.privilege_type = 'SELECT' AND a.grantee NOT IN (0, c.relowner)
-    LOOP EXECUTE format('GRANT SELECT ON driftline.stream, driftline.run_topic, driftline.run_watermark TO %s', reader); END LOOP;
+    FOR held IN SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS role, a.privilege_type AS privilege
+                FROM pg_class c CROSS JOIN aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a
+                WHERE c.oid = 'driftline.run'::regclass AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    LOOP
+        EXECUTE format('GRANT %s ON driftline.stream TO %s', held.privilege, held.role);
+        IF held.privilege = 'SELECT' THEN
+            EXECUTE format('GRANT SELECT ON driftline.run_topic, driftline.run_watermark TO %s', held.role);
+        END IF;
+    END LOOP;
 END $$;

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
 from runtime.connections import Addresses
+from schemas.streams.taxi import TAXI
 from storage.connect import connect
 from storage.migrations import migrate
+from storage.streams import remember
 from tests.databases import earlier_database
 
 Connection = psycopg.Connection[Any]
@@ -92,20 +95,59 @@ def test_a_run_names_a_definition_that_is_there(connection: Connection) -> None:
         connection.execute("UPDATE driftline.run SET stream = 'cards', stream_hash = NULL")
 
 
-def test_who_could_read_the_tables_before_can_read_them_since(stack: Addresses) -> None:
-    role = f"reader_{uuid.uuid4().hex[:8]}"
-    with earlier_database(stack.database_url) as url, connect(url) as connection:
-        connection.execute(f"CREATE ROLE {role}")
-        try:
+@contextmanager
+def role_of(connection: Connection) -> Iterator[str]:
+    """The name of a new role; dropped afterwards, with all that it owns."""
+    name = f"role_{uuid.uuid4().hex[:8]}"
+    connection.execute(f"CREATE ROLE {name}")
+    try:
+        yield name
+    finally:
+        connection.execute("RESET ROLE")
+        connection.execute(f"DROP OWNED BY {name} CASCADE")
+        connection.execute(f"DROP ROLE {name}")
+
+
+def refused(connection: Connection, role: str, privilege: str, kinds: str) -> list[Any]:
+    """Tables (r) or views (v) on which a role lacks a privilege."""
+    return connection.execute(
+        "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'driftline'::regnamespace"
+        " AND c.relkind::text = ANY(%s) AND NOT has_table_privilege(%s, c.oid, %s)",
+        (list(kinds), role, privilege),
+    ).fetchall()
+
+
+def test_who_could_read_or_write_the_tables_before_can_do_so_since(stack: Addresses) -> None:
+    with (
+        earlier_database(stack.database_url) as url,
+        connect(url) as connection,
+        role_of(connection) as reader,
+        role_of(connection) as writer,
+    ):
+        for role, privileges in ((reader, "SELECT"), (writer, "SELECT, INSERT, UPDATE, DELETE")):
             connection.execute(f"GRANT USAGE ON SCHEMA driftline TO {role}")
-            connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA driftline TO {role}")
-            migrate(connection)
-            refused = connection.execute(
-                "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = 'driftline'::regnamespace"
-                " AND c.relkind IN ('r', 'v') AND NOT has_table_privilege(%s, c.oid, 'SELECT')",
-                (role,),
-            ).fetchall()
-        finally:
-            connection.execute(f"DROP OWNED BY {role}")
-            connection.execute(f"DROP ROLE {role}")
-    assert refused == []
+            connection.execute(f"GRANT {privileges} ON ALL TABLES IN SCHEMA driftline TO {role}")
+        migrate(connection)
+        for role in (reader, writer):
+            assert refused(connection, role, "SELECT", "rv") == []
+        for privilege in ("INSERT", "UPDATE", "DELETE"):
+            assert refused(connection, writer, privilege, "r") == []
+            assert ("stream",) in refused(connection, reader, privilege, "r")
+
+
+def test_the_owner_of_the_tables_can_use_them_though_another_login_migrated(stack: Addresses) -> None:
+    with earlier_database(stack.database_url) as url, connect(url) as connection, role_of(connection) as owner:
+        connection.execute(f"ALTER SCHEMA driftline OWNER TO {owner}")
+        for kind, found in (
+            ("TABLE", "SELECT oid::regclass FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace"),
+            ("FUNCTION", "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace"),
+        ):
+            for (name,) in connection.execute(f"{found} = 'driftline'::regnamespace").fetchall():
+                connection.execute(f"ALTER {kind} {name} OWNER TO {owner}")
+        migrate(connection)
+        connection.execute(f"SET ROLE {owner}")
+        remember(connection, TAXI)
+        for view in ("window_overview", "run_partition", "timed_letter", "run_watermark", "ml_metrics"):
+            connection.execute(f"SELECT FROM driftline.{view} LIMIT 1")
+        connection.execute("SELECT driftline.run_lag('february')")
+        connection.execute("RESET ROLE")
