@@ -14,6 +14,7 @@ from schemas.errors import DatabaseUnreachable
 from storage.address import CORRECT, redacted
 
 Error = psycopg.Error
+DataCorrupted = errors.DataCorrupted
 InsufficientPrivilege = errors.InsufficientPrivilege
 LockNotAvailable = errors.LockNotAvailable
 MISSING_TABLES = (errors.UndefinedTable, errors.InvalidSchemaName)

@@ -24,7 +24,7 @@ from schemas.definition import Records
 from schemas.durations import duration_text
 from schemas.errors import DriftlineError
 from storage.compact import Chunk, groups
-from storage.errors import explain
+from storage.errors import DataCorrupted, explain
 from storage.panes import ChunkCache
 from storage.results import ResultStore, open_store
 from storage.retry import run_sessions
@@ -170,8 +170,8 @@ class Scheduler:
                 plan.run, window, plan.close_times, known.reason if known and hopeless else None
             )
         except Exception as error:
-            if explain(error, self._settings.database_url):  # no fault of the window
-                raise
+            if explain(error, self._settings.database_url) and not isinstance(error, DataCorrupted):
+                raise  # no fault of the window; a damaged page is one of its rows
             self._gauges.record_failure(window)
             tried = plan.failed(window, f"{type(error).__name__}: {error}", time.monotonic())
             log.warning(

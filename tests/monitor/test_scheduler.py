@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 from psycopg import Connection
+from psycopg.errors import DataCorrupted
+from pyarrow import Table
 from structlog.testing import capture_logs
 
 from monitor.gauges import MonitorGauges
@@ -299,6 +301,23 @@ def test_a_damaged_chunk_costs_its_windows_only(feed: Feed, damage: str) -> None
         "SELECT offsets FROM driftline.window_result ORDER BY window_start"
     ).fetchone()
     assert offsets == ({"0": [0, 1]},)
+
+
+def test_a_damaged_page_of_postgres_costs_its_windows_only(feed: Feed) -> None:
+    def damaged(rows: Table) -> bool:
+        if rows.num_rows == 13:
+            raise DataCorrupted("missing chunk number 0 for toast value")
+        return False
+
+    fill(feed, 3)
+    feed.flush(TRIPS, 0, [T0 + HOUR + 1])
+    feed.finish()
+    monitor(feed.url, StubEngine(break_on=damaged), attempts=1)
+    assert [status_of(feed.connection, T0 + n * HOUR)[0] for n in range(3)] == ["final"] * 3
+    failed = feed.connection.execute(
+        "SELECT DISTINCT window_start, stream, reason FROM driftline.column_metric WHERE status = 'failed'"
+    ).fetchall()
+    assert failed == [(moment(T0 + HOUR), "events", "DataCorrupted: missing chunk number 0 for toast value")]
 
 
 def test_a_missing_chunk_is_told_from_an_empty_window(feed: Feed) -> None:
