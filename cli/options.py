@@ -74,6 +74,7 @@ def option(
     check: Callable[[Any], object] | None = None,
     command: str = "",
     from_environment: bool = True,
+    formerly_shared: bool = True,
     **more: Any,
 ) -> Any:
     """Define option `--name`.
@@ -85,12 +86,13 @@ def option(
         check: Raises a DriftlineError for a value that it does not take.
         command: The one that the variable belongs to, where others mean something else by an option of this name.
         from_environment: Whether there is a variable at all.
+        formerly_shared: Whether the variable without the command set this option before.
         more: For `typer.Option`. show_default: what happens without the option, where the default is None.
     """
     if from_environment:
         more["envvar"] = variable(name, command)
     if check or command:
-        more["callback"] = _callback(check, variable(name) if command else "")
+        more["callback"] = _callback(check, variable(name) if command and formerly_shared else "")
     return typer.Option(default, f"--{name}", help=help, **more)
 
 
@@ -193,7 +195,11 @@ SCENARIO = option("scenario", ProducerSettings.scenario, _SCENARIO_HELP, check=c
 
 # train
 MODEL_KIND = option(
-    "model", ModelKind.default, "Kind of model; `tutorial` is a linear one, for comparison.", command="train"
+    "model",
+    ModelKind.default,
+    "Kind of model; `tutorial` is a linear one, for comparison.",
+    command="train",
+    formerly_shared=False,
 )
 MODEL_OUT = option(
     "out",

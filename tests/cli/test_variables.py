@@ -47,6 +47,10 @@ def call(*words: str, monkeypatch: pytest.MonkeyPatch) -> None:
         command_line.main()
 
 
+def refuse(*_: Any, **__: Any) -> None:
+    raise UsageError("enough", "it was parsed")
+
+
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
 def test_a_variable_sets_one_option_and_means_one_thing(known: Any) -> None:
     assert (len(known.sets), len(known.meaning)) == (1, 1), known
@@ -117,9 +121,6 @@ def test_the_passwords_of_roles_are_known_and_nothing_that_was_dropped_is_read()
 def test_a_variable_that_set_the_option_before_is_warned_of(
     command: str, former: str, now: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise UsageError("enough", "it was parsed")
-
     for place in ("cli.chosen.source", "cli.servers.check_database_url"):
         monkeypatch.setattr(place, refuse)
     monkeypatch.setenv(former, "2022-02")
@@ -134,6 +135,15 @@ def test_a_variable_that_set_the_option_before_is_no_matter_where_the_option_is_
     monkeypatch.setenv("DRIFTLINE_RUN", "february")
     call("dummy", "--days", "0", "--run", "x", monkeypatch=monkeypatch)
     assert "no longer" not in capsys.readouterr().err
+
+
+def test_the_model_of_the_stages_is_no_matter_to_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cli.chosen.source", refuse)
+    monkeypatch.setenv("DRIFTLINE_MODEL", "models/artifacts/mine")
+    call("train", monkeypatch=monkeypatch)
+    assert "DRIFTLINE_MODEL" not in capsys.readouterr().err
 
 
 def test_a_variable_of_one_command_is_called_after_it() -> None:
