@@ -1,7 +1,7 @@
-"""Kafka, as the producer needs it: topics that are there, records that arrive in order or not at all.
+"""The producer's connection to Kafka: it creates topics, and delivers records in order or not at all.
 
-Idempotence and `acks=all` keep the order and drop librdkafka's own repetitions; no time limit on delivery, so that
-a broker that is away only makes us wait; gapless, so that nothing follows a record that was refused for good.
+Idempotence and `acks=all` keep the order and drop librdkafka's own repetitions. Delivery has no time limit, so an
+absent broker only makes us wait. It is gapless, so nothing follows a record that was rejected for good.
 """
 
 from __future__ import annotations
@@ -55,28 +55,28 @@ _REFUSED = frozenset(
         KafkaError.GROUP_AUTHORIZATION_FAILED,
     }
 )
-"""Errors that waiting does not mend."""
+"""Errors that do not go away by waiting."""
 
 _ANSWER_S = 1.0
-"""Asked again after this: a refusal shows up in between."""
+"""Timeout of one request. Errors such as a refused login are only seen between two requests."""
 
 _CLOSING_S = 5.0
-"""Given to what is queued when we are told to end; the next producer of the run sends what is left."""
+"""How long to wait for queued records when we stop; the next producer of the run sends the rest."""
 
-_AGAIN_S = 30.0
+_LOG_AGAIN_S = 30.0
 
 _OVERHEAD = 1_000
 """Bytes of a Kafka record beside its value; a generous guess."""
 
-_MENDS = {
+_REMEDIES = {
     "Message size too large": "raise max.message.bytes of the topic",
     "failed to validate record": "set cleanup.policy=delete on the topic: heartbeats have no key",
 }
-"""What helps where a record was refused for good, by what librdkafka says of it."""
+"""What to do when a record was rejected for good, by librdkafka's message."""
 
 
 class Stopped(Exception):
-    """The operator wants us to end: what is not in the log yet is sent by the next producer of the run."""
+    """The operator stopped us. The next producer of the run sends what is missing in the log."""
 
 
 class Log:
@@ -89,7 +89,7 @@ class Log:
         self._queued = self._taken = 0
         self._longest = int(config.get("message.max.bytes", 1_000_000)) - _OVERHEAD
         self._failure: DriftlineError | None = None
-        self._said_at = -inf
+        self._logged_at = -inf
         self._lost_at: int | None = None
         self._ids: dict[str, str | None] = {}
         ours = {"error_cb": self._on_error, "on_delivery": self._on_failed_delivery}
@@ -106,28 +106,38 @@ class Log:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let what is queued arrive, for a while; a failed log drops it, since it cannot be trusted to arrive."""
+        """Wait a while for queued records; after a failure drop them, since they may never arrive."""
         deadline = time.monotonic() + _CLOSING_S
         while self._failure is None and len(self._producer) and time.monotonic() < deadline:
-            self._serve(0.1)
+            self._call_back(0.1)
         if left := len(self._producer):
             log.warning("records_unsent", records=left, sent_by="the next producer of this run")
-            # Nobody asks librdkafka afterwards: a gap behind what is under way is a fatal error to it, which it
-            # would raise in the middle of our callbacks.
+            # librdkafka is not polled afterwards: a gap behind records in flight is a fatal error to it, and it
+            # would raise that error in the middle of our callbacks.
             self._producer.purge()
 
     @property
     def lost(self) -> bool:
-        """No broker answers at the moment, and something waits for it already."""
+        """Whether no broker answers at the moment, though records are queued."""
         return self._lost_at is not None and len(self._producer) > 0
 
-    def topics(self, names: Sequence[str], partitions: int | None, patience_s: float) -> int:
-        """Make the topics that are missing; how many partitions may be written to in each.
+    def ensure_topics(self, names: Sequence[str], partitions: int | None, patience_s: float) -> int:
+        """Create the topics that are missing, and check the settings of all.
 
-        Raises BrokerUnreachable when Kafka does not answer in time or refuses us, UsageError when a topic has fewer
-        partitions than wanted, LogUnwritable when its settings are such that it would refuse records.
+        Args:
+            names: The topics, with prefix.
+            partitions: Of each topic; None for as many as the existing topics have.
+            patience_s: How long to wait for Kafka, seconds.
+
+        Returns:
+            How many partitions of each topic may be written to.
+
+        Raises:
+            BrokerUnreachable: Kafka does not answer in time, or refuses us.
+            UsageError: A topic has fewer partitions than wanted.
+            LogUnwritable: The settings of a topic would make it reject records.
         """
-        there = self.answer(lambda: self._partitions(names), patience_s)
+        there = self.retry(lambda: self._partition_counts(names), patience_s)
         wanted = partitions or min(there.values(), default=PARTITIONS)
         for name, count in there.items():
             if count < wanted:
@@ -137,19 +147,20 @@ class Log:
                 )
         if missing := [name for name in names if name not in there]:
             self._create(missing, wanted, patience_s)
-        self._ids = self.answer(lambda: self._current(names), patience_s)
-        self._heed(self._settings(names))
+        self._ids = self.retry(lambda: self._topic_ids(names), patience_s)
+        self._apply_settings(self._topic_settings(names))
         return wanted
 
     def check_topics(self) -> None:
-        """Raises LogUnwritable where a topic is not the one any more that the run was sent to.
+        """Check that no topic was recreated: librdkafka would go on, though earlier records are gone.
 
-        librdkafka goes on in a topic that has been recreated, though what it was sent before is gone.
+        Raises:
+            LogUnwritable: One was.
         """
         try:
-            found = self._current([*self._ids])
+            found = self._topic_ids([*self._ids])
         except KafkaException:
-            return  # it is seen soon enough when Kafka is back
+            return  # checked again when Kafka is back
         for name, now in found.items():
             if now is not None and self._ids[name] is not None and now != self._ids[name]:
                 raise LogUnwritable(
@@ -158,7 +169,12 @@ class Log:
                 )
 
     def send(self, topic: str, partition: int, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
-        """Queue records in order, waiting while the queue is full. Raises DriftlineError, Stopped."""
+        """Queue records in order, and wait while the queue is full.
+
+        Raises:
+            DriftlineError: Kafka rejects them, or us.
+            Stopped: The operator stopped us.
+        """
         if (size := max(map(len, values))) > self._longest:  # found too late, what follows would be in the log
             raise LogUnwritable(
                 f"{topic}/{partition}: a record of {size} bytes, where {self._longest} fit",
@@ -166,25 +182,25 @@ class Log:
             )
         messages = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
         middle = len(messages) // 2
-        self._queue(topic, partition, messages[:middle])
+        self._enqueue(topic, partition, messages[:middle])
         failpoint("producer.mid_batch")
-        self._queue(topic, partition, messages[middle:])
+        self._enqueue(topic, partition, messages[middle:])
 
     def flush(self) -> None:
-        """Wait until all that was sent has arrived. Raises as `send` does."""
+        """Wait until all records have been acknowledged. Raises as `send` does."""
         while len(self._producer):
             self.wait(0.1)
 
     def poll(self) -> None:
-        """Serve the connection. Raises LogUnwritable or BrokerUnreachable if it has failed for good."""
-        self._serve(0)
+        """Handle what librdkafka reports. Raises LogUnwritable or BrokerUnreachable if it has failed for good."""
+        self._call_back(0)
         self._check()
 
-    def _serve(self, seconds: float) -> None:
-        """Let librdkafka call back, for so long.
+    def _call_back(self, seconds: float) -> None:
+        """Run librdkafka's callbacks for so long.
 
-        What is fatal to it does not come to `error_cb`: the binding raises it, and a callback of the same turn then
-        fails with a SystemError on top of it.
+        Fatal errors do not reach `error_cb`: the binding raises them, and a callback of the same poll then fails
+        with a SystemError on top.
         """
         try:
             self._producer.poll(seconds)
@@ -194,37 +210,37 @@ class Log:
                 raise
             self._on_error(cause.args[0])
 
-    def answer(self, ask: Callable[[], T], patience_s: float) -> T:
+    def retry(self, request: Callable[[], T], patience_s: float) -> T:
         """Repeat a request until Kafka answers. Raises BrokerUnreachable, Stopped."""
         deadline, backoff = time.monotonic() + patience_s, Backoff(0.1, 5.0)
         while True:
             try:
-                return ask()
+                return request()
             except KafkaException as error:
-                self._refuse(error.args[0])
+                self._raise_if_refused(error.args[0])
                 self.poll()
                 if time.monotonic() > deadline:
                     raise self._unreachable("did not answer") from error
-                self.waiting(error.args[0].str(), gives_up_in_s=max(0, round(deadline - time.monotonic())))
+                self.log_waiting(error.args[0].str(), gives_up_in_s=max(0, round(deadline - time.monotonic())))
             if self._stop.wait(backoff.next_s()):
                 raise Stopped
 
-    def waiting(self, error: str, **more: object) -> None:
-        """Say what is waited for and what to do; when it goes on for long, now and then again."""
+    def log_waiting(self, error: str, **more: object) -> None:
+        """Log that we wait for Kafka, and what to do; repeat it if the wait is long."""
         self._gauges.health.trouble(f"waiting_for_kafka: {error}")
-        if time.monotonic() >= self._said_at + _AGAIN_S:
-            self._said_at = time.monotonic()
+        if time.monotonic() >= self._logged_at + _LOG_AGAIN_S:
+            self._logged_at = time.monotonic()
             log.warning("waiting_for_kafka", at=self._where, error=error, do=kafka_advice(), **more)
 
-    def _partitions(self, names: Sequence[str]) -> dict[str, int]:
+    def _partition_counts(self, names: Sequence[str]) -> dict[str, int]:
         known = self._producer.list_topics(timeout=_ANSWER_S).topics
         return {name: len(known[name].partitions) for name in names if name in known and not known[name].error}
 
-    def _current(self, names: Sequence[str]) -> dict[str, str | None]:
-        """The id of each topic that is there; None where the broker gives none."""
-        asked = self._admin.describe_topics(TopicCollection([*names]), request_timeout=_ANSWER_S)
+    def _topic_ids(self, names: Sequence[str]) -> dict[str, str | None]:
+        """Return the id of each existing topic; None if the broker gives none."""
+        futures = self._admin.describe_topics(TopicCollection([*names]), request_timeout=_ANSWER_S)
         found: dict[str, str | None] = {}
-        for name, future in asked.items():
+        for name, future in futures.items():
             try:
                 found[name] = topic_id(future.result())
             except KafkaException as error:
@@ -232,18 +248,18 @@ class Log:
                     raise
         return found
 
-    def _settings(self, names: Sequence[str]) -> dict[str, TopicSettings]:
-        """Of each topic; none where Kafka does not say, as to those without the right to see them."""
-        asked = self._admin.describe_configs(
+    def _topic_settings(self, names: Sequence[str]) -> dict[str, TopicSettings]:
+        """Return the settings of each topic, without those that we may not see."""
+        futures = self._admin.describe_configs(
             [ConfigResource(ResourceType.TOPIC, name) for name in names], request_timeout=_ANSWER_S
         )
         found: dict[str, TopicSettings] = {}
-        for resource, future in asked.items():
+        for resource, future in futures.items():
             with suppress(KafkaException):
                 found[resource.name] = {name: entry.value for name, entry in future.result().items()}
         return found
 
-    def _heed(self, settings: Mapping[str, TopicSettings]) -> None:
+    def _apply_settings(self, settings: Mapping[str, TopicSettings]) -> None:
         for name, given in settings.items():
             for problem in setting_problems(given):
                 if problem.serious:
@@ -264,25 +280,25 @@ class Log:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise LogUnwritable(f"topic {name}: {error.args[0].str()}", "create it by hand") from error
-        self.answer(lambda: self._have(names, partitions), patience_s)
+        self.retry(lambda: self._check_leaders(names, partitions), patience_s)
 
-    def _have(self, names: Sequence[str], partitions: int) -> None:
-        """Raises KafkaException until the topics are there, with a leader for each partition."""
+    def _check_leaders(self, names: Sequence[str], partitions: int) -> None:
+        """Raise KafkaException until every partition of the topics has a leader."""
         known = self._producer.list_topics(timeout=_ANSWER_S).topics
         leaders = [p.leader for name in names if name in known for p in known[name].partitions.values()]
         if len(leaders) < len(names) * partitions or min(leaders) < 0:
             raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
 
-    def _queue(self, topic: str, partition: int, messages: list[dict[str, Any]]) -> None:
+    def _enqueue(self, topic: str, partition: int, messages: list[dict[str, Any]]) -> None:
         while messages:
-            done = self._offer(topic, partition, messages)
+            done = self._produce(topic, partition, messages)
             messages = [{"key": m["key"], "value": m["value"]} for m in messages[done:]]
             if messages:
                 self.wait(0.02)
         self.poll()
 
-    def _offer(self, topic: str, partition: int, messages: list[dict[str, Any]]) -> int:
-        """How many of the first messages were queued; the queue is full then, and none after them was taken."""
+    def _produce(self, topic: str, partition: int, messages: list[dict[str, Any]]) -> int:
+        """Queue messages until the queue is full; return how many of them, from the first on, it took."""
         done: int = self._producer.produce_batch(topic, messages, partition)
         self._queued += done
         if done < len(messages):
@@ -292,8 +308,8 @@ class Log:
         return done
 
     def wait(self, seconds: float) -> None:
-        """As `poll`, for so long. Raises Stopped too."""
-        self._serve(seconds)
+        """Do as `poll` for so many seconds. Also raises Stopped."""
+        self._call_back(seconds)
         self._check()
         if self._stop.is_set():
             raise Stopped
@@ -308,21 +324,21 @@ class Log:
                 self._lost_at = None
             else:
                 self._lost_at = waiting
-        self._observe()
+        self._update_health()
 
-    def _observe(self) -> None:
-        """Well, if Kafka has taken something since we looked last, or has taken all and is there."""
+    def _update_health(self) -> None:
+        """Report health: Kafka acknowledged something since the last call, or is there and has acknowledged all."""
         waiting = len(self._producer)
         taken = self._queued - waiting
         if taken > self._taken or (not waiting and self._lost_at is None):
             self._gauges.health.well()
         self._taken = taken
-        self._gauges.queue(waiting)
+        self._gauges.set_queued(waiting)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
-            mend = next((do for said, do in _MENDS.items() if said in error.str()), "run it again")
-            self._failure = self._failure or LogUnwritable(f"Kafka at {self._where}: {error.str()}", mend)
+            remedy = next((do for text, do in _REMEDIES.items() if text in error.str()), "run it again")
+            self._failure = self._failure or LogUnwritable(f"Kafka at {self._where}: {error.str()}", remedy)
         elif error.code() in _REFUSED:
             self._failure = self._failure or self._unreachable(f"refused: {error.str()}")
         elif error.code() == KafkaError._ALL_BROKERS_DOWN and self._lost_at is None:
@@ -333,14 +349,14 @@ class Log:
     def _on_failed_delivery(self, error: KafkaError, message: Message) -> None:
         if error.code() in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
             return
-        self._gauges.refused()
+        self._gauges.count_delivery_error()
         where = f"{message.topic()}/{message.partition()}"
         self._failure = self._failure or LogUnwritable(
             f"{where} did not take a record: {error.str()}",
             "see what became of the topic; started again, the run goes on",
         )
 
-    def _refuse(self, error: KafkaError) -> None:
+    def _raise_if_refused(self, error: KafkaError) -> None:
         if error.code() in _REFUSED:
             raise self._unreachable(f"refused: {error.str()}")
 

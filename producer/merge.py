@@ -19,7 +19,7 @@ from schemas.errors import SourceUnusable
 RUN, BLOCK, TABLE = 32_768, 4_096, 10_000
 
 
-def in_order(
+def sort_tables(
     tables: Iterable[pa.Table], by: str, folder: Path, *, run: int = RUN, block: int = BLOCK
 ) -> Iterator[pa.Table]:
     """Yield the rows of all tables, ascending by a column; ties stay as they came.

@@ -44,19 +44,19 @@ def steps(plan: ReplayPlan, tables: Iterable[pa.Table]) -> Iterator[Step]:
     pending, until, nothing = None, plan.start, None
     for table in tables:
         for first in range(0, table.num_rows, plan.chunk):
-            events = _timed(plan, table.slice(first, plan.chunk))
+            events = _with_clock(plan, table.slice(first, plan.chunk))
             until, nothing = events[CLOCK][-1].as_py(), events.slice(0, 0)
             if plan.stream.labels is None:
                 yield Step(until, (events,))
                 continue
-            due, pending = _due(_together(pending, _labels(plan, plan.stream.labels, events)), until)
+            due, pending = _split_due(_concatenate(pending, _labels(plan, plan.stream.labels, events)), until)
             yield Step(until, (events, due))
     if nothing is not None and pending is not None and pending.num_rows:
         until = max(until, pc.max(pending[CLOCK]).as_py())
-        yield Step(until, (nothing, _due(pending, until)[0]))
+        yield Step(until, (nothing, _split_due(pending, until)[0]))
 
 
-def _timed(plan: ReplayPlan, rows: pa.Table) -> pa.Table:
+def _with_clock(plan: ReplayPlan, rows: pa.Table) -> pa.Table:
     events = plan.stream.events
     clocks = plan.clocks(rows[events.time].to_numpy())
     parts = encode.partitions(rows[events.id], plan.partitions)
@@ -75,12 +75,12 @@ def _known_at(labels: Records, rows: pa.Table) -> Ints:
     return times if labels.known_at is None else np.maximum(times, rows[labels.known_at].to_numpy())
 
 
-def _together(pending: pa.Table | None, new: pa.Table) -> pa.Table:
+def _concatenate(pending: pa.Table | None, new: pa.Table) -> pa.Table:
     return new if pending is None else pa.concat_tables([pending, new])
 
 
-def _due(labels: pa.Table, until: int) -> tuple[pa.Table, pa.Table]:
-    """(those that happen up to this clock, in order; the others, as they came)."""
+def _split_due(labels: pa.Table, until: int) -> tuple[pa.Table, pa.Table]:
+    """Return the labels that happen up to this clock, in order, and the others, as they came."""
     now = pc.less_equal(labels[CLOCK], until)
     ready = labels.filter(now)
     order = np.argsort(ready[CLOCK].to_numpy(), kind="stable")

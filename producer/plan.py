@@ -1,4 +1,4 @@
-"""What a run replays and how, and how far it has come in each partition. Pure."""
+"""What a run replays, and its position in each partition. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from schemas.records import Heartbeat, Manifest, encode_heartbeat
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
-MARK_MS = 600_000
+GRID_MS = 600_000
+"""Event time between two scheduled heartbeats."""
+
 CHUNK = 10_000
 
 
@@ -29,66 +31,75 @@ class Lane(NamedTuple):
 class Position:
     """How far a run has come in one lane.
 
-    seq: of the last data record there, -1 before the first.
-    mark: the last mark there, ms since the epoch; the period's start before the first.
-    finished: the final heartbeat is there.
+    Attributes:
+        seq: Of the last data record, -1 before the first.
+        heartbeat_at: Event time of the last scheduled heartbeat, ms since the epoch; the period's start before the
+            first.
+        finished: Whether the final heartbeat was sent.
     """
 
     seq: int
-    mark: int
+    heartbeat_at: int
     finished: bool = False
 
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """All that the sequence of records depends on, beside the source.
+    """Everything but the source that determines the sequence of records.
 
-    stream: whose records they are.
-    mark_ms: grid of the marks, in event time. chunk: rows encoded at a time (5 MB a stream); changes only memory.
+    Attributes:
+        stream: The stream whose records are sent.
+        run_id: The name of the run.
+        manifest: What its first heartbeats carry.
+        partitions: Number of partitions that it is sent to, in each topic.
+        grid_ms: Event time between two scheduled heartbeats.
+        chunk: Rows encoded at a time (5 MB a topic); affects memory only.
     """
 
     stream: Stream
     run_id: str
     manifest: Manifest
     partitions: int
-    mark_ms: int = MARK_MS
+    grid_ms: int = GRID_MS
     chunk: int = CHUNK
 
     def within(self, partitions: int) -> ReplayPlan:
-        """The same in the first partitions of its topics only."""
+        """Return this plan, limited to the first partitions of its topics."""
         count = min(partitions, self.partitions)
         return replace(self, partitions=count, manifest=msgspec.structs.replace(self.manifest, partitions=count))
 
     @property
     def start(self) -> int:
+        """Start of the replayed period, ms since the epoch."""
         return self.manifest.period[0]
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
+        """Every partition of every topic, events first."""
         return tuple(Lane(records.topic, p) for records in self.stream.topics for p in range(self.partitions))
 
     def clocks(self, times: Any) -> Ints:
-        """Event times as replay clock: clamped into the period, since a few rows carry years like 2008 or 2041."""
+        """Clamp event times to the period, since a few rows have years like 2008 or 2041; ms since the epoch."""
         start, end = self.manifest.period
         clocks: Ints = np.clip(times, start, end - 1).astype(np.int64)
         return clocks
 
-    def marks(self, after: int, until: int) -> Ints:
-        """The grid in (after, until], ascending."""
-        return np.arange((after // self.mark_ms + 1) * self.mark_ms, until + 1, self.mark_ms, dtype=np.int64)
+    def grid(self, after: int, until: int) -> Ints:
+        """Return the moments of the scheduled heartbeats in (after, until], ascending, ms since the epoch."""
+        return np.arange((after // self.grid_ms + 1) * self.grid_ms, until + 1, self.grid_ms, dtype=np.int64)
 
     def position(self, records: Records, record: Mapping[str, Any]) -> Position:
-        """How far a lane has come, by the last record of this run in it: data, mark, beat, start or final."""
+        """Return the position of a lane whose last record of this run is `record`, data or any heartbeat."""
         if record["kind"] != records.kind:
             return Position(record["seq"], record["at"], bool(record.get("final")))
         known_at = record.get(records.known_at or "", record[records.time])
         clock = int(self.clocks(max(record[records.time], known_at)))
-        return Position(record["seq"], max(self.start, clock // self.mark_ms * self.mark_ms))
+        return Position(record["seq"], max(self.start, clock // self.grid_ms * self.grid_ms))
 
     def heartbeat(self, seq: int, at: int, *, final: bool = False) -> bytes:
-        """A mark, a beat or the final one."""
+        """Encode a heartbeat other than the first."""
         return encode_heartbeat(Heartbeat(run_id=self.run_id, seq=seq, at=at, final=final))
 
     def first_heartbeat(self) -> bytes:
-        """The start: it carries the manifest."""
+        """Encode the first heartbeat of a lane, which carries the manifest."""
         return encode_heartbeat(Heartbeat(run_id=self.run_id, seq=-1, at=self.start, manifest=self.manifest))

@@ -19,7 +19,7 @@ from schemas.records import HEARTBEAT, Manifest
 log = structlog.get_logger()
 
 _FIRST_STEP, _LAST_STEP = 1_000, 200_000
-"""Records read at a time: few where the run is the last one in the topic, up to 80 MB where it is not."""
+"""Records read at a time: few if the run is the last in the topic, else up to 80 MB."""
 
 _READING = {
     "group.id": "driftline-resume",  # librdkafka wants a name; the group is never joined
@@ -35,18 +35,34 @@ _READING = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """Of a run in the log. positions: of the lanes that hold anything of it. manifest: None where it is gone."""
+class FoundRun:
+    """A run in the log.
+
+    Attributes:
+        positions: Of the lanes that hold records of it.
+        manifest: None if it is no longer there.
+    """
 
     positions: Mapping[Lane, Position] = field(default_factory=dict)
     manifest: Manifest | None = None
 
 
-def find(kafka: Log, config: Mapping[str, str], plan: ReplayPlan, prefix: str, patience_s: float) -> Found:
+def find(kafka: Log, config: Mapping[str, str], plan: ReplayPlan, prefix: str, patience_s: float) -> FoundRun:
     """Find how far the run has come, and the manifest that it began with.
 
-    The very first record of a run is the start in the first partition of the first topic; it has arrived before
-    anything else is sent. So a run of which nothing is there is new, and no other partition need be searched.
+    The first record of a run is the heartbeat in the first partition of the first topic. Nothing else is sent until
+    it has arrived. So if that partition holds nothing of the run, the run is new, and no other partition is read.
+
+    Args:
+        kafka: The connection that repeats requests.
+        config: librdkafka settings of the reader.
+        plan: The run and its lanes.
+        prefix: Before the name of every topic.
+        patience_s: How long to wait for Kafka, seconds.
+
+    Raises:
+        BrokerUnreachable: Kafka does not answer in time, or refuses us.
+        LogUnreadable: The topics may not be read.
     """
     reader = _Reader(kafka, config, plan.run_id, patience_s)
     try:
@@ -54,21 +70,25 @@ def find(kafka: Log, config: Mapping[str, str], plan: ReplayPlan, prefix: str, p
         for lane, stream in (
             (lane, stream) for stream in plan.stream.topics for lane in plan.lanes if lane.topic == stream.topic
         ):
-            values = reader.backwards(prefix + lane.topic, lane.partition)
+            values = reader.read_backwards(prefix + lane.topic, lane.partition)
             last = next(_records(values, plan.run_id, stream), None)
             if last is not None:
                 positions[lane] = plan.position(stream, last)
             if lane == plan.lanes[0]:
                 if last is None:
-                    return Found()
+                    return FoundRun()
                 manifest = _manifest(last) or _first_manifest(values, plan.run_id, stream)
-        return Found(positions, manifest)
+        return FoundRun(positions, manifest)
     finally:
         reader.close()
 
 
-def agree(found: Manifest | None, ours: Manifest) -> None:
-    """Raises RunConflict where the run was begun with something else. Its speed may change."""
+def check_manifest(found: Manifest | None, ours: Manifest) -> None:
+    """Check that the run is continued as it was begun. Its speed may change.
+
+    Raises:
+        RunConflict: It was begun with another source, period, scenario or number of partitions.
+    """
     if found is None:
         log.warning("manifest_gone", reason="the start of the run is no longer in the topic", resuming="unchecked")
         return
@@ -78,12 +98,12 @@ def agree(found: Manifest | None, ours: Manifest) -> None:
     for name in names:
         if getattr(found, name) != getattr(ours, name):
             raise RunConflict(
-                f"this run was begun {_told(name, found)}, not {_told(name, ours)}",
+                f"this run was begun {_describe(name, found)}, not {_describe(name, ours)}",
                 "repeat the options it was begun with, or choose another --run",
             )
 
 
-def _told(name: str, manifest: Manifest) -> str:
+def _describe(name: str, manifest: Manifest) -> str:
     value = getattr(manifest, name)
     return f"without {name}" if value is None else f"with {name} {value!r}"
 
@@ -101,7 +121,7 @@ def _manifest(record: Mapping[str, Any]) -> Manifest | None:
 
 
 def _records(values: Iterator[bytes], run_id: str, stream: Records) -> Iterator[dict[str, Any]]:
-    """The records of the run among these. What others wrote in its name and does not fit is passed over."""
+    """Yield the records of the run among these. Malformed records are skipped: others may write in its name."""
     for value in values:
         try:
             record = msgspec.json.decode(value)
@@ -125,18 +145,18 @@ class _Reader:
     def close(self) -> None:
         self._consumer.close()
 
-    def backwards(self, topic: str, partition: int) -> Iterator[bytes]:
-        """The values that name the run, the last first."""
+    def read_backwards(self, topic: str, partition: int) -> Iterator[bytes]:
+        """Yield the values that contain the run's name, the last first."""
         place = TopicPartition(topic, partition)
-        low, end = self._kafka.answer(lambda: self._consumer.get_watermark_offsets(place, 5), self._patience_s)
+        low, end = self._kafka.retry(lambda: self._consumer.get_watermark_offsets(place, 5), self._patience_s)
         step = _FIRST_STEP
         while end > low:
             begin = max(low, end - step)
-            yield from reversed(self._between(topic, partition, begin, end))
+            yield from reversed(self._read_between(topic, partition, begin, end))
             end, step = begin, min(step * 4, _LAST_STEP)
 
-    def _between(self, topic: str, partition: int, begin: int, end: int) -> list[bytes]:
-        """The values that name the run at offsets in [begin, end), ascending."""
+    def _read_between(self, topic: str, partition: int, begin: int, end: int) -> list[bytes]:
+        """Return the values that contain the run's name at offsets in [begin, end), ascending."""
         self._consumer.assign([TopicPartition(topic, partition, begin)])
         found: list[bytes] = []
         while begin < end:
@@ -144,13 +164,13 @@ class _Reader:
             messages = self._consumer.consume(1_000, 0.1)
             ours = [message for message in messages if self._needle in (message.value() or b"")]
             found += [message.value() for message in ours if message.offset() < end]
-            if messages:  # per message we look at the value only: at a million a second every call counts
+            if messages:  # only the value of each message is read: at a million per second every call counts
                 last = messages[-1]
-                begin = self._after(last.error(), begin, end) if last.error() else last.offset() + 1
+                begin = self._next_offset(last.error(), begin, end) if last.error() else last.offset() + 1
         return found
 
-    def _after(self, error: KafkaError, begin: int, end: int) -> int:
-        """Where to go on. At the end of the partition, or where retention was faster, there is nothing of ours."""
+    def _next_offset(self, error: KafkaError, begin: int, end: int) -> int:
+        """Return the offset to go on at: `end` if no record of ours is left, as after retention removed them."""
         if error.code() in (
             KafkaError._PARTITION_EOF,
             KafkaError._AUTO_OFFSET_RESET,
@@ -158,6 +178,6 @@ class _Reader:
         ):
             return end
         if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-            self._kafka.waiting(error.str())
+            self._kafka.log_waiting(error.str())
             return begin
         raise LogUnreadable(f"Kafka: {error.str()}", "check that this user may read the topics")

@@ -19,17 +19,24 @@ _RUN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 @dataclass(frozen=True)
 class Settings:
-    """stream: whose records are sent.
+    """Settings of a replay.
 
-    run_id: the run's name, new or to be resumed. source: of taxi trips `producer.sources.selection` makes one.
+    Attributes:
+        stream: The stream whose records are sent.
+        run_id: Name of the run, new or to be resumed.
+        source: What is replayed; for taxi trips `producer.sources.selection` makes one.
+        kafka: librdkafka settings, `bootstrap.servers` among them.
+        speed: Event seconds per wall second; None for as fast as possible.
+        scenario: Name of a shipped scenario, or path of a TOML file.
+        partitions: Of each topic; None for as many as exist, or `schemas.topics.PARTITIONS` in new topics.
+        topic_prefix: Before the name of every topic.
+        beat_s: Wall seconds between two heartbeats that show that the producer is alive.
+        patience_s: How long to wait for Kafka at the start, seconds.
+        metrics_port: Where to serve /metrics and /healthz; 0 for any free port, None for not at all.
+        metrics_host: The address to serve them at.
 
-    kafka: librdkafka settings, `bootstrap.servers` among them.
-    speed: event seconds per wall second; None is as fast as it goes.
-    scenario: the name of a shipped scenario, or the path of a TOML file.
-    partitions: of each topic; None takes them as they are, or makes `schemas.topics.PARTITIONS`.
-    beat_s: wall seconds between two signs of life. patience_s: how long to wait for Kafka at the start.
-    metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
-    Raises UsageError for a name that no run may have.
+    Raises:
+        UsageError: No run may have this name, or there are no partitions.
     """
 
     stream: Stream

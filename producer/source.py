@@ -1,4 +1,4 @@
-"""What a replay is made from: a stream's events in order, as tables."""
+"""The source of a replay: the events of a stream in order, as tables."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ def _as_it_is(table: pa.Table) -> pa.Table:
 class Source:
     """Events to replay.
 
-    name: says what it is, in a run's manifest.
-    period: event time that it covers, ms since the epoch, end exclusive. Rows may lie outside: stray years.
-    events: how many, None where that is known only at the end.
-    tables: begins anew at each call: tables in event order, with the id, the time and every field of the events as
-        columns. Id and time are never null.
-    labelled: adds the fields of the labels, where the tables have none; a row whose label is null has no label.
-    note: what the operator should be told about the choice, '' if nothing.
+    Attributes:
+        name: Names the source in the manifest of a run.
+        period: Event time that it covers, ms since the epoch, end exclusive. Rows with stray years may lie outside.
+        events: How many; None if that is known only at the end.
+        tables: Each call begins anew and returns tables in event order, with the id, the time and every field of
+            the events as columns. Id and time are never null.
+        labelled: Adds the fields of the labels if the tables have none; a row with a null label has no label.
+        note: What the operator should know about the choice; '' if nothing.
     """
 
     name: str

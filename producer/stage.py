@@ -1,4 +1,4 @@
-"""The producer: events and labels as they happened, at a chosen speed, the same whatever happens to it."""
+"""The producer: replays events and labels at a chosen speed. What it sends does not depend on speed or crashes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Summary:
-    """What has been done. records: of the run in the log; `already_there` of them were found there.
+    """The result of a replay.
 
-    finished: the run is complete. False: it was stopped, and goes on when it is started again.
+    Attributes:
+        records: Records of the run in the log.
+        already_there: How many of them were there before.
+        finished: Whether the run is complete; else it was stopped, and goes on when it is started again.
+        seconds: How long it took.
     """
 
     records: int = 0
@@ -41,15 +45,21 @@ class Summary:
 
 
 def run(settings: Settings, stop: threading.Event, report: Callable[[Progress], None] | None = None) -> Summary:
-    """Replay the source from where the log says the run has come, to its end or until `stop` is set.
+    """Replay the source from the run's position in the log, to its end or until `stop` is set.
 
-    1. See that the topics are there. 2. Find how far the run has come, and that it is the same run.
-    3. Send its very first record and wait for its arrival: it tells a run that has begun from one that has not.
-    4. Send the rest, each record when it is due. 5. Wait for the arrival of all.
+    1. Create the topics if they are missing. 2. Find how far the run has come, and check that it is the same run.
+    3. Send its first record, and wait until it has arrived: by this record a resumed run is recognised.
+    4. Send the rest, each record when it is due. 5. Wait until all have arrived.
 
-    The first events are read before anything else: a source that cannot be used must not begin a run.
+    The first events are read before anything else, since an unusable source must not begin a run.
 
-    Raises DriftlineError for what the operator can mend: Kafka, the source, the scenario, another run of that name.
+    Args:
+        settings: What to replay, and where to.
+        stop: Ends the replay when it is set.
+        report: Called with the Progress a few times per second; None to log it.
+
+    Raises:
+        DriftlineError: For what the operator can fix: Kafka, the source, the scenario, another run of that name.
     """
     gauges = Gauges()
     with serving(gauges.instruments, settings.metrics_host, settings.metrics_port):
@@ -60,19 +70,21 @@ def _run(
     settings: Settings, stop: threading.Event, report: Callable[[Progress], None] | None, gauges: Gauges
 ) -> Summary:
     began, transmission, before = time.monotonic(), None, 0
-    bend = _scenario(settings)
-    tables = _opened(_tables(settings, bend))
+    drift = _scenario(settings)
+    tables = _open(_tables(settings, drift))
     try:
         with Log(settings.kafka, stop, gauges) as kafka:
-            plan, sent = _begun(settings, _plan(settings, bend, kafka), kafka)
-            pace = Pace(settings.speed, min((p.mark for p in sent.values()), default=plan.start), time.monotonic())
+            plan, sent = _resume(settings, _plan(settings, drift, kafka), kafka)
+            pace = Pace(
+                settings.speed, min((p.heartbeat_at for p in sent.values()), default=plan.start), time.monotonic()
+            )
             transmission = Transmission(
                 kafka,
                 plan,
                 settings.topic_prefix,
                 pace,
                 stop,
-                stand=sent,
+                positions=sent,
                 beat_s=settings.beat_s,
                 report=report,
                 gauges=gauges,
@@ -83,10 +95,10 @@ def _run(
             else:
                 lists = replay(plan, tables, sent)
                 transmission.send(next(lists))
-                transmission.arrive()
-                for stretches in lists:
-                    transmission.send(stretches)
-                transmission.arrive()
+                transmission.wait_for_delivery()
+                for batches in lists:
+                    transmission.send(batches)
+                transmission.wait_for_delivery()
         return _summary(transmission, before, began, finished=True)
     except Stopped:
         log.info("stopped", run=settings.run_id, goes_on="when it is started again")
@@ -100,28 +112,28 @@ def _scenario(settings: Settings) -> scenario.Scenario | None:
     return scenario.parse(name, text, settings.source.period, settings.stream.events)
 
 
-def _plan(settings: Settings, bend: scenario.Scenario | None, kafka: Log) -> ReplayPlan:
+def _plan(settings: Settings, drift: scenario.Scenario | None, kafka: Log) -> ReplayPlan:
     names = [settings.topic_prefix + records.topic for records in settings.stream.topics]
-    partitions = kafka.topics(names, settings.partitions, settings.patience_s)
+    partitions = kafka.ensure_topics(names, settings.partitions, settings.patience_s)
     manifest = Manifest(
         source=printable(settings.source.name),
         period=settings.source.period,
         speed=settings.speed,
         events=settings.source.events,
         partitions=partitions,
-        scenario=printable(bend.name, 200) if bend else None,
-        injected=scenario.injected(bend) if bend else (),
+        scenario=printable(drift.name, 200) if drift else None,
+        injected=scenario.injected(drift) if drift else (),
     )
     return ReplayPlan(settings.stream, settings.run_id, manifest, partitions)
 
 
-def _begun(settings: Settings, plan: ReplayPlan, kafka: Log) -> tuple[ReplayPlan, Mapping[Lane, Position]]:
-    """The plan in the partitions that the run was begun with, though topics may have more, and how far it is."""
+def _resume(settings: Settings, plan: ReplayPlan, kafka: Log) -> tuple[ReplayPlan, Mapping[Lane, Position]]:
+    """Return the plan, in the partitions that the run was begun with (topics may have more), and positions."""
     found = resume.find(kafka, settings.kafka, plan, settings.topic_prefix, settings.patience_s)
     if settings.partitions is None and found.manifest is not None:
         plan = plan.within(found.manifest.partitions or plan.partitions)
     if found.positions:
-        resume.agree(found.manifest, plan.manifest)
+        resume.check_manifest(found.manifest, plan.manifest)
     known = {settings.stream.events.topic: plan.manifest.events, "scenario": plan.manifest.scenario}
     log.info(
         "resuming" if found.positions else "starting",
@@ -134,14 +146,14 @@ def _begun(settings: Settings, plan: ReplayPlan, kafka: Log) -> tuple[ReplayPlan
     return plan, {lane: found.positions[lane] for lane in plan.lanes if lane in found.positions}
 
 
-def _tables(settings: Settings, bend: scenario.Scenario | None) -> Iterator[pa.Table]:
+def _tables(settings: Settings, drift: scenario.Scenario | None) -> Iterator[pa.Table]:
     source: Source = settings.source
     for table in source.tables():
-        bent = scenario.apply(table, bend, settings.stream.events.time) if bend else table
+        bent = scenario.apply(table, drift, settings.stream.events.time) if drift else table
         yield source.labelled(bent)
 
 
-def _opened(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def _open(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
     first = next(tables, None)
     return tables if first is None else chain([first], tables)
 

@@ -1,4 +1,4 @@
-"""Sending records when they are due, with a sign of life each second."""
+"""Sends records when they are due, and a heartbeat every second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from producer.gauges import Gauges
 from producer.log import Log, Stopped
 from producer.pace import Pace
 from producer.plan import Lane, Position, ReplayPlan
-from producer.replay import Stretch
+from producer.replay import LaneBatch
 from schemas.durations import moment, roughly
 
 log = structlog.get_logger()
@@ -29,9 +29,12 @@ _REPORT_S, _LOG_S = 0.25, 10.0
 class Progress:
     """How far a replay has come.
 
-    clock: event time, ms since the epoch. counts: records of the run by topic without prefix, events first.
-    share: of the event time, 0 to 1.
-    left_s: wall seconds until the end, None where nobody can say yet. lost: Kafka is away.
+    Attributes:
+        clock: Event time, ms since the epoch.
+        counts: Records of the run by topic without prefix, events first.
+        share: Of the period, 0 to 1.
+        left_s: Wall seconds until the end; None if not known yet.
+        lost: Whether Kafka is away.
     """
 
     clock: int
@@ -51,7 +54,8 @@ class Progress:
         return next(iter(self.counts.values()))
 
 
-def _log(progress: Progress) -> None:
+def log_progress(progress: Progress) -> None:
+    """Log how far a replay has come."""
     left = {} if progress.left_s is None else {"left": roughly(progress.left_s)}
     at, done = f"{moment(progress.clock):%Y-%m-%dT%H:%M}", f"{progress.share:.1%}"
     away = {"kafka": "away"} if progress.lost else {}
@@ -59,10 +63,18 @@ def _log(progress: Progress) -> None:
 
 
 class Transmission:
-    """Takes stretches in order, and sends each record at its moment.
+    """Takes batches in order, and sends each record when it is due.
 
-    stand: where each lane is; a lane is missing until its start is sent.
-    report: called a few times a second with the Progress; without, it is logged now and then.
+    Args:
+        kafka: The connection.
+        plan: The plan of the replay.
+        prefix: Of the topics' names.
+        pace: When records are due.
+        stop: Set by the operator.
+        positions: Of the lanes that hold records of the run.
+        beat_s: Wall seconds between two heartbeats that show that the producer is alive.
+        report: Called with the Progress a few times per second; None to log it now and then.
+        gauges: The metrics.
     """
 
     def __init__(
@@ -73,88 +85,91 @@ class Transmission:
         pace: Pace,
         stop: threading.Event,
         *,
-        stand: Mapping[Lane, Position],
+        positions: Mapping[Lane, Position],
         beat_s: float = 1.0,
         report: Callable[[Progress], None] | None = None,
         gauges: Gauges | None = None,
     ) -> None:
         self._kafka, self._plan, self._prefix = kafka, plan, prefix
         self._pace, self._stop = pace, stop
-        self._stand = dict(stand)
+        self._positions = dict(positions)
         self._clock = plan.start
         self._beat_s, self._report_to = beat_s, report
         self._gauges = gauges or Gauges()
-        self._gauges.stands(self.progress.counts)
+        self._gauges.start_from(self.progress.counts)
         now = time.monotonic()
         self._next_beat, self._next_report, self._next_log = now + beat_s, now, now + _LOG_S
 
     @property
     def progress(self) -> Progress:
+        """How far the replay has come."""
         counts = {records.topic: 0 for records in self._plan.stream.topics}
-        for lane, position in self._stand.items():
+        for lane, position in self._positions.items():
             counts[lane.topic] += position.seq + 1
         start, end = self._plan.manifest.period
         return Progress(
             self._clock,
             counts,
             share=(self._clock - start) / (end - start),
-            left_s=self._pace.left(self._clock, end, time.monotonic()),
+            left_s=self._pace.seconds_left(self._clock, end, time.monotonic()),
             lost=self._kafka.lost,
         )
 
-    def send(self, stretches: Sequence[Stretch]) -> None:
-        """Returns when the last of them is queued. Raises Stopped, and what `Log.send` raises."""
-        rest = {stretch.lane: 0 for stretch in stretches}
-        self._due(stretches, rest)
+    def send(self, batches: Sequence[LaneBatch]) -> None:
+        """Send batches, and return when the last record is queued. Raises as `Log.send` does."""
+        rest = {batch.lane: 0 for batch in batches}
+        self._due(batches, rest)
         while True:
-            reached = self._pace.reached(time.monotonic())
-            for stretch in stretches:
-                if stretch.lane in rest:
-                    self._advance(stretch, rest, reached)
-            self._tend()
-            due = self._due(stretches, rest)
+            reached = self._pace.event_time_at(time.monotonic())
+            for batch in batches:
+                if batch.lane in rest:
+                    self._advance(batch, rest, reached)
+            self._run_timers()
+            due = self._due(batches, rest)
             if not rest:
                 return
             self._sleep(due)
 
-    def arrive(self) -> None:
-        """Wait until all that was sent is in the log. Raises as `send` does."""
+    def wait_for_delivery(self) -> None:
+        """Wait until all that was sent has been acknowledged. Raises as `send` does."""
         self._kafka.flush()
         self._kafka.check_topics()
         self._report()
 
-    def _due(self, stretches: Sequence[Stretch], rest: Mapping[Lane, int]) -> float:
-        """When the next of them is due, monotonic seconds; infinite after the last."""
-        clocks = [int(s.clocks[rest[s.lane]]) for s in stretches if s.lane in rest]
-        self._gauges.due = self._pace.due(min(clocks)) if clocks else inf
+    def _due(self, batches: Sequence[LaneBatch], rest: Mapping[Lane, int]) -> float:
+        """Return when the next record is due, monotonic seconds; infinite after the last."""
+        clocks = [int(s.clocks[rest[s.lane]]) for s in batches if s.lane in rest]
+        self._gauges.due = self._pace.due_at(min(clocks)) if clocks else inf
         return self._gauges.due
 
-    def _advance(self, stretch: Stretch, rest: dict[Lane, int], reached: float) -> None:
-        """Send what is due of one stretch."""
-        lane, begin, end = stretch.lane, rest[stretch.lane], stretch.until(reached)
+    def _advance(self, batch: LaneBatch, rest: dict[Lane, int], reached: float) -> None:
+        """Send the records of one batch that are due."""
+        lane, begin, end = batch.lane, rest[batch.lane], batch.count_until(reached)
         if end > begin:
             self._kafka.send(
-                self._prefix + lane.topic, lane.partition, stretch.keys[begin:end], stretch.values[begin:end]
+                self._prefix + lane.topic, lane.partition, batch.keys[begin:end], batch.values[begin:end]
             )
-            self._stand[lane] = Position(int(stretch.seqs[end - 1]), int(stretch.marks[end - 1]), stretch.final)
-            self._clock = max(self._clock, int(stretch.clocks[end - 1]))
+            self._positions[lane] = Position(
+                int(batch.seqs[end - 1]), int(batch.heartbeats_at[end - 1]), batch.final
+            )
+            self._clock = max(self._clock, int(batch.clocks[end - 1]))
             rest[lane] = end
-        if end == len(stretch.values):
+        if end == len(batch.values):
             del rest[lane]
 
-    def _tend(self) -> None:
-        """What goes by the wall clock: beats, reports, the connection, the wish to stop."""
+    def _run_timers(self) -> None:
+        """Do what depends on the wall clock: send beats, report, poll the connection, and stop when asked to."""
         now = time.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + self._beat_s
-            self._beat()
+            self._send_beats()
         if now >= self._next_report:
             self._next_report = now + _REPORT_S
             self._report()
         if now >= self._next_log:
             self._next_log = now + _LOG_S
             if self._report_to is None:
-                _log(self.progress)
+                log_progress(self.progress)
         self._kafka.poll()
         if self._stop.is_set():
             raise Stopped
@@ -163,19 +178,19 @@ class Transmission:
         progress = self.progress
         if self._report_to is not None:
             self._report_to(progress)
-        self._gauges.progressed(progress.counts, progress.clock)
+        self._gauges.update(progress.counts, progress.clock)
 
-    def _beat(self) -> None:
-        """A heartbeat to every lane that moves nothing: its `at` is the lane's last mark."""
+    def _send_beats(self) -> None:
+        """Send every lane a heartbeat that does not advance its watermark: it repeats the last scheduled one."""
         if self._kafka.lost:
-            return  # they would only pile up
+            return  # beats would only fill the queue
         self._kafka.check_topics()
-        for lane, position in self._stand.items():
+        for lane, position in self._positions.items():
             if not position.finished:  # nothing may follow the final heartbeat
-                value = self._plan.heartbeat(position.seq, position.mark)
+                value = self._plan.heartbeat(position.seq, position.heartbeat_at)
                 self._kafka.send(self._prefix + lane.topic, lane.partition, [None], [value])
 
     def _sleep(self, due: float) -> None:
-        """Until then or until a beat is due, at least one tick."""
+        """Sleep until then, or until the next beat; at least one tick."""
         until = min(due, self._next_beat)
         self._stop.wait(max(until - time.monotonic(), _TICK_S))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import structlog
 
 from producer import encode
-from producer.merge import in_order
+from producer.merge import sort_tables
 from producer.source import Source
 from producer.sources import download, tlc
 from producer.sources.canonical import SCHEMA, conform, with_durations
@@ -139,7 +139,7 @@ def _merged(files: Sequence[tuple[tlc.File, str]]) -> Iterator[pa.Table]:
         for trips in tlc.trips(file)
     )
     counts = [0] * len(files)
-    for table in in_order(tables, TRIPS.time, _room()):
+    for table in sort_tables(tables, TRIPS.time, _room()):
         yield _with_ids(table, [label for _, label in files], counts)
 
 

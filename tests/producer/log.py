@@ -44,11 +44,11 @@ def expected(wanted: Settings, partitions: int = 2) -> dict[Lane, list[bytes]]:
         source=given.name, period=given.period, speed=wanted.speed, events=given.events, partitions=partitions
     )
     lanes: dict[Lane, list[bytes]] = {}
-    for stretches in replay(
+    for batches in replay(
         ReplayPlan(TAXI, wanted.run_id, manifest, partitions), map(given.labelled, given.tables()), {}
     ):
-        for stretch in stretches:
-            lanes.setdefault(stretch.lane, []).extend(stretch.values)
+        for batch in batches:
+            lanes.setdefault(batch.lane, []).extend(batch.values)
     return {lane: essence(values) for lane, values in lanes.items()}
 
 

@@ -18,9 +18,9 @@ def value(gauges: Gauges, name: str, **labels: str) -> float | None:
 
 
 def test_only_what_this_producer_sends_is_counted(gauges: Gauges) -> None:
-    gauges.stands({"trips": 100, "outcomes": 90})
-    gauges.progressed({"trips": 103, "outcomes": 90}, clock=1_643_673_600_000)
-    gauges.progressed({"trips": 104, "outcomes": 92}, clock=1_643_673_600_500)
+    gauges.start_from({"trips": 100, "outcomes": 90})
+    gauges.update({"trips": 103, "outcomes": 90}, clock=1_643_673_600_000)
+    gauges.update({"trips": 104, "outcomes": 92}, clock=1_643_673_600_500)
     assert value(gauges, "records_sent_total", topic="trips") == 4
     assert value(gauges, "records_sent_total", topic="outcomes") == 2
     assert value(gauges, "replay_clock_timestamp_seconds") == 1_643_673_600.5

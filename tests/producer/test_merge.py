@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer import merge
-from producer.merge import in_order
+from producer.merge import sort_tables
 from schemas.errors import SourceUnusable
 
 
@@ -24,7 +24,7 @@ def tables(times: Sequence[int], cut: int) -> list[pa.Table]:
 
 
 def sorted_rows(times: Sequence[int], folder: Path, **limits: int) -> list[int]:
-    found = in_order(tables(times, cut=7), "at", folder, **limits)
+    found = sort_tables(tables(times, cut=7), "at", folder, **limits)
     return [row for table in found for row in table["row"].to_pylist()]
 
 
@@ -43,7 +43,7 @@ def test_rows_come_in_order_with_ties_as_they_came_whatever_is_in_memory(
 
 def test_a_file_whose_end_goes_back_to_its_start_is_merged_a_block_at_a_time(tmp_path: Path) -> None:
     times = [*range(50_000), *range(0, 50_000, 5)]
-    found = list(in_order(tables(times, cut=500), "at", tmp_path, run=5_000, block=100))
+    found = list(sort_tables(tables(times, cut=500), "at", tmp_path, run=5_000, block=100))
     assert pa.concat_tables(found)["at"].to_pylist() == sorted(times)
     assert max(map(len, found)) <= merge.TABLE + 12 * 100, "no more than a block of each run"
 
@@ -54,7 +54,7 @@ def test_runs_that_follow_one_another_are_read_one_at_a_time(tmp_path: Path) -> 
     for rows in (20_000, 200_000):
         times = (pa.table({"at": pa.array(range(at, at + 500), pa.int64())}) for at in range(0, rows, 500))
         before, peak = pa.total_allocated_bytes(), 0
-        for _ in in_order(times, "at", tmp_path, run=2_000, block=1_000):
+        for _ in sort_tables(times, "at", tmp_path, run=2_000, block=1_000):
             peak = max(peak, pa.total_allocated_bytes() - before)
         peaks.append(peak)
     assert peaks[1] <= peaks[0] * 1.5
@@ -66,7 +66,7 @@ def test_what_is_sorted_in_memory_touches_no_disk(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_on_disk_even_when_the_reader_stops_half_way(tmp_path: Path) -> None:
-    merging = in_order(tables([*range(100, 0, -1)], cut=7), "at", tmp_path, run=10, block=3)
+    merging = sort_tables(tables([*range(100, 0, -1)], cut=7), "at", tmp_path, run=10, block=3)
     next(merging)
     assert not list(tmp_path.iterdir())
 

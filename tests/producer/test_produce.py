@@ -200,7 +200,7 @@ def test_a_record_that_no_topic_takes_stops_the_run_before_what_follows_it(
     kafka_config: Kafka, prefix: str
 ) -> None:
     with Log(kafka_config, threading.Event()) as log:
-        log.topics([prefix + "trips"], 1, patience_s=60)
+        log.ensure_topics([prefix + "trips"], 1, patience_s=60)
         with pytest.raises(LogUnwritable, match="1000000 bytes"):
             log.send(prefix + "trips", 0, [b"a", b"b", b"c"], [b"x", bytes(1_000_000), b"z"])
         log.send(prefix + "trips", 0, [b"a"], [bytes(990_000)])

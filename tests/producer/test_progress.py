@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from cli.listing import replay_bar
 from producer.log import Log
-from producer.transmit import Progress, _log
+from producer.transmit import Progress, log_progress
 from schemas.durations import moment_ms, roughly
 from schemas.errors import BrokerUnreachable
 
@@ -18,8 +18,8 @@ HALF = Progress(moment_ms("2022-02-15T00:00"), {"trips": 35_000, "outcomes": 34_
 
 def test_a_log_line_says_how_much_is_done_what_is_left_and_where_the_replay_is() -> None:
     with capture_logs() as logs:
-        _log(HALF)
-        _log(Progress(moment_ms("2022-02-01"), {"trips": 0, "outcomes": 0}, lost=True))
+        log_progress(HALF)
+        log_progress(Progress(moment_ms("2022-02-01"), {"trips": 0, "outcomes": 0}, lost=True))
     assert logs[0] | {"log_level": ""} == {
         "event": "progress",
         "log_level": "",
@@ -68,7 +68,7 @@ def test_durations_are_rounded_for_people(seconds: float, text: str) -> None:
 def test_a_dead_broker_is_said_once_with_what_to_do_and_for_how_long_we_wait() -> None:
     nowhere, never = {"bootstrap.servers": "127.0.0.1:1"}, threading.Event()
     with capture_logs() as logs, Log(nowhere, never) as kafka, pytest.raises(BrokerUnreachable, match="stack up"):
-        kafka.topics(["trips"], None, patience_s=3)
+        kafka.ensure_topics(["trips"], None, patience_s=3)
     (said,) = (entry for entry in logs if entry["event"] == "waiting_for_kafka")
     assert "stack up" in said["do"]
     assert "KAFKA_BOOTSTRAP_SERVERS" in said["do"]

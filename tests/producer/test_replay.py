@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from producer.plan import Lane, Position, ReplayPlan
-from producer.replay import Stretch, replay
+from producer.replay import LaneBatch, replay
 from schemas.errors import RunConflict
 from schemas.records import decoder
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
@@ -26,7 +26,7 @@ _times = st.lists(st.tuples(_pickups, _lengths), max_size=40).map(
     )
 )
 _plans = st.builds(
-    lambda partitions, chunk, mark: plan(PERIOD, partitions, chunk=chunk, mark_ms=mark),
+    lambda partitions, chunk, grid: plan(PERIOD, partitions, chunk=chunk, grid_ms=grid),
     st.integers(1, 3),
     st.integers(1, 9),
     st.sampled_from([5 * MINUTE, 10 * MINUTE, 7 * MINUTE + 1]),
@@ -36,13 +36,13 @@ _plans = st.builds(
 def sent(
     plan: ReplayPlan, times: Times, cut: int = 7, positions: Mapping[Lane, Position] | None = None
 ) -> dict[Lane, list[bytes]]:
-    return values(s for stretches in replay(plan, tables(times, cut), positions or {}) for s in stretches)
+    return values(s for batches in replay(plan, tables(times, cut), positions or {}) for s in batches)
 
 
-def values(stretches: Iterable[Stretch]) -> dict[Lane, list[bytes]]:
+def values(batches: Iterable[LaneBatch]) -> dict[Lane, list[bytes]]:
     lanes: dict[Lane, list[bytes]] = defaultdict(list)
-    for stretch in stretches:
-        lanes[stretch.lane] += stretch.values
+    for batch in batches:
+        lanes[batch.lane] += batch.values
     return dict(lanes)
 
 
@@ -71,14 +71,14 @@ def test_resuming_from_any_cut_of_each_lane_sends_exactly_what_is_missing(
 def test_a_beat_as_the_last_record_says_the_same_as_the_record_before_it(
     plan: ReplayPlan, times: Times, data: st.DataObject
 ) -> None:
-    for stretches in replay(plan, tables(times, 7), {}):
-        for stretch in stretches:
-            at = data.draw(st.integers(0, len(stretch.values) - 1))
-            stream = next(s for s in STREAMS if s.topic == stretch.lane.topic)
-            stand = Position(int(stretch.seqs[at]), int(stretch.marks[at]))
-            beat = json.loads(plan.heartbeat(stand.seq, stand.mark))
-            if not stretch.final:
-                assert plan.position(stream, json.loads(stretch.values[at])) == stand
+    for batches in replay(plan, tables(times, 7), {}):
+        for batch in batches:
+            at = data.draw(st.integers(0, len(batch.values) - 1))
+            stream = next(s for s in STREAMS if s.topic == batch.lane.topic)
+            stand = Position(int(batch.seqs[at]), int(batch.heartbeats_at[at]))
+            beat = json.loads(plan.heartbeat(stand.seq, stand.heartbeat_at))
+            if not batch.final:
+                assert plan.position(stream, json.loads(batch.values[at])) == stand
                 assert plan.position(stream, beat) == stand
 
 
@@ -97,17 +97,17 @@ def positions_after(
 @settings(max_examples=20, deadline=None)
 def test_clocks_never_go_back_within_a_lane_nor_from_one_list_to_the_next(times: Times) -> None:
     reached = START
-    for stretches in replay(plan(PERIOD, chunk=3), tables(times, 5), {}):
-        for stretch in stretches:
-            assert reached <= stretch.clocks[0]
-            assert (stretch.clocks[1:] >= stretch.clocks[:-1]).all()
-        reached = max([reached, *(int(stretch.clocks[-1]) for stretch in stretches)])
+    for batches in replay(plan(PERIOD, chunk=3), tables(times, 5), {}):
+        for batch in batches:
+            assert reached <= batch.clocks[0]
+            assert (batch.clocks[1:] >= batch.clocks[:-1]).all()
+        reached = max([reached, *(int(batch.clocks[-1]) for batch in batches)])
 
 
 def test_the_start_of_the_first_lane_goes_out_alone_with_the_manifest() -> None:
     here = plan(PERIOD)
     first, others, *_ = replay(here, tables([(START, START)], 1), {})
-    assert [stretch.lane for stretch in first] == [Lane("trips", 0)]
+    assert [batch.lane for batch in first] == [Lane("trips", 0)]
     assert decoder(TRIPS).decode(first[0].values[0]).manifest == here.manifest
     assert [s.lane for s in others] == [Lane("trips", 1), Lane("outcomes", 0), Lane("outcomes", 1)]
 
@@ -141,7 +141,7 @@ def test_the_outcome_of_a_trip_that_ends_before_it_begins_comes_at_its_pickup() 
     ]
 
 
-def test_stray_years_come_first_and_last_and_keep_the_marks_within_the_period() -> None:
+def test_stray_years_come_first_and_last_and_keep_the_heartbeats_within_the_period() -> None:
     times = [(0, 60_000), (START + HOUR, START + HOUR + 1), (START + 20 * 365 * DAY, START + 20 * 365 * DAY + 1)]
     lane = [json.loads(v) for v in sent(plan(PERIOD, 1), times)[Lane("trips", 0)]]
     assert [r["pickup_at"] for r in lane if r["kind"] == "trip"] == [pickup for pickup, _ in times]

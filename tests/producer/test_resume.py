@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from producer.resume import agree
+from producer.resume import check_manifest
 from schemas.errors import RunConflict, UsageError
 from schemas.records import Injected, Manifest
 from tests.producer.log import settings
@@ -16,7 +16,7 @@ BEGUN = Manifest(source="TLC green-2022-02", period=(0, 10), speed=600.0, events
 
 @pytest.mark.parametrize("same", [{}, {"speed": None}, {"events": None}])
 def test_a_run_goes_on_with_what_it_was_begun_with_at_any_speed(same: dict[str, Any]) -> None:
-    agree(BEGUN, msgspec.structs.replace(BEGUN, **same))
+    check_manifest(BEGUN, msgspec.structs.replace(BEGUN, **same))
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ def test_a_run_goes_on_with_what_it_was_begun_with_at_any_speed(same: dict[str, 
 )
 def test_a_run_does_not_go_on_with_something_else(other: dict[str, Any]) -> None:
     with pytest.raises(RunConflict, match=rf"begun with(out)? {next(iter(other))}\b"):
-        agree(BEGUN, msgspec.structs.replace(BEGUN, **other))
+        check_manifest(BEGUN, msgspec.structs.replace(BEGUN, **other))
 
 
 def test_a_run_whose_start_is_gone_goes_on_and_says_that_nobody_checked() -> None:
     with capture_logs() as logs:
-        agree(None, BEGUN)
+        check_manifest(None, BEGUN)
     assert [entry["event"] for entry in logs] == ["manifest_gone"]
 
 

@@ -64,7 +64,7 @@ def plan(period: tuple[int, int], partitions: int = 2, **options: int) -> Replay
 
 
 def plainly(plan: ReplayPlan, times: Times) -> dict[Lane, list[bytes]]:
-    """What each lane must hold, one record after the other: start, data and marks, final."""
+    """What each lane must hold, in order: first heartbeat, data and scheduled heartbeats, final heartbeat."""
     low, high = plan.manifest.period
     events: dict[str, list[tuple[int, dict[str, Any]]]] = {TRIPS.topic: [], OUTCOMES.topic: []}
     for row in table(times).to_pylist():
@@ -76,7 +76,7 @@ def plainly(plan: ReplayPlan, times: Times) -> dict[Lane, list[bytes]]:
             outcome["duration_min"] = (dropoff - pickup) / MINUTE
             events["outcomes"].append((min(max(pickup, dropoff, low), high - 1), outcome))
     last = max((clock for happened in events.values() for clock, _ in happened), default=low)
-    grid = range((low // plan.mark_ms + 1) * plan.mark_ms, last + 1, plan.mark_ms)
+    grid = range((low // plan.grid_ms + 1) * plan.grid_ms, last + 1, plan.grid_ms)
     lanes: dict[Lane, list[bytes]] = defaultdict(list)
     for stream in STREAMS:
         happened = sorted(events[stream.topic], key=lambda pair: pair[0])
