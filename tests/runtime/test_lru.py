@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from threading import Thread
+
 from runtime.lru import LruCache
 
 
@@ -30,3 +32,17 @@ def test_a_value_larger_than_the_limit_is_not_kept() -> None:
     assert (cache.get("a"), len(cache)) == (None, 0)
     cache.put("b", b"123")
     assert cache.get("b") == b"123"
+
+
+def test_a_value_that_two_threads_put_at_once_counts_once() -> None:
+    def size(value: str) -> int:
+        if value == "first":
+            other = Thread(target=cache.put, args=("a", "second"))
+            other.start()
+            other.join()
+        return 1
+
+    cache: LruCache[str, str] = LruCache(2, size)
+    cache.put("a", "first")
+    cache.put("b", "")
+    assert (cache.get("a"), cache.get("b")) == ("first", "")
