@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 
 from producer import encode
 from producer.plan import Ints, ReplayPlan
-from schemas.definition import Records
+from schemas.definition import INTERNAL, Records
 
-CLOCK, PARTITION = "clock", "partition"
+CLOCK, PARTITION = INTERNAL + "clock", INTERNAL + "partition"
 """Columns added to the rows: when they happen, and the partition of their id."""
 
 

@@ -29,6 +29,11 @@ LABELS: Role = "labels"
 RESERVED = ("kind", "run_id", "seq", "offset")
 """Names that a record's own fields may not have: the envelope's, and a chunk's column of offsets."""
 
+INTERNAL = "driftline:"
+"""How the names of columns begin that are added to those of a record, so that no field has them."""
+
+_PREDICTION = "prediction"
+
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """One field of a record.
@@ -81,8 +86,13 @@ class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
         for name in names:
             if names.count(name) > 1:
                 raise UsageError(f"{self.topic}: two fields are called {name!r}", "give each a name of its own")
-            if name in RESERVED:
+            if name in RESERVED or name.startswith(INTERNAL):
                 raise UsageError(f"{self.topic}: a field is called {name!r}", f"{', '.join(RESERVED)} are reserved")
+            if name == _PREDICTION != self.prediction:
+                raise UsageError(
+                    f"{self.topic}: a field that is not the prediction is called {name!r}",
+                    "name it as the prediction, or call it otherwise: the model's prediction has that name",
+                )
         for meant in (self.label, self.known_at, self.prediction):
             if meant is not None and meant not in names[2:]:
                 raise UsageError(f"{self.topic}: there is no field {meant!r}", "name one of its fields")
@@ -212,7 +222,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
 
     def unit_of(self, column: str) -> str | None:
         """The unit of a column, for display; the prediction and the label have the stream's."""
-        if column in (self.label, "prediction", self.events.prediction):
+        if column in (self.label, _PREDICTION, self.events.prediction):
             return self.unit
         return next((field.unit for field in self._named(column)), None)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from runtime.lru import LruCache
-from schemas.definition import Records
+from schemas.definition import INTERNAL, Records
 from storage.chunk import OFFSET, decode, layout
 from storage.snapshot import Snapshot
 from storage.windows import ChunkSlice, Ranges, WindowKey
@@ -25,7 +25,7 @@ FETCH = 64
 REDUCE_FROM = 500_000
 """Rows of a window that are held before it is made smaller."""
 
-_PARTITION = "partition"
+_PARTITION = INTERNAL + "partition"
 
 Reduce = Callable[[pa.Table], pa.Table]
 """Makes a large table smaller, row by row: reducing the parts first must not change what is left in the end."""

@@ -4,14 +4,16 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from producer.plan import Lane, Position, ReplayPlan
 from producer.replay import LaneBatch, replay
+from schemas.definition import Field, Records, Stream
 from schemas.errors import RunConflict
-from schemas.records import decoder
+from schemas.records import Manifest, decoder
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from tests.producer.trips import DAY, HOUR, MINUTE, START, Times, plainly, plan, tables
 
@@ -164,3 +166,18 @@ def test_a_finished_lane_gets_nothing_more() -> None:
     done = positions_after(here, whole, {lane: len(records) for lane, records in whole.items()})
     assert all(position.finished for position in done.values())
     assert sent(here, times, 7, done) == {}
+
+
+def test_fields_may_be_called_clock_and_partition() -> None:
+    parts = Records(
+        topic="parts",
+        kind="part",
+        id="serial",
+        time="made_at",
+        fields=tuple(Field(name=name, type="int", role="number") for name in ("clock", "partition")),
+    )
+    made = ReplayPlan(Stream(name="parts", events=parts), "r", Manifest(source="test", period=PERIOD), 1)
+    rows = [{"serial": str(n), "made_at": START + n, "clock": 7 * n, "partition": -n} for n in range(3)]
+    found = values(s for batch in replay(made, [pa.Table.from_pylist(rows)], {}) for s in batch)
+    records = [json.loads(value) for value in found[Lane("parts", 0)]]
+    assert [(r["clock"], r["partition"]) for r in records if r["kind"] == "part"] == [(0, 0), (7, -1), (14, -2)]

@@ -68,6 +68,11 @@ def test_roles_follow_from_the_label() -> None:
         alone.records("labels")
 
 
+def test_a_prediction_that_comes_in_the_record_may_be_called_so() -> None:
+    named = replace(PARTS, fields=(replace(PARTS.fields[1], name="prediction"),), prediction="prediction")
+    assert named.numbers == ()
+
+
 def test_a_prediction_that_comes_in_the_record_is_no_column_beside_itself() -> None:
     assert PARTS.numbers == ("width",)
 
@@ -95,6 +100,10 @@ def test_units_and_names_of_values_are_the_fields_own_and_the_streams_of_label_a
         lambda: replace(PARTS, id="width"),
         lambda: replace(PARTS, id="run_id"),
         lambda: replace(PARTS, time="offset"),
+        lambda: replace(PARTS, id="driftline:partition"),
+        lambda: replace(PARTS, fields=(*PARTS.fields, Field(name="prediction", type="float", role="number"))),
+        lambda: replace(PARTS, fields=(*PARTS.fields, Field(name="prediction", type="float", role="carried"))),
+        lambda: replace(OUTCOMES, time="prediction"),
         lambda: replace(PARTS, prediction="score"),
         lambda: replace(OUTCOMES, label="delay"),
     ],

@@ -8,7 +8,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from schemas.definition import Field
 from schemas.streams.taxi import TRIPS
 from storage import panes
 from storage.chunk import OFFSET, PREDICTION, encode, layout
@@ -109,6 +111,17 @@ def test_only_the_columns_asked_for_are_gathered() -> None:
 
 def test_a_window_without_rows_has_the_columns_all_the_same() -> None:
     assert RowCollector(TRIPS).loaded().table.schema == layout(TRIPS)
+
+
+def test_a_field_may_be_called_partition() -> None:
+    records = replace(TRIPS, fields=(Field(name="partition", type="int", role="category"),))
+    gathered = RowCollector(records)
+    for partition, offsets in ((1, (4, 5)), (0, (7,))):
+        gathered.add(partition, rows_at(records, [T0] * len(offsets), offsets, partition))
+    found = gathered.loaded()
+    assert found.table.schema == layout(records)
+    assert found.table[OFFSET].to_pylist() == [7, 4, 5]
+    assert found.offsets == {"0": (7, 7), "1": (4, 5)}
 
 
 def test_neighbouring_windows_share_decoded_chunks() -> None:
