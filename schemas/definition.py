@@ -87,7 +87,8 @@ class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
             if names.count(name) > 1:
                 raise UsageError(f"{self.topic}: two fields are called {name!r}", "give each a name of its own")
             if name in RESERVED or name.startswith(INTERNAL):
-                raise UsageError(f"{self.topic}: a field is called {name!r}", f"{', '.join(RESERVED)} are reserved")
+                reserved = f"{', '.join(RESERVED)} and {INTERNAL}… are reserved"
+                raise UsageError(f"{self.topic}: a field is called {name!r}", reserved)
             if name == _PREDICTION != self.prediction:
                 raise UsageError(
                     f"{self.topic}: a field that is not the prediction is called {name!r}",
