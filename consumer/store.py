@@ -164,7 +164,8 @@ class Store:
         """Runs of the stream that were begun when its rows looked otherwise. rows: of query `runs`."""
         changed = [run_id for run_id, *_, name, digest, _ in rows if name == stream.name and digest != stream.hash]
         definitions = streams.definitions_of(self._connection, changed, stream) if changed else {}
-        return {run_id for run_id, definition in definitions.items() if not same_layout(definition, stream)}
+        readable = {run_id for run_id, definition in definitions.items() if same_layout(definition, stream)}
+        return {*changed} - readable
 
     def binding(self, run_id: str) -> RunBinding:
         """Return what a registered run was begun with."""

@@ -17,7 +17,7 @@ from schemas.watermark import END
 from storage.compact import Chunk
 from storage.connect import Connection, snapshots
 from storage.queries import load_queries
-from storage.streams import definitions_of
+from storage.streams import definition_of, definitions_of
 from storage.windows import (
     ChunkSlice,
     PartitionProgress,
@@ -53,6 +53,8 @@ class Snapshot:
     def runs(self, sizes: Sequence[int], fallback: Stream, only: str | None = None) -> list[StoredRun]:
         """List the runs that have something left to do, that with the most rows first.
 
+        Those whose definition is of another version are left out.
+
         Args:
             sizes: Of the windows that are to be computed, ms.
             fallback: The stream of runs of the version before, which kept no definition.
@@ -62,8 +64,14 @@ class Snapshot:
         return self._with_streams(self._rows("runs", only=only, sizes_s=sizes_s, end=END), fallback)
 
     def run(self, run_id: str, fallback: Stream) -> StoredRun | None:
-        """The run of that name. fallback: as for `runs`."""
-        return next(iter(self._with_streams(self._rows("run", run_id=run_id), fallback)), None)
+        """The run of that name. fallback: as for `runs`. Raises DefinitionUnreadable."""
+        return next(
+            (
+                _run(row, definition_of(self._connection, run_id, fallback))
+                for row in self._rows("run", run_id=run_id)
+            ),
+            None,
+        )
 
     def known(self, run_id: str, fallback: Stream) -> StoredRun:
         """The run of that name. fallback: as for `runs`. Raises UsageError for a run that nobody has met."""
@@ -73,7 +81,7 @@ class Snapshot:
 
     def _with_streams(self, rows: Sequence[Any], fallback: Stream) -> list[StoredRun]:
         streams = definitions_of(self._connection, [row[0] for row in rows], fallback) if rows else {}
-        return [_run(row, streams[row[0]]) for row in rows]
+        return [_run(row, streams[row[0]]) for row in rows if row[0] in streams]
 
     def frontiers(self, run_ids: Sequence[str]) -> dict[str, dict[tuple[str, int], int]]:
         """By run: (role, size) → frontier, where one was written."""

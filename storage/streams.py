@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
 
 from schemas.definition import Stream, decode, encode
+from schemas.errors import DriftlineError, UsageError
 from storage.connect import Connection
 from storage.queries import load_queries
 
+log = structlog.get_logger()
+
 _SQL = load_queries(Path(__file__).with_suffix(".sql"))
+_reported: set[str] = set()
+"""Hashes of definitions that this process has complained of."""
+
+
+class DefinitionUnreadable(DriftlineError):
+    """A definition is stored which this version cannot read."""
+
+    def __init__(self, run_id: str, why: object) -> None:
+        super().__init__(
+            f"the definition of the stream of run {run_id} cannot be read ({why})", "use the version that wrote it"
+        )
+
+
+def _decode(run_id: str, definition: Any) -> Stream:
+    try:
+        return decode(definition)
+    except (msgspec.ValidationError, UsageError) as error:
+        raise DefinitionUnreadable(run_id, error) from None
 
 
 def remember(connection: Connection, stream: Stream) -> None:
@@ -23,13 +49,24 @@ def remember(connection: Connection, stream: Stream) -> None:
     connection.execute(_SQL["remember"], row)
 
 
+def _report(hash: str, error: DefinitionUnreadable) -> None:
+    """Log it once: monitors ask each second."""
+    if hash not in _reported:
+        _reported.add(hash)
+        log.error("definition_unreadable", reason=error.what, do=error.do)
+
+
 def newest(connection: Connection) -> list[tuple[Stream, int]]:
     """Read the newest definition of every stream, and the number of its runs, in the order of the names.
 
     Args:
         connection: A connection that may read.
     """
-    return [(decode(definition), runs) for definition, runs in connection.execute(_SQL["newest"]).fetchall()]
+    found = []
+    for definition, runs in connection.execute(_SQL["newest"]).fetchall():
+        with suppress(DefinitionUnreadable):
+            found.append((_decode("", definition), runs))
+    return found
 
 
 def definition_of(connection: Connection, run_id: str, fallback: Stream) -> Stream:
@@ -39,9 +76,12 @@ def definition_of(connection: Connection, run_id: str, fallback: Stream) -> Stre
         connection: A connection that may read.
         run_id: The run; it need not exist.
         fallback: Of runs of the version before, which kept no definition.
+
+    Raises:
+        DefinitionUnreadable: It is of another version.
     """
     row = connection.execute(_SQL["definition_of"], {"run_id": run_id}).fetchone()
-    return fallback if row is None else decode(row[0])
+    return fallback if row is None else _decode(run_id, row[0])
 
 
 def definitions_of(connection: Connection, run_ids: Collection[str], fallback: Stream) -> Mapping[str, Stream]:
@@ -51,11 +91,18 @@ def definitions_of(connection: Connection, run_ids: Collection[str], fallback: S
         connection: A connection that may read.
         run_ids: The runs; they need not exist.
         fallback: Of runs of the version before, which kept no definition.
+
+    Returns:
+        By run, without those whose definition is of another version: they must not keep the others waiting.
     """
-    streams: dict[str, Stream] = {}
-    found = dict.fromkeys(run_ids, fallback)
+    streams: dict[str, Stream | None] = {}
+    found: dict[str, Stream | None] = dict.fromkeys(run_ids, fallback)
     for run_id, hash, definition in connection.execute(_SQL["definitions_of"], {"run_ids": [*run_ids]}).fetchall():
         if hash not in streams:
-            streams[hash] = decode(definition)
+            try:
+                streams[hash] = _decode(run_id, definition)
+            except DefinitionUnreadable as error:
+                streams[hash] = None
+                _report(hash, error)
         found[run_id] = streams[hash]
-    return found
+    return {run_id: stream for run_id, stream in found.items() if stream is not None}

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from schemas.streams.taxi import TAXI
-from storage.connect import Connection, connect
-from storage.streams import definition_of, definitions_of, remember
+from storage.connect import Connection, Jsonb, connect
+from storage.snapshot import snapshot_of
+from storage.streams import DefinitionUnreadable, definition_of, definitions_of, newest, remember
 from tests.databases import fresh_database
 
 pytestmark = pytest.mark.integration
@@ -44,3 +47,21 @@ def test_each_run_keeps_the_definition_that_it_was_begun_with(connection: Connec
     assert definitions_of(connection, [*found], fallback) == found
     assert found["second"].hash == CHANGED.hash
     assert connection.execute("SELECT count(*) FROM driftline.stream").fetchone() == (3,)
+
+
+def test_a_definition_of_another_version_keeps_no_run_of_another_stream_waiting(connection: Connection) -> None:
+    remember(connection, OTHER)
+    later = Jsonb({"name": "later", "events": {"shape": 1}})
+    connection.execute("INSERT INTO driftline.stream (name, hash, definition) VALUES ('later', 'h', %s)", [later])
+    begin(connection, "boats", OTHER)
+    begin(connection, "later", SimpleNamespace(name="later", hash="h"))
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert definitions_of(connection, ["boats", "later"], TAXI) == {"boats": OTHER}
+    assert [entry["event"] for entry in logs] == ["definition_unreadable"]
+    assert newest(connection) == [(OTHER, 1)]
+    with snapshot_of(connection) as snapshot:
+        assert [run.run_id for run in snapshot.runs([3_600_000], TAXI)] == ["boats"]
+        for read in (lambda: snapshot.known("later", TAXI), lambda: definition_of(connection, "later", TAXI)):
+            with pytest.raises(DefinitionUnreadable, match=r"of run later cannot be read.*version that wrote it"):
+                read()
