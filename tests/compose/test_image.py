@@ -42,7 +42,7 @@ def test_the_image_has_every_dependency_and_none_that_only_tests_or_the_embedded
 
 def test_every_package_of_ours_is_in_the_image() -> None:
     packages = set(PROJECT["tool"]["importlinter"]["root_packages"])
-    assert packages <= LET_IN | {"benchmarks", "grafana", "tuning", "notebooks"}
+    assert packages <= LET_IN
     assert "tests" not in LET_IN
     assert ".git" not in LET_IN
 
