@@ -100,7 +100,7 @@ def candidates(trips: Columns, truth: Floats) -> Iterator[Candidate]:
 
 def _trees(name: str, trips: Columns, truth: Floats, **options: object) -> Candidate:
     fitted = boosting.fit(features(trips), truth, MINUTES, SEED, **options)  # type: ignore[arg-type]
-    return Candidate(name, lambda batch: fitted.grown(features(batch)), _size(fitted.trees))
+    return Candidate(name, lambda batch: fitted.predict(features(batch)), _size(fitted.trees))
 
 
 def _size(estimator: object) -> int:

@@ -29,7 +29,7 @@ from monitor.drift.category import CategoryReference
 from monitor.drift.columns import monitored
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
-from monitor.evidently.metrics import definition
+from monitor.evidently.metrics import data_definition
 from monitor.evidently.reference import Reference
 from monitor.evidently.window_figures import event_figures
 from schemas.figures import DRIFT, QUANTILES
@@ -132,7 +132,7 @@ def preset_of(window: pa.Table, reference: Reference) -> Callable[[], Any]:
         from evidently import Dataset, Report  # noqa: PLC0415
         from evidently.presets import DataDriftPreset  # noqa: PLC0415
     numbers, categories = [*TRIPS.numbers, PREDICTION], list(TRIPS.categories)
-    kinds = definition(set(numbers), set(categories))
+    kinds = data_definition(set(numbers), set(categories))
 
     def frame(table: pa.Table) -> Any:
         frame = table.select([*numbers, *categories]).to_pandas()

@@ -129,7 +129,7 @@ class Judge:
     @classmethod
     def taught_by(cls, trips: pa.Table) -> Judge:
         columns, minutes = _learnable(trips)
-        return cls(train.learn("default", columns, minutes))
+        return cls(train.fit("default", columns, minutes))
 
     def mae(self, trips: pa.Table) -> float:
         columns, minutes = _learnable(trips)

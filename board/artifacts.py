@@ -7,8 +7,8 @@ from pathlib import Path
 
 from board.http_errors import Conflict
 from models.card import decode
-from models.lookup import with_hash
-from models.names import ARTIFACTS, CARD, follow
+from models.lookup import find_by_hash
+from models.names import ARTIFACTS, CARD, resolve_name
 from schemas.errors import ModelUnusable
 
 DEFAULT = ARTIFACTS / "default"
@@ -23,7 +23,7 @@ def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
         )
     for folder in folders:
         try:
-            return with_hash(wanted, folder.parent if (follow(folder) / CARD).is_file() else folder)
+            return find_by_hash(wanted, folder.parent if (resolve_name(folder) / CARD).is_file() else folder)
         except ModelUnusable:
             continue
     raise Conflict(
@@ -45,6 +45,6 @@ def monitor_command(wanted: str | None, folders: Iterable[Path]) -> str | None:
 
 def _default_hash() -> str | None:
     try:
-        return decode((follow(DEFAULT) / CARD).read_bytes()).hash
+        return decode((resolve_name(DEFAULT) / CARD).read_bytes()).hash
     except (OSError, ValueError):
         return None

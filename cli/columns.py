@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from models.artifact import load
-from models.lookup import with_hash
+from models.lookup import find_by_hash
 from monitor.drift.reference_figures import reference_figures
 from schemas.definition import Stream
 from schemas.figures import DRIFT, MISSING, NEW, OUTSIDE
@@ -45,7 +45,7 @@ def with_reference(rows: Sequence[ColumnRow], stream: Stream, model: str | None,
     Raises:
         ModelUnusable: The run's model is not there.
     """
-    known = reference_figures(load(with_hash(model, folder), stream.events).reference(), stream)
+    known = reference_figures(load(find_by_hash(model, folder), stream.events).reference(), stream)
     return [msgspec.structs.replace(r, reference=known.get((r.column_name, r.metric))) for r in rows]
 
 

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from local.stack.doctor import Check, checks
 from models import artifact
 from models.artifact import Scorers
-from models.names import follow
+from models.names import resolve_name
 from producer import topics as rules
 from runtime.connections import database_url, kafka_config
 from schemas.definition import Stream
@@ -51,7 +51,7 @@ def run_checks(
 
 
 def _model(folder: Path, stream: Stream, scorers: Scorers) -> Check:
-    if not follow(folder).exists():
+    if not resolve_name(folder).exists():
         names = (path.parent.name for path in folder.parent.glob("*/card.json"))
         others = sorted(name[:12] if len(name) == 64 else name for name in names)
         beside = f"; beside it: {', '.join(others)}" if others else ""
@@ -104,9 +104,9 @@ def _topic(admin: AdminClient, name: str, partitions: int) -> Check:
 
 def _settings(admin: AdminClient, name: str) -> dict[str, str | None]:
     """None where this user may not see them."""
-    (asked,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)], request_timeout=5).values()
+    (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name)], request_timeout=5).values()
     try:
-        return {setting: entry.value for setting, entry in asked.result().items()}
+        return {setting: entry.value for setting, entry in described.result().items()}
     except KafkaException:
         return {}
 

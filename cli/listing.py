@@ -24,7 +24,7 @@ from rich.text import Text
 
 from cli.exits import emit
 from runtime.invocation import pasteable
-from schemas.durations import moment, roughly
+from schemas.durations import approximate_duration, moment
 from schemas.text import printable, printable_json
 
 NAMES = ("pid",)
@@ -132,7 +132,7 @@ def replay_bar(console: Console) -> Iterator[Callable[[Replayed], None] | None]:
     task = bar.add_task("replay", total=1.0, at="", rest="")
 
     def report(now: Replayed) -> None:
-        left = "" if now.left_s is None else f"{roughly(now.left_s)} left, "
+        left = "" if now.left_s is None else f"{approximate_duration(now.left_s)} left, "
         away = ", waiting for Kafka" if now.lost else ""
         rest = f"{left}{now.events:,} trips{away}"
         bar.start()

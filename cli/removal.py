@@ -70,7 +70,7 @@ class Removed(msgspec.Struct, frozen=True):
 
 def models(folder: Path, scored: Mapping[str, Sequence[str]] | None) -> list[ModelRow]:
     """List the models below a folder, and those that only runs refer to. scored: hash → runs; None if unknown."""
-    here = names.listed(folder)
+    here = names.list_artifacts(folder)
     gone = (scored or {}).keys() - {artifact.hash for artifact in here}
     return [
         *(row(artifact, scored) for artifact in here),
@@ -123,7 +123,7 @@ def removable(
 
 
 def _one(name: str, folder: Path, scored: Mapping[str, Sequence[str]] | None, force: bool) -> Artifact:
-    found = [a for a in names.listed(folder) if name in a.names] or list(names.with_hash(name, folder))
+    found = [a for a in names.list_artifacts(folder) if name in a.names] or list(names.find_by_prefix(name, folder))
     if not found:
         raise ModelUnusable(f"there is no model {name} in {folder}", "`driftline models` lists them")
     if len({artifact.hash for artifact in found}) > 1:

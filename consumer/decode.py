@@ -18,11 +18,11 @@ from schemas.records import (
     LIVE,
     Heartbeat,
     Manifest,
-    bare_decoder,
     decoder,
     is_run_id,
-    patient_decoder,
+    lenient_decoder,
     record_type,
+    untagged_decoder,
 )
 from schemas.text import printable
 
@@ -85,8 +85,8 @@ class Decoder:
         self._records = records
         self._data = record_type(records, any_run=True)
         self._tagged: Decode = decoder(records, any_run=True).decode
-        self._bare: Decode = bare_decoder(records, any_run=True).decode
-        self._patient: Decode = patient_decoder(records, any_run=True)
+        self._untagged: Decode = untagged_decoder(records, any_run=True).decode
+        self._lenient: Decode = lenient_decoder(records, any_run=True)
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Decode a batch. Never raises, whatever the values hold."""
@@ -114,13 +114,13 @@ class Decoder:
             except Exception as error:  # whatever a hostile record can raise: it must never stop its neighbours
                 found.append(self._one(len(found), values[len(found)]))
                 if "kind`" in str(error):
-                    decode = self._bare if decode is self._tagged else self._tagged
+                    decode = self._untagged if decode is self._tagged else self._tagged
         return found
 
     def _one(self, place: int, value: bytes | None) -> Any:
         """Decode a value that failed with one of the decoders: the result depends on nothing but the value."""
         try:
-            return self._patient(value or b"")
+            return self._lenient(value or b"")
         except Exception as error:  # as in `_each`
             return self._without_manifest(value, error) or self._rejected(place, value, error)
 
@@ -157,7 +157,7 @@ class Decoder:
             return None
         try:
             record = json.loads(value.decode("utf-8-sig"), parse_constant=_refuse)
-            beat = self._patient(json.dumps({**record, "manifest": None}).encode())
+            beat = self._lenient(json.dumps({**record, "manifest": None}).encode())
         except Exception:  # there is more wrong with it
             return None
         if type(beat) is not Heartbeat:

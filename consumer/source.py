@@ -156,9 +156,9 @@ class KafkaSource:
         places = {p: self._place(p) for p in partitions}
         if not places:
             return {}
-        asked = dict.fromkeys(places.values(), spec)
+        requests = dict.fromkeys(places.values(), spec)
         committed = IsolationLevel.READ_COMMITTED
-        answers = self._admin.list_offsets(asked, isolation_level=committed, request_timeout=seconds)
+        answers = self._admin.list_offsets(requests, isolation_level=committed, request_timeout=seconds)
         try:
             return {p: int(answers[place].result(seconds + 1).offset) for p, place in places.items()}
         except TimeoutError:
@@ -171,11 +171,11 @@ class KafkaSource:
         this call is of a topic with that id, or of one that is gone: an id is never used again.
         """
         names = {self._prefix + topic: topic for topic in topics}
-        asked = self._admin.describe_topics(TopicCollection([*names]), request_timeout=seconds) if names else {}
+        futures = self._admin.describe_topics(TopicCollection([*names]), request_timeout=seconds) if names else {}
 
         def answer() -> dict[str, str | None]:
             found: dict[str, str | None] = {}
-            for name, future in asked.items():
+            for name, future in futures.items():
                 try:
                     found[names[name]] = topic_id(future.result(seconds + 1))
                 except TimeoutError:

@@ -197,7 +197,7 @@ class Store:
             progress = [place | _progress(run) for run in flush.runs]
             execute_each(self._connection, _SQL["write_run_progress"], progress)
             write_chunks(self._connection, *flush.claim.partition, flush.chunks)
-            self._write_dead(flush.dead, flush.claim.partition)
+            self._write_dead_letters(flush.dead, flush.claim.partition)
             self._write_milestones(flush, topics)
             self._write_losses(flush.losses, flush.claim.partition)
             for unscored in flush.unscored:
@@ -257,12 +257,12 @@ class Store:
         ((ours_still,),) = self._run("is_ours_still", **ours, instance=self._instance)
         return RunRemoved(f"a run was removed, or a backup restored ({what})") if ours_still else Fenced(what)
 
-    def _write_dead(self, letters: Sequence[DeadLetter], partition: Partition) -> None:
+    def _write_dead_letters(self, dead_letters: Sequence[DeadLetter], partition: Partition) -> None:
         """By COPY: a flood of late records costs a tenth of what single inserts would."""
-        if not letters:
+        if not dead_letters:
             return
         with self._connection.cursor() as cursor, cursor.copy(_SQL["copy_dead_letters"]) as copy:
-            for d in letters:
+            for d in dead_letters:
                 at = None if d.event_time is None else moment(d.event_time)
                 copy.write_row((*partition, d.offset, d.run_id, d.reason, d.detail, at, d.key, d.raw, d.headers))
 

@@ -108,11 +108,11 @@ def load(path: Path, stream: Records | None = None, scorers: Scorers | None = No
     Raises:
         ModelUnusable: It is missing, damaged, of an unknown kind, or made for something else.
     """
-    path = names.follow(path)  # once: the name may stand for another one meanwhile
+    path = names.resolve_name(path)  # once: the name may stand for another one meanwhile
     card = _card(path)
     if card.format != FORMAT:
         raise ModelUnusable(f"the model in {path} has format {card.format}; this program reads {FORMAT}", _TRAIN)
-    if stream is not None and (card.stream != stream.topic or card.definition != cards.definition(stream)):
+    if stream is not None and (card.stream != stream.topic or card.definition != cards.definition_hash(stream)):
         raise ModelUnusable(f"the model in {path} was made for another definition of {stream.topic!r}", _TRAIN)
     for name in {*card.files, REFERENCE}:
         _file(path, name, card)
@@ -165,7 +165,7 @@ def publish(name: Path, card: Card, scorer: Scorer | None, reference: pa.Table) 
         _write(place, contents)
         made = load(place)
     try:
-        names.point(name, hash)
+        names.link(name, hash)
     except OSError as error:
         raise _unwritable(name, error) from error
     return replace(made, scorer=scorer)
@@ -176,7 +176,7 @@ def _packed(card: Card, scorer: Scorer | None, reference: pa.Table) -> tuple[str
     contents = {} if scorer is None else {MODEL: storage.dump(scorer.arrays())}
     contents |= {REFERENCE: _parquet(reference)}
     files = {name: sha256(data).hexdigest() for name, data in contents.items()}
-    sealed = cards.sealed(msgspec.structs.replace(card, files=files))
+    sealed = cards.seal(msgspec.structs.replace(card, files=files))
     return sealed.hash, {**contents, CARD: cards.encode(sealed)}
 
 
@@ -220,7 +220,7 @@ def _parquet(table: pa.Table) -> bytes:
 
 def _refuse_foreign(path: Path) -> None:
     """Replacing means deleting: only what looks like an artifact is replaced."""
-    place = names.follow(path)
+    place = names.resolve_name(path)
     if place.exists() and not (place / CARD).is_file() and (not place.is_dir() or any(place.iterdir())):
         raise UsageError(f"{path} exists and is not a model", "name another --out")
 
@@ -243,5 +243,5 @@ def _put(path: Path, contents: Mapping[str, bytes]) -> None:
             if old.exists():
                 old.rename(path)
             raise
-        if not old.is_symlink() and names.card_of(old) not in (None, names.card_of(path)):
-            names.keep(old, path.parent)
+        if not old.is_symlink() and names.read_card(old) not in (None, names.read_card(path)):
+            names.archive(old, path.parent)

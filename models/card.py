@@ -17,7 +17,7 @@ REFERENCE_ONLY = "reference"
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
-    """Errors on held-out records. mae, rmse, bias (prediction − truth): in the label's unit."""
+    """Errors on held-out records. mae, rmse, bias (prediction − truth): in the unit of the label."""
 
     rows: int
     period: tuple[int, int]
@@ -27,14 +27,27 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """Written beside the model as `card.json`.
+    """The card of an artifact, written as `card.json`.
 
-    kind: chooses the scorer. stream, definition: topic of the events that it scores, and the hash of `definition`.
-    source, period: the records it was made of; event time in ms since the epoch, end exclusive.
-    rows: learnt from. reference_rows: in the reference set. inputs: the columns that a prediction reads.
-    target, target_range: the label and the range that it was learnt in; None without labels.
-    errors: of the same model learnt from the first 80 % of these records, on the last 20 %; None without labels.
-    files: name → sha256. hash: of the card itself, with '' in this place; it stands for the whole artifact.
+    Attributes:
+        format: Of the artifact.
+        kind: Chooses the scorer.
+        about: A description for people.
+        stream: Topic of the events that it scores.
+        definition: `definition_hash` of these events.
+        source: Where the records come from.
+        period: Their event time, ms since the epoch, end exclusive.
+        rows: Records that the model was trained on.
+        reference_rows: Records in the reference set.
+        inputs: Columns that a prediction reads.
+        target: The label; None without labels.
+        target_range: Range of the labels that it was trained on; None without labels.
+        errors: Of the same model on the last 20 % of these records, trained on the first 80 %; None without
+            labels.
+        seed: Of the training.
+        versions: Versions of the libraries, by name.
+        files: sha256 of each file, by name.
+        hash: sha256 of the card itself with '' in this place; it identifies the whole artifact.
     """
 
     format: int = FORMAT
@@ -65,7 +78,7 @@ _BOUND = ("topic", "kind", "id", "time", "fields", "label", "label_range", "pred
 _BOUND_OF_FIELD = ("name", "type", "role", "required", "low", "high")
 
 
-def definition(stream: Records) -> str:
+def definition_hash(stream: Records) -> str:
     """Hash the part of a definition that a model depends on: fields, types, roles, bounds; no display texts.
 
     The order is part of it: artifacts keep this hash for good.
@@ -82,19 +95,24 @@ def _bounds(field: Field) -> dict[str, float | None]:
     return {name: bound if bound is None or bound != kind(bound) else kind(bound) for name, bound in bounds.items()}
 
 
-def sealed(card: Card) -> Card:
-    """The card with its own hash in it."""
+def seal(card: Card) -> Card:
+    """Return the card with its own hash in it."""
     bare = replace(card, hash="")
     return replace(bare, hash=sha256(encode(bare)).hexdigest())
 
 
 def encode(card: Card) -> bytes:
+    """Encode a card as the content of `card.json`."""
     return msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n"
 
 
 def decode(data: bytes) -> Card:
-    """The card that `encode` was given. Raises ValueError for any other bytes, if only by one bit."""
+    """Decode a card.
+
+    Raises:
+        ValueError: The bytes are not exactly what `encode` returned.
+    """
     card = msgspec.json.decode(data, type=Card)
-    if encode(sealed(card)) != data:
+    if encode(seal(card)) != data:
         raise ValueError("the card does not match its own hash")
     return card

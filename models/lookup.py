@@ -11,11 +11,19 @@ MANUFACTURED = "dummy"
 """Stands in place of the model's hash, and as the source, of runs that `driftline dummy` made up."""
 
 
-def with_hash(wanted: str | None, folder: Path) -> Path:
-    """Find the artifact below `folder` with this hash. Raises ModelUnusable if there is none, or none was used."""
+def find_by_hash(wanted: str | None, folder: Path) -> Path:
+    """Find the artifact below a folder with this hash.
+
+    Args:
+        wanted: The hash that a run refers to; None for a run without a model.
+        folder: Where to look.
+
+    Raises:
+        ModelUnusable: There is none, or the run used none.
+    """
     if wanted == MANUFACTURED:
         raise ModelUnusable("`driftline dummy` wrote this run: it has metrics but no records", "choose another run")
-    for artifact in names.listed(folder):
+    for artifact in names.list_artifacts(folder):
         if artifact.hash == wanted:
             return artifact.path
     raise ModelUnusable(

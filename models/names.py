@@ -43,10 +43,10 @@ class Artifact:
         return self.card.hash
 
 
-def follow(path: Path) -> Path:
-    """The folder that a path stands for: itself, or what it points to. It need not exist."""
+def resolve_name(path: Path) -> Path:
+    """Return the folder that a path stands for: itself, or what it points to. It need not exist."""
     if not os.path.lexists(path) and (pending := sorted(path.parent.glob(_pending(path.name, "*")))):
-        return follow(pending[0])  # whoever was switching it was killed between two steps
+        return resolve_name(pending[0])  # whoever was switching it was killed between two steps
     if path.is_symlink():
         return path.parent / path.readlink()
     if path.is_file() and _HASH.fullmatch(text := path.read_text(encoding="utf-8", errors="replace").strip()):
@@ -54,11 +54,11 @@ def follow(path: Path) -> Path:
     return path
 
 
-def point(path: Path, hash: str) -> None:
+def link(path: Path, hash: str) -> None:
     """Point a name to the artifact with this hash in the same folder.
 
-    At once: whenever the process is killed, `follow` finds the artifact before or this one. A folder of that name
-    is kept under its own hash.
+    At once: whenever the process is killed, `resolve_name` finds the old artifact or this one. A folder of that
+    name is kept under its own hash.
 
     Raises:
         OSError: It cannot be written.
@@ -70,21 +70,21 @@ def point(path: Path, hash: str) -> None:
     except (OSError, NotImplementedError):
         new.write_text(hash + "\n", encoding="utf-8")
     if path.is_dir() and not path.is_symlink():
-        keep(path, path.parent)
+        archive(path, path.parent)
     os.replace(new, path)
     for stale in path.parent.glob(_pending(path.name, "*")):
         stale.unlink(missing_ok=True)
 
 
-def keep(path: Path, folder: Path) -> None:
+def archive(path: Path, folder: Path) -> None:
     """Move an artifact to its hash below a folder, so that an artifact that scored runs is kept.
 
     Raises:
         OSError: It cannot be moved.
     """
-    card = card_of(path)
+    card = read_card(path)
     kept = folder / (card.hash if card else f"{path.name}-damaged")
-    if card and card_of(kept) == card:  # it is there already
+    if card and read_card(kept) == card:  # it is there already
         doomed = folder / f".{path.name}.{os.getpid()}.old"
         path.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
@@ -93,39 +93,39 @@ def keep(path: Path, folder: Path) -> None:
         path.rename(kept)
 
 
-def listed(folder: Path = ARTIFACTS) -> list[Artifact]:
-    """Every artifact below a folder, by name; nothing where there is no such folder."""
+def list_artifacts(folder: Path = ARTIFACTS) -> list[Artifact]:
+    """List the artifacts below a folder, by name; none if there is no such folder."""
     found: dict[Path, Card] = {}
     names: dict[Path, list[str]] = {}
     for path in sorted(folder.glob("[!.]*")):
-        place = follow(path)
-        if card := card_of(place):
+        place = resolve_name(path)
+        if card := read_card(place):
             found[place] = card
             if path.name != card.hash:
                 names.setdefault(place, []).append(path.name)
     return [Artifact(path, card, tuple(names.get(path, ()))) for path, card in found.items()]
 
 
-def with_hash(wanted: str, folder: Path = ARTIFACTS) -> Sequence[Artifact]:
-    """Artifacts below a folder whose hash begins so; nothing for fewer than four characters."""
+def find_by_prefix(wanted: str, folder: Path = ARTIFACTS) -> Sequence[Artifact]:
+    """Find the artifacts below a folder whose hash begins so; none for fewer than four characters."""
     if len(wanted) < _SHORTEST or not re.fullmatch("[0-9a-f]+", wanted):
         return ()
-    return [artifact for artifact in listed(folder) if artifact.hash.startswith(wanted)]
+    return [artifact for artifact in list_artifacts(folder) if artifact.hash.startswith(wanted)]
 
 
 def find(named: Path, folder: Path = ARTIFACTS) -> Path:
-    """The artifact that an operator means: a folder, a name below `folder`, or the beginning of a hash there.
+    """Find the artifact that an operator means: a folder, a name below `folder`, or the beginning of a hash there.
 
-    What is none of them comes back as it is: loading it says that there is no model.
+    Anything else is returned as it is; loading it reports that there is no model.
 
     Raises:
         UsageError: Several hashes begin so, or none does.
     """
-    if (follow(named) / CARD).is_file() or len(named.parts) != 1:
+    if (resolve_name(named) / CARD).is_file() or len(named.parts) != 1:
         return named
-    if (follow(folder / named) / CARD).is_file():
+    if (resolve_name(folder / named) / CARD).is_file():
         return folder / named
-    found = {artifact.hash: artifact.path for artifact in with_hash(named.name, folder)}
+    found = {artifact.hash: artifact.path for artifact in find_by_prefix(named.name, folder)}
     if len(found) > 1:
         raise UsageError(f"{len(found)} models begin with {named.name}", "give more characters of the hash")
     if not found and not named.exists() and re.fullmatch("[0-9a-f]+", named.name):
@@ -143,7 +143,7 @@ def remove(artifact: Artifact) -> None:
         OSError: It cannot be deleted.
     """
     for path in sorted(artifact.path.parent.glob("*")):
-        if path != artifact.path and follow(path) == artifact.path:
+        if path != artifact.path and resolve_name(path) == artifact.path:
             path.unlink()
     doomed = artifact.path.with_name(f".{artifact.hash[:12]}.{os.getpid()}.old")
     artifact.path.rename(doomed)
@@ -154,8 +154,8 @@ def _pending(name: str, who: str) -> str:
     return f".{name}.{who}.next"
 
 
-def card_of(path: Path) -> Card | None:
-    """Of the artifact in a folder; None where there is none, or it is damaged."""
+def read_card(path: Path) -> Card | None:
+    """Read the card of the artifact in a folder; None if there is none, or it is damaged."""
     with suppress(OSError, ValueError):
         return decode((path / CARD).read_bytes())
     return None

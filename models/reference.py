@@ -19,7 +19,10 @@ from storage.chunk import OFFSET, PREDICTION
 
 
 def layout(stream: Stream) -> pa.Schema:
-    """A chunk of events without offsets; where the stream has labels, the label too: float64, null if unknown."""
+    """Return the schema of a reference set: a chunk of events without offsets, and the label if the stream has one.
+
+    The label is a float64, null if unknown.
+    """
     of_events = chunk.layout(stream.events)
     kept = of_events.remove(of_events.get_field_index(OFFSET))
     return kept if stream.label is None else kept.append(pa.field(stream.label, pa.float64()))
@@ -49,7 +52,7 @@ def valid(rows: pa.Table, records: Records) -> pa.Table:
 
 
 def columns(rows: pa.Table, records: Records) -> Columns:
-    """Event time and kept fields of a table of records, as a model takes them."""
+    """Return event time and kept fields of a table of records, as a model takes them."""
     taken = ArrowColumns(rows, chunk.layout(records))
     return {name: taken[name] for name in (records.time, *(f.name for f in records.kept if f.name in taken))}
 

@@ -21,7 +21,7 @@ _DAMAGED = (BadZipFile, zlib.error, KeyError, TypeError, AttributeError, EOFErro
 
 
 def dump(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """A skops file that holds this dict of arrays."""
+    """Encode arrays, by name, as a skops file."""
     import skops.io  # noqa: PLC0415 - see above
 
     sink = io.BytesIO()
@@ -35,7 +35,11 @@ def dump(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def load(data: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of such a file. Raises ValueError for anything else, however damaged."""
+    """Decode the arrays of a skops file, by name.
+
+    Raises:
+        ValueError: It is something else, or damaged.
+    """
     try:
         with ZipFile(io.BytesIO(data)) as file:
             content = json.loads(file.read(_SCHEMA))["content"]

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from models import artifact
 from models.artifact import Model
-from models.card import definition
+from models.card import definition_hash
 from monitor.settings import Settings
 from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
@@ -76,7 +76,7 @@ def check_model(run: StoredRun, model: str, stream: Stream) -> None:
             f"run {run.run_id} was scored by model {str(run.model)[:12]}, the loaded one is {model[:12]}",
             f"name the run's model, --model {str(run.model)[:12]}: `driftline models` lists them",
         )
-    if [definition(records) for records in run.stream.topics] != [definition(records) for records in stream.topics]:
+    if [*map(definition_hash, run.stream.topics)] != [*map(definition_hash, stream.topics)]:
         raise ModelUnusable(
             f"run {run.run_id} is of another definition of stream {run.stream.name}"
             if run.stream.name == stream.name

@@ -46,14 +46,14 @@ def sort_tables(
 
 
 def _taken(first: list[pa.Table], rest: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """One after the other, none of which is held once it is handed over."""
+    """Yield the tables without keeping any of them in memory."""
     while first:
         yield first.pop(0)
     yield from rest
 
 
 def _runs(tables: Iterable[pa.Table], by: str, rows: int) -> Iterator[pa.Table]:
-    """The rows as they come, in sorted tables of about so many."""
+    """Yield the rows as they come, in sorted tables of about so many."""
     held: list[pa.Table] = []
     for table in tables:
         held.append(table)
@@ -64,7 +64,7 @@ def _runs(tables: Iterable[pa.Table], by: str, rows: int) -> Iterator[pa.Table]:
 
 
 def _sorted(tables: list[pa.Table], by: str) -> pa.Table:
-    """All their rows in order. Empties the list, so that no more than two copies are in memory."""
+    """Return all rows in order. Empties the list, so that at most two copies are in memory."""
     whole = pa.concat_tables(tables).combine_chunks()
     tables.clear()
     times = whole[by].to_numpy()
@@ -72,7 +72,7 @@ def _sorted(tables: list[pa.Table], by: str) -> pa.Table:
 
 
 def _write(runs: Iterable[pa.Table], file: IO[bytes], by: str, block: int, folder: Path) -> list[tuple[range, int]]:
-    """Write the runs one after the other; of each which blocks of the file it is, and the time of its first row."""
+    """Write the runs one after the other; return the blocks of each in the file, and the time of its first row."""
     places: list[tuple[range, int]] = []
     begin, writer = 0, None
     try:

@@ -45,17 +45,22 @@ class UnitChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     label: str = ""
 
     def apply(self, table: pa.Table, time: str) -> pa.Table:
-        """The table with the column multiplied in the rows whose event time lies in [starts_at, ends_at)."""
+        """Multiply the column in the rows whose event time is in [starts_at, ends_at).
+
+        Args:
+            table: Events.
+            time: Name of their column of event times, ms since the epoch.
+        """
         times = table[time].to_numpy()
-        bent = (times >= self.starts_at) & (times < self.ends_at)
-        if not bent.any():
+        inside = (times >= self.starts_at) & (times < self.ends_at)
+        if not inside.any():
             return table
         values = table[self.column].to_numpy(zero_copy_only=False)
-        column = pa.array(np.where(bent, values * self.factor, values), pa.float64(), from_pandas=True)
+        column = pa.array(np.where(inside, values * self.factor, values), pa.float64(), from_pandas=True)
         return table.set_column(table.column_names.index(self.column), self.column, column)
 
     def check(self, events: Records) -> str | None:
-        """What is wrong with it, None if nothing."""
+        """Return what is wrong with it, None if nothing."""
         decimals = sorted(field.name for field in events.fields if field.type == "float")
         if self.column not in decimals:
             return f"{self.column!r} is no column of decimals; these are: {', '.join(decimals)}"
@@ -75,9 +80,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(name: str, text: str, period: tuple[int, int], events: Records) -> Scenario:
-    """The scenario of a TOML text, its moments resolved in the replayed period (ms since the epoch, end exclusive).
+    """Parse a scenario, and reject anything unknown: a mistyped key must not go unnoticed.
 
-    Raises SourceUnusable for anything that is not understood: a mistyped key must not become a silent replay.
+    Args:
+        name: Of the scenario.
+        text: TOML.
+        period: The replayed period, in which its moments are resolved; ms since the epoch, end exclusive.
+        events: The definition of the events.
+
+    Raises:
+        SourceUnusable: It is not a scenario of these events.
     """
     try:
         raw = tomllib.loads(text)
@@ -135,7 +147,7 @@ def _drift(number: int, entry: dict[str, Any], period: tuple[int, int], events: 
 
 
 def _moment(value: Any, period: tuple[int, int]) -> Any:
-    """ms since the epoch. Raises UsageError for a text that is no moment; other types are left to the check."""
+    """Return a moment as ms since the epoch. Raises UsageError for other text; other types are checked later."""
     if isinstance(value, datetime | date):
         return moment_ms(value.isoformat())
     if not isinstance(value, str):

@@ -149,8 +149,8 @@ def _resume(settings: Settings, plan: ReplayPlan, kafka: Log) -> tuple[ReplayPla
 def _tables(settings: Settings, drift: scenario.Scenario | None) -> Iterator[pa.Table]:
     source: Source = settings.source
     for table in source.tables():
-        bent = scenario.apply(table, drift, settings.stream.events.time) if drift else table
-        yield source.labelled(bent)
+        changed = scenario.apply(table, drift, settings.stream.events.time) if drift else table
+        yield source.labelled(changed)
 
 
 def _open(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 TopicSettings = Mapping[str, str | None]
-"""Of one topic, by Kafka's names: as far as Kafka says them."""
+"""Settings of one topic by Kafka's names; those that may not be read are missing."""
 
 SHORT_MS = 3_600_000
 """Retention below this may take records before a consumer that was away has read them."""
@@ -27,7 +27,7 @@ class SettingProblem(NamedTuple):
 
 
 def longest(settings: TopicSettings) -> int:
-    """Bytes that a batch of records may have."""
+    """Return the largest size of a batch of records, bytes."""
     return int(settings.get("max.message.bytes") or LONGEST)
 
 

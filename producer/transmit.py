@@ -15,7 +15,7 @@ from producer.log import Log, Stopped
 from producer.pace import Pace
 from producer.plan import Lane, Position, ReplayPlan
 from producer.replay import LaneBatch
-from schemas.durations import moment, roughly
+from schemas.durations import approximate_duration, moment
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ class Progress:
 
 def log_progress(progress: Progress) -> None:
     """Log how far a replay has come."""
-    left = {} if progress.left_s is None else {"left": roughly(progress.left_s)}
+    left = {} if progress.left_s is None else {"left": approximate_duration(progress.left_s)}
     at, done = f"{moment(progress.clock):%Y-%m-%dT%H:%M}", f"{progress.share:.1%}"
     away = {"kafka": "away"} if progress.lost else {}
     log.info("progress", done=done, **left, event_time=at, **progress.counts, **away)

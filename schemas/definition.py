@@ -1,4 +1,4 @@
-"""What a monitored stream looks like: its topics, the fields of their records, and the terms of its runs.
+"""The definition of a monitored stream: its topics, the fields of their records, and the settings of its runs.
 
 A definition is a value. It is passed to every stage at the edge (`cli`, tests), and stored in the database beside
 the runs that it belongs to, so that whatever works on stored runs reads it there (`storage/streams.py`). The
@@ -30,7 +30,7 @@ RESERVED = ("kind", "run_id", "seq", "offset")
 """Names that a record's own fields may not have: the envelope's, and a chunk's column of offsets."""
 
 INTERNAL = "driftline:"
-"""How the names of columns begin that are added to those of a record, so that no field has them."""
+"""Prefix of columns that are added to those of a record; no field may have it."""
 
 _PREDICTION = "prediction"
 
@@ -38,10 +38,16 @@ _PREDICTION = "prediction"
 class Field(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """One field of a record.
 
-    low, high: inclusive; for a str the bounds of its length. A value outside makes the record invalid (a dead
-        letter), so they are what is *possible*; what is *usual* is learnt from the reference.
-    unit, description, value_names: for display alone. value_names: what people call single values, as pairs of
-        (value as text, name).
+    Attributes:
+        name: As in the JSON.
+        type: Of its values.
+        role: How it is monitored.
+        required: Whether it may not be missing.
+        low, high: Inclusive bounds; for a str of its length. A value outside makes the record invalid (a dead
+            letter), so they are what is *possible*; what is *usual* is learnt from the reference.
+        unit: For display.
+        description: For display.
+        value_names: What people call single values, for display, as pairs of (value as text, name).
     """
 
     name: str
@@ -56,19 +62,23 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
-    """One topic of records that share a shape.
+    """One topic of records that have the same fields.
 
-    topic: the name of the topic, without the prefix of an installation.
-    kind: the value of `kind` in its records.
-    id: the field that holds the record's id, a str; also the Kafka key.
-    time: the field that holds the event time, ms since the epoch.
-    fields: all others.
-    label: the field that holds the true value (of labels only); joined to the prediction by the id.
-    label_range: inclusive; labels outside are counted, but not part of MAE, RMSE, bias and R², because the
-        model was trained inside.
-    known_at: the field that holds when the label became known, ms since the epoch (of labels only); None where it
-        is known at once. A replay sends the label then.
-    prediction: the field that holds a prediction made upstream; None where the consumer's model makes it.
+    Attributes:
+        topic: Name of the topic, without the prefix of an installation.
+        kind: Value of `kind` in its records.
+        id: The field with the record's id, a str; also the Kafka key.
+        time: The field with the event time, ms since the epoch.
+        fields: All others.
+        label: The field with the true value (of labels only); joined to the prediction by the id.
+        label_range: Inclusive; labels outside are counted, but left out of MAE, RMSE, bias and R², because the
+            model was trained inside.
+        known_at: The field that says when the label became known, ms since the epoch (of labels only); None if it
+            is known at once. A replay sends the label then.
+        prediction: The field with a prediction made upstream; None if the consumer's model makes it.
+
+    Raises:
+        UsageError: Names of fields are reserved, repeated or unknown.
     """
 
     topic: str
@@ -124,15 +134,18 @@ class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
         return tuple(f.name for f in self.fields if f.role == "category" and f.name != self.prediction)
 
     def field(self, name: str) -> Field | None:
-        """The field of that name, or None."""
+        """Return the field of that name, or None."""
         return next((f for f in self.fields if f.name == name), None)
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
-    """What a new run of the stream begins with, all in ms; a run keeps what it was begun with.
+    """Settings of a new run, all in ms; a run keeps those that it was begun with.
 
-    pane_ms: the smallest window. lateness_ms, label_lateness_ms: how far behind the newest record of its partition
-        an event, or a label, is still accepted. max_ahead_ms: a record further ahead than that is a dead letter.
+    Attributes:
+        pane_ms: The smallest window.
+        lateness_ms: How far behind the newest record of its partition an event is still accepted.
+        label_lateness_ms: The same of a label.
+        max_ahead_ms: A record further ahead of its partition is a dead letter.
     """
 
     pane_ms: int = 300_000
@@ -141,7 +154,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     max_ahead_ms: int = 86_400_000
 
     def check(self) -> None:
-        """Raise UsageError for what no new run may begin with."""
+        """Check that a new run may begin with these.
+
+        Raises:
+            UsageError: It may not.
+        """
         for name in ("pane_ms", "max_ahead_ms"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}", "give 1 or more")
@@ -154,13 +171,15 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
 class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=True):
     """A monitored stream: the value that is passed to every stage.
 
-    name: of the stream, unique in a database.
-    events: what happened. labels: how it turned out, joined to the events by their ids; None where nobody knows.
-    unit: of label and prediction, for display.
-    season_ms: after so long the usual pattern of the stream repeats itself, such as a week; None where it has none.
-    segments: names of fields of the events, by whose values the stream is to be monitored separately.
-    terms: of new runs.
-    default_run: the run of records that name none.
+    Attributes:
+        name: Unique in a database.
+        events: What happened.
+        labels: How it turned out, joined to the events by their ids; None without labels.
+        unit: Of label and prediction, for display.
+        season_ms: Period after which the usual pattern of the stream repeats, such as a week; None if it does not.
+        segments: Fields of the events by whose values the stream is to be monitored separately.
+        terms: Settings of new runs.
+        default_run: The run of records that name none.
 
     Raises:
         UsageError: The parts contradict one another.
@@ -200,7 +219,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
         return (self.events,) if self.labels is None else (self.events, self.labels)
 
     def records(self, role: str) -> Records:
-        """The topic of that role. Raises KeyError where the stream has none."""
+        """Return the topic of that role.
+
+        Raises:
+            KeyError: The stream has none.
+        """
         for records in self.topics:
             if records.role == role:
                 return records
@@ -222,13 +245,13 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
         return sha256(encode(self)).hexdigest()
 
     def unit_of(self, column: str) -> str | None:
-        """The unit of a column, for display; the prediction and the label have the stream's."""
+        """Return the unit of a column, for display; prediction and label have the stream's."""
         if column in (self.label, _PREDICTION, self.events.prediction):
             return self.unit
         return next((field.unit for field in self._named(column)), None)
 
     def value_names(self, column: str) -> dict[str, str]:
-        """What people call the values of a column, by the value as text; most have no such names."""
+        """Return what people call the values of a column, by the value as text; most columns have no such names."""
         return next((dict(field.value_names) for field in self._named(column)), {})
 
     def _named(self, column: str) -> Iterator[Field]:
@@ -236,14 +259,14 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
 
 
 def encode(stream: Stream) -> bytes:
-    """A definition as canonical JSON: names in alphabetical order, defaults written out, bounds as floats."""
+    """Encode a definition as canonical JSON: keys in alphabetical order, defaults written out, bounds as floats."""
     return msgspec.json.encode(decode(msgspec.to_builtins(stream)), order="deterministic")
 
 
 def decode(definition: bytes | str | dict[str, Any]) -> Stream:
-    """The definition that `encode` was given, from JSON or from what JSON holds, as `jsonb` is read.
+    """Decode a definition from JSON, or from the dict that `jsonb` is read as.
 
-    Fields of later versions are ignored; those that are missing have their defaults.
+    Fields of later versions are ignored; missing ones get their defaults.
 
     Raises:
         msgspec.ValidationError: It is no definition.

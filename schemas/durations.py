@@ -12,7 +12,11 @@ _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 
 
 def duration_ms(text: str) -> int:
-    """`90s`, `5m`, `1h`, `1d`, `1w` in milliseconds. Raises UsageError for anything else, and for 0."""
+    """Parse a duration such as `90s`, `5m`, `1h`, `1d` or `1w` into ms.
+
+    Raises:
+        UsageError: It is no duration, or 0.
+    """
     match = _DURATION.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
         raise UsageError(f"{text!r} is not a duration", "write a whole number and ms, s, m, h, d or w, such as 5m")
@@ -20,15 +24,19 @@ def duration_ms(text: str) -> int:
 
 
 def duration_text(ms: int) -> str:
-    """The shortest exact spelling: 3_600_000 is `1h`. Weeks stay days, as in `7d`. Raises ValueError below 1."""
+    """Format a duration exactly and briefly: 3_600_000 is `1h`. Weeks are written in days, as in `7d`.
+
+    Raises:
+        ValueError: It is less than 1 ms.
+    """
     if ms < 1:
         raise ValueError(f"a duration is at least 1 ms, not {ms}")
     unit = next(u for u in ("d", "h", "m", "s", "ms") if ms % _UNITS[u] == 0)
     return f"{ms // _UNITS[unit]}{unit}"
 
 
-def roughly(seconds: float) -> str:
-    """To be read, not parsed: `40s`, `11m`, `2h 05m`, `3d 04h`."""
+def approximate_duration(seconds: float) -> str:
+    """Format seconds for people, rounded: `40s`, `11m`, `2h 05m`, `3d 04h`."""
     minutes, hours = round(seconds / 60), round(seconds / 3_600)
     if seconds < 99.5:
         return f"{seconds:.0f}s"
@@ -38,7 +46,11 @@ def roughly(seconds: float) -> str:
 
 
 def sizes_ms(text: str, pane_ms: int) -> tuple[int, ...]:
-    """`1h,6h,1d` as ascending, distinct ms. Raises UsageError unless each is a whole number of panes."""
+    """Parse window sizes such as `1h,6h,1d` into ascending, distinct ms.
+
+    Raises:
+        UsageError: One is not a whole number of panes.
+    """
     sizes = sorted({duration_ms(part) for part in text.split(",")})
     for size in sizes:
         if size % pane_ms or size % 1_000:
@@ -50,7 +62,11 @@ def sizes_ms(text: str, pane_ms: int) -> tuple[int, ...]:
 
 
 def moment_ms(text: str) -> int:
-    """An ISO date or time (no zone means UTC) in ms since the epoch. Raises UsageError for anything else."""
+    """Parse an ISO date or time (UTC without a zone) into ms since the epoch.
+
+    Raises:
+        UsageError: It is neither.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -61,7 +77,7 @@ def moment_ms(text: str) -> int:
 
 
 def misread_unit(ms: float) -> str | None:
-    """What to do about an event time that is plausible only in another unit, between 1973 and 2286; None otherwise.
+    """Advise on an event time that is plausible (1973 to 2286) only in another unit; None if it is not such a time.
 
     As milliseconds, seconds of these years are in January to April 1970, and microseconds beyond the year 4000.
     """
@@ -72,5 +88,5 @@ def misread_unit(ms: float) -> str | None:
 
 
 def moment(ms: int) -> datetime:
-    """ms since the epoch as an aware datetime in UTC."""
+    """Convert ms since the epoch to an aware datetime in UTC."""
     return datetime.fromtimestamp(ms / 1_000, UTC)

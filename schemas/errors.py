@@ -6,8 +6,9 @@ from __future__ import annotations
 class DriftlineError(Exception):
     """Something outside the program is wrong. Printed as one line, exit code 1, no traceback.
 
-    what: the observation ("Kafka did not answer at 127.0.0.1:9092").
-    do: what mends it ("run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS").
+    Args:
+        what: The observation ("Kafka did not answer at 127.0.0.1:9092").
+        do: How to resolve it ("run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS").
     """
 
     def __init__(self, what: str, do: str) -> None:

@@ -64,11 +64,11 @@ class Injected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is: carried by its first heartbeat on every partition.
+    """The description of a run, carried by its first heartbeat on every partition.
 
     period: event time that the replay covers, ms since the epoch, end exclusive.
-    speed: event seconds per wall second; None is as fast as it goes.
-    events: how many data records the topic of events will hold; None where unknown beforehand.
+    speed: event seconds per wall second; None for as fast as possible.
+    events: number of data records in the topic of events; None if not known beforehand.
     A manifest beyond these bounds is refused; the heartbeat that carries it is not.
     """
 
@@ -101,9 +101,9 @@ _INT32 = (-(2**31), 2**31 - 1)
 
 
 def bounded_fields(records: Records) -> tuple[Field, ...]:
-    """What makes a record valid: its id, its time and its kept fields, with the bounds of each.
+    """Return the fields that are validated, with their bounds: id, time and the kept fields.
 
-    A kept integer lands in an int32 column of a chunk: without bounds of its own it has the column's.
+    A kept integer is stored in an int32 column of a chunk; without bounds of its own it has those of the column.
     """
     return (
         Field(name=records.id, type="str", role="carried", low=1, high=MAX_ID),
@@ -134,7 +134,7 @@ def _type_of(field: Field) -> Any:
 
 
 def written_fields(records: Records) -> tuple[str, ...]:
-    """A record's fields after `kind`, in the order in which our producer writes them."""
+    """Return the names of a record's fields after `kind`, in the order in which our producer writes them."""
     return ("run_id", "seq", records.id, records.time, *(field.name for field in records.fields))
 
 
@@ -144,12 +144,15 @@ def _carried(field: Field) -> Any:
 
 @cache
 def record_type(stream: Records, *, every_field: bool = False, any_run: bool = False) -> Any:
-    """The msgspec Struct of one data record of a stream, built from its definition.
+    """Build the msgspec Struct of one data record of a stream from its definition.
 
-    every_field: also those that are merely carried, which may hold anything; for the exported JSON Schema.
-    any_run: leave the pattern of `run_id` unchecked. It costs more than half as much as all the rest of a record
-        (0.45 of 1.25 µs): who reads millions checks `is_run_id` once per run.
-    `run_id` and `seq` may be missing (None): the record is then of the run `live`.
+    `run_id` and `seq` may be missing (None); the record is then of the run `live`.
+
+    Args:
+        stream: The definition of the records.
+        every_field: Include fields that are merely carried, which may hold anything; for the exported JSON Schema.
+        any_run: Leave the pattern of `run_id` unchecked. Checking it costs more than half as much as the rest of a
+            record (0.45 of 1.25 µs), so a reader of millions calls `is_run_id` once per run instead.
     """
     types = {field.name: _type_of(field) for field in bounded_fields(stream)[2:]}
     if every_field:
@@ -169,34 +172,35 @@ def record_type(stream: Records, *, every_field: bool = False, any_run: bool = F
 
 
 def is_run_id(text: str) -> bool:
-    """Whether a run may be called so."""
+    """Return whether a run may have this name."""
     return len(text) <= 128 and re.fullmatch(_RUN_ID, text) is not None
 
 
 @cache
 def decoder(stream: Records, *, any_run: bool = False) -> msgspec.json.Decoder[Any]:
-    """Decodes and validates one record of a stream: a data record or a Heartbeat.
+    """Return a decoder of the records of a stream: data records and Heartbeats.
 
-    Its `decode(bytes)` raises msgspec.ValidationError (a DecodeError) with the path of the field that is wrong,
-    or msgspec.DecodeError for what is not JSON.
+    Its `decode(bytes)` raises msgspec.ValidationError (a DecodeError) with the path of the invalid field, or
+    msgspec.DecodeError for what is not JSON.
     """
     return msgspec.json.Decoder(record_type(stream, any_run=any_run) | Heartbeat)
 
 
 @cache
-def bare_decoder(stream: Records, *, any_run: bool = False) -> msgspec.json.Decoder[Any]:
+def untagged_decoder(stream: Records, *, any_run: bool = False) -> msgspec.json.Decoder[Any]:
     """As `decoder`, for records without `kind`: data records of other producers."""
     return msgspec.json.Decoder(record_type(stream, any_run=any_run))
 
 
 @cache
-def patient_decoder(stream: Records, *, any_run: bool = False) -> Callable[[bytes], Any]:
-    """Decodes any valid record, for those that fail with `decoder`: with or without `kind`, and as others spell it.
+def lenient_decoder(stream: Records, *, any_run: bool = False) -> Callable[[bytes], Any]:
+    """Return a function that decodes any valid record, for those that `decoder` rejects.
 
-    Accepts integers as `1.0` or `1e0`, as pandas writes a column of integers with gaps and as JSON Schema allows,
-    and a byte order mark before the record. That is several times slower, so it comes last. Raises as `decoder`.
+    It accepts records without `kind`, integers as `1.0` or `1e0`, as pandas writes a column of integers with gaps
+    and as JSON Schema allows, and a byte order mark. It is several times slower, so it is tried last. Raises as
+    `decoder`.
     """
-    tagged, bare = decoder(stream, any_run=any_run).decode, bare_decoder(stream, any_run=any_run).decode
+    tagged, bare = decoder(stream, any_run=any_run).decode, untagged_decoder(stream, any_run=any_run).decode
     data = record_type(stream, any_run=any_run)
     either = data | Heartbeat
     integers = ("seq", stream.time, *(field.name for field in stream.kept if field.type == "int"))
@@ -224,7 +228,7 @@ def patient_decoder(stream: Records, *, any_run: bool = False) -> Callable[[byte
 
 
 def _complaint(decode: Callable[[bytes], Any], value: bytes) -> Any:
-    """The record, or what is wrong with it."""
+    """Return the record, or the exception that decoding it raises."""
     try:
         return decode(value)
     except Exception as error:  # whatever a hostile record can raise
@@ -232,7 +236,7 @@ def _complaint(decode: Callable[[bytes], Any], value: bytes) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """The value with integral floats as integers, however deep."""
+    """Return the value with integral floats as integers, at any depth."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
@@ -246,13 +250,14 @@ def encode(record: dict[str, Any]) -> bytes:
 
 
 def encode_heartbeat(beat: Heartbeat) -> bytes:
+    """Encode a heartbeat as JSON bytes."""
     return msgspec.json.encode(beat)
 
 
 def json_schema(stream: Records) -> dict[str, Any]:
-    """JSON Schema of what a topic may hold, for producers in other languages: what is valid by it is decoded."""
+    """Return the JSON Schema of a topic's records, for producers in other languages."""
     schema = msgspec.json.schema(record_type(stream, every_field=True) | Heartbeat)
-    schema["$defs"][stream.kind.capitalize()]["required"].remove("kind")  # may be missing, see `bare_decoder`
+    schema["$defs"][stream.kind.capitalize()]["required"].remove("kind")  # may be missing, see `untagged_decoder`
     for definition in schema["$defs"].values():
         if text := definition.get("description"):
             definition["description"] = cleandoc(text)  # Python 3.13 does it by itself

@@ -1,4 +1,4 @@
-"""What a window's result is called, and what it may become: never less than it is. Pure."""
+"""The status of a window's result, and which changes are allowed: it never moves back. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 Closing = Literal["open", "provisional", "final"]
-"""How far a window is closed: not at all, as far as anybody who is not idle can tell, or for good."""
+"""How far a window is closed: not at all, for all partitions that are not idle, or for good."""
 
 WindowStatus = Literal["open", "provisional", "final", "insufficient"]
 """Of a result. insufficient: closed for good, with too few rows for a verdict."""
@@ -15,10 +15,10 @@ RANK: Mapping[WindowStatus, int] = {"open": 0, "provisional": 1, "final": 2, "in
 
 
 def below(status: WindowStatus) -> list[WindowStatus]:
-    """The statuses that a result may leave for this one."""
+    """Return the statuses from which a result may change to this one."""
     return [other for other, rank in RANK.items() if rank < RANK[status]]
 
 
 def above(status: WindowStatus) -> list[WindowStatus]:
-    """The statuses that a result never leaves for this one."""
+    """Return the statuses from which a result never changes to this one."""
     return [other for other, rank in RANK.items() if rank > RANK[status]]

@@ -13,24 +13,29 @@ _LINES = "\n\t"
 
 
 def printable(text: str, longest: int = LONGEST, keep: str = "") -> str:
-    """Escape invisible and control characters, and shorten the text.
+    """Escape what `str.isprintable` rejects, and shorten the text.
 
-    Controls (C0, C1, NUL), overrides of the writing direction, lone surrogates, invisible and private characters,
-    as `str.isprintable` knows them. keep: characters that stay, such as the ends of lines.
+    That is control characters (C0, C1, NUL), overrides of the writing direction, lone surrogates, invisible and
+    private characters.
+
+    Args:
+        text: Any text.
+        longest: Characters of the result.
+        keep: Characters that are not escaped, such as line ends.
     """
     shown = text if text.isprintable() else "".join(_escaped(text[: longest + 1], keep))
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def printable_json(text: str) -> str:
-    """JSON with the same characters escaped as JSON does it: the same value to a program."""
+    """Escape the same characters in JSON as JSON does it, so that programs read the same value."""
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def printable_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A processor of structlog's: no field of a log line can move the cursor, or forge another line."""
+    """Escape the fields of a log line, so that none moves the cursor or forges a line; a structlog processor."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = printable(value, 20_000, keep=_LINES if name == "exception" else "")

@@ -1,11 +1,11 @@
-"""Topics: what is agreed about all of them."""
+"""Topics: what holds for all of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 PARTITIONS = 4
-"""Of a topic that we create, unless told otherwise. A run keeps to those that it was begun with."""
+"""Of a topic that we create, by default. A run keeps to the partitions that it was begun with."""
 
 
 def consumer_group(prefix: str, stream: str) -> str:

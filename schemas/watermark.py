@@ -15,7 +15,7 @@ END = 2**62
 
 
 def partition_watermark(max_event_time: int | None, lateness: int) -> int:
-    """The watermark of one partition, M - L.
+    """Compute the watermark of one partition, M - L.
 
     Args:
         max_event_time: M, the largest event time that was believed there; None while it is unset.
@@ -28,7 +28,7 @@ def partition_watermark(max_event_time: int | None, lateness: int) -> int:
 
 
 def stream_watermark(partitions: Iterable[int], empty: int = NEVER) -> int:
-    """The watermark of a topic: the smallest of its partitions.
+    """Compute the watermark of a topic: the smallest of its partitions.
 
     Args:
         partitions: The watermark of each partition that may hold it back; leave idle ones out.

@@ -86,8 +86,8 @@ def failure_reason(error: psycopg.Error, url: str) -> str:
     """Describe a failed connection in one line, with the SQLSTATE where a server gave one."""
     reason = " ".join(str(error).split())
     # Behind the severity, a server's message has two spaces. What libpq says by itself has not.
-    asked = error.sqlstate is None and re.search(r": {2}\S", str(error))
-    state = _state_of_failure(url) if asked else None
+    from_server = error.sqlstate is None and re.search(r": {2}\S", str(error))
+    state = _state_of_failure(url) if from_server else None
     return f"{reason} (SQLSTATE {state})" if state else reason
 
 

@@ -9,7 +9,7 @@ import typer
 
 from cli import chosen, listing, options, output, servers
 from cli.output import confirm, say
-from models.names import ARTIFACTS, CARD, card_of, follow
+from models.names import ARTIFACTS, CARD, read_card, resolve_name
 from producer.sources.defaults import TRAINING_MONTH
 from schemas.errors import DriftlineError
 
@@ -36,7 +36,7 @@ def train(
     Models are kept under their hash; `default` is the newest. `driftline models` lists them.
     """
     name = out or ARTIFACTS / model.value
-    earlier = follow(name)
+    earlier = resolve_name(name)
     if if_missing and (earlier / CARD).exists():
         say(f"{name} already contains a model")
         return
@@ -45,7 +45,7 @@ def train(
 
     source = chosen.source(file, month, synthetic, kind, volume, seed, TRAINING_MONTH, or_synthetic=False)
     say(f"training on {source.name}")
-    before = card_of(earlier)
+    before = read_card(earlier)
     made = learning.train(
         sample(source),
         kind=model.value,

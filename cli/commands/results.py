@@ -149,7 +149,7 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
     Returns:
         Run, length and start of the window (ms), and the folder of the model.
     """
-    from models.lookup import with_hash
+    from models.lookup import find_by_hash
     from storage import listings
 
     length, start = duration_ms(size), moment_ms(window)
@@ -160,5 +160,5 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         known.run_id,
         length,
         start,
-        chosen.model(named) if named else with_hash(known.model, ARTIFACTS),
+        chosen.model(named) if named else find_by_hash(known.model, ARTIFACTS),
     )

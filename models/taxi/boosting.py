@@ -1,8 +1,8 @@
 """Trains the default model: gradient boosting restricted to three groups of features, then tabulated.
 
-A tree's path may only use features of one group (`interaction_cst`), so the whole ensemble is a sum of one
-function per group, and each group has few enough combinations to be written down. What the trees would compute
-for a trip is then three look-ups, about forty times faster and equal to the trees.
+A tree's path may only use features of one group (`interaction_cst`), so the ensemble is a sum of one function per
+group, and each group has few enough combinations to be tabulated. A prediction is then three look-ups: equal to
+that of the trees, and about forty times faster.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from models.columns import Floats
-from models.taxi.encoding import cross_fitted, encode
+from models.taxi.encoding import cross_fit, encode
 from models.taxi.features import HUNDREDTHS, METERS, SLOTS, Features, Indices
 from models.taxi.tables import DURATIONS, PACES, PLACES, STEPS, Tables
 
@@ -25,7 +25,7 @@ LEAVES = 31
 RATE = 0.12
 
 _HOURS = 48
-"""Half hours of a day. The trees see half hour and weekday apart, so that they can cut through either."""
+"""Half hours of a day. Half hour and weekday are separate features, so that the trees can split either."""
 
 _HALF_HOUR, _WEEKDAY, _PACE, _DURATION, _STEP, _METER = range(6)
 """Columns of the trees' matrix."""
@@ -39,24 +39,24 @@ GROUPS = (
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """The trees, and the codes that they were fitted on. `tables()` is what is kept of them."""
+class FittedTrees:
+    """The trees and the codes that they were fitted on; only `tables()` is stored."""
 
     trees: Any
     step: Indices
     place: Indices
     bounds: tuple[float, float]
 
-    def grown(self, trips: Features) -> Floats:
-        """What the trees themselves predict: minutes, within bounds, shape (rows,)."""
+    def predict(self, trips: Features) -> Floats:
+        """Predict by the trees themselves: minutes, within bounds, shape (rows,)."""
         matrix = _matrix(trips.slot, self.place[trips.pair], self.step[trips.distance], trips.meter)
         return np.asarray(np.clip(self.trees.predict(matrix), *self.bounds))
 
     def tables(self) -> Tables:
-        """The trees' sum taken apart, by their predictions alone.
+        """Tabulate the sum of the trees, from their predictions alone.
 
-        The first slot's predictions are a table as they stand; what another slot adds is a function of slot and
-        step plus one of slot and place, which the first place and the first step tell apart.
+        The predictions of the first slot are a table as they are. What another slot adds is a function of slot and
+        step plus one of slot and place, which the first place and the first step separate.
         """
         slots, places, steps = np.arange(SLOTS), np.arange(PLACES), np.arange(STEPS)
         where_far = self._over(slots[:1], places, steps, np.arange(METERS))[0]
@@ -72,7 +72,7 @@ class Fitted:
         )
 
     def _over(self, slots: Any, places: Any, steps: Any, meters: Any) -> NDArray[np.float64]:
-        """The trees on every combination, shape (slots, meters, places, steps)."""
+        """Predict every combination, shape (slots, meters, places, steps)."""
         grid = np.meshgrid(slots, meters, places, steps, indexing="ij")
         slot, meter, place, step = (axis.ravel() for axis in grid)
         return np.asarray(self.trees.predict(_matrix(slot, place, step, meter))).reshape(grid[0].shape)
@@ -87,12 +87,19 @@ def fit(
     trees: int = TREES,
     rate: float = RATE,
     groups: Sequence[set[int]] | None = GROUPS,
-) -> Fitted:
-    """Learn from trips whose duration (minutes, within bounds) is known, shape (rows,), at least FOLDS rows.
+) -> FittedTrees:
+    """Fit trees to trips of known duration.
 
-    groups: columns of the matrix that a tree's path may use together; None: all of them, which no table can hold.
+    Args:
+        trips: At least FOLDS rows.
+        minutes: Their durations, within bounds, shape (rows,).
+        bounds: Lowest and highest prediction, minutes.
+        seed: Of the folds and the trees.
+        trees: How many.
+        rate: Learning rate.
+        groups: Columns of the matrix that a tree's path may use together; None for all, which no table can hold.
     """
-    known, others = encode(trips, minutes), cross_fitted(trips, minutes, seed)
+    known, others = encode(trips, minutes), cross_fit(trips, minutes, seed)
     paces, durations = _cuts(others.pace, PACES), _cuts(others.duration, DURATIONS)
     step = _codes(np.arange(HUNDREDTHS), _cuts(trips.distance, STEPS))
     seen = _codes(others.pace, paces) * DURATIONS + _codes(others.duration, durations)
@@ -105,11 +112,11 @@ def fit(
         random_state=seed,
     ).fit(_matrix(trips.slot, seen, step[trips.distance], trips.meter), minutes)
     place = _codes(known.pace, paces) * DURATIONS + _codes(known.duration, durations)
-    return Fitted(trees=forest, step=step, place=place, bounds=bounds)
+    return FittedTrees(trees=forest, step=step, place=place, bounds=bounds)
 
 
 def _cuts(values: NDArray[Any], parts: int) -> NDArray[Any]:
-    """Values that cut these into at most `parts` parts of about equal size."""
+    """Return the values that cut these into at most `parts` parts of about equal size."""
     return np.unique(np.quantile(values, np.arange(1, parts) / parts, method="inverted_cdf"))
 
 

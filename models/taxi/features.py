@@ -52,7 +52,12 @@ class Features(NamedTuple):
 
 
 def features(columns: Columns) -> Features:
-    """The features of each row. Raises KeyError for a missing column, ValueError for text among numbers."""
+    """Compute the features of each row.
+
+    Raises:
+        KeyError: A column is missing.
+        ValueError: A column of numbers contains text.
+    """
     return Features(
         slot=_slot(_whole(columns["pickup_at"])),
         pair=_zone(columns["PULocationID"]) * ZONES + _zone(columns["DOLocationID"]),

@@ -25,7 +25,7 @@ LARGEST = 1e7
 
 @dataclass(frozen=True)
 class Linear:
-    """slopes: minutes per unit of each input, shape (6,). intercept: minutes, shape (1,)."""
+    """A linear regression. slopes: minutes per unit of each input, shape (6,). intercept: minutes, shape (1,)."""
 
     slopes: Floats
     intercept: Floats
@@ -33,7 +33,11 @@ class Linear:
     inputs = INPUTS
 
     def predict(self, columns: Columns) -> Floats:
-        """Minutes, finite, shape (rows,). Missing amounts count as 0. Raises KeyError for a missing column."""
+        """Predict durations: minutes, finite, shape (rows,). Missing values count as 0.
+
+        Raises:
+            KeyError: A column is missing.
+        """
         minutes = np.full(len(columns[INPUTS[0]]), self.intercept[0])
         # One column after the other, not a matrix product: BLAS sums in an order that depends on the rows' number.
         for name, slope in zip(INPUTS, self.slopes, strict=True):
@@ -41,11 +45,16 @@ class Linear:
         return minutes
 
     def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what an artifact stores."""
         return {"slopes": self.slopes, "intercept": self.intercept}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Linear:
-        """From what `arrays` gave. Raises KeyError or ValueError where that is something else."""
+        """Make a scorer from what `arrays` returned.
+
+        Raises:
+            KeyError, ValueError: They are other arrays.
+        """
         slopes, intercept = arrays["slopes"].astype(np.float64), arrays["intercept"].astype(np.float64)
         if slopes.shape != (len(INPUTS),) or intercept.shape != (1,):
             raise ValueError(f"slopes have shape {slopes.shape}, not ({len(INPUTS)},)")
@@ -55,13 +64,18 @@ class Linear:
 
 
 def amounts(column: NDArray[Any]) -> Floats:
-    """A column as finite numbers: NaN and None are 0, what is beyond LARGEST is LARGEST."""
+    """Convert a column to finite numbers: NaN and None become 0, values beyond LARGEST are clipped."""
     numbers = np.asarray(column, dtype=np.float64)
     return np.clip(np.nan_to_num(numbers, nan=0.0, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
 
 
 def fit(columns: Columns, minutes: Floats) -> Linear:
-    """Least squares by scikit-learn's LinearRegression."""
+    """Fit by least squares (scikit-learn's LinearRegression).
+
+    Args:
+        columns: The inputs.
+        minutes: Durations, shape (rows,).
+    """
     from sklearn.linear_model import LinearRegression  # noqa: PLC0415 - importing it takes longer than scoring a month
 
     fitted = LinearRegression().fit(np.column_stack([amounts(columns[name]) for name in INPUTS]), minutes)

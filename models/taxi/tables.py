@@ -50,9 +50,13 @@ _SHAPES: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Tables:
-    """step: of each distance, in [0, STEPS). place: of each pair of zones, in [0, PLACES).
+    """The tables of the default model.
 
-    when_far, when_where, where_far: minutes to add up. bounds: lowest and highest prediction, minutes.
+    Attributes:
+        step: Of each distance, in [0, STEPS).
+        place: Of each pair of zones, in [0, PLACES).
+        when_far, when_where, where_far: Minutes to add up.
+        bounds: Lowest and highest prediction, minutes.
     """
 
     step: Indices
@@ -65,10 +69,15 @@ class Tables:
     inputs = INPUTS
 
     def predict(self, columns: Columns) -> Floats:
-        """Minutes, within `bounds`, shape (rows,). Raises KeyError for a missing column."""
+        """Predict durations: minutes, within `bounds`, shape (rows,).
+
+        Raises:
+            KeyError: A column is missing.
+        """
         return self.look_up(features(columns))
 
     def look_up(self, trips: Features) -> Floats:
+        """Predict durations from features, as `predict` does from columns."""
         step, place = self.step.take(trips.distance), self.place.take(trips.pair)
         minutes = self.when_far.take(trips.slot * STEPS + step)
         minutes += self.when_where.take(trips.slot * PLACES + place)
@@ -77,13 +86,17 @@ class Tables:
         return minutes.astype(np.float64)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What an artifact stores."""
+        """Return what an artifact stores."""
         stored: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _SHAPES}
         return stored | {"step": self.step.astype(np.uint8), "place": self.place.astype(np.uint16)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Tables:
-        """From what `arrays` gave. Raises KeyError or ValueError where that is something else."""
+        """Make a scorer from what `arrays` returned.
+
+        Raises:
+            KeyError, ValueError: They are other arrays.
+        """
         for name, shape in _SHAPES.items():
             if arrays[name].shape != shape:
                 raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")

@@ -1,5 +1,7 @@
-"""Makes a model from trips: learn, measure on trips it has not seen, write the artifact. The same trips always
-give the same bytes."""
+"""Trains a model on trips, measures it on trips it has not seen, and writes the artifact.
+
+The same trips always give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ import pyarrow.compute as pc
 
 from models import reference as references
 from models.artifact import Model, Scorer, publish, save
-from models.card import Card, Errors, definition
+from models.card import Card, Errors, definition_hash
 from models.columns import Columns, Floats
 from models.taxi import boosting, linear
 from models.taxi.features import features
@@ -25,11 +27,11 @@ Kind = Literal["default", "tutorial"]
 SEED = 7
 
 MINUTES = OUTCOMES.label_range or (1.0, 60.0)
-"""Trips outside are not learnt from, as in the tutorial: meters left running, or switched off at once."""
+"""Trips outside are not trained on, as in the tutorial: meters left running, or switched off at once."""
 
 HELD_OUT = 0.2
 LEAST = 100
-"""Trips, below which nothing worth keeping is learnt."""
+"""Trips that a training needs."""
 
 _ABOUT = {
     "default": "Gradient boosting under interaction constraints, tabulated: when × how far + when × where"
@@ -48,13 +50,20 @@ def train(
     period: tuple[int, int] | None = None,
     by_hash: bool = False,
 ) -> Model:
-    """Train on a canonical table of trips and write the artifact to `out`.
+    """Train on a canonical table of trips and write the artifact.
 
-    by_hash: the artifact lies beside `out`, under its hash, and `out` is a name that points to it.
+    Args:
+        trips: The trips.
+        kind: Of the model.
+        out: The folder of the artifact.
+        source: Where the trips come from, for the card.
+        period: Trips with an event time outside (ms since the epoch, end exclusive) are left out, such as stray
+            years in a file; None for whatever the table spans.
+        by_hash: Write the artifact beside `out`, under its hash, and let `out` point to it.
 
-    period: trips with an event time outside (ms since the epoch, end exclusive) are left out, such as a file's
-    stray years; without it, whatever the table spans. source: says where the trips are from, for the card.
-    Raises SourceUnusable for too few usable trips or missing columns; UsageError or ModelUnusable as `save` does.
+    Raises:
+        SourceUnusable: There are too few usable trips, or columns are missing.
+        UsageError, ModelUnusable: As of `save`.
     """
     trips = _usable(trips, period)
     times = trips[TRIPS.time].to_numpy()
@@ -66,12 +75,12 @@ def train(
         )
     columns = references.columns(trips, TRIPS)
     learnt = {name: column[learnable] for name, column in columns.items()}
-    scorer = learn(kind, learnt, minutes[learnable])
+    scorer = fit(kind, learnt, minutes[learnable])
     card = Card(
         kind=kind,
         about=_ABOUT[kind],
         stream=TRIPS.topic,
-        definition=definition(TRIPS),
+        definition=definition_hash(TRIPS),
         source=source,
         period=period or (int(times[0]), int(times[-1]) + 1),
         rows=int(learnable.sum()),
@@ -89,38 +98,49 @@ def train(
 
 
 def durations(trips: pa.Table) -> Floats:
-    """How long each trip of a canonical table took, in minutes, NaN where that is not known, shape (rows,)."""
+    """Compute the duration of each trip of a canonical table: minutes, NaN if not known, shape (rows,)."""
     took = pc.subtract(trips["dropoff_at"], trips[TRIPS.time]).cast(pa.float64())
     return np.asarray(took.to_numpy() / 60_000.0, dtype=np.float64)
 
 
-def learn(kind: Kind, columns: Columns, minutes: Floats) -> Scorer:
-    """A model of these trips, all of which took between 1 and 60 minutes."""
+def fit(kind: Kind, columns: Columns, minutes: Floats) -> Scorer:
+    """Fit a model to trips.
+
+    Args:
+        kind: Of the model.
+        columns: The trips.
+        minutes: Their durations, 1 to 60, shape (rows,).
+    """
     if kind == "tutorial":
         return linear.fit(columns, minutes)
     return boosting.fit(features(columns), minutes, MINUTES, SEED).tables()
 
 
 def held_out_errors(kind: Kind, columns: Columns, minutes: Floats) -> Errors:
-    """Learn from the first 80 % of the trips, in event order, and compare with the others."""
+    """Train on the first 80 % of the trips, in event order, and measure the errors on the others."""
     cut = int(len(minutes) * (1 - HELD_OUT))
     first = {name: column[:cut] for name, column in columns.items()}
     rest = {name: column[cut:] for name, column in columns.items()}
     times = rest[TRIPS.time]
     return error_metrics(
-        _guessed(kind, first, minutes[:cut], rest) - minutes[cut:], (int(times[0]), int(times[-1]) + 1)
+        _predict_rest(kind, first, minutes[:cut], rest) - minutes[cut:], (int(times[0]), int(times[-1]) + 1)
     )
 
 
-def _guessed(kind: Kind, columns: Columns, minutes: Floats, others: Columns) -> Floats:
+def _predict_rest(kind: Kind, columns: Columns, minutes: Floats, others: Columns) -> Floats:
     if kind == "tutorial":
         return linear.fit(columns, minutes).predict(others)
-    # The trees predict what their tables would: to write those down for one look costs two seconds.
-    return boosting.fit(features(columns), minutes, MINUTES, SEED).grown(features(others))
+    # The trees predict the same as their tables, which take two seconds to make.
+    return boosting.fit(features(columns), minutes, MINUTES, SEED).predict(features(others))
 
 
 def error_metrics(off: Floats, period: tuple[int, int]) -> Errors:
-    """Of differences (prediction − truth, minutes), shape (rows,), at least one."""
+    """Compute errors from differences (prediction − truth, minutes), shape (rows,), at least one.
+
+    Args:
+        off: The differences.
+        period: Event time of the trips, ms since the epoch, end exclusive.
+    """
     return Errors(
         rows=len(off),
         period=period,

@@ -17,7 +17,7 @@ from monitor.drift.columns import ReferenceColumn, label, monitored, monitored_c
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
 from monitor.drift.sampling import sample
-from monitor.evidently.metrics import definition  # first: it keeps the warnings of Evidently's import inside
+from monitor.evidently.metrics import data_definition  # first: it keeps the warnings of Evidently's import inside
 from monitor.evidently.page import Heading, page
 from monitor.evidently.reference import Reference
 from schemas.errors import UsageError
@@ -133,7 +133,7 @@ def _report(window: pd.DataFrame, base: pd.DataFrame, reference: Reference, conf
     target = reference.stream.label
     regression = {PREDICTION, target} <= {*names} and len(window[[PREDICTION, target]].dropna()) >= FEWEST
     roles = {"regression": [Regression(target=target, prediction=PREDICTION)]} if regression else {}
-    kinds = definition(numbers, set(names) - numbers, **roles)
+    kinds = data_definition(numbers, set(names) - numbers, **roles)
     tested = [name for name in names if _values(window, name) >= config.min_rows <= _values(base, name)]
     tables = [[name for name in tested if name != target], [name for name in tested if name == target]]
     drift = [_drift(columns, window, reference, config) for columns in tables if columns]

@@ -85,7 +85,7 @@ class ArrowDataset(Dataset):  # type: ignore[misc]
     @cached_property
     def _data_definition(self) -> DataDefinition:  # Evidently's Context reads it past `data_definition`
         numeric = {f.name for f in self.table.schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)}
-        return definition(numeric, set(self.table.column_names) - numeric)
+        return data_definition(numeric, set(self.table.column_names) - numeric)
 
     def as_dataframe(self) -> pd.DataFrame:
         return self._frame
@@ -97,7 +97,7 @@ class ArrowDataset(Dataset):  # type: ignore[misc]
         return DatasetStats(self.table.num_rows, self.table.num_columns, {})
 
 
-def definition(numeric: set[str], category: set[str], **roles: Any) -> DataDefinition:
+def data_definition(numeric: set[str], category: set[str], **roles: Any) -> DataDefinition:
     """Define columns for Evidently, so that it guesses nothing from the window's values.
 
     Args:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from models.artifact import Model
 from models.columns import ArrowColumns
 from schemas.definition import Records
-from schemas.records import LIVE, Heartbeat, decoder, patient_decoder
+from schemas.records import LIVE, Heartbeat, decoder, lenient_decoder
 from storage.chunk import OFFSET, layout, unscored
 from storage.panes import LoadedRows, RowCollector
 from storage.windows import WindowKey
@@ -80,7 +80,7 @@ def _decoded(stream: Records, value: bytes | None) -> Any:
         return decoder(stream).decode(value or b"")
     except Exception:  # whatever a hostile record can raise
         with suppress(Exception):
-            return patient_decoder(stream)(value or b"")
+            return lenient_decoder(stream)(value or b"")
     return None
 
 

@@ -10,12 +10,22 @@ _HERE = Path(__file__).parent
 
 
 def shipped() -> list[str]:
-    """Names of the scenarios in this folder."""
+    """List the names of the scenarios in this folder."""
     return sorted(path.stem for path in _HERE.glob("*.toml"))
 
 
 def read(where: str) -> tuple[str, str]:
-    """(name, TOML text) of a scenario, given a path or the name of a shipped one. Raises SourceUnusable."""
+    """Read a scenario.
+
+    Args:
+        where: A path, or the name of a shipped scenario.
+
+    Returns:
+        Its name and TOML text.
+
+    Raises:
+        SourceUnusable: It cannot be read.
+    """
     path = _HERE / f"{where}.toml" if where in shipped() else Path(where)
     try:
         return path.stem, path.read_text(encoding="utf-8")

@@ -31,11 +31,16 @@ REQUIRED = tuple(field.name for field in TRIPS.fields if field.required)
 
 
 def conform(table: pa.Table) -> pa.Table:
-    """The table with exactly these columns, types and order. Raises pa.ArrowInvalid or KeyError where it cannot."""
+    """Convert a table to SCHEMA: its columns, types and order.
+
+    Raises:
+        KeyError: A column is missing.
+        pa.ArrowInvalid: A column cannot be converted.
+    """
     return table.select(SCHEMA.names).cast(SCHEMA)
 
 
 def with_durations(trips: pa.Table) -> pa.Table:
-    """Canonical trips with the fields of their outcomes; null where the end of a trip is not known."""
+    """Add the fields of their outcomes to canonical trips; null if the end of a trip is not known."""
     took = pc.subtract(trips[DROPOFF], trips[TRIPS.time]).cast(pa.float64())
     return trips.append_column(OUTCOMES.label, pc.divide(took, 60_000.0))

@@ -36,9 +36,10 @@ def fetch(
     address: str = ADDRESS,
     timeout_s: float = 10.0,
 ) -> Path:
-    """The file of a month (`2022-02`), from the cache if it is there. Whole or not at all: renamed when complete.
+    """Return the file of a month (`2022-02`), from the cache or downloaded. It is renamed when complete.
 
-    Raises SourceUnusable when TLC cannot be reached, has no such month, or sends something else.
+    Raises:
+        SourceUnusable: TLC cannot be reached, has no such month, or sends something else.
     """
     name = f"{kind}_tripdata_{month}.parquet"
     path = cache / name

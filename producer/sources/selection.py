@@ -47,13 +47,26 @@ def choose(
     progress: download.Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Source:
-    """The source that the options name: files; a month of TLC's; or synthetic trips (of the month, if named).
+    """Choose the source: files, a month of TLC's, or synthetic trips (of the month, if named).
 
-    With none of them: the default month where it is cached or can be downloaded, else synthetic, with a `note`.
-    or_synthetic: whether it may be, unasked.
-    kind: green or yellow, for a month. progress: called with (bytes so far, bytes in all or None). say: is told
-    what is downloaded.
-    Raises UsageError for options that exclude one another, SourceUnusable for what cannot be had.
+    Without any of them it is the default month if that is cached or can be downloaded, else synthetic trips, with a
+    `note`.
+
+    Args:
+        files: TLC files.
+        month: Such as `2022-02`.
+        synthetic: Whether to generate the trips.
+        kind: green or yellow, for a month.
+        default_month: Of no other choice.
+        seed, volume: Of synthetic trips.
+        or_synthetic: Whether synthetic trips may replace a default month that cannot be downloaded.
+        cache: Folder of downloads.
+        progress: Called with (bytes so far, bytes in all or None).
+        say: Called with a line about the download.
+
+    Raises:
+        UsageError: The options exclude one another.
+        SourceUnusable: The source cannot be read or downloaded.
     """
     if files and (month or synthetic):
         raise UsageError("--file with --month or --synthetic", "name one source")
@@ -72,7 +85,11 @@ def choose(
 
 
 def from_files(paths: Sequence[Path]) -> Source:
-    """TLC files, merged in event order. Raises SourceUnusable for the first that cannot be used."""
+    """Make a source from TLC files, merged in event order.
+
+    Raises:
+        SourceUnusable: One of them cannot be used.
+    """
     surveyed = [tlc.survey(path) for path in sorted({path.resolve() for path in paths})]
     files = sorted(surveyed, key=attrgetter("period", "kind", "path"))
     for file in files:
@@ -91,7 +108,7 @@ def from_files(paths: Sequence[Path]) -> Source:
 def from_generator(
     start_ms: int, end_ms: int, *, seed: int = SEED, volume: float = VOLUME, note: str = ""
 ) -> Source:
-    """Synthetic trips from start to end (event time, ms since the epoch, end exclusive), always the same."""
+    """Make a source of synthetic trips from start to end (event time, ms since the epoch, end exclusive)."""
     from producer.sources.synthetic import generate  # noqa: PLC0415 - its tables are read at import: only where wanted
 
     return Source(
@@ -105,9 +122,9 @@ def from_generator(
 
 
 def sample(source: Source, most: int = LEARNT) -> pa.Table:
-    """All trips of the source, or about `most` of them where it says that it has more, in bounded memory.
+    """Read all trips of a source, or about `most` of them if it has more, in bounded memory.
 
-    Which ones depends on the trips' ids alone, so that the same source gives the same sample.
+    The choice depends on the ids alone, so that the same source gives the same sample.
     """
     if source.events is None or source.events <= most:
         return pa.concat_tables(source.tables())

@@ -73,7 +73,11 @@ class File:
 
 
 def month_period(month: str) -> tuple[int, int]:
-    """`2022-02` as event time, ms since the epoch, end exclusive. Raises SourceUnusable for anything else."""
+    """Parse a month such as `2022-02` into event time, ms since the epoch, end exclusive.
+
+    Raises:
+        SourceUnusable: It is no month.
+    """
     match = _MONTH.fullmatch(month)
     if match is None:
         raise SourceUnusable(f"{month!r} is not a month", "write it as 2022-02")
@@ -84,8 +88,12 @@ def month_period(month: str) -> tuple[int, int]:
 
 
 def survey(path: Path) -> File:
-    """What a file holds, from its columns and pickup times. Raises SourceUnusable where it is no file of trips."""
-    with _opened(path) as parquet:
+    """Survey a file by its columns and pickup times.
+
+    Raises:
+        SourceUnusable: It is no file of trips.
+    """
+    with _open(path) as parquet:
         kind, found = _kind(path, parquet)
         months: Counter[int] = Counter()
         for batch in _batches(path, parquet, [found[TRIPS.time]]):
@@ -101,15 +109,17 @@ def survey(path: Path) -> File:
 
 
 def trips(file: File) -> Iterator[pa.Table]:
-    """The trips with a pickup time, in the file's order and of schema TRIP, some ten thousand at a time.
+    """Yield the trips with a pickup time, in the order of the file and of schema TRIP, some ten thousand at a time.
 
-    Warns at the end of values that could not be read. Raises SourceUnusable for a damaged file, and at the end
-    where a column holds nothing that no trip can do without.
+    At the end it warns of values that could not be read.
+
+    Raises:
+        SourceUnusable: The file is damaged or, at the end, a required column is empty.
     """
     unread: Counter[str] = Counter()
     filled: Counter[str] = Counter()
     names = [name for name in TRIP.names if name in file.columns]
-    with _opened(file.path) as parquet:
+    with _open(file.path) as parquet:
         for batch in _batches(file.path, parquet, [file.columns[name] for name in names]):
             found = {}
             for name, column in zip(names, batch.columns, strict=True):
@@ -142,7 +152,7 @@ def _times(path: Path, name: str, column: pa.Array) -> pa.Array:
         raise SourceUnusable(f"{path}: column {name}: {error}", _DO) from error
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False)  # else it reads whole row groups
     except (OSError, pa.ArrowException) as error:
@@ -168,16 +178,16 @@ def _batches(path: Path, parquet: pq.ParquetFile, wanted: Sequence[FileColumn]) 
 def _kind(path: Path, parquet: pq.ParquetFile) -> tuple[str, dict[str, FileColumn]]:
     """green or yellow, and its columns. Raises SourceUnusable naming those that are missing, or there twice."""
     pickups = {kind: _their_names(kind)[TRIPS.time] for kind in _PREFIXES}
-    kinds = [kind for kind, name in pickups.items() if _called(parquet, name)]
-    if len(filled := [kind for kind in kinds if _holding(parquet, _called(parquet, pickups[kind]))]) > 1:
+    kinds = [kind for kind, name in pickups.items() if _columns_named(parquet, name)]
+    if len(filled := [kind for kind in kinds if _with_values(parquet, _columns_named(parquet, pickups[kind]))]) > 1:
         raise SourceUnusable(f"{path} contains green and yellow trips", "put each kind into a separate file")
     if not kinds:
         raise SourceUnusable(f"{path} has no column of pickup times (lpep_ or tpep_pickup_datetime)", _DO)
     kind = (filled or kinds)[0]
-    named = {name: _called(parquet, theirs) for name, theirs in _their_names(kind).items()}
+    named = {name: _columns_named(parquet, theirs) for name, theirs in _their_names(kind).items()}
     if absent := [name for name in (DROPOFF, *REQUIRED) if not named[name]]:
         raise SourceUnusable(f"{path} lacks columns: {', '.join(absent)}", _DO)
-    return kind, {name: _one(path, parquet, name, found) for name, found in named.items() if found}
+    return kind, {name: _choose_column(path, parquet, name, found) for name, found in named.items() if found}
 
 
 def _their_names(kind: str) -> dict[str, str]:
@@ -187,7 +197,7 @@ def _their_names(kind: str) -> dict[str, str]:
     return names | {TRIPS.time: f"{prefix}_pickup_datetime", DROPOFF: f"{prefix}_dropoff_datetime"}
 
 
-def _called(parquet: pq.ParquetFile, name: str) -> list[FileColumn]:
+def _columns_named(parquet: pq.ParquetFile, name: str) -> list[FileColumn]:
     """The columns of that name, whatever their case."""
     seen: Counter[str] = Counter()
     found = []
@@ -198,11 +208,11 @@ def _called(parquet: pq.ParquetFile, name: str) -> list[FileColumn]:
     return found
 
 
-def _one(path: Path, parquet: pq.ParquetFile, name: str, found: list[FileColumn]) -> FileColumn:
+def _choose_column(path: Path, parquet: pq.ParquetFile, name: str, found: list[FileColumn]) -> FileColumn:
     """The one to read of columns with the same name: all others are empty or equal. Raises SourceUnusable."""
     if len(found) == 1:
         return found[0]
-    holding = _holding(parquet, found) or found[:1]
+    holding = _with_values(parquet, found) or found[:1]
     for batch in _batches(path, parquet, holding) if len(holding) > 1 else ():
         first, *others = (
             _read(path, name, column.name, values) for column, values in zip(holding, batch.columns, strict=True)
@@ -214,7 +224,7 @@ def _one(path: Path, parquet: pq.ParquetFile, name: str, found: list[FileColumn]
     return holding[0]
 
 
-def _holding(parquet: pq.ParquetFile, found: list[FileColumn]) -> list[FileColumn]:
+def _with_values(parquet: pq.ParquetFile, found: list[FileColumn]) -> list[FileColumn]:
     """Those of them that hold any value, as far as the file's statistics say."""
     return [column for column in found if not _is_empty(parquet, column)]
 

@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 
 
 def schemas() -> dict[Path, str]:
-    """File → the JSON Schema of what a topic may hold."""
+    """Return the JSON Schema of each topic's records, by file."""
     return {HERE / f"{s.topic}.schema.json": json.dumps(json_schema(s), indent=2) + "\n" for s in STREAMS}
 
 

@@ -16,8 +16,8 @@ from cli import main as command_line
 from cli.removal import Removed, holdings, models, removable, remove_runs, runs_of_models
 from consumer.retry import connect
 from consumer.store import Beat, RunBinding, RunRemoved, Store
-from models.card import Card, Errors, encode, sealed
-from models.names import Artifact, listed, point, remove
+from models.card import Card, Errors, encode, seal
+from models.names import Artifact, link, list_artifacts, remove
 from schemas.definition import RunConfig
 from schemas.errors import ModelUnusable, RunConflict, UsageError
 from schemas.streams.taxi import TAXI
@@ -47,21 +47,21 @@ CARD = Card(
 def folder(tmp_path: Path) -> Path:
     """Two models, of which one is the default."""
     for seed in (1, 2):
-        card = sealed(structs.replace(CARD, seed=seed))
+        card = seal(structs.replace(CARD, seed=seed))
         (tmp_path / card.hash).mkdir()
         (tmp_path / card.hash / "card.json").write_bytes(encode(card))
-    point(tmp_path / "default", card.hash)
+    link(tmp_path / "default", card.hash)
     return tmp_path
 
 
 @pytest.fixture
 def default(folder: Path) -> Artifact:
-    return next(artifact for artifact in listed(folder) if artifact.names)
+    return next(artifact for artifact in list_artifacts(folder) if artifact.names)
 
 
 @pytest.fixture
 def older(folder: Path) -> Artifact:
-    return next(artifact for artifact in listed(folder) if not artifact.names)
+    return next(artifact for artifact in list_artifacts(folder) if not artifact.names)
 
 
 def test_models_are_listed_with_what_they_scored_and_those_that_are_gone(
@@ -115,7 +115,7 @@ def test_removing_asks_and_says_what_to_do_where_nobody_can_answer(
         command_line.main()
     (gone,) = json.loads(capsys.readouterr().out)
     assert gone["hash"] == older.hash
-    assert older not in listed(folder)
+    assert older not in list_artifacts(folder)
 
 
 OURS = RunBinding.from_stream(TAXI, RunConfig(label_lateness_ms=0), "a" * 64)

@@ -31,7 +31,7 @@ def place(any_model: Model, tmp_path: Path) -> Path:
 def rewrite(place: Path, **changes: object) -> None:
     """Another card, sealed as it should be."""
     before = card.decode((place / CARD).read_bytes())
-    (place / CARD).write_bytes(card.encode(card.sealed(replace(before, **changes))))
+    (place / CARD).write_bytes(card.encode(card.seal(replace(before, **changes))))
 
 
 def printed(code: str, *arguments: Path, **environ: str) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.taxi.encoding import cross_fitted, encode
+from models.taxi.encoding import cross_fit, encode
 from models.taxi.features import PAIRS, ZONES, Features
 
 
@@ -21,9 +21,9 @@ def random_trips(rows: int, seed: int = 3) -> tuple[Features]:
 
 def test_no_trip_sees_its_own_duration_through_its_pair() -> None:
     trips, minutes = random_trips(300)
-    before = cross_fitted(trips, minutes, seed=7)
+    before = cross_fit(trips, minutes, seed=7)
     minutes[17] = 59.0 if minutes[17] < 30 else 1.5
-    after = cross_fitted(trips, minutes, seed=7)
+    after = cross_fit(trips, minutes, seed=7)
     assert after.duration[17] == before.duration[17]
     assert after.pace[17] == before.pace[17]
     assert not np.array_equal(after.duration, before.duration)

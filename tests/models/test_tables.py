@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from models.reference import columns, valid
-from models.taxi.boosting import Fitted, fit
+from models.taxi.boosting import FittedTrees, fit
 from models.taxi.features import HUNDREDTHS, METERS, PAIRS, SLOTS, Features, features
 from models.taxi.tables import Tables
 from models.taxi.train import durations
@@ -13,7 +13,7 @@ from schemas.streams.taxi import TRIPS
 
 
 @pytest.fixture(scope="module")
-def fitted(trips: pa.Table) -> Fitted:
+def fitted(trips: pa.Table) -> FittedTrees:
     whole = valid(trips, TRIPS)
     took = durations(whole)
     inside = (took >= 1) & (took <= 60)
@@ -22,22 +22,22 @@ def fitted(trips: pa.Table) -> Fitted:
 
 
 @pytest.fixture(scope="module")
-def tables(fitted: Fitted) -> Tables:
+def tables(fitted: FittedTrees) -> Tables:
     return fitted.tables()
 
 
-def test_three_tables_say_what_the_trees_say_for_any_trip(fitted: Fitted, tables: Tables) -> None:
+def test_three_tables_say_what_the_trees_say_for_any_trip(fitted: FittedTrees, tables: Tables) -> None:
     rng = np.random.default_rng(5)
     sizes = (SLOTS, PAIRS, HUNDREDTHS, METERS)
     anywhere = Features(*(rng.integers(0, size, 20_000) for size in sizes))
-    off = tables.look_up(anywhere) - fitted.grown(anywhere)
+    off = tables.look_up(anywhere) - fitted.predict(anywhere)
     assert abs(off).max() < 1e-4  # single precision; the trees' own differences are minutes
 
 
-def test_the_trees_have_learnt_something(fitted: Fitted, trips: pa.Table) -> None:
+def test_the_trees_have_learnt_something(fitted: FittedTrees, trips: pa.Table) -> None:
     whole = valid(trips, TRIPS)
     took = durations(whole)
-    guessed = fitted.grown(features(columns(whole, TRIPS)))
+    guessed = fitted.predict(features(columns(whole, TRIPS)))
     assert abs(guessed - took).mean() < 0.5 * abs(took.mean() - took).mean()
 
 

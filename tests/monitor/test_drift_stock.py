@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from monitor.drift.category import CategoryReference
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference, quantile
-from monitor.evidently.metrics import ArrowDataset, ColumnDrift, definition, measurements
+from monitor.evidently.metrics import ArrowDataset, ColumnDrift, data_definition, measurements
 from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import DISTANCES
 from monitor.evidently.window_figures import event_figures, label_figures
@@ -121,7 +121,7 @@ def test_any_method_of_evidently_gives_the_score_it_gives_there(column: str, met
     if column == "trip_distance":
         low, high = np.quantile(sides[1][column], CONFIG.clip)
         sides = [side.clip(low, high) for side in sides]
-    kinds = definition({column} & set(TRIPS.numbers), {column} & set(TRIPS.categories))
+    kinds = data_definition({column} & set(TRIPS.numbers), {column} & set(TRIPS.categories))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = Report([ValueDrift(column=column, method=method)], include_tests=True).run(
@@ -172,7 +172,7 @@ def test_drifted_columns_and_missing_cells_are_counted_as_evidently_does() -> No
     ours = event_figures(window, reference(), CONFIG)
     sides = [stock._typed(side.to_pandas()) for side in (window, base())]
     bounds = {name: stock._bounds(sides[1][name], CONFIG.clip) for name in stock.NUMBERS}
-    kinds = definition(set(stock.NUMBERS), set(TRIPS.categories))
+    kinds = data_definition(set(stock.NUMBERS), set(TRIPS.categories))
     metrics = [
         DriftedColumnsCount(num_method="wasserstein", cat_method="jensenshannon"),
         DatasetMissingValueCount(),

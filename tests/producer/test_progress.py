@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from cli.listing import replay_bar
 from producer.log import Log
 from producer.transmit import Progress, log_progress
-from schemas.durations import moment_ms, roughly
+from schemas.durations import approximate_duration, moment_ms
 from schemas.errors import BrokerUnreachable
 
 HALF = Progress(moment_ms("2022-02-15T00:00"), {"trips": 35_000, "outcomes": 34_000}, share=0.5, left_s=330.0)
@@ -62,7 +62,7 @@ def test_where_nobody_looks_progress_is_logged() -> None:
     ],
 )
 def test_durations_are_rounded_for_people(seconds: float, text: str) -> None:
-    assert roughly(seconds) == text
+    assert approximate_duration(seconds) == text
 
 
 def test_a_dead_broker_is_said_once_with_what_to_do_and_for_how_long_we_wait() -> None:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from models.card import definition as bound
+from models.card import definition_hash as bound
 from schemas.definition import Field, Records, RunConfig, Stream, decode, encode
 from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS

@@ -74,7 +74,7 @@ def test_what_is_not_json_cannot_be_decoded(raw: bytes) -> None:
 
 def test_a_record_of_another_producer_needs_neither_kind_nor_run_nor_seq() -> None:
     foreign = {k: v for k, v in TRIP.items() if k not in ("kind", "run_id", "seq")}
-    decoded = records.bare_decoder(TRIPS).decode(records.encode(foreign))
+    decoded = records.untagged_decoder(TRIPS).decode(records.encode(foreign))
     assert (decoded.run_id, decoded.seq) == (None, None)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models import reference
 from models.artifact import Scorers, save
-from models.card import REFERENCE_ONLY, Card, Errors, definition
+from models.card import REFERENCE_ONLY, Card, Errors, definition_hash
 from models.columns import Columns, Floats
 from producer.source import Source
 from schemas.definition import Field, Records, Stream
@@ -86,7 +86,7 @@ def artifact(stream: Stream, place: Path) -> Path:
         kind="double" if scorer else REFERENCE_ONLY,
         about="made up",
         stream=records.topic,
-        definition=definition(records),
+        definition=definition_hash(records),
         source="made up",
         period=(low, high),
         rows=rows.num_rows,
