@@ -86,9 +86,9 @@ Guess = tuple[str, str] | None
 
 
 def _utf(value: bytes) -> Guess:
-    for name, codec, mark in _UTF:
-        marked = value.startswith(mark)
-        head = value[:64].removeprefix(mark).decode(codec, "ignore").lstrip()
+    for name, codec, bom in _UTF:
+        marked = value.startswith(bom)
+        head = value[:64].removeprefix(bom).decode(codec, "ignore").lstrip()
         if marked or (head.startswith("{") and b"\x00" in value[:4]):
             return name, "encode values as UTF-8"
     return None

@@ -40,6 +40,7 @@ class Artifact:
 
     @property
     def hash(self) -> str:
+        """The hash of its card."""
         return self.card.hash
 
 

@@ -97,6 +97,7 @@ class _Sequence:
         self._until = plan.start
 
     def advance(self, step: Step) -> list[LaneBatch]:
+        """Make the batches of the next step."""
         grid = self._plan.grid(self._until, step.until)
         self._until = step.until
         topics = zip(self._plan.stream.topics, step.rows, strict=True)

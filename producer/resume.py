@@ -143,6 +143,7 @@ class _Reader:
         self._patience_s = patience_s
 
     def close(self) -> None:
+        """Close the connection to Kafka."""
         self._consumer.close()
 
     def read_backwards(self, topic: str, partition: int) -> Iterator[bytes]:

@@ -74,6 +74,8 @@ _KINDS: dict[str, type[Drift]] = {"unit_change": UnitChange}
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """Drifts that are injected into a replay."""
+
     name: str
     description: str = ""
     drifts: tuple[Drift, ...] = ()

@@ -57,7 +57,7 @@ def choose(
         month: Such as `2022-02`.
         synthetic: Whether to generate the trips.
         kind: green or yellow, for a month.
-        default_month: Of no other choice.
+        default_month: Taken without files, month and synthetic.
         seed, volume: Of synthetic trips.
         or_synthetic: Whether synthetic trips may replace a default month that cannot be downloaded.
         cache: Folder of downloads.

@@ -46,13 +46,14 @@ class Refunds:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Refunds:
+        """Make it from the parameters in `params.json`."""
         odd = params["anomalies"]
         return cls(
             np.array([odd["refund"].get(kind, 0.0) for kind in KINDS]), Choice.from_weights(odd["refund_payment"])
         )
 
     def add(self, rng: np.random.Generator, columns: Columns) -> Columns:
-        """The columns with a twin of each refunded ride: the same key and ride, all its money negative, no tip."""
+        """Add a second record of each refunded ride: the same key and ride, negative amounts, no tip."""
         chosen = happens(rng, self.share[columns["kind"]], len(columns["kind"])) & _refundable(columns)
         untipped = np.round(columns["total_amount"] - columns["tip_amount"], 2)
         columns["total_amount"] = np.where(chosen, untipped, columns["total_amount"])
@@ -78,10 +79,12 @@ class People:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> People:
+        """Make it from the parameters in `params.json`."""
         passengers = {name: Choice.from_weights(shares) for name, shares in params["passengers"].items()}
         return cls(passengers, params["stored_and_forwarded"]["1"])
 
     def add(self, rng: np.random.Generator, columns: Columns) -> Columns:
+        """Add the columns `passenger_count` and `store_and_fwd_flag`."""
         size = len(columns["kind"])
         first = columns["VendorID"] == 1
         count = np.where(first, self.passengers["1"].draw(rng, size), self.passengers["2"].draw(rng, size))
@@ -103,6 +106,7 @@ class City:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> City:
+        """Make it from the parameters in `params.json`."""
         network, traffic = Network.from_params(params), Traffic.from_params(params)
         return cls(
             demand=Demand.from_params(params),

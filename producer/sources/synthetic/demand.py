@@ -18,7 +18,7 @@ DAY = 24 * HOUR
 
 
 def weekday_of(day: int) -> int:
-    """0 is Monday. day: days since the epoch, which was a Thursday."""
+    """Return the weekday, 0 for Monday. day: days since the epoch, which was a Thursday."""
     return (day + 3) % 7
 
 
@@ -37,11 +37,12 @@ class Demand:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Demand:
+        """Make it from the parameters in `params.json`."""
         per_hour = np.array([params["kinds"][kind]["per_hour"] for kind in KINDS])
         return cls(per_hour, params["demand"]["day_shape"], params["demand"]["hour_shape"])
 
     def counts(self, rng: np.random.Generator, weekday: int, volume: float) -> Ints:
-        """Rides of a day, shape (kinds, 24)."""
+        """Draw the number of rides of a day, shape (kinds, 24)."""
         busy = rng.gamma(self.day_shape, 1 / self.day_shape) * rng.gamma(self.hour_shape, 1 / self.hour_shape, 24)
         return np.asarray(rng.poisson(volume * busy * self.per_hour[:, weekday]))
 

@@ -29,12 +29,13 @@ class AgreedFare:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], name: str) -> AgreedFare:
+        """Make it from the parameters in `params.json`."""
         line = params["kinds"][name]["log_fare"]
         residual = Quantiles.from_tables(params["probabilities"], [line["residual"]])
         return cls(line["start"], line["log_miles"], line["log_minutes"], residual)
 
     def draw(self, rng: np.random.Generator, rides: Rides) -> Floats:
-        """Before rounding, > 0."""
+        """Draw fares before rounding, > 0."""
         line = self.start + self.log_miles * np.log(rides.miles)
         line += self.log_minutes * np.log(np.clip(rides.minutes, 1, 200))
         return np.asarray(np.exp(line + self.residual.draw(rng, 0, len(rides))))
@@ -55,6 +56,7 @@ class Prebooked:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Prebooked:
+        """Make it from the parameters in `params.json`."""
         kind = params["kinds"]["prebooked"]
         return cls(
             Driving.from_params(params, "prebooked", network, traffic),
@@ -65,6 +67,7 @@ class Prebooked:
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:
+        """Draw the records of rides that are about to begin: columns by name, shape (rides,)."""
         rides = self.driving.draw(rng, hailed)
         size = len(rides)
         fare, whole = self.agreed.draw(rng, rides), happens(rng, self.whole, size)
@@ -96,6 +99,7 @@ class Paper:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], name: str) -> Paper:
+        """Make it from the parameters in `params.json`."""
         kind = params["kinds"][name]
         return cls(
             vendor=Choice.from_weights(kind["vendor"]),
@@ -107,6 +111,7 @@ class Paper:
         )
 
     def settle(self, rng: np.random.Generator, rides: Rides, columns: Columns) -> Columns:
+        """Add vendor, payment, taxes, tips and totals to the records of rides."""
         size = len(rides)
         payment = self.payment.draw(rng, size)
         columns |= {
@@ -135,6 +140,7 @@ class Negotiated:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Negotiated:
+        """Make it from the parameters in `params.json`."""
         kind = params["kinds"]["negotiated"]
         return cls(
             Driving.from_params(params, "negotiated", network, traffic),
@@ -147,6 +153,7 @@ class Negotiated:
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:
+        """Draw the records of rides that are about to begin: columns by name, shape (rides,)."""
         rides = self.driving.draw(rng, hailed)
         size = len(rides)
         fare = rounded_fares(rng, self.agreed.draw(rng, rides), self.rounded_to)
@@ -170,10 +177,12 @@ class Token:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], network: Network) -> Token:
+        """Make it from the parameters in `params.json`."""
         fare = Choice.from_weights(params["kinds"]["token"]["fare"])
         return cls(Standing.from_params(params, "token", network), fare, Paper.from_params(params, "token"))
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:
+        """Draw the records of rides that are about to begin: columns by name, shape (rides,)."""
         rides = self.standing.draw(rng, hailed)
         columns = {"fare_amount": self.fare.draw(rng, len(rides)), "trip_distance": np.round(rides.miles, 2)}
         return self.paper.settle(rng, rides, columns)

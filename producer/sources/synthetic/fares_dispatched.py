@@ -40,6 +40,7 @@ class Dispatched:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Dispatched:
+        """Make it from the parameters in `params.json`."""
         kind, at, odd = params["kinds"]["dispatched"], params["probabilities"], params["anomalies"]
         fare = kind["fare"]
         return cls(
@@ -56,6 +57,7 @@ class Dispatched:
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:
+        """Draw the records of rides that are about to begin: columns by name, shape (rides,)."""
         rides = self.driving.draw(rng, hailed)
         size = len(rides)
         columns: Columns = {

@@ -32,6 +32,7 @@ def logistic(params: Mapping[str, Any]) -> Floats:
 
 
 def surcharges(rng: np.random.Generator, network: Network, rides: Rides) -> Floats:
+    """Draw the congestion surcharge of each ride, USD."""
     return np.where(happens(rng, network.surcharged[rides.pairs], len(rides)), SURCHARGE, 0.0)
 
 
@@ -59,6 +60,7 @@ class Street:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], network: Network, traffic: Traffic) -> Street:
+        """Make it from the parameters in `params.json`."""
         kind, odd = params["kinds"]["street"], params["anomalies"]
         codes = kind["ratecode_by_end_zone"]
         return cls(
@@ -78,6 +80,7 @@ class Street:
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:
+        """Draw the records of rides that are about to begin: columns by name, shape (rides,)."""
         rides = self.driving.draw(rng, hailed)
         first = happens(rng, self.vendor_1[hailed.hours, starts_of(rides.pairs) - 1], len(rides))
         ratecode = self._ratecode(rng, ends_of(rides.pairs))
@@ -144,6 +147,7 @@ class Aborted:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], network: Network) -> Aborted:
+        """Make it from the parameters in `params.json`."""
         kind = params["kinds"]["aborted"]
         return cls(
             standing=Standing.from_params(params, "aborted", network),
@@ -156,6 +160,7 @@ class Aborted:
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Columns:
+        """Draw the records of rides that are about to begin: columns by name, shape (rides,)."""
         rides = self.standing.draw(rng, hailed)
         size = len(rides)
         ratecode, payment = self.ratecode.draw(rng, size), self.payment.draw(rng, size)

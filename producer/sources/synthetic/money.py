@@ -33,12 +33,13 @@ class Meter:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Meter:
+        """Make it from the parameters in `params.json`."""
         meter = params["meter"]
         residual = Quantiles.from_tables(params["probabilities"], [meter["residual"]])
         return cls(meter["start"], meter["per_mile"], meter["per_minute"], residual)
 
     def fares(self, rng: np.random.Generator, miles: Floats, minutes: Floats, ratecode: Ints) -> Floats:
-        """At least 2.50; 52 flat to JFK, 17.50 more to Newark, nearly half more beyond the city."""
+        """Compute fares: at least 2.50; 52 flat to JFK, 17.50 more to Newark, nearly half more beyond the city."""
         line = self.start + self.per_mile * miles + self.per_minute * np.minimum(minutes, 120)
         line += self.residual.draw(rng, 0, len(line))
         line[ratecode == NASSAU] *= 1.44
@@ -49,7 +50,7 @@ class Meter:
 
 
 def rush_and_night(weekday: int, hours: Ints) -> Floats:
-    """The extra by the clock: 1.00 on weekdays from 16 to 20 h, 0.50 from 20 to 6 h."""
+    """Return the extra by the hour: 1.00 on weekdays from 16 to 20 h, 0.50 from 20 to 6 h."""
     by_hour = np.zeros(24)
     by_hour[20:] = by_hour[:6] = 0.5
     if weekday < 5:
@@ -66,9 +67,11 @@ class Tolls:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], kind: str) -> Tolls:
+        """Make it from the parameters in `params.json`."""
         return cls(np.array(params["kinds"][kind]["tolls"]), Choice.from_weights(params["toll_values"]))
 
     def draw(self, rng: np.random.Generator, distance_bins: Ints) -> Floats:
+        """Draw the tolls of rides, USD. distance_bins: the bin of each, shape (rides,)."""
         paid = happens(rng, self.share[distance_bins], len(distance_bins))
         tolls = np.zeros(len(distance_bins))
         tolls[paid] = self.values.draw(rng, int(paid.sum()))
@@ -90,6 +93,7 @@ class Tips:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], kind: str) -> Tips:
+        """Make it from the parameters in `params.json`."""
         tips = params["kinds"][kind]["tips"]
         ratios, dollars = tips["shares"], tips["dollars"]
         weights = [*ratios.values(), *dollars.values(), tips["otherwise_share"]]

@@ -22,21 +22,23 @@ _SHORTEST, _LONGEST = np.log(0.01), np.log(60.0)
 
 
 def starts_of(pairs: Ints) -> Ints:
+    """Return the start zone of each pair, 1 to 265."""
     return pairs // ZONES + 1
 
 
 def ends_of(pairs: Ints) -> Ints:
+    """Return the end zone of each pair, 1 to 265."""
     return pairs % ZONES + 1
 
 
 def between(x: Floats, y: Floats) -> Floats:
-    """Miles between zones by their fitted places (shape (265,) each, NaN where unplaced), shape (265, 265)."""
+    """Compute miles between zones, shape (265, 265). x, y: their fitted places, shape (265,), NaN if unplaced."""
     gap: Floats = np.hypot(x[:, None] - x[None, :], y[:, None] - y[None, :])
     return gap
 
 
 def distance_bins(miles: Floats) -> Ints:
-    """The bin of each pair, shape (265, 265): SAME zone, UNPLACED, then by distance."""
+    """Return the bin of each pair, shape (265, 265): SAME zone, UNPLACED, then by distance."""
     bins = np.searchsorted(_EDGES, miles) + 2
     bins[np.isnan(miles)] = UNPLACED
     np.fill_diagonal(bins, SAME)
@@ -81,6 +83,7 @@ class Network:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Network:
+        """Make it from the parameters in `params.json`."""
         x, y = (np.array(params["zones"][axis], dtype=float) for axis in "xy")
         miles = between(x, y)
         bins = distance_bins(miles)
@@ -98,7 +101,13 @@ class Network:
         return cls(bins, trips, middle, spread, slower, 1 - np.outer(*spared).ravel())
 
     def miles(self, rng: np.random.Generator, pairs: Ints, residual: Quantiles) -> Floats:
-        """Miles driven, 0.01 to 60. residual: in spreads of the pair; tables for SAME, UNPLACED and all others."""
+        """Draw the miles driven, 0.01 to 60.
+
+        Args:
+            rng: The generator.
+            pairs: Of each ride, shape (rides,).
+            residual: In spreads of the pair; tables for SAME, UNPLACED and all others.
+        """
         table = np.minimum(self.bins.ravel()[pairs], 2)
         deviation = residual.draw(rng, table, len(pairs))
         log_miles = self.log_miles[pairs] + self.log_miles_sd[pairs] * deviation
@@ -136,7 +145,7 @@ class Routes:
         return cls(tuple(_cumulated(rake(likely, *part)) for part in parts))
 
     def draw(self, rng: np.random.Generator, part: Ints) -> Ints:
-        """Pairs of zones. part: of the week, for each ride; any number will do where there is but one."""
+        """Draw pairs of zones. part: of the week, for each ride; any number if there is only one part."""
         part = np.minimum(part, len(self.cumulative) - 1)
         pairs = np.empty(len(part), dtype=np.int64)
         for number in np.flatnonzero(np.bincount(part)):
@@ -147,7 +156,7 @@ class Routes:
 
 
 def _with_seen(likely: Floats, trips: Floats, parts: list[tuple[Floats, Floats]]) -> Floats:
-    """The gravity model's trips, replaced where a pair's own trips are known; the rest shares what is left over."""
+    """Replace the gravity model's trips where a pair's own trips are known; the other pairs share the rest."""
     starts, ends = (sum(zone) for zone in zip(*parts, strict=True))
     modelled = rake(likely, np.asarray(starts), np.asarray(ends)) * np.sum(starts)
     rest = np.where(trips > 0, 0.0, modelled)

@@ -29,6 +29,7 @@ class Hailed:
 
     @property
     def hours(self) -> Ints:
+        """Hour of the day of each ride."""
         return self.since_midnight // HOUR
 
 
@@ -62,17 +63,18 @@ class Traffic:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Traffic:
+        """Make it from the parameters in `params.json`."""
         minutes = params["minutes"]
         knots = np.log(minutes["knots_miles"])
         at_knots, hourly = np.array(minutes["log_minutes_at_knots"]), np.array(minutes["hour"])
         return cls(knots, at_knots, hourly, np.array(params["miles_edges"]))
 
     def bins(self, miles: Floats) -> Ints:
-        """The bin of distance of each ride, 0 to the number of edges."""
+        """Return the bin of distance of each ride, 0 to the number of edges."""
         return np.asarray(np.searchsorted(self.edges, miles))
 
     def expected(self, hailed: Hailed, miles: Floats) -> Floats:
-        """Logarithm of the minutes by distance and hour."""
+        """Return the expected logarithm of the minutes, by distance and hour."""
         by_distance = np.interp(np.log(miles), self.log_miles, self.log_minutes)
         return np.asarray(by_distance + self.hourly[int(hailed.weekday >= 5)][hailed.hours])
 
@@ -96,6 +98,7 @@ class Driving:
     def from_params(
         cls, params: Mapping[str, Any], name: str, network: Network, traffic: Traffic, *, seen: bool = False
     ) -> Driving:
+        """Make it from the parameters in `params.json`."""
         kind, at = params["kinds"][name], params["probabilities"]
         minutes = kind["log_minutes"]
         return cls(
@@ -108,6 +111,7 @@ class Driving:
         )
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Rides:
+        """Draw where, how far and how long rides go that are about to begin."""
         pairs = self.routes.draw(rng, hailed.parts)
         miles = self.network.miles(rng, pairs, self.miles)
         expected = (
@@ -128,11 +132,13 @@ class Standing:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any], name: str, network: Network) -> Standing:
+        """Make it from the parameters in `params.json`."""
         kind, at = params["kinds"][name], params["probabilities"]
         tables = [Quantiles.from_tables(at, [kind[column]]) for column in ("miles", "minutes")]
         return cls(Routes.from_network(network, kind, seen=False), kind["zero_miles"], *tables)
 
     def draw(self, rng: np.random.Generator, hailed: Hailed) -> Rides:
+        """Draw where, how far and how long rides go that are about to begin."""
         size = len(hailed.parts)
         miles = np.where(happens(rng, self.zero, size), 0.0, self.miles.draw(rng, 0, size))
         return Rides(hailed, self.routes.draw(rng, hailed.parts), miles, self.minutes.draw(rng, 0, size))

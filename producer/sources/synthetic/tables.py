@@ -59,6 +59,7 @@ class Choice:
         return cls(np.array([float(value) for value in weights]), np.cumsum(shares) / shares.sum())
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
+        """Draw values, shape (size,)."""
         at = np.searchsorted(self.cumulative, rng.random(size), side="right")
         drawn: Floats = self.values[np.minimum(at, len(self.values) - 1)]
         return drawn
