@@ -13,7 +13,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from runtime.connections import database_url
-from schemas.errors import DriftlineError
+from schemas.errors import DatabaseUnreachable, DriftlineError, UsageError
 
 PIPE_CLOSED = 128 + signal.SIGPIPE
 """As a shell reports a process that the signal ended."""
@@ -73,7 +73,10 @@ def explain_database_error(error: Exception, environ: Mapping[str, str]) -> Drif
         return None
     from storage.errors import unreachable  # noqa: PLC0415 - slow, and `--help` does not need it
 
-    return unreachable(error, database_url(environ))
+    try:
+        return unreachable(error, database_url(environ))
+    except UsageError as stopped:  # the embedded one, in the middle of the command
+        return DatabaseUnreachable(stopped.what, stopped.do)
 
 
 def explain_os_error(error: OSError) -> DriftlineError | None:

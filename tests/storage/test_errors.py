@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from board.database import Database
 from board.http_errors import Problem, Unavailable
 from cli.exits import explain_database_error
 from consumer import retry as consumer
+from runtime.connections import database_url
 from schemas.errors import DatabaseUnreachable
 from schemas.streams.taxi import TAXI
 from storage import retry
@@ -112,6 +114,15 @@ def test_a_mistake_of_ours_keeps_its_traceback_in_each_stage(sqlstate: str, run_
     with pytest.raises(psycopg.Error) as raised:
         run_sessions(failing_once(error), URL, threading.Event(), longest=0.001)
     assert raised.value is error
+
+
+def test_a_command_during_which_the_embedded_database_is_stopped_ends_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.exits.database_url", lambda environ: database_url(environ, tmp_path))
+    ended = explain_database_error(error_of("57P01"), {})
+    assert isinstance(ended, DatabaseUnreachable)
+    assert "driftline stack up" in ended.do
 
 
 @pytest.mark.parametrize("sqlstate", [*TRANSIENT, *HOPELESS, *MISTAKES])
