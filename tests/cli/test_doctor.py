@@ -32,7 +32,7 @@ def of_model(folder: Path) -> Check:
 
 @pytest.fixture(autouse=True)
 def _no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.doctor.run_checks", lambda **_: iter(()))
+    monkeypatch.setattr("cli.doctor.checks", lambda **_: iter(()))
 
 
 def test_no_model_is_a_failure_until_one_is_trained(tmp_path: Path) -> None:

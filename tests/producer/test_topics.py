@@ -78,7 +78,7 @@ def test_a_topic_that_refuses_our_records_is_an_error_with_its_reason(
     create(kafka_config, prefix, **config)
     with pytest.raises(LogUnwritable, match=seen):
         run(settings(kafka_config, prefix), threading.Event())
-    with patch.object(Log, "_settings", return_value={}), pytest.raises(LogUnwritable, match=refused):
+    with patch.object(Log, "_topic_settings", return_value={}), pytest.raises(LogUnwritable, match=refused):
         run(settings(kafka_config, prefix), threading.Event())
     assert not any(stored(kafka_config, prefix).values())
 
