@@ -146,6 +146,7 @@ def test_a_file_system_that_refuses_is_a_line_wherever_it_is_met(
         raise error
 
     monkeypatch.setattr(command_line, "app", fail)
+    monkeypatch.setattr(command_line, "_warn_of_unknown_variables", lambda: None)  # asks the real app
     monkeypatch.setattr(command_line, "logging", lambda: None)
     with pytest.raises(SystemExit) as ended:
         command_line.main()
@@ -158,6 +159,7 @@ def test_any_other_error_of_the_system_keeps_its_traceback(monkeypatch: pytest.M
         raise OSError(errno.EBADF, "Bad file descriptor")
 
     monkeypatch.setattr(command_line, "app", fail)
+    monkeypatch.setattr(command_line, "_warn_of_unknown_variables", lambda: None)  # asks the real app
     monkeypatch.setattr(command_line, "logging", lambda: None)
     with pytest.raises(OSError, match="Bad file"):
         command_line.main()

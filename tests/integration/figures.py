@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models.artifact import load
+from models.taxi import SCORERS
 from monitor.drift.figures import Config
 from schemas.definition import Records
 from schemas.streams.taxi import OUTCOMES, TRIPS
@@ -37,7 +38,7 @@ class Stock:
     """What stock Evidently says of a run's windows."""
 
     def __init__(self, reading: Reading, run: str, model: Path) -> None:
-        self._run, self._model = run, load(model)
+        self._run, self._model = run, load(model, scorers=SCORERS)
         self._rows: dict[tuple[str, int], list[tuple[int, int, Record]]] = {
             (topic, pane): rows for (name, topic, pane), rows in reading.rows.items() if name == run
         }

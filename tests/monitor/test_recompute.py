@@ -216,7 +216,7 @@ def test_a_recreated_topic_that_holds_the_offsets_is_no_wrong_figure(scene: Scen
     assert scene.differences(logs.RUN, scene.fullest()) == []
     scene.change("partition_progress", "topic_id = 'before' WHERE topic = 'trips'")
     with pytest.raises(
-        LogUnreadable, match=rf"trips was deleted and recreated .*was before and is {re.escape(now)}"
+        LogUnreadable, match=rf"trips was deleted and recreated .*was before and is {re.escape(str(now))}"
     ):
         scene.differences(logs.RUN, scene.fullest())
 
