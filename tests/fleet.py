@@ -17,7 +17,7 @@ from monitor.settings import Settings as MonitorSettings
 from schemas.streams.taxi import TAXI
 from tests.logs import DAY, HOUR, RUN, START
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 """Until a test gives up. Only a failure takes so long."""
 
 SIZES = (HOUR, 6 * HOUR, DAY)
