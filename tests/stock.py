@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from monitor.drift.figures import Config
-from monitor.evidently.metrics import definition  # first: it keeps the warnings of Evidently's import inside
+from monitor.evidently.metrics import data_definition  # first: it keeps the warnings of Evidently's import inside
 from schemas.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import PREDICTION
@@ -93,7 +93,7 @@ def _run(
     columns = [str(name) for name in window]
     numbers = {name for name in columns if window[name].dtype.kind == "f"}
     roles = {"regression": [Regression(target=LABEL, prediction=PREDICTION)]} if regression else {}
-    kinds = definition(numbers, set(columns) - numbers, **roles)
+    kinds = data_definition(numbers, set(columns) - numbers, **roles)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         sides = [None if side is None else Dataset.from_pandas(side, kinds) for side in (window, reference)]

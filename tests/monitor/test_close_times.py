@@ -13,13 +13,13 @@ def seen(*marks: tuple[int, int]) -> CloseTimes:
     """(strict watermark, moment) as they were seen one after another."""
     closings = CloseTimes()
     for strict, moved_at in marks:
-        closings.record({"trips": Watermarks(strict + 7, strict)}, {"trips": moved_at})
+        closings.record({"events": Watermarks(strict + 7, strict)}, {"events": moved_at})
     return closings
 
 
 def test_a_window_closed_when_the_strict_watermark_first_passed_its_end() -> None:
     closings = seen((10, 1_000), (20, 2_000), (20, 2_500), (30, 3_000))
-    assert [closings.closed_at("trips", end, 9_999) for end in (5, 10, 11, 20, 30)] == [
+    assert [closings.closed_at("events", end, 9_999) for end in (5, 10, 11, 20, 30)] == [
         1_000,
         1_000,
         2_000,
@@ -29,18 +29,18 @@ def test_a_window_closed_when_the_strict_watermark_first_passed_its_end() -> Non
 
 
 def test_what_closed_by_idleness_closed_now() -> None:
-    assert seen((10, 1_000)).closed_at("trips", 11, 9_999) == 9_999
-    assert CloseTimes().closed_at("trips", 11, 9_999) == 9_999
+    assert seen((10, 1_000)).closed_at("events", 11, 9_999) == 9_999
+    assert CloseTimes().closed_at("events", 11, 9_999) == 9_999
 
 
 def test_each_stream_has_its_own_moments() -> None:
-    assert seen((10, 1_000)).closed_at("outcomes", 10, 9_999) == 9_999
+    assert seen((10, 1_000)).closed_at("labels", 10, 9_999) == 9_999
 
 
 def test_old_moments_are_forgotten_before_new_ones() -> None:
     closings = seen(*((n, 1_000 * n) for n in range(1, 2 * KEPT)))
-    assert closings.closed_at("trips", 2 * KEPT - 1, 0) == 1_000 * (2 * KEPT - 1)
-    assert closings.closed_at("trips", 1, 0) > 1_000
+    assert closings.closed_at("events", 2 * KEPT - 1, 0) == 1_000 * (2 * KEPT - 1)
+    assert closings.closed_at("events", 1, 0) > 1_000
 
 
 @pytest.mark.parametrize("step", [-2 * DAY, -20_000, 20_000, 2 * DAY])
