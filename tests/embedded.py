@@ -7,13 +7,13 @@ import os
 import signal
 from pathlib import Path
 
-from local.stack.embedded import PARTS
+from local.stack import embedded
 from local.stack.part import is_kept, kept_by, wait_until_it_answers
 
 
 def pids(state: Path) -> dict[str, int]:
     """Process ids of the servers that run."""
-    homes = [state.absolute() / part.name for part in PARTS]
+    homes = [state.absolute() / part.name for part in embedded.PARTS]
     return {home.name: kept.server for home in homes if is_kept(home) and (kept := kept_by(home))}
 
 
@@ -24,6 +24,6 @@ def kill(name: str, state: Path) -> None:
 
 def wait(state: Path, seconds: float = 60.0) -> None:
     """Until every server that is kept here answers again. Raises StackBroken."""
-    for part in PARTS:
+    for part in embedded.PARTS:
         if is_kept(home := state.absolute() / part.name):
             wait_until_it_answers(part, home, seconds, deaths=math.inf)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from local.stack import embedded as servers
 from local.stack.kafka import Kafka
 from local.stack.part import Command, Say, chosen_ports, ports
 from tests import embedded
@@ -91,12 +92,12 @@ def opened(state: Path, model: Path) -> Iterator[Arena]:
     with ExitStack() as stack:
         wires = {name: stack.enter_context(closing(Wire())) for name in WIRES}
         over_kafka = tuple(wire for name, wire in wires.items() if name.startswith("kafka"))
-        vars(embedded)["PARTS"] = tuple(
-            Proxied(embedded.CACHE, wires=over_kafka) if isinstance(part, Kafka) else part
-            for part in embedded.PARTS
+        vars(servers)["PARTS"] = tuple(
+            Proxied(servers.CACHE, wires=over_kafka) if isinstance(part, Kafka) else part
+            for part in servers.PARTS
         )
         environ = {k: v for k, v in os.environ.items() if k != "DATABASE_URL" and not k.startswith("KAFKA_")}
-        addresses = stack.enter_context(embedded.running(state, environ))
+        addresses = stack.enter_context(servers.running(state, environ))
         parts = urlsplit(addresses.database_url)
         for name in ("postgres-0", "postgres-1"):
             wires[name].server = (parts.hostname or "", parts.port or 5432)

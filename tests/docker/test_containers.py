@@ -16,7 +16,7 @@ from tests.docker.project import stands_in
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("engine")]
 
-TESTS = ("tests/integration", "tests/consumer/test_store.py", "tests/monitor/test_store.py", "-m", "not real")
+TESTS = ("tests/integration", "tests/consumer/test_store.py", "tests/storage/test_results.py", "-m", "not real")
 """Whatever the servers decide: groups, offsets, transactions, locks, notifications, what is found again.
 
 Not the real months: what is special about them, no server sees.
