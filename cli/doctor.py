@@ -13,7 +13,7 @@ from models import artifact
 from models.artifact import Scorers
 from models.names import resolve_name
 from producer import topics as rules
-from runtime.connections import database_url, kafka_config
+from runtime.connections import database_url, kafka_config, refused_setting
 from schemas.definition import Stream
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
@@ -86,7 +86,12 @@ def _topics(environ: Mapping[str, str], streams: Iterable[Stream], prefix: str) 
     except UsageError:
         return
     except KafkaException as error:
-        yield Check("topics", False, f"Kafka did not list them ({error.args[0].str()})", "see the line of kafka")
+        reason = error.args[0].str()
+        if "configuration property" in reason:
+            refused = refused_setting(reason, kafka_config(environ))
+            yield Check("topics", False, refused.what, refused.do)
+        else:
+            yield Check("topics", False, f"Kafka did not list them ({reason})", "see the line of kafka")
         return
     for name in dict.fromkeys(prefix + records.topic for stream in streams for records in stream.topics):
         if name in topics:

@@ -195,7 +195,7 @@ def _card(path: Path) -> Card:
     try:
         return cards.decode((path / CARD).read_bytes())
     except FileNotFoundError:
-        raise ModelUnusable(f"there is no model in {path}", _TRAIN) from None
+        raise ModelUnusable(f"there is no model in {path}", f"{_TRAIN}, or see `driftline models`") from None
     except (OSError, ValueError) as error:
         raise ModelUnusable(f"{path / CARD} is damaged ({error})", _TRAIN) from error
 

@@ -64,7 +64,12 @@ const STARTING_MS = 120_000;
  * @param {any} data of the board */
 export function explainNoWindow(data) {
   const { status, attended, monitor, started_at: at } = data;
-  if (activeStages(status, status.now).has("monitor")) return "No window has closed yet: the first does when the watermark has passed its end.";
+  if (activeStages(status, status.now).has("monitor")) {
+    const first = "No window has closed yet: the first does when the watermark has passed its end.";
+    if (status.lag !== 0) return first;
+    const other = monitor ? `start \`${monitor}\`` : "that model is not here";
+    return `${first} If it has and none comes, another model scored this run than the monitor has, whose log says so: ${other}.`;
+  }
   if (attended) return "No window yet: the monitor is starting, which takes a while.";
   if (!monitor) return "No window yet. The model that scored this run is not here, and a monitor with another one passes it over.";
   const start = `start \`${monitor}\``;

@@ -93,8 +93,7 @@ def opened(state: Path, model: Path) -> Iterator[Arena]:
         wires = {name: stack.enter_context(closing(Wire())) for name in WIRES}
         over_kafka = tuple(wire for name, wire in wires.items() if name.startswith("kafka"))
         vars(servers)["PARTS"] = tuple(
-            Proxied(servers.CACHE, wires=over_kafka) if isinstance(part, Kafka) else part
-            for part in servers.PARTS
+            Proxied(servers.CACHE, wires=over_kafka) if isinstance(part, Kafka) else part for part in servers.PARTS
         )
         environ = {k: v for k, v in os.environ.items() if k != "DATABASE_URL" and not k.startswith("KAFKA_")}
         addresses = stack.enter_context(servers.running(state, environ))

@@ -128,3 +128,10 @@ def test_streams_of_one_database_are_listed_side_by_side(
 def test_a_stream_that_carries_its_prediction_needs_no_model(tmp_path: Path) -> None:
     names = {check.name for check in checks({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, tmp_path, stream=OTHER)}
     assert "model" not in names
+
+
+def test_a_misspelt_variable_of_kafka_is_named() -> None:
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVER": "127.0.0.1:1"}
+    (found,) = doctor._topics(environ, (TAXI,), "")
+    assert not found.ok
+    assert "KAFKA_BOOTSTRAP_SERVER" in found.do

@@ -91,7 +91,9 @@ def test_a_reference_damaged_after_loading_is_noticed(place: Path) -> None:
 
 
 def test_no_model_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnusable, match=r"there is no model in .*nowhere: run `driftline train`"):
+    with pytest.raises(
+        ModelUnusable, match=r"no model in .*nowhere: run `driftline train`, or see `driftline models`"
+    ):
         load(tmp_path / "nowhere")
 
 

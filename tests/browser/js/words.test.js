@@ -110,5 +110,8 @@ test("nobody is told to start what is starting, nor a monitor that would pass th
   assert.doesNotMatch(of({ attended: true }), /start `/);
   assert.equal(of({ monitor: "driftline monitor --model m/b" }), "No window yet, and no monitor reports: start `driftline monitor --model m/b`.");
   assert.match(of({ monitor: null }), /is not here/);
-  assert.match(of({}, [{ stage: "monitor", at: 1e9 - 1_000 }]), /when the watermark has passed its end/);
+  assert.match(of({}, [{ stage: "monitor", at: 1e9 - 1_000 }]), /has passed its end\.$/);
+  const read = { status: { now: 1e9, stages: [{ stage: "monitor", at: 1e9 - 1_000 }], lag: 0 } };
+  assert.match(of(read), /If it has and none comes, another model .*: start `driftline monitor`\.$/);
+  assert.match(of({ ...read, monitor: null }), /that model is not here\.$/);
 });
