@@ -43,7 +43,7 @@ STEPS: tuple[tuple[str, Any, str], ...] = (
     ("read from the client", KafkaSource, "read"),
     ("decode, take columns", Decoder, "decode"),
     ("columns to Arrow", chunking, "table"),
-    ("judge", windows, "judge"),
+    ("classify", windows, "classify"),
     ("features and score", chunking, "_scored"),
     ("encode the chunk", chunk, "encode"),
     ("other preparation", flush.Pending, "add"),

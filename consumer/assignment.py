@@ -44,7 +44,7 @@ class OwnedPartition:
         return self.pending.expected > self.claim.next_offset
 
     def start_waiting(self, now: float) -> None:
-        """Start the time to the next flush, unless it runs already. Call it before anything is added."""
+        """Start the timer of the next flush unless it runs already. Call it before anything is added."""
         if not self.has_progress:
             self.since = now
 
@@ -125,7 +125,7 @@ class Assignment:
         self._seek()
 
     def request_ids(self, claim: Claim) -> Callable[[], Mapping[str, str | None]]:
-        """Ask Kafka for the id of the claim's topic, and go on; what is returned waits for the answer."""
+        """Request the id of the claim's topic from Kafka. Returns a function that waits for the answer."""
         return self._source.ids([claim.partition.topic], _TOPIC_ID_TIMEOUT_S)
 
     def is_same_topic(self, claim: Claim, answer: Callable[[], Mapping[str, str | None]]) -> bool:

@@ -27,7 +27,7 @@ from consumer.windows import (
     FUTURE,
     HEARTBEAT,
     LATE,
-    Judgement,
+    Classification,
     LatenessPolicy,
     RecordSequence,
     State,
@@ -84,14 +84,14 @@ class _Data(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """One run's part, judged.
+class _ClassifiedRun:
+    """One run's part of a batch, with the verdict on each record.
 
     Attributes:
         share: Which records they are.
         places: Of its records in the batch, in offset order.
         sequence: The same records.
-        judgement: What becomes of them.
+        classification: The verdicts on them.
         data_verdicts: Of its data records only, as `share.data`.
         data_max_times: M before each data record, ms.
         panes: The start of each data record's pane, ms.
@@ -102,7 +102,7 @@ class _Judged:
     share: _Share
     places: Ints
     sequence: RecordSequence
-    judgement: Judgement
+    classification: Classification
     data_verdicts: npt.NDArray[np.uint8]
     data_max_times: Ints
     panes: Ints
@@ -110,7 +110,7 @@ class _Judged:
     reason: str = MODEL
 
 
-def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
+def decode_batch(decoder: Decoder, messages: Sequence[Message]) -> Batch:
     """Decode consecutive records of one partition, one or more.
 
     Args:
@@ -126,7 +126,7 @@ def take_apart(decoder: Decoder, messages: Sequence[Message]) -> Batch:
 
 
 class Pending:
-    """What became of the records of a partition since its last flush.
+    """The records of a partition since its last flush, classified.
 
     Attributes:
         claim: The partition at its last flush.
@@ -180,20 +180,20 @@ class Pending:
         """
         table = chunking.table(self._definition, batch.decoded.columns, batch.offsets[batch.decoded.places])
         runs = ChainMap(self._runs, self.claim.runs)  # type: ignore[arg-type]  # of which only the first is written
-        judged = _judge(runs, policies, batch, table)
+        classified = _classify(runs, policies, batch, table)
         if foreign:
-            judged = [_reject_foreign(j, foreign) for j in judged]
+            classified = [_reject_foreign(j, foreign) for j in classified]
         if self._isolate:
-            judged, table = _scored_each(self._definition, judged, table, self._isolate)
-        for j in judged:
+            classified, table = _predict_each(self._definition, classified, table, self._isolate)
+        for j in classified:
             accepted = j.data_verdicts == ACCEPTED
             if rows := chunking.choose(table, j.share.data[accepted], j.panes[accepted]):
                 self._rows[j.share.run_id].append(rows)
                 self.size += rows.batch.nbytes
-        self._runs.update(_progress(runs, batch, judged))
-        self._add_dead([*_dead(batch, table, judged)])
-        self._losses += _losses(judged)
-        for unscored in _unscored(judged, table, foreign):
+        self._runs.update(_progress(runs, batch, classified))
+        self._add_dead([*_dead(batch, table, classified)])
+        self._losses += _losses(classified)
+        for unscored in _unscored(classified, table, foreign):
             key = (unscored.run_id, unscored.foreign)
             self._unscored[key] = self._unscored[key] + unscored if key in self._unscored else unscored
         self._add_heartbeats(beat for _, beat in batch.decoded.beats)
@@ -254,24 +254,24 @@ def _shares(batch: Batch) -> Iterator[_Share]:
         yield _Share(run_id, np.array(data[run_id], np.int64), tuple(own[run_id]))
 
 
-def _judge(
+def _classify(
     runs: Mapping[str, PartitionRun], policies: Mapping[str, LatenessPolicy], batch: Batch, table: pa.RecordBatch
-) -> list[_Judged]:
-    """What becomes of the records of each run. runs: where they stand."""
-    times, seqs, judged = _times(table), _seqs(batch.decoded), []
+) -> list[_ClassifiedRun]:
+    """Classify the records of each run. runs: their state before the batch."""
+    times, seqs, classified = _times(table), _seqs(batch.decoded), []
     for share in _shares(batch):
         run = runs.get(share.run_id)
         places = batch.decoded.places[share.data]
         data = _Data(places, times[share.data], seqs[share.data])
         state = run.state if run else State()
-        judged.append(_judged(state, policies[share.run_id], share, data, batch.messages))
-    return judged
+        classified.append(_classify_run(state, policies[share.run_id], share, data, batch.messages))
+    return classified
 
 
-def _judged(
+def _classify_run(
     state: State, policy: LatenessPolicy, share: _Share, rows: _Data, messages: Sequence[Message]
-) -> _Judged:
-    """Data records and heartbeats of a run, brought into offset order and judged."""
+) -> _ClassifiedRun:
+    """Merge the data records and heartbeats of a run in offset order, and classify them."""
     data, beats = len(share.data), [beat for _, beat in share.beats]
     places = np.concatenate([rows.places, np.array([p for p, _ in share.beats], np.int64)])
     order = np.argsort(places, kind="stable")
@@ -288,41 +288,41 @@ def _judged(
         finals=finals[order],
         written_at=lambda index: dead_letters.written_at(messages[int(ordered[index])]),
     )
-    judgement = windows.judge(state, policy, sequence)
-    verdicts, max_times = np.empty_like(judgement.verdicts), np.empty_like(judgement.max_times)
-    verdicts[order], max_times[order] = judgement.verdicts, judgement.max_times
+    classification = windows.classify(state, policy, sequence)
+    verdicts, max_times = np.empty_like(classification.verdicts), np.empty_like(classification.max_times)
+    verdicts[order], max_times[order] = classification.verdicts, classification.max_times
     panes = windows.pane_starts(rows.times, policy.pane)
-    return _Judged(share, ordered, sequence, judgement, verdicts[:data], max_times[:data], panes)
+    return _ClassifiedRun(share, ordered, sequence, classification, verdicts[:data], max_times[:data], panes)
 
 
-def _reject_foreign(judged: _Judged, foreign: Mapping[str, Foreign]) -> _Judged:
+def _reject_foreign(classified: _ClassifiedRun, foreign: Mapping[str, Foreign]) -> _ClassifiedRun:
     """Give the verdict UNSCORED to all rows of a foreign run."""
-    found = foreign.get(judged.share.run_id)
+    found = foreign.get(classified.share.run_id)
     if found is None:
-        return judged
-    rejected = _unscore(judged, dict.fromkeys(judged.share.data.tolist(), found.detail))
+        return classified
+    rejected = _unscore(classified, dict.fromkeys(classified.share.data.tolist(), found.detail))
     return replace(rejected, reason=found.reason)
 
 
-def _scored_each(
-    records: Records, judged: Sequence[_Judged], table: pa.RecordBatch, predict_each: PredictEach
-) -> tuple[list[_Judged], pa.RecordBatch]:
-    """Predict what was accepted, of all runs at once; what has no prediction is no row."""
-    rows = np.concatenate([j.share.data[j.data_verdicts == ACCEPTED] for j in judged])
+def _predict_each(
+    records: Records, classified: Sequence[_ClassifiedRun], table: pa.RecordBatch, predict_each: PredictEach
+) -> tuple[list[_ClassifiedRun], pa.RecordBatch]:
+    """Predict the accepted records of all runs at once. Those without a prediction become UNSCORED."""
+    rows = np.concatenate([j.share.data[j.data_verdicts == ACCEPTED] for j in classified])
     found = predict_each(table.take(pa.array(rows))) if len(rows) else NOTHING
     values = np.full(table.num_rows, np.nan)
     values[rows] = found.values
     failures = {int(rows[i]): why for i, why in found.failures.items()}
-    return [_unscore(j, failures) for j in judged], chunking.with_predictions(records, table, values)
+    return [_unscore(j, failures) for j in classified], chunking.with_predictions(records, table, values)
 
 
-def _unscore(judged: _Judged, failures: Mapping[int, str]) -> _Judged:
-    """The verdict UNSCORED on accepted rows without a prediction. failures: row of the table → why."""
-    verdicts, unscored = judged.data_verdicts.copy(), dict(judged.unscored)
-    for i, row in enumerate(judged.share.data.tolist()):
+def _unscore(classified: _ClassifiedRun, failures: Mapping[int, str]) -> _ClassifiedRun:
+    """Give the verdict UNSCORED to accepted rows without a prediction. failures: row of the table → why."""
+    verdicts, unscored = classified.data_verdicts.copy(), dict(classified.unscored)
+    for i, row in enumerate(classified.share.data.tolist()):
         if row in failures and verdicts[i] == ACCEPTED:
             verdicts[i], unscored[row] = UNSCORED, failures[row]
-    return replace(judged, data_verdicts=verdicts, unscored=unscored)
+    return replace(classified, data_verdicts=verdicts, unscored=unscored)
 
 
 def _times(table: pa.RecordBatch) -> Ints:
@@ -342,12 +342,14 @@ def _seqs(decoded: Decoded) -> Ints:
     return numbers
 
 
-def _progress(runs: Mapping[str, PartitionRun], batch: Batch, judged: Sequence[_Judged]) -> dict[str, PartitionRun]:
-    """Where each run of the batch stands after it. runs: where all stood before."""
+def _progress(
+    runs: Mapping[str, PartitionRun], batch: Batch, classified: Sequence[_ClassifiedRun]
+) -> dict[str, PartitionRun]:
+    """Return the state of each run of the batch after it. runs: the state of all before it."""
     changed: dict[str, PartitionRun] = {}
-    for j in judged:
+    for j in classified:
         run = runs.get(j.share.run_id) or PartitionRun(j.share.run_id, int(batch.offsets[j.places[0]]))
-        changed[run.run_id] = replace(run, state=j.judgement.state, tally=run.tally + _tally(j))
+        changed[run.run_id] = replace(run, state=j.classification.state, tally=run.tally + _tally(j))
     for found in batch.decoded.rejected:
         offset = int(batch.offsets[found.place])
         run = changed.get(found.run_id) or runs.get(found.run_id) or PartitionRun(found.run_id, offset)
@@ -356,24 +358,24 @@ def _progress(runs: Mapping[str, PartitionRun], batch: Batch, judged: Sequence[_
     return changed
 
 
-def _tally(judged: _Judged) -> Tally:
-    counts = np.bincount(judged.data_verdicts, minlength=UNSCORED + 1).tolist()
+def _tally(classified: _ClassifiedRun) -> Tally:
+    counts = np.bincount(classified.data_verdicts, minlength=UNSCORED + 1).tolist()
     return Tally(
         accepted=counts[ACCEPTED],
         duplicates=counts[DUPLICATE],
         late=counts[LATE],
         future=counts[FUTURE],
         invalid=counts[UNSCORED],
-        heartbeats=len(judged.share.beats),
-        missing=sum(gap.last - gap.first + 1 for gap in judged.judgement.gaps),
+        heartbeats=len(classified.share.beats),
+        missing=sum(gap.last - gap.first + 1 for gap in classified.classification.gaps),
     )
 
 
-def _dead(batch: Batch, table: pa.RecordBatch, judged: Sequence[_Judged]) -> Iterator[DeadLetter]:
+def _dead(batch: Batch, table: pa.RecordBatch, classified: Sequence[_ClassifiedRun]) -> Iterator[DeadLetter]:
     for found in batch.decoded.rejected:
         yield dead_letters.from_rejected(batch.messages[found.place], found)
     times, places = _times(table), batch.decoded.places
-    for j in judged:
+    for j in classified:
         for reason, verdict in (("late", LATE), ("future", FUTURE)):
             for i in np.flatnonzero(j.data_verdicts == verdict).tolist():
                 row = int(j.share.data[i])
@@ -387,9 +389,9 @@ def _dead(batch: Batch, table: pa.RecordBatch, judged: Sequence[_Judged]) -> Ite
 
 
 def _unscored(
-    judged: Sequence[_Judged], table: pa.RecordBatch, foreign: Mapping[str, Foreign]
+    classified: Sequence[_ClassifiedRun], table: pa.RecordBatch, foreign: Mapping[str, Foreign]
 ) -> Iterator[Unscored]:
-    for j in judged:
+    for j in classified:
         if j.unscored:
             times = _times(table)[[*j.unscored]]
             run_id = j.share.run_id
@@ -404,7 +406,7 @@ def _unscored(
             )
 
 
-def _losses(judged: Sequence[_Judged]) -> Iterator[Loss]:
-    for j in judged:
-        for gap in j.judgement.gaps:
+def _losses(classified: Sequence[_ClassifiedRun]) -> Iterator[Loss]:
+    for j in classified:
+        for gap in j.classification.gaps:
             yield Loss(j.share.run_id, gap.first, gap.last, int(j.sequence.times[gap.index]))

@@ -1,4 +1,4 @@
-"""What a consumer knows of a partition, and what one flush adds to it: frozen copies of what is in Postgres."""
+"""The state of a partition, and what one flush adds to it: frozen copies of rows in Postgres."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Partition(NamedTuple):
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of records by what became of them. Each counts once; missing: sequence numbers that never came."""
+    """Counts of records by verdict. Each counts once; missing: sequence numbers that never arrived."""
 
     accepted: int = 0
     duplicates: int = 0
@@ -52,8 +52,8 @@ class PartitionRun:
     Attributes:
         run_id: The run; '' stands for records in which no run could be read.
         first_offset: Of its first record there.
-        state: What its next records are judged by.
-        tally: What became of its records so far.
+        state: Of the lateness rules, before its next record.
+        tally: Of its records so far.
     """
 
     run_id: str
@@ -102,7 +102,7 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Loss:
-    """Sequence numbers of a run that never came.
+    """Sequence numbers of a run that never arrived.
 
     Attributes:
         run_id: The run.
@@ -117,7 +117,7 @@ class Loss:
 
 
 class Foreign(NamedTuple):
-    """Why a run is not this consumer's. reason, detail: of the dead letters that its records become."""
+    """Why this consumer rejects a run. reason, detail: of the dead letters that its records become."""
 
     reason: Literal["model", "stream"]
     detail: str
@@ -125,7 +125,7 @@ class Foreign(NamedTuple):
 
 @dataclass(frozen=True)
 class Unscored:
-    """Valid records of a run that became dead letters, though in time.
+    """Valid records, in time, that became dead letters since they have no prediction.
 
     Attributes:
         run_id: The run.
@@ -155,7 +155,7 @@ class Unscored:
 
 @dataclass(frozen=True)
 class Flush:
-    """What one transaction writes: what became of the records from `claim.next_offset` up to `next_offset`.
+    """What one transaction writes: the results of the records from `claim.next_offset` up to `next_offset`.
 
     Attributes:
         claim: The partition as it was before.

@@ -1,7 +1,7 @@
-"""Signs of life: beats of the owned partitions in `partition_progress`, a row in `health`, metrics, and /healthz.
+"""Liveness: signs of life in `partition_progress` and `health`, metrics, and /healthz.
 
-Other processes go by these: the monitor leaves an idle partition out of the watermark only while its owner is alive
-and says that everything in it is committed.
+Other processes rely on these: the monitor leaves an idle partition out of the watermark only while its owner is
+alive and reports that everything in it is committed.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ ASSIGNMENT_S = 30.0
 """A rebalance that takes longer is stuck: the group's coordinator does not answer."""
 
 MODEL_FAILURES = 100
-"""Records in a row that the model cannot score: from there on the consumer is not well."""
+"""Records in a row that the model cannot score: from then on the consumer is unhealthy."""
 
 
 class Liveness:
-    """Beats at an interval, and says whether this consumer does its work. All times are monotonic seconds."""
+    """Reports at an interval that this consumer lives, and does its work. All times are monotonic seconds."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Liveness:
         return {"run": self._meter.run_id} | measures
 
     def _lacks_assignment(self, now: float) -> bool:
-        """Whether the group has not assigned anything, nor nothing, for too long; logged once each time."""
+        """Whether a rebalance has taken too long; logged once each time."""
         if not self._source.awaits_assignment:
             self._unassigned_since, self._reported_unassigned = None, False
             return False
@@ -131,13 +131,13 @@ class Liveness:
         elif self._kafka_answered or not self._assignment:
             health.well()
         else:
-            health.trouble("kafka_silent: no records come, and Kafka does not say that there are no more")
+            health.trouble("kafka_silent: Kafka delivers no records, and does not confirm that there are none")
         self._kafka_answered = False
 
     def _beats(self) -> list[Beat]:
-        """One for each partition of ours. Caught up is what was read to the end of its log and committed.
+        """Return one for each owned partition. Caught up: read and committed to the end of its log.
 
-        By the broker's own word only: the end that the client knows may be old.
+        Only an answer of the broker counts as the end: the one that the client has cached may be old.
         """
         claims = {owned.claim.partition: owned.claim for owned in self._assignment}
         known = {

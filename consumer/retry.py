@@ -1,4 +1,4 @@
-"""The consumer's connection to Postgres, and which failures of a session may pass."""
+"""The consumer's connection to Postgres, and which failures of a session are transient."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage import retry
 from storage.retry import Trouble
 
 _IDLE = "10s"
-"""For a transaction whose client sleeps: whoever takes its partition over waits for it."""
+"""Limit for a transaction whose client sleeps: the next owner of its partition waits for it."""
 
 PATIENCE_S = 60.0
 """To wait for an answer of Postgres, once the tables are there: a consumer's statements take milliseconds."""
@@ -30,10 +30,10 @@ def connect(url: str) -> postgres.Connection:
 
 
 def _explain(error: Exception) -> Trouble | None:
-    """What a failure means that is none of Postgres; None for a mistake of the program."""
+    """Explain a failure that is not of Postgres. Returns None for a bug in the program."""
     words = " ".join(str(error).split())
     if isinstance(error, RunRemoved):
-        return Trouble("run_removed", words, "nothing: what is left is read on")
+        return Trouble("run_removed", words, "nothing: the consumer goes on with the other runs")
     if isinstance(error, Fenced):
         return Trouble("fenced", words, "nothing: another consumer has the partition, and goes on")
     if isinstance(error, KafkaException):

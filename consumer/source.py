@@ -1,4 +1,4 @@
-"""Kafka → the records of each partition, in order. Knows where the log begins and ends, and who owns what."""
+"""Reads the records of each partition in order from Kafka, and knows assignments and the bounds of the log."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _FATAL = {
 _TIMEOUT_S = 5.0
 _LEAVING_S = 2.0
 _DROPPED = 1_000
-"""Records taken at a time by one that leaves."""
+"""Records consumed at a time while leaving the group."""
 
 
 class KafkaSource:
@@ -165,7 +165,7 @@ class KafkaSource:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None
 
     def ids(self, topics: Iterable[str], seconds: float = _TIMEOUT_S) -> Callable[[], dict[str, str | None]]:
-        """Ask which topics there are now, and go on; what is returned waits for the answer.
+        """Request the ids of topics. Returns a function that waits for the answer.
 
         The answer has the id of each topic that exists, None where the broker gives none. Whatever was read before
         this call is of a topic with that id, or of one that is gone: an id is never used again.
@@ -215,9 +215,9 @@ class KafkaSource:
         return not closing.is_alive()
 
     def _end(self) -> None:
-        """Not by `Consumer.close`: that may call back when nobody in librdkafka answers any more what the binding
-        then asks, and never returns, with the interpreter's lock in its hands (librdkafka's issues 4041 and 4884).
-        A consumer that is dropped calls nobody back. Nor does it leave the group, so that comes first.
+        """Leave the group, then drop the consumer. `Consumer.close` is avoided: its rebalance callback may wait for
+        threads of librdkafka that have ended, and never return while it holds the GIL (librdkafka's issues 4041 and
+        4884). A consumer that is dropped makes no callbacks, nor does it leave the group, so that comes first.
         """
         consumer, deadline = self._consumer, time.monotonic() + _LEAVING_S
         del self._consumer

@@ -1,22 +1,22 @@
-"""What becomes of each record of one run in one partition: pure, and the same for every way of cutting the log.
+"""Decides whether each record of a run joins a window. Pure; how the log is cut into batches changes nothing.
 
 The rules, in offset order, with M the largest event time believed and L the allowed lateness:
 
-1. what cannot be decoded never comes here
+1. records that cannot be decoded are rejected earlier (`consumer.decode`)
 2. `seq` not beyond the last one: a duplicate (a jump in `seq` is a gap, and reported)
 3. after the final heartbeat: late, and M stays
 4. event time more than `max_ahead` beyond M: from the future, and M stays
 5. end of its pane at or before M - L: late
 6. else accepted: it joins its pane
 
-What passes 2 to 4 moves M, if its event time is larger. Heartbeats move M too; they are exempt from 2 and 4.
+A record that passes 2 to 4 moves M if its event time is larger. So do heartbeats, which are exempt from 2 and 4.
 
 M is unset until a heartbeat, or until two data records in a row agree, which means that the second lies within
 `max_ahead` of the first: one record alone may have a wrong clock. Until then data records are accepted.
 
-A stream may have rested for longer than `max_ahead`. The data record that is the `agreeing`th in a row to fail rule
-4, each within `max_ahead` of the largest before it, moves M to that largest and is judged by it. A data record that
-passes rule 4 ends such a row, one that does not agree begins another.
+A stream may have paused for longer than `max_ahead`. Once `agreeing` data records in a row have failed rule 4, each
+within `max_ahead` of the largest before it, the last of them moves M to that largest, and is then checked against
+the new M. A data record that passes rule 4 ends such a row; one that does not agree begins another.
 
 Where M is unset, or would jump by more than `max_ahead`, an event time more than `max_ahead` beyond the Kafka
 timestamp of its own record is not believed: such a data record is from the future and counts for nothing above,
@@ -113,7 +113,7 @@ class RecordSequence:
 
 @dataclass(frozen=True)
 class Gap:
-    """Sequence numbers first..last, both inclusive, never came; record `index` of the sequence shows it."""
+    """Sequence numbers first..last, both inclusive, are missing; record `index` of the sequence shows it."""
 
     index: int
     first: int
@@ -121,8 +121,8 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What becomes of the records of a sequence.
+class Classification:
+    """The verdict on each record of a sequence, and the state after them.
 
     Attributes:
         verdicts: ACCEPTED … HEARTBEAT of each record, shape (records,).
@@ -142,8 +142,10 @@ def pane_starts(times: Ints, pane: int) -> Ints:
     return times // pane * pane
 
 
-def judge(state: State, policy: LatenessPolicy, sequence: RecordSequence) -> Judgement:
-    """Decide what becomes of each record. A sequence cut in two gives the same.
+def classify(state: State, policy: LatenessPolicy, sequence: RecordSequence) -> Classification:
+    """Classify records: accepted, late, duplicate, from the future or a heartbeat.
+
+    The result does not depend on how the log is cut into sequences.
 
     Args:
         state: Before the first record.
@@ -151,7 +153,7 @@ def judge(state: State, policy: LatenessPolicy, sequence: RecordSequence) -> Jud
         sequence: The records.
     """
     if not len(sequence.times):
-        return Judgement(np.empty(0, np.uint8), np.empty(0, np.int64), state, ())
+        return Classification(np.empty(0, np.uint8), np.empty(0, np.int64), state, ())
     last = _largest_before(state.last_seq, sequence.seqs)
     data = ~sequence.beats
     duplicates = data & (sequence.seqs != UNNUMBERED) & (sequence.seqs <= last)
@@ -169,7 +171,7 @@ def judge(state: State, policy: LatenessPolicy, sequence: RecordSequence) -> Jud
         candidate=path.after.candidate,
         agreed=path.after.agreed,
     )
-    return Judgement(verdicts, path.before, after, gaps)
+    return Classification(verdicts, path.before, after, gaps)
 
 
 @dataclass

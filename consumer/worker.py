@@ -1,4 +1,4 @@
-"""One consumer at work: reads records, keeps them until a flush is due, commits them. All it holds may be lost."""
+"""The consumer's loop: read records, hold them until a flush is due, commit them. What it holds may be lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from confluent_kafka import Message
 
 from consumer.assignment import Assignment, OwnedPartition
 from consumer.decode import Decoder
-from consumer.flush import Pending, take_apart
+from consumer.flush import Pending, decode_batch
 from consumer.flush_log import FlushLog
 from consumer.gauges import ConsumerGauges
 from consumer.ledger import Claim, Flush, Partition
@@ -44,7 +44,7 @@ class Predictor(Protocol):
 
 
 class Worker:
-    """Works within one membership in the group and one database connection, and ends with the first error.
+    """Consumes within one group membership and one database connection, and ends with the first error.
 
     Attributes:
         done: Whether the run that this consumer is to end with is finished.
@@ -79,7 +79,7 @@ class Worker:
         self._checked_awaited = self.done = False
 
     def step(self, now: float) -> None:
-        """Do one round: read for up to a tenth of a second, flush what is due, give signs of life when it is time.
+        """Do one round: read for up to a tenth of a second, flush what is due, report liveness when due.
 
         Raises:
             Fenced: Another consumer owns a partition by now.
@@ -90,11 +90,11 @@ class Worker:
         """
         read = self._source.read(self._settings.read_rows, _READ_S)
         if not self._assignment.is_current:
-            self._assignment.take_over()  # what was read along with a rebalance is nobody's
+            self._assignment.take_over()  # which drops what was read along with a rebalance
             return
         for partition, messages in read:
             self._liveness.received()
-            self._keep(partition, messages, now)
+            self._add_messages(partition, messages, now)
         for partition, offset in list(self._source.reached.items()):
             self._skip_to(partition, offset, now)
         for owned in self._assignment:
@@ -110,8 +110,8 @@ class Worker:
                 if not self._flush(owned):
                     return
 
-    def _keep(self, partition: Partition, messages: Sequence[Message], now: float) -> None:
-        """Add consecutive messages of a partition to what is pending, if they are those that come next."""
+    def _add_messages(self, partition: Partition, messages: Sequence[Message], now: float) -> None:
+        """Add consecutive messages of a partition to what is pending, without those that are there already."""
         owned = self._assignment.get(partition)
         if owned is None:
             return
@@ -121,13 +121,13 @@ class Worker:
             return
         owned.start_waiting(now)
         records = self._records[partition.topic]
-        batch = take_apart(self._decoders[partition.topic], messages)
+        batch = decode_batch(self._decoders[partition.topic], messages)
         self._runs.register(batch.runs)
         policies, foreign = self._runs.policies(batch.runs, records), self._runs.foreign(batch.runs, records)
         owned.pending.add(batch, policies, foreign)
 
     def _skip_to(self, partition: Partition, end: int, now: float) -> None:
-        """Move to the end of the log, where reading came to, over offsets that hold no record.
+        """Move the position over offsets that hold no record, to the end of the log.
 
         Those are markers of transactions, aborted records, and what compaction took. Left there, the position would
         never show that everything was read.
@@ -176,14 +176,14 @@ class Worker:
         return True
 
     def _read_again(self, owned: OwnedPartition, error: Unscorable) -> None:
-        """Go back to the last flush: this time batches are scored as they come, so that bad records can be kept."""
+        """Go back to the last flush, and score each batch as it comes, so that bad records can be told apart."""
         log.warning(
             "model_fails_on_batch", place=str(owned.claim.partition), error=str(error), next="read it again"
         )
         self._assignment.rewind(owned, self._pending(owned.claim, isolate=True))
 
     def _pending(self, claim: Claim, *, isolate: bool) -> Pending:
-        """Nothing, to be added to. isolate: whether each batch is scored as it comes, to find what fails."""
+        """Make an empty Pending. isolate: whether each batch is scored as it comes, to find what fails."""
         records = self._records[claim.partition.topic]
         return Pending(records, claim, partial(predict_each, records, score=self._score) if isolate else None)
 
@@ -196,7 +196,7 @@ class Worker:
         self._flush_log.write(flush)
 
     def _beat(self, now: float) -> None:
-        """Give signs of life; look whether the run that is waited for is finished; now and then log how it goes."""
+        """Report liveness, check whether the awaited run is finished, and log progress when that is due."""
         measures = self._liveness.beat(now)
         if run_id := self._settings.until_done:
             self.done = self._store.is_finished(run_id)

@@ -91,7 +91,7 @@ def read(
         run = run_of(record, reason, default_run)
         state = reading.states[run, entry.topic, entry.partition]
         if reason is None and record is not None:
-            reason = judge(record, state, stream, rules, entry.written_at)
+            reason = classify(record, state, stream, rules, entry.written_at)
             if reason is None and run in elsewhere:
                 reason = "stream"
             if reason is None and stream.label is None and not scores(record):
@@ -105,7 +105,9 @@ def read(
     return reading
 
 
-def judge(record: Record, state: State, stream: Records, rules: Rules, written_at: int | None = None) -> str | None:
+def classify(
+    record: Record, state: State, stream: Records, rules: Rules, written_at: int | None = None
+) -> str | None:
     """Why this valid record is no row, None where it is one. Moves the state of its run and partition."""
     beat, seq = record.get("kind") == "heartbeat", record.get("seq")
     at = record["at"] if beat else record[stream.time]
@@ -122,7 +124,7 @@ def judge(record: Record, state: State, stream: Records, rules: Rules, written_a
     if beat:
         take_heartbeat(at, state, rules)
         return "heartbeats"
-    return judge_by_time(at, state, stream, rules)
+    return classify_by_time(at, state, stream, rules)
 
 
 def is_beyond_belief(at: int, state: State, rules: Rules, written_at: int | None) -> bool:
@@ -131,8 +133,8 @@ def is_beyond_belief(at: int, state: State, rules: Rules, written_at: int | None
     return jumps and written_at is not None and at > written_at + rules.max_ahead
 
 
-def judge_by_time(at: int, state: State, stream: Records, rules: Rules) -> str | None:
-    """As `judge`, for a new data record by its time alone."""
+def classify_by_time(at: int, state: State, stream: Records, rules: Rules) -> str | None:
+    """As `classify`, for a new data record by its time alone."""
     if state.M is None or at > state.M + rules.max_ahead:
         take_ahead(at, state, rules)
     else:

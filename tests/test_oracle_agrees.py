@@ -61,12 +61,12 @@ def by_consumer(log: list[Item], cuts: set[int]) -> tuple[list[str], windows.Sta
     state, verdicts, missing = windows.State(), [], 0
     edges = sorted({0, len(log), *(cut for cut in cuts if cut < len(log))})
     for start, end in pairwise(edges):
-        judged = windows.judge(
+        classified = windows.classify(
             state, windows.LatenessPolicy(PANE, LATENESS, AHEAD, AGREEING), stretch(log[start:end])
         )
-        state = judged.state
-        verdicts += [NAMES[verdict] for verdict in judged.verdicts.tolist()]
-        missing += sum(gap.last - gap.first + 1 for gap in judged.gaps)
+        state = classified.state
+        verdicts += [NAMES[verdict] for verdict in classified.verdicts.tolist()]
+        missing += sum(gap.last - gap.first + 1 for gap in classified.gaps)
     return verdicts, state, missing
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from consumer.decode import Decoder
-from consumer.flush import Pending, take_apart
+from consumer.flush import Pending, decode_batch
 from consumer.ledger import Claim, Flush, Foreign, Partition
 from consumer.scoring import Score, predict_each
 from consumer.windows import LatenessPolicy
@@ -113,7 +113,7 @@ def flushed(
     cuts = [0, *sorted(b for b in batches if 0 < b < len(whole)), len(whole)]
     for start, end in pairwise(cuts):
         if start < end:
-            batch = take_apart(decoder, whole[start:end])
+            batch = decode_batch(decoder, whole[start:end])
             others = {run: Foreign(reason, detail) for run, detail in foreign.items()}
             pending.add(batch, dict.fromkeys(batch.runs, RULES), others)
     return pending.seal(score)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.decode import Decoder
-from consumer.flush import Pending, take_apart
+from consumer.flush import Pending, decode_batch
 from consumer.ledger import Claim, Flush, Loss, Tally
 from schemas.definition import Field, Records
 from schemas.records import Injected, Manifest
@@ -112,7 +112,7 @@ def test_a_run_that_only_a_rejected_record_names_is_counted_but_not_begun() -> N
     flush = flushed([trip(START, 0, "s", PULocationID=0)])
     (run,) = flush.runs
     assert (run.run_id, run.state.max_time, run.tally) == ("s", None, Tally(invalid=1))
-    assert take_apart(Decoder(TRIPS), [Fake(0, trip(START, 0, "s", PULocationID=0))]).runs == ()
+    assert decode_batch(Decoder(TRIPS), [Fake(0, trip(START, 0, "s", PULocationID=0))]).runs == ()
 
 
 def test_a_run_begins_with_its_first_record_even_if_that_was_rejected() -> None:
@@ -123,7 +123,7 @@ def test_a_run_begins_with_its_first_record_even_if_that_was_rejected() -> None:
 def test_what_is_kept_is_weighed_rows_and_dead_letters_alike() -> None:
     def size(*values: bytes | None) -> int:
         pending = Pending(TRIPS, Claim(PLACE, 1, 0, {}))
-        batch = take_apart(Decoder(TRIPS), messages(values))
+        batch = decode_batch(Decoder(TRIPS), messages(values))
         pending.add(batch, dict.fromkeys(batch.runs, RULES))
         return pending.size
 
@@ -133,7 +133,7 @@ def test_what_is_kept_is_weighed_rows_and_dead_letters_alike() -> None:
 
 
 def test_offsets_with_holes_stay_with_their_records() -> None:
-    batch = take_apart(Decoder(TRIPS), [Fake(3, trip(START, 0)), Fake(7, trip(START, 1)), Fake(8, b"{")])
+    batch = decode_batch(Decoder(TRIPS), [Fake(3, trip(START, 0)), Fake(7, trip(START, 1)), Fake(8, b"{")])
     assert batch.offsets.tolist() == [3, 7, 8]
 
 

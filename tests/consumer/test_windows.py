@@ -69,7 +69,7 @@ def stretch(records: list[dict[str, Any]]) -> RecordSequence:
 
 
 def verdicts(*records: dict[str, Any], state: State | None = None) -> list[int]:
-    return windows.judge(state or State(), RULES, stretch(list(records))).verdicts.tolist()
+    return windows.classify(state or State(), RULES, stretch(list(records))).verdicts.tolist()
 
 
 @pytest.mark.parametrize(
@@ -88,28 +88,28 @@ def test_a_trip_may_be_ahead_by_max_ahead_and_not_a_millisecond_more(time: int, 
 
 @pytest.mark.parametrize("wrong", [5_000_000_000, 0], ids=["2088", "epoch seconds"])
 def test_a_first_record_with_a_wrong_clock_harms_none_of_those_after_it(wrong: int) -> None:
-    judged = windows.judge(State(), RULES, stretch(trips(wrong, 2_000, 2_010, 2_020)))
-    assert judged.verdicts.tolist() == [ACCEPTED] * 4
-    assert judged.state == State(max_time=2_020)
+    classified = windows.classify(State(), RULES, stretch(trips(wrong, 2_000, 2_010, 2_020)))
+    assert classified.verdicts.tolist() == [ACCEPTED] * 4
+    assert classified.state == State(max_time=2_020)
 
 
 def test_the_clock_is_unset_until_a_second_record_agrees() -> None:
-    first = windows.judge(State(), RULES, stretch([trip(1_000, 0)])).state
+    first = windows.classify(State(), RULES, stretch([trip(1_000, 0)])).state
     assert first == State(last_seq=0, candidate=1_000, agreed=1)
-    assert windows.judge(first, RULES, stretch([trip(900, 1)])).state == State(max_time=1_000, last_seq=1)
-    assert windows.judge(first, RULES, stretch([trip(899, 1)])).state == State(None, 1, False, 899, 1)
+    assert windows.classify(first, RULES, stretch([trip(900, 1)])).state == State(max_time=1_000, last_seq=1)
+    assert windows.classify(first, RULES, stretch([trip(899, 1)])).state == State(None, 1, False, 899, 1)
 
 
 def test_the_same_record_twice_does_not_agree_with_itself() -> None:
     records = [trip(5_000, 0), trip(5_000, 0), trip(100, 1), trip(100, 2)]
-    judged = windows.judge(State(), RULES, stretch(records))
-    assert judged.verdicts.tolist() == [ACCEPTED, DUPLICATE, ACCEPTED, ACCEPTED]
-    assert judged.state.max_time == 100
+    classified = windows.classify(State(), RULES, stretch(records))
+    assert classified.verdicts.tolist() == [ACCEPTED, DUPLICATE, ACCEPTED, ACCEPTED]
+    assert classified.state.max_time == 100
 
 
 @pytest.mark.parametrize(("at", "expected"), [(1_000, 1_050), (1_100, 1_100), (2_000, 2_000), (100, 100)])
 def test_a_first_heartbeat_sets_the_clock_with_a_record_that_agrees(at: int, expected: int) -> None:
-    state = windows.judge(State(), RULES, stretch([trip(1_050, 0), beat(at)])).state
+    state = windows.classify(State(), RULES, stretch([trip(1_050, 0), beat(at)])).state
     assert state == State(max_time=expected, last_seq=0)
 
 
@@ -120,36 +120,36 @@ def test_a_first_record_beyond_its_kafka_timestamp_is_from_the_future(ahead: int
 
 
 def test_a_first_record_years_before_its_kafka_timestamp_is_that_of_a_replay() -> None:
-    judged = windows.judge(State(), RULES, stretch([trip(1_000, n, written_at=10**12) for n in range(2)]))
-    assert judged.verdicts.tolist() == [ACCEPTED, ACCEPTED]
-    assert judged.state.max_time == 1_000
+    classified = windows.classify(State(), RULES, stretch([trip(1_000, n, written_at=10**12) for n in range(2)]))
+    assert classified.verdicts.tolist() == [ACCEPTED, ACCEPTED]
+    assert classified.state.max_time == 1_000
 
 
 @pytest.mark.parametrize("before", [[], [beat(100)]], ids=["no clock", "a clock"])
 def test_a_heartbeat_beyond_its_kafka_timestamp_moves_nothing(before: list[dict[str, Any]]) -> None:
     records = [*before, beat(1_101, written_at=1_000), trip(100, 0), trip(101, 1)]
-    judged = windows.judge(State(), RULES, stretch(records))
-    assert judged.verdicts.tolist()[-3:] == [HEARTBEAT, ACCEPTED, ACCEPTED]
-    assert judged.state.max_time == 101
+    classified = windows.classify(State(), RULES, stretch(records))
+    assert classified.verdicts.tolist()[-3:] == [HEARTBEAT, ACCEPTED, ACCEPTED]
+    assert classified.state.max_time == 101
 
 
 def test_a_stray_year_does_not_move_the_watermark() -> None:
     records = [beat(100), trip(100, 0), trip(10**12, 1), trip(10**12, 2), trip(101, 3)]
-    judged = windows.judge(State(), RULES, stretch(records))
-    assert judged.verdicts.tolist() == [HEARTBEAT, ACCEPTED, FUTURE, FUTURE, ACCEPTED]
-    assert judged.state == State(max_time=101, last_seq=3)
+    classified = windows.classify(State(), RULES, stretch(records))
+    assert classified.verdicts.tolist() == [HEARTBEAT, ACCEPTED, FUTURE, FUTURE, ACCEPTED]
+    assert classified.state == State(max_time=101, last_seq=3)
 
 
 def test_after_a_rest_longer_than_max_ahead_enough_records_that_agree_move_the_clock() -> None:
-    judged = windows.judge(State(max_time=100), RULES, stretch(trips(1_000, 1_010, 990, 1_020, 1_030, 980)))
-    assert judged.verdicts.tolist() == [FUTURE] * (AGREEING - 1) + [ACCEPTED, ACCEPTED, LATE]
-    assert judged.state == State(max_time=1_030)
+    classified = windows.classify(State(max_time=100), RULES, stretch(trips(1_000, 1_010, 990, 1_020, 1_030, 980)))
+    assert classified.verdicts.tolist() == [FUTURE] * (AGREEING - 1) + [ACCEPTED, ACCEPTED, LATE]
+    assert classified.state == State(max_time=1_030)
 
 
 def test_a_hundred_records_that_agree_are_enough() -> None:
     rules = LatenessPolicy(PANE, LATENESS, AHEAD)
-    judged = windows.judge(State(max_time=100), rules, stretch(trips(*[10_000] * 120)))
-    assert judged.verdicts.tolist() == [FUTURE] * 99 + [ACCEPTED] * 21
+    classified = windows.classify(State(max_time=100), rules, stretch(trips(*[10_000] * 120)))
+    assert classified.verdicts.tolist() == [FUTURE] * 99 + [ACCEPTED] * 21
 
 
 @pytest.mark.parametrize(
@@ -159,31 +159,31 @@ def test_a_hundred_records_that_agree_are_enough() -> None:
 )
 def test_a_row_of_records_ahead_ends_with_one_that_does_not_agree(between: list[dict[str, Any]]) -> None:
     records = [*trips(1_000, 1_000, 1_000), *between, *trips(1_000, 1_000, 1_000)]
-    judged = windows.judge(State(max_time=100), RULES, stretch(records))
-    assert judged.verdicts.tolist()[-3:] == [FUTURE] * 3
-    assert (judged.state.candidate, judged.state.agreed) == (1_000, 3)
+    classified = windows.classify(State(max_time=100), RULES, stretch(records))
+    assert classified.verdicts.tolist()[-3:] == [FUTURE] * 3
+    assert (classified.state.candidate, classified.state.agreed) == (1_000, 3)
 
 
 def test_a_row_of_records_ahead_ends_with_a_stretch_that_is_not() -> None:
     before = State(max_time=100, candidate=1_000, agreed=3)
-    assert windows.judge(before, RULES, stretch(trips(101, 102))).state == State(max_time=102)
-    waiting = windows.judge(before, RULES, stretch([beat(150)])).state
+    assert windows.classify(before, RULES, stretch(trips(101, 102))).state == State(max_time=102)
+    waiting = windows.classify(before, RULES, stretch([beat(150)])).state
     assert waiting == State(max_time=150, candidate=1_000, agreed=3)
 
 
 def test_records_beyond_their_kafka_timestamp_never_move_the_clock_nor_end_a_row() -> None:
     wrong = [trip(9_000, None, written_at=500)] * 20
-    judged = windows.judge(
+    classified = windows.classify(
         State(max_time=100), RULES, stretch([*trips(1_000, 1_000), *wrong, *trips(1_000, 1_000)])
     )
-    assert judged.verdicts.tolist() == [FUTURE] * 23 + [ACCEPTED]
-    assert judged.state == State(max_time=1_000)
+    assert classified.verdicts.tolist() == [FUTURE] * 23 + [ACCEPTED]
+    assert classified.state == State(max_time=1_000)
 
 
 def test_a_heartbeat_within_a_row_never_lets_the_clock_go_back() -> None:
     records = [*trips(250, 250), beat(170), *trips(300, 300)]
-    judged = windows.judge(State(max_time=100), RULES, stretch(records))
-    assert judged.state.max_time == 300
+    classified = windows.classify(State(max_time=100), RULES, stretch(records))
+    assert classified.state.max_time == 300
 
 
 def test_nobody_asks_for_kafka_timestamps_where_nothing_is_ahead() -> None:
@@ -191,43 +191,43 @@ def test_nobody_asks_for_kafka_timestamps_where_nothing_is_ahead() -> None:
         raise AssertionError
 
     calm = stretch([beat(100), trip(100, 0), trip(150, 1)])
-    judged = windows.judge(State(max_time=100), RULES, replace(calm, written_at=never))
-    assert judged.verdicts.tolist() == [HEARTBEAT, ACCEPTED, ACCEPTED]
+    classified = windows.classify(State(max_time=100), RULES, replace(calm, written_at=never))
+    assert classified.verdicts.tolist() == [HEARTBEAT, ACCEPTED, ACCEPTED]
 
 
 def test_a_heartbeat_moves_the_watermark_however_far() -> None:
-    judged = windows.judge(State(), RULES, stretch([trip(100, 0), beat(10**12, 0), trip(101, 1)]))
-    assert judged.verdicts.tolist() == [ACCEPTED, HEARTBEAT, LATE]
+    classified = windows.classify(State(), RULES, stretch([trip(100, 0), beat(10**12, 0), trip(101, 1)]))
+    assert classified.verdicts.tolist() == [ACCEPTED, HEARTBEAT, LATE]
 
 
 def test_a_duplicate_moves_nothing_even_with_another_time() -> None:
-    judged = windows.judge(State(), RULES, stretch([trip(100, 0), trip(190, 0), trip(100, 1), trip(100, 2)]))
-    assert judged.verdicts.tolist() == [ACCEPTED, DUPLICATE, ACCEPTED, ACCEPTED]
-    assert judged.state.max_time == 100
+    classified = windows.classify(State(), RULES, stretch([trip(100, 0), trip(190, 0), trip(100, 1), trip(100, 2)]))
+    assert classified.verdicts.tolist() == [ACCEPTED, DUPLICATE, ACCEPTED, ACCEPTED]
+    assert classified.state.max_time == 100
 
 
 def test_after_the_final_heartbeat_every_new_record_is_late() -> None:
     records = [trip(100, 0), beat(100, 0, final=True), trip(100, 1), trip(10**12, 2), trip(100, 1)]
-    judged = windows.judge(State(), RULES, stretch(records))
-    assert judged.verdicts.tolist() == [ACCEPTED, HEARTBEAT, LATE, LATE, DUPLICATE]
-    assert (judged.state.finished, judged.state.max_time) == (True, 100)
-    assert verdicts(trip(10**12, 3), state=judged.state) == [LATE]
+    classified = windows.classify(State(), RULES, stretch(records))
+    assert classified.verdicts.tolist() == [ACCEPTED, HEARTBEAT, LATE, LATE, DUPLICATE]
+    assert (classified.state.finished, classified.state.max_time) == (True, 100)
+    assert verdicts(trip(10**12, 3), state=classified.state) == [LATE]
 
 
 def test_unnumbered_records_are_neither_duplicates_nor_gaps() -> None:
-    judged = windows.judge(State(), RULES, stretch([trip(100, None), trip(100, None), trip(100, 0)]))
-    assert judged.verdicts.tolist() == [ACCEPTED] * 3
-    assert judged.gaps == ()
+    classified = windows.classify(State(), RULES, stretch([trip(100, None), trip(100, None), trip(100, 0)]))
+    assert classified.verdicts.tolist() == [ACCEPTED] * 3
+    assert classified.gaps == ()
 
 
 def test_a_gap_is_reported_once_by_whichever_record_shows_it() -> None:
-    judged = windows.judge(State(), RULES, stretch([trip(100, 0), trip(100, 3), beat(100, 6), trip(100, 7)]))
-    assert judged.gaps == (windows.Gap(1, 1, 2), windows.Gap(2, 4, 6))
+    classified = windows.classify(State(), RULES, stretch([trip(100, 0), trip(100, 3), beat(100, 6), trip(100, 7)]))
+    assert classified.gaps == (windows.Gap(1, 1, 2), windows.Gap(2, 4, 6))
 
 
 def test_nothing_leaves_the_state_as_it_was() -> None:
     state = State(max_time=5, last_seq=2, finished=True)
-    assert windows.judge(state, RULES, stretch([])).state == state
+    assert windows.classify(state, RULES, stretch([])).state == state
 
 
 times = st.one_of(st.integers(0, 250), st.integers(0, 40), st.integers(10_000, 10_300))
@@ -251,15 +251,15 @@ def test_columns_at_a_time_are_judged_as_the_oracle_judges_one_by_one(
 ) -> None:
     reference = oracle.State()
     rules = oracle.Rules(PANE, {TRIPS.topic: LATENESS}, AHEAD, AGREEING)
-    expected = [NAMES[oracle.judge(r, reference, TRIPS, rules, r["written_at"])] for r in log]
+    expected = [NAMES[oracle.classify(r, reference, TRIPS, rules, r["written_at"])] for r in log]
 
     state, found, missing = State(), [], 0
     bounds = [0, *sorted(min(c, len(log)) for c in cuts), len(log)]
     for start, end in pairwise(bounds):
-        judged = windows.judge(state, RULES, stretch(log[start:end]))
-        state = judged.state
-        found += judged.verdicts.tolist()
-        missing += sum(gap.last - gap.first + 1 for gap in judged.gaps)
+        classified = windows.classify(state, RULES, stretch(log[start:end]))
+        state = classified.state
+        found += classified.verdicts.tolist()
+        missing += sum(gap.last - gap.first + 1 for gap in classified.gaps)
 
     assert found == expected
     assert state == State(*reference.stored)

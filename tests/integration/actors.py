@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from consumer.decode import Decoder
-from consumer.flush import Pending, take_apart
+from consumer.flush import Pending, decode_batch
 from consumer.ledger import Flush, Partition
 from consumer.store import Beat, RunBinding, Store
 from consumer.windows import LatenessPolicy
@@ -93,7 +93,7 @@ class Consumer:
         at = pending.expected
         messages = [Message(at + i, *sent) for i, sent in enumerate(log[at : at + most])]
         if messages:
-            batch = take_apart(DECODERS[partition.topic], messages)
+            batch = decode_batch(DECODERS[partition.topic], messages)
             self.store.register(batch.runs, self._ours, TAXI)
             pending.add(batch, {run: self._policy(run, partition.topic) for run in batch.runs})
 
