@@ -23,19 +23,19 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "DO_NOT_TRAC
 """On shared cores more threads make scikit-learn a hundred times slower; Evidently is not to report its use."""
 
 FIRST_STEPS = """\
-Driftline watches a stream of scored events drift. All of it in two minutes:
+Driftline shows how a stream of scored events drifts. To see everything in two minutes:
 
   {program} demo
 
 Step by step:
 
-  {program} stack up               Kafka and Postgres; or name yours: KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL
-  {program} train                  a model, and the reference that windows are compared with
-  {program} consume &              scores trips, sorts them into windows
-  {program} monitor &              compares every window with the reference
-  {program} board &                the live page, http://127.0.0.1:8000
-  {program} produce --run NAME     replays a month
-  {program} windows --run NAME     what came of it
+  {program} stack up               start Kafka and Postgres; or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL
+  {program} train                  train a model, and keep the reference that windows are compared with
+  {program} consume &              score trips and assign them to windows
+  {program} monitor &              compare every window with the reference
+  {program} board &                serve the live page, http://127.0.0.1:8000
+  {program} produce --run NAME     replay a month
+  {program} windows --run NAME     list the results
 
 `{program} doctor` says what is missing, `{program} --help` lists all commands."""
 
@@ -52,7 +52,7 @@ def begin(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
-    """Watch a stream of scored events drift: producer, consumer, monitor. Begin with `driftline demo`."""
+    """Show how a stream of scored events drifts. Begin with `driftline demo`."""
     if version:
         from importlib.metadata import version as installed
 

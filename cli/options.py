@@ -1,7 +1,7 @@
 """Every option of every command: name, default, help and environment variable.
 
-One variable means one thing: where commands mean different things by an option of the same name, each has its own
-variable. A stage's defaults are those of its settings. What destroys something is never read from a variable.
+One variable means one thing: where an option means different things in different commands, each command has its own
+variable. A stage's defaults are those of its settings. Options that destroy something have no variable.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def option(
 
     Args:
         name: Without dashes.
-        default: Of the option; `...` where one has to be given.
+        default: Of the option; `...` if it is required.
         help: For `--help` and the table of variables.
-        check: Raises a DriftlineError for a value that it does not take.
-        command: The one that the variable belongs to, where others mean something else by an option of this name.
+        check: Raises a DriftlineError for an invalid value.
+        command: The only command that reads the variable, where the option means something else in others.
         from_environment: Whether there is a variable at all.
         formerly_shared: Whether the variable without the command set this option before.
-        more: For `typer.Option`. show_default: what happens without the option, where the default is None.
+        more: For `typer.Option`. show_default: Describes the default, where it is None.
     """
     if from_environment:
         more["envvar"] = variable(name, command)
@@ -120,7 +120,7 @@ def _callback(check: Callable[[Any], object] | None, formerly: str) -> Callable[
 
 
 def _defaults(settings: Any) -> dict[str, Any]:
-    """What a stage takes where its settings are given nothing."""
+    """The defaults of a stage's settings, by name."""
     return dict(zip(reversed(settings.__struct_fields__), reversed(settings.__struct_defaults__), strict=False))
 
 
@@ -133,8 +133,8 @@ _TERMS = DEFAULT_STREAM.terms
 
 # Of several commands
 RUN = option("run", ..., "Name of the run.")
-KNOWN_RUN = option("run", None, "Name of the run.", show_default="the only one there is")
-ANY_RUN = option("run", None, "Name of the run.", show_default="all, and records in which none could be read")
+KNOWN_RUN = option("run", None, "Name of the run.", show_default="the only run")
+ANY_RUN = option("run", None, "Name of the run.", show_default="all, and records whose run could not be read")
 UNTIL_DONE = option("until-done", None, "Exit once this run has been replayed and all its windows are final.")
 TOPIC_PREFIX = option("topic-prefix", "", "Prefix of topic names and of the consumer group.")
 _MODEL_HELP = "Model to use: a folder, a name or a hash (`driftline models`)."
@@ -150,7 +150,7 @@ METRICS_PORT = option(
     "metrics-port",
     _consumer["metrics_port"],
     "Port for /metrics and /healthz; 0 picks a free one.",
-    show_default="nowhere",
+    show_default="off",
     min=0,
     max=65_535,
 )
@@ -161,14 +161,14 @@ SIZES = option(
 JSON = option("json", False, "Print JSON.", from_environment=False)
 YES = option("yes", False, "Skip the confirmation.", from_environment=False)
 
-# What is replayed, and what is learnt
+# What is replayed, and what is trained on
 FILES = option("file", None, "TLC parquet file, green or yellow; may be repeated.", check=checks.input_files)
 MONTH = option(
     "month",
     None,
     "Month to download from TLC, such as 2022-02.",
     check=checks.month,
-    show_default=f"{replay.MONTH}, where it can be had",
+    show_default=f"{replay.MONTH}, if it can be downloaded",
 )
 TRAINING_FILES = option(
     "file", None, "TLC parquet file, green or yellow; may be repeated.", check=checks.input_files, command="train"
@@ -176,7 +176,7 @@ TRAINING_FILES = option(
 TRAINING_MONTH = option(
     "month",
     None,
-    "Month to download from TLC and learn from.",
+    "Month to download from TLC and train on.",
     check=checks.month,
     command="train",
     show_default=replay.TRAINING_MONTH,
@@ -186,7 +186,7 @@ KIND = option("kind", TaxiKind(replay.KIND), "Type of taxi to download.")
 VOLUME = option(
     "volume",
     replay.VOLUME,
-    "Number of synthetic trips: 1 is as many as there really are, 100 a hundred times as many.",
+    "Number of synthetic trips: 1 is as many as there really were, 100 a hundred times as many.",
     check=checks.positive,
 )
 SEED = option("seed", replay.SEED, "Seed of the synthetic trips.", min=0)
@@ -307,7 +307,7 @@ REPORT_OUT = option(
     "HTML file to write.",
     check=checks.output_file,
     command="report",
-    show_default="below .driftline/reports",
+    show_default="a file in .driftline/reports",
 )
 BACK = option("back", None, "Address of the window's page, for a link.", from_environment=False, hidden=True)
 
@@ -319,7 +319,7 @@ BACKUP_OUT = option(
     "File to write.",
     check=checks.output_file,
     command="backup",
-    show_default="below .driftline/backups",
+    show_default="a file in .driftline/backups",
 )
 REPLACE = option("yes", False, "Replace the runs that are there.", from_environment=False)
 

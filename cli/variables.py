@@ -1,4 +1,4 @@
-"""The DRIFTLINE_… variables: their table, and a warning of those that nothing reads, which would go unnoticed."""
+"""The DRIFTLINE_… variables: their table, and a warning about those that nothing reads."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ PREFIX = "DRIFTLINE_"
 DOCUMENT = ROOT / "docs" / "variables.md"
 
 OTHERS = {
-    "DRIFTLINE_WRITER_PASSWORD": "`migrate`: gives the role that consumers and monitors write as a login",
-    "DRIFTLINE_READER_PASSWORD": "`migrate`, `grafana`: the same for the role that Grafana reads as",
-    "DRIFTLINE_BOARD_PASSWORD": "`migrate`: the same for the role that the board reads as",
+    "DRIFTLINE_WRITER_PASSWORD": "`migrate`: password of the role that consumers and monitors write with",
+    "DRIFTLINE_READER_PASSWORD": "`migrate`, `grafana`: the same for the role that Grafana reads with",
+    "DRIFTLINE_BOARD_PASSWORD": "`migrate`: the same for the role that the board reads with",
     "DRIFTLINE_ALERT_WEBHOOK": "Grafana: where alerts are sent",
     "DRIFTLINE_PG_ADDRESS": "Grafana's provisioning: host and port of Postgres",
     "DRIFTLINE_PG_DATABASE": "Grafana's provisioning: name of the database",
     "DRIFTLINE_PG_SSLMODE": "Grafana's provisioning: libpq's sslmode",
-    "DRIFTLINE_PG_SSLROOTCERT": "Grafana's provisioning: file of the authority's certificate",
+    "DRIFTLINE_PG_SSLROOTCERT": "Grafana's provisioning: file with the CA certificate",
     "DRIFTLINE_KAFKA_PASSWORD": "docker-compose.tls.yml: Kafka's password",
-    "DRIFTLINE_TLC_ADDRESS": "where months of TLC's are downloaded from",
+    "DRIFTLINE_TLC_ADDRESS": "address from which TLC's months are downloaded",
     "DRIFTLINE_DATA": "tests and benchmarks: folder of TLC files",
     "DRIFTLINE_FAILPOINT": "tests: where a stage kills itself",
-    "DRIFTLINE_PICTURES": "tests: folder of the pictures in the documents",
+    "DRIFTLINE_PICTURES": "tests: folder to write the pictures of the documents to",
     "DRIFTLINE_TEST_MODEL": "tests: the model that all of them share",
 }
-"""Those of no option, and what they do."""
+"""Variables without an option, and what they do."""
 
 DROPPED = {
     "DRIFTLINE_OUT": "DRIFTLINE_TRAIN_OUT, DRIFTLINE_BACKUP_OUT and DRIFTLINE_REPORT_OUT took its place",
@@ -37,7 +37,7 @@ DROPPED = {
     "DRIFTLINE_BACK": "",
     "DRIFTLINE_ATTENDED": "",
 }
-"""Those that an earlier version read, and what to do instead."""
+"""Variables that an earlier version read, and what to do instead."""
 
 
 class Variable(NamedTuple):
@@ -50,7 +50,7 @@ class Variable(NamedTuple):
 
 
 def variables(command: Any) -> list[Variable]:
-    """Every variable of the options of a click command and of those below it, in alphabetical order."""
+    """List every variable of a click command and of its subcommands, in alphabetical order."""
     found: dict[str, Variable] = {}
     for path, parameter in _options(command, ()):
         at = found.setdefault(parameter.envvar, Variable(parameter.envvar, {}, [], []))
@@ -69,7 +69,7 @@ def _options(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
 
 def _default(parameter: Any) -> str:
     if parameter.required:
-        return "has to be given"
+        return "required"
     if isinstance(parameter.show_default, str):
         return parameter.show_default
     value = getattr(parameter.default, "value", parameter.default)
@@ -77,11 +77,11 @@ def _default(parameter: Any) -> str:
 
 
 def document(command: Any) -> str:
-    """The table of all variables in Markdown."""
+    """Return the table of all variables, in Markdown."""
     lines = [
         "# Variables",
         "",
-        "An option on the command line counts more than its variable. Written by `make docs`.",
+        "An option on the command line takes precedence over its variable. `make docs` generates this table.",
         "",
         "| variable | option | of | default | |",
         "|---|---|---|---|---|",
@@ -90,13 +90,13 @@ def document(command: Any) -> str:
         commands = ", ".join(f"`{name}`" for names in known.sets.values() for name in names)
         option, default = ", ".join(f"`{name}`" for name in known.sets), "; ".join(known.default)
         lines.append(f"| `{known.name}` | {option} | {commands} | {default} | {' '.join(known.meaning)} |")
-    lines += ["", "Those of no option:", "", "| variable | |", "|---|---|"]
+    lines += ["", "Variables without an option:", "", "| variable | |", "|---|---|"]
     lines += [f"| `{name}` | {meaning} |" for name, meaning in OTHERS.items()]
     return "\n".join(lines) + "\n"
 
 
 def unknown(environ: Mapping[str, str], command: Any) -> Iterator[str]:
-    """Describe each variable that nothing reads, with what took its place, or the closest one that is read."""
+    """Describe each variable that nothing reads, and name its replacement or the most similar one."""
     names = {n for n, value in environ.items() if n.startswith(PREFIX) and not is_platform_variable(n, value)}
     if not names:
         return
@@ -110,8 +110,8 @@ def unknown(environ: Mapping[str, str], command: Any) -> Iterator[str]:
 
 
 def write(path: Path = DOCUMENT) -> None:
-    """Write the table anew."""
-    from typer.main import get_command  # noqa: PLC0415 - whoever runs a command has it already
+    """Write the table."""
+    from typer.main import get_command  # noqa: PLC0415 - every command has imported it already
 
     from cli.main import app  # noqa: PLC0415 - which needs this module
 

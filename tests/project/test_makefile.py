@@ -54,6 +54,6 @@ def test_without_a_network_setup_says_what_to_do(tmp_path):
     wanted = ["make", "setup", f"VENV={tmp_path / 'venv'}"]
     done = subprocess.run(wanted, cwd=ROOT, env=os.environ | offline, capture_output=True, text=True, check=False)
     assert done.returncode
-    assert "311 MB to fetch" in done.stdout
-    assert "could not be fetched" in done.stderr
+    assert "311 MB to download" in done.stdout
+    assert "could not be downloaded" in done.stderr
     assert "HTTPS_PROXY" in done.stderr
