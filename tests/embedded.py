@@ -8,13 +8,13 @@ import signal
 from pathlib import Path
 
 from local.stack import embedded
-from local.stack.part import is_kept, kept_by, wait_until_it_answers
+from local.stack.part import has_keeper, read_keeper_report, wait_until_ready
 
 
 def pids(state: Path) -> dict[str, int]:
     """Process ids of the servers that run."""
     homes = [state.absolute() / part.name for part in embedded.PARTS]
-    return {home.name: kept.server for home in homes if is_kept(home) and (kept := kept_by(home))}
+    return {home.name: report.server for home in homes if has_keeper(home) and (report := read_keeper_report(home))}
 
 
 def kill(name: str, state: Path) -> None:
@@ -25,5 +25,5 @@ def kill(name: str, state: Path) -> None:
 def wait(state: Path, seconds: float = 60.0) -> None:
     """Until every server that is kept here answers again. Raises StackBroken."""
     for part in embedded.PARTS:
-        if is_kept(home := state.absolute() / part.name):
-            wait_until_it_answers(part, home, seconds, deaths=math.inf)
+        if has_keeper(home := state.absolute() / part.name):
+            wait_until_ready(part, home, seconds, deaths=math.inf)

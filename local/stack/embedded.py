@@ -18,11 +18,11 @@ from local.stack.part import (
     begin,
     closing,
     end,
-    is_kept,
-    kept_by,
+    has_keeper,
     lock,
-    wait_until_it_answers,
-    wait_until_it_ended,
+    read_keeper_report,
+    wait_until_ended,
+    wait_until_ready,
 )
 from local.stack.postgres import Postgres
 from runtime.connections import STATE, Addresses, make_folder
@@ -113,7 +113,7 @@ def _join(leases: dict[str, int], state: Path, environ: Mapping[str, str], say: 
             for part in needed:
                 leases[part.name] = begin(part, state / part.name, environ, say)
             for part in needed:
-                wait_until_it_answers(part, state / part.name)
+                wait_until_ready(part, state / part.name)
             _publish(state)
     found = {part.name: environ.get(part.variable) or part.address(state / part.name) for part in PARTS}
     return Addresses(bootstrap_servers=found["kafka"], database_url=found["postgres"])
@@ -139,11 +139,11 @@ def _is_last(lease: int) -> bool:
 
 
 def _stop(names: list[str], state: Path) -> list[str]:
-    ran = [name for name in names if is_kept(state / name)]
+    ran = [name for name in names if has_keeper(state / name)]
     for name in ran:
         end(state / name)
     for name in ran:
-        wait_until_it_ended(state / name)
+        wait_until_ended(state / name)
     _publish(state)
     return ran
 
@@ -151,24 +151,24 @@ def _stop(names: list[str], state: Path) -> list[str]:
 def _status(part: Part, home: Path, environ: Mapping[str, str]) -> Status:
     if yours := environ.get(part.variable):
         return Status(part.name, yours, yours=True, trouble=part.trouble(yours, environ, 3))
-    if not is_kept(home):
+    if not has_keeper(home):
         return Status(part.name, "", yours=False, trouble="not running")
-    address, kept = part.address(home), kept_by(home)
+    address, report = part.address(home), read_keeper_report(home)
     return Status(
         part.name,
         address,
         yours=False,
         trouble=part.trouble(address, {}, 3),
         kept=(home / "keep").exists(),
-        pid=kept.server if kept else None,
-        restarts=kept.restarts if kept else 0,
+        pid=report.server if report else None,
+        restarts=report.restarts if report else 0,
         log=str(home / "server.log"),
     )
 
 
 def _publish(state: Path) -> None:
     """Write `stack.json` for the other commands: the address of what runs, empty for what does not."""
-    found = {part.name: part.address(home) for part in PARTS if is_kept(home := state / part.name)}
+    found = {part.name: part.address(home) for part in PARTS if has_keeper(home := state / part.name)}
     file = state / "stack.json"
     if not found:
         file.unlink(missing_ok=True)

@@ -64,7 +64,7 @@ class Part(Protocol):
         """Say why it does not serve clients within `timeout` seconds; empty if it does."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeeperReport(msgspec.Struct, frozen=True):
     """What a keeper reports: two process ids, and how often it has restarted its server."""
 
     keeper: int
@@ -77,7 +77,7 @@ def begin(part: Part, home: Path, environ: Mapping[str, str], say: Say) -> int:
     make_folder(home, home.parent)
     lease = lock(home / "lease.lock", fcntl.LOCK_SH)
     try:
-        keeper = _keepers_place(home)
+        keeper = _take_keeper_lock(home)
         if keeper is not None:
             with closing(keeper):
                 _spawn(part.prepare(home, environ, say), home, keeper)
@@ -87,8 +87,8 @@ def begin(part: Part, home: Path, environ: Mapping[str, str], say: Say) -> int:
     return lease
 
 
-def _keepers_place(home: Path) -> int | None:
-    """Take the keeper's lock; None if there is a keeper. Tries thrice, since `is_kept` holds it briefly."""
+def _take_keeper_lock(home: Path) -> int | None:
+    """Take the keeper's lock; None if there is a keeper. Tries thrice, since `has_keeper` holds it briefly."""
     for attempt in range(3):
         time.sleep(0.005 * attempt)
         if (fd := try_lock(home / "keeper.lock")) is not None:
@@ -115,38 +115,38 @@ def _spawn(command: Command, home: Path, keeper_lock: int) -> None:
         )
 
 
-def wait_until_it_answers(part: Part, home: Path, seconds: float = 60.0, deaths: float = DEATHS) -> None:
+def wait_until_ready(part: Part, home: Path, seconds: float = 60.0, deaths: float = DEATHS) -> None:
     """Wait until it serves clients. Raises StackBroken after so many deaths or seconds, with its last error."""
     deadline, first = time.monotonic() + seconds, None
     while part.trouble(part.address(home), {}, timeout=0.5):
-        kept = kept_by(home)
-        if first is None and kept is not None:
-            first = kept.restarts
-        died = kept is not None and first is not None and kept.restarts - first >= deaths
-        if died or not is_kept(home) or time.monotonic() > deadline:
+        report = read_keeper_report(home)
+        if first is None and report is not None:
+            first = report.restarts
+        died = report is not None and first is not None and report.restarts - first >= deaths
+        if died or not has_keeper(home) or time.monotonic() > deadline:
             raise broken(f"{part.name} did not start", home)
         time.sleep(0.02)
 
 
 def end(home: Path) -> None:
-    """Have the keeper stop its server; `wait_until_it_ended` waits for it."""
+    """Have the keeper stop its server; `wait_until_ended` waits for it."""
     (home / "keep").unlink(missing_ok=True)
-    if is_kept(home) and (kept := _wait_for_pids(home)):
+    if has_keeper(home) and (report := _wait_for_pids(home)):
         with suppress(ProcessLookupError):
-            os.kill(kept.keeper, signal.SIGTERM)
+            os.kill(report.keeper, signal.SIGTERM)
 
 
-def wait_until_it_ended(home: Path, seconds: float = 30.0) -> None:
+def wait_until_ended(home: Path, seconds: float = 30.0) -> None:
     """Wait for the end of the keeper; after the timeout kill it, and with it the server."""
     deadline = time.monotonic() + seconds
-    while is_kept(home):
-        if time.monotonic() > deadline and (kept := kept_by(home)):
+    while has_keeper(home):
+        if time.monotonic() > deadline and (report := read_keeper_report(home)):
             with suppress(ProcessLookupError):
-                os.kill(kept.keeper, signal.SIGKILL)
+                os.kill(report.keeper, signal.SIGKILL)
         time.sleep(0.02)
 
 
-def is_kept(home: Path) -> bool:
+def has_keeper(home: Path) -> bool:
     """Whether a keeper is running. A lock shows it, not a pid: after a crash of the machine no lock is held."""
     if not (home / "keeper.lock").exists():
         return False
@@ -156,19 +156,19 @@ def is_kept(home: Path) -> bool:
     return False
 
 
-def kept_by(home: Path) -> Kept | None:
+def read_keeper_report(home: Path) -> KeeperReport | None:
     """Read the keeper's report; None before it has started its server."""
     try:
-        return msgspec.json.decode((home / "keeper.json").read_bytes(), type=Kept)
+        return msgspec.json.decode((home / "keeper.json").read_bytes(), type=KeeperReport)
     except (OSError, msgspec.DecodeError):
         return None
 
 
-def _wait_for_pids(home: Path) -> Kept | None:
+def _wait_for_pids(home: Path) -> KeeperReport | None:
     deadline = time.monotonic() + 5
-    while (kept := kept_by(home)) is None and is_kept(home) and time.monotonic() < deadline:
+    while (report := read_keeper_report(home)) is None and has_keeper(home) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return kept
+    return report
 
 
 def ports(home: Path, count: int) -> list[int]:

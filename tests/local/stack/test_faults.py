@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from local import stack
-from local.stack.part import kept_by
+from local.stack.part import read_keeper_report
 from tests import embedded
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
@@ -102,9 +102,9 @@ def test_nothing_is_left_when_its_only_user_was_killed(state, new_user):
 def test_nothing_is_left_of_a_server_whose_keeper_was_killed(state, new_user):
     user = new_user().wait_until_it_runs()
     for name in ("kafka", "postgres"):
-        kept = kept_by(state / name)
-        assert kept
-        os.kill(kept.keeper, signal.SIGKILL)
+        report = read_keeper_report(state / name)
+        assert report
+        os.kill(report.keeper, signal.SIGKILL)
     itself = str(user.process.pid)
     assert eventually(lambda: all(line.startswith(itself) for line in processes_of(state))), processes_of(state)
 

@@ -45,8 +45,8 @@ def test_a_lock_that_is_held_cannot_be_had(tmp_path):
 
 def test_pids_that_a_crash_left_behind_are_not_taken_for_a_running_server(tmp_path):
     (tmp_path / "keeper.lock").touch()
-    (tmp_path / "keeper.json").write_bytes(msgspec.json.encode(part.Kept(1, 1, 0)))
-    assert not part.is_kept(tmp_path)
+    (tmp_path / "keeper.json").write_bytes(msgspec.json.encode(part.KeeperReport(1, 1, 0)))
+    assert not part.has_keeper(tmp_path)
     part.end(tmp_path)  # signals nobody: pid 1 is not ours
 
 
