@@ -1,0 +1,303 @@
+"""Evidence and alarms of a run, window by window. Pure.
+
+Windows are folded in one canonical order, season by season. Folding them one by one, in groups or all at once gives
+the same; so does whoever folds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.verdict.lifecycle import NEVER, RULES, Alarm, Episode, Evidence, Rules, advance
+from monitor.verdict.members import Moved, Signal, chance_of
+from schemas.definition import LABELS, Role
+
+Floats = NDArray[np.float64]
+
+SeriesKey = tuple[Role, int]
+"""Role and size, ms, of windows that follow one another."""
+
+Order = tuple[int, int, int, str]
+"""Season, due, size, role: where a window comes in the canonical order."""
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """How the windows of one role and size are watched.
+
+    Attributes:
+        signals: In the order of `WindowScore.z`.
+        drift: k: what is taken from each score before it is added.
+        line: The evidence at which an alarm fires.
+        rates: Of each signal, of the exponential tail of its evidence in calm windows.
+    """
+
+    signals: tuple[Signal, ...]
+    drift: float
+    line: float
+    rates: tuple[float, ...]
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """How one season of a run is watched.
+
+    Attributes:
+        season: Its start, ms.
+        calibration_id: What it follows from.
+        promise: False alarms a month; None: nothing can be promised.
+        series: By role and size; what is not in it is not watched.
+    """
+
+    season: int
+    calibration_id: str
+    promise: float | None
+    series: Mapping[SeriesKey, Series]
+
+    @property
+    def smallest(self) -> int:
+        """The smallest size that is watched, ms; 0 without any."""
+        return min((size for _, size in self.series), default=0)
+
+
+class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
+    """What one window says.
+
+    Attributes:
+        role, size, start: The window.
+        due: From when on it can be final: its end and the allowed lateness, ms.
+        season: Start of the season that its start lies in.
+        z: Standardised scores, shape (signals,); rounded to what is stored of them.
+        shares: Rows (`volume`) and labels (`coverage`) as shares of what is expected, where that is known.
+    """
+
+    role: Role
+    size: int
+    start: int
+    due: int
+    season: int
+    z: tuple[float, ...]
+    shares: Mapping[str, float] = {}
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
+    @property
+    def order(self) -> Order:
+        return self.season, self.due, self.size, self.role
+
+
+class Cusum(msgspec.Struct):
+    """Evidence of one role and size.
+
+    Attributes:
+        sums: By signal; never negative.
+        since: By signal: start of the window in which its sum rose from 0.
+        level: The largest, in units of the line.
+        peak: The largest so far.
+        end: Of the newest window.
+        shares: As in its score.
+    """
+
+    sums: list[float]
+    since: list[int]
+    level: float = 0.0
+    peak: float = 0.0
+    end: int = NEVER
+    shares: dict[str, float] = {}
+
+
+class State(msgspec.Struct):
+    """All that folding the next window needs to know of those before it.
+
+    Attributes:
+        last: The last window that was folded.
+        cusums: By `role/size`; begun anew in each season.
+        loud_at: End of the last window of the smallest size that was not calm.
+        episode: The alarm that is open.
+    """
+
+    last: Order | None = None
+    cusums: dict[str, Cusum] = {}
+    loud_at: int = NEVER
+    episode: Episode | None = None
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """The evidence curve at one window.
+
+    Attributes:
+        score: Of the window.
+        level: Evidence of its role and size after it, in units of the line.
+        signal: The signal that has most of it; None where there is none.
+    """
+
+    score: WindowScore
+    level: float
+    signal: str | None
+
+
+class Folded(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes of folding windows.
+
+    Attributes:
+        state: After them.
+        points: One for each window.
+        alarms: By key: all that were pending, fired or went on, as they are after them. Suspicions that came to
+            nothing are left out, unless they were open before.
+        dropped: Keys of alarms that were pending before, and came to nothing.
+        changes: Alarms as they were when they fired or recovered, in order.
+    """
+
+    state: State
+    points: list[Point]
+    alarms: dict[tuple[Role, int, int], Alarm]
+    dropped: list[tuple[Role, int, int]]
+    changes: list[Alarm]
+
+
+def encode_state(state: State) -> bytes:
+    """Encode a state; the same state gives the same bytes."""
+    return msgspec.json.encode(state, order="deterministic")
+
+
+def decode_state(state: bytes) -> State:
+    """Decode what `encode_state` made."""
+    return msgspec.json.decode(state, type=State)
+
+
+def fold(state: State, scores: Iterable[WindowScore], watch: Watch, rules: Rules = RULES) -> Folded:
+    """Fold windows of one season into what was known before them.
+
+    Args:
+        state: Before them; it stays as it is.
+        scores: In canonical order, each once, all of the season of `watch`.
+        watch: How the season is watched.
+        rules: When alarms change their state.
+
+    Raises:
+        ValueError: A window comes out of order, or belongs to another season.
+    """
+    made = _Folding(decode_state(encode_state(state)), watch, rules)
+    for score in scores:
+        made.add(score)
+    return Folded(
+        state=made.state, points=made.points, alarms=made.alarms, dropped=made.dropped, changes=made.changes
+    )
+
+
+class _Folding:
+    def __init__(self, state: State, watch: Watch, rules: Rules) -> None:
+        self.state, self._watch, self._rules = state, watch, rules
+        self.points: list[Point] = []
+        self.alarms: dict[tuple[Role, int, int], Alarm] = {}
+        self.dropped: list[tuple[Role, int, int]] = []
+        self.changes: list[Alarm] = []
+
+    def add(self, score: WindowScore) -> None:
+        last = self.state.last
+        if score.season != self._watch.season or (last is not None and score.order <= last):
+            raise ValueError(f"window {score.role} {score.size} {score.start} comes out of order")
+        if last is None or last[0] != score.season:
+            self.state.cusums = {}
+        self.state.last = score.order
+        series = self._watch.series.get((score.role, score.size))
+        if series is None:
+            self.points.append(Point(score=score, level=0.0, signal=None))
+            return
+        cusum = self._accumulate(series, score)
+        worst = int(np.argmax(cusum.sums)) if cusum.level > 0 else None
+        signal = None if worst is None else series.signals[worst].name
+        self.points.append(Point(score=score, level=cusum.level, signal=signal))
+        self._advance(score)
+
+    def _accumulate(self, series: Series, score: WindowScore) -> Cusum:
+        size = len(series.signals)
+        cusum = self.state.cusums.setdefault(_name(score.role, score.size), Cusum([0.0] * size, [0] * size))
+        before = np.array(cusum.sums)
+        sums = np.maximum(0.0, before + np.array(score.z) - series.drift)
+        cusum.since = np.where(before > 0, cusum.since, score.start).tolist()
+        cusum.sums = sums.tolist()
+        cusum.level = float(sums.max(initial=0.0)) / series.line
+        cusum.peak = max(cusum.peak, cusum.level)
+        cusum.end, cusum.shares = score.end, dict(score.shares)
+        return cusum
+
+    def _advance(self, score: WindowScore) -> None:
+        state, rules = self.state, self._rules
+        if score.size == self._watch.smallest and not self._is_calm(state.cusums[_name(score.role, score.size)]):
+            state.loud_at = max(state.loud_at, score.end)
+        before = state.episode
+        level = max(cusum.level for cusum in state.cusums.values())
+        if before is None and level <= rules.pending:
+            return
+        after = advance(before, self._evidence(score, level), rules)
+        self._record(before, after)
+        state.episode = after
+        if after is not None and after.alarm.state == "recovered":
+            state.episode, state.cusums = None, {}
+
+    def _is_calm(self, cusum: Cusum) -> bool:
+        return cusum.level < self._rules.calm or cusum.level <= cusum.peak - self._rules.fall
+
+    def _evidence(self, score: WindowScore, level: float) -> Evidence:
+        cusums = self.state.cusums
+        return Evidence(
+            role=score.role,
+            size=score.size,
+            start=score.start,
+            level=level,
+            is_calm=all(map(self._is_calm, cusums.values())),
+            loud_at=self.state.loud_at,
+            moved=self._moved() if level > self._rules.pending else (),
+            shares=self._shares(),
+            labelled_until=max(
+                (cusums[name].end for name in cusums if name.startswith(f"{LABELS}/")), default=None
+            ),
+            calibration_id=self._watch.calibration_id,
+            promise=self._watch.promise,
+        )
+
+    def _shares(self) -> dict[str, float]:
+        """Of the newest windows of the smallest size; where events and labels have the same kind, the smaller."""
+        found: dict[str, float] = {}
+        for role, size in sorted(self._watch.series):
+            cusum = self.state.cusums.get(_name(role, size))
+            for kind, share in cusum.shares.items() if cusum and size == self._watch.smallest else ():
+                found[kind] = min(share, found.get(kind, share))
+        return found
+
+    def _moved(self) -> list[Moved]:
+        return [
+            Moved(
+                role=role,
+                size=size,
+                signal=signal,
+                value=total / series.line,
+                chance=chance_of(total, rate),
+                since=since,
+            )
+            for (role, size), series in sorted(self._watch.series.items())
+            if (cusum := self.state.cusums.get(_name(role, size)))
+            for signal, total, since, rate in zip(
+                series.signals, cusum.sums, cusum.since, series.rates, strict=True
+            )
+        ]
+
+    def _record(self, before: Episode | None, after: Episode | None) -> None:
+        if after is None:
+            if before is not None:
+                self.alarms.pop(before.alarm.key, None)
+                self.dropped.append(before.alarm.key)
+            return
+        self.alarms[after.alarm.key] = after.alarm
+        state = after.alarm.state
+        if state != "pending" and (before is None or before.alarm.state != state):
+            self.changes.append(after.alarm)
+
+
+def _name(role: Role, size: int) -> str:
+    return f"{role}/{size}"

@@ -1,0 +1,213 @@
+"""The life of an alarm: pending, firing, recovered. Pure; times are ms of event time.
+
+Evidence comes in units of the line: at 1 the alarm fires. One alarm is open at a time: whatever else moves
+meanwhile becomes a member of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from monitor.verdict.members import (
+    AlarmKind,
+    Harm,
+    Member,
+    Moved,
+    harm_of,
+    kind_of,
+    named,
+    together,
+    uninhibited,
+)
+from schemas.definition import Role
+from schemas.durations import duration_text, moment
+
+AlarmState = Literal["pending", "firing", "recovered"]
+
+HOUR = 3_600_000
+NEVER = -(2**62)
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """When an alarm changes its state.
+
+    Attributes:
+        pending: Above this share of the line a change is suspected.
+        firing: Above this one it is told.
+        calm: Below this one nothing is left of it.
+        fall: Evidence that has fallen by so much since its highest is calm as well: what has grown for days would
+            take as many days to come down.
+        quiet: For so long, ms, the smallest windows have to be calm before an alarm recovers; and it fires for at
+            least so long after it was last above the line without being calm.
+    """
+
+    pending: float = 0.5
+    firing: float = 1.0
+    calm: float = 0.25
+    fall: float = 0.5
+    quiet: int = 24 * HOUR
+
+
+RULES = Rules()
+
+
+class Alarm(msgspec.Struct, frozen=True, kw_only=True):
+    """One episode of a stream.
+
+    Attributes:
+        role, size, start: The window that raised it, which is its key within a run.
+        state: As of now.
+        kind: Of what.
+        harm: Whether the model is hurt; None where that does not apply.
+        first_evidence: Where the evidence begins: an estimate of the onset.
+        pending_at, fired_at, recovered_at: Ends of the windows that changed its state; None: not yet.
+        value: The most evidence so far, in units of the line.
+        members: The signals that it names, the worst first.
+        calibration_id: Whose line it crossed.
+        promise: What was promised then, false alarms a month; None: nothing could be.
+    """
+
+    role: Role
+    size: int
+    start: int
+    state: AlarmState = "pending"
+    kind: AlarmKind = "drift"
+    harm: Harm | None = None
+    first_evidence: int
+    pending_at: int
+    fired_at: int | None = None
+    recovered_at: int | None = None
+    value: float
+    members: tuple[Member, ...]
+    calibration_id: str
+    promise: float | None = None
+
+    @property
+    def key(self) -> tuple[Role, int, int]:
+        """(role, size, start) of the window that raised it."""
+        return self.role, self.size, self.start
+
+    def name(self, run_id: str, track: str = "change") -> str:
+        """Its id: the same for the same evidence, whoever folded it and when."""
+        return f"{track}:{run_id}:{self.role}:{duration_text(self.size)}:{moment(self.start):%Y-%m-%dT%H:%M:%S}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What its members are of, the worst first."""
+        return tuple(dict.fromkeys(m.column or m.name for m in self.members))
+
+    def describe(self) -> str:
+        """Say in a sentence what it is about."""
+        what = {"gap": "no rows came", "volume": "the number of rows changed", "coverage": "labels are missing"}
+        first = what.get(self.kind) or f"{', '.join(self.columns[:3]) or 'the stream'} changed"
+        more = f" and {len(self.columns) - 3} more" if self.kind == "drift" and len(self.columns) > 3 else ""
+        held = "" if self.promise is not None else "; no promise yet"
+        return (
+            f"{first}{more} since {moment(self.first_evidence):%a %d %b %Y %H:%M}:"
+            f" evidence {self.value:.1f} × the line{held}"
+        )
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands against the stream after a window.
+
+    Attributes:
+        role, size, start: The window.
+        level: The newest evidence of all sizes, in units of the line.
+        is_calm: Whether little is left of it, at every size.
+        loud_at: End of the last window of the smallest size after which that was not so.
+        moved: Evidence of every signal at every size; only needed where there is some.
+        shares: Rows and labels as shares of what is expected, by kind of signal.
+        labelled_until: End of the newest window of labels; None without labels.
+        calibration_id: Whose line is the unit.
+        promise: False alarms a month; None: nothing can be promised.
+    """
+
+    role: Role
+    size: int
+    start: int
+    level: float
+    is_calm: bool
+    loud_at: int
+    moved: Sequence[Moved]
+    shares: Mapping[str, float]
+    labelled_until: int | None
+    calibration_id: str
+    promise: float | None
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
+
+class Episode(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm that is open, and when the line was last crossed."""
+
+    alarm: Alarm
+    above_at: int = NEVER
+
+
+def advance(episode: Episode | None, now: Evidence, rules: Rules = RULES) -> Episode | None:
+    """Take one window into account.
+
+    Args:
+        episode: What was open before it.
+        now: The evidence after it.
+        rules: Thresholds and times.
+
+    Returns:
+        What is open after it, or has just recovered; None where nothing is, or only a suspicion was.
+    """
+    if episode is None:
+        if now.level <= rules.pending:
+            return None
+        episode = Episode(alarm=_suspected(now))
+    elif episode.alarm.state == "pending" and now.level < rules.calm:
+        return None
+    above_at = now.end if now.level > rules.firing and not now.is_calm else episode.above_at
+    alarm = _with_members(episode.alarm, now, rules.pending)
+    if alarm.state == "pending" and now.level > rules.firing:
+        alarm = msgspec.structs.replace(alarm, state="firing", fired_at=now.end)
+    elif alarm.state == "firing" and _is_over(now, above_at, rules):
+        alarm = msgspec.structs.replace(alarm, state="recovered", recovered_at=now.end)
+    return Episode(alarm=alarm, above_at=above_at)
+
+
+def _is_over(now: Evidence, above_at: int, rules: Rules) -> bool:
+    return now.is_calm and now.end - now.loud_at >= rules.quiet and now.end - above_at >= rules.quiet
+
+
+def _suspected(now: Evidence) -> Alarm:
+    members = named(now.moved)
+    return Alarm(
+        role=now.role,
+        size=now.size,
+        start=now.start,
+        first_evidence=members[0].since if members else now.start,
+        pending_at=now.end,
+        value=now.level,
+        members=members,
+        calibration_id=now.calibration_id,
+        promise=now.promise,
+    )
+
+
+def _with_members(alarm: Alarm, now: Evidence, least: float) -> Alarm:
+    """Add what has moved since, while there is at least so much evidence; but not what a collapse explains."""
+    fresh = named(now.moved) if now.level > least else ()
+    members = uninhibited(together(alarm.members, fresh), now.shares)
+    kind = kind_of(members, now.shares) if alarm.state == "pending" else alarm.kind
+    if kind != "drift":
+        members = tuple(m for m in members if m.kind in ("volume", "coverage")) or members
+    since = members[0].since if members and alarm.state == "pending" else alarm.first_evidence
+    return msgspec.structs.replace(
+        alarm,
+        kind=kind,
+        members=members,
+        harm=harm_of(members, now.labelled_until, since),
+        first_evidence=since,
+        value=max(alarm.value, now.level),
+    )

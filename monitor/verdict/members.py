@@ -1,0 +1,197 @@
+"""Which signals an alarm names, in what order, and what kind of alarm they make of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import exp
+from typing import Literal
+
+import msgspec
+
+from schemas.definition import LABELS, Role
+
+SignalKind = Literal["column", "prediction", "label", "error", "quality", "volume", "coverage"]
+"""What a signal is of: the distribution of a column, of the prediction, the label or the error; quality: missing,
+new and out-of-range values; the number of rows; the share of events whose label came."""
+
+AlarmKind = Literal["drift", "gap", "volume", "coverage"]
+
+Harm = Literal["harmless", "concept", "both", "unlabelled"]
+"""harmless: inputs moved, the error did not. concept: the other way round. unlabelled: no label has come since."""
+
+FALSE_DISCOVERIES = 0.1
+"""Of the signals that an alarm names, the share that may be there by chance (Benjamini and Hochberg)."""
+
+COLLAPSED = 0.5
+"""Rows or labels below this share of what is expected explain whatever else has moved."""
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """One of the series that are watched. column: that it is of, if any."""
+
+    name: str
+    kind: SignalKind
+    column: str | None = None
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one signal has moved at one window size.
+
+    Attributes:
+        role: Of its records.
+        size: Of the window, ms.
+        signal: Which one.
+        value: Its evidence in units of the line.
+        chance: How probable as much evidence is in a calm window; 0 to 1.
+        since: Where its evidence begins, ms of event time: an estimate of the onset.
+    """
+
+    role: Role
+    size: int
+    signal: Signal
+    value: float
+    chance: float
+    since: int
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal that an alarm names.
+
+    Attributes:
+        role: Of its records.
+        name: Of the signal.
+        kind: Of the signal.
+        column: That it is of, if any.
+        size: Of the windows that show it most, ms.
+        value: The most evidence in the episode, in units of the line.
+        since: Its onset, ms of event time.
+        consequence: Whether an input that moved with it explains it.
+    """
+
+    role: Role
+    name: str
+    kind: SignalKind
+    column: str | None
+    size: int
+    value: float
+    since: int
+    consequence: bool = False
+
+
+def chance_of(evidence: float, rate: float) -> float:
+    """The share of calm windows with as much evidence: the tail of a CUSUM is exponential."""
+    return exp(-rate * max(evidence, 0.0))
+
+
+def named(moved: Iterable[Moved]) -> tuple[Member, ...]:
+    """Choose the signals that an alarm names, the worst first; what an input explains comes after the others.
+
+    Args:
+        moved: Of every signal and size.
+    """
+    best = _best_sizes(moved)
+    if not best:
+        return ()
+    ranked = sorted(best, key=lambda m: m.chance)
+    kept = [i for i, m in enumerate(ranked, 1) if m.chance <= FALSE_DISCOVERIES * i / len(ranked)]
+    worst = max(best, key=_rank)
+    chosen = {id(m): m for m in [worst, *ranked[: max(kept, default=0)]]}
+    return ordered([_member(m) for m in chosen.values()])
+
+
+def _best_sizes(moved: Iterable[Moved]) -> list[Moved]:
+    """Each signal once, at the size at which it has moved most; its chance pays for having had several sizes."""
+    by_signal: dict[tuple[Role, str], list[Moved]] = {}
+    for one in moved:
+        by_signal.setdefault((one.role, one.signal.name), []).append(one)
+    found = []
+    for sizes in by_signal.values():
+        chance = min(1.0, len(sizes) * min(m.chance for m in sizes))
+        found.append(msgspec.structs.replace(max(sizes, key=_rank), chance=chance))
+    return found
+
+
+def _rank(moved: Moved) -> tuple[float, str, str, int]:
+    """Larger is worse; ties are broken by name, so that the order never depends on anything else."""
+    return (moved.value, moved.role, moved.signal.name, moved.size)
+
+
+def _member(m: Moved) -> Member:
+    return Member(
+        role=m.role,
+        name=m.signal.name,
+        kind=m.signal.kind,
+        column=m.signal.column,
+        size=m.size,
+        value=m.value,
+        since=m.since,
+    )
+
+
+def ordered(members: Iterable[Member]) -> tuple[Member, ...]:
+    """Put members in order, the worst first, and mark those that are the consequence of another."""
+    found = [*members]
+    inputs = [m for m in found if m.kind == "column"]
+    marked = [msgspec.structs.replace(m, consequence=_is_explained(m, inputs)) for m in found]
+    return tuple(sorted(marked, key=lambda m: (m.consequence, -m.value, m.role, m.name)))
+
+
+def _is_explained(member: Member, inputs: Sequence[Member]) -> bool:
+    """Whether a prediction moved when an input did, as far as the windows can tell them apart."""
+    return member.kind == "prediction" and any(
+        abs(member.since - cause.since) <= max(member.size, cause.size) for cause in inputs
+    )
+
+
+def together(known: Iterable[Member], new: Iterable[Member]) -> tuple[Member, ...]:
+    """Add members to those that are known: each signal keeps its most evidence and its earliest onset."""
+    found = {(m.role, m.name): m for m in known}
+    for m in new:
+        before = found.get((m.role, m.name))
+        if before is None:
+            found[m.role, m.name] = m
+        elif m.value > before.value:
+            found[m.role, m.name] = msgspec.structs.replace(m, since=min(before.since, m.since))
+    return ordered(found.values())
+
+
+def kind_of(members: Sequence[Member], shares: Mapping[str, float]) -> AlarmKind:
+    """What kind of alarm its members make.
+
+    Args:
+        members: The worst first.
+        shares: Of what is expected, by the kind of signal: rows (`volume`) and labels (`coverage`) at the moment.
+    """
+    kinds = {m.kind for m in members}
+    if "volume" in kinds and shares.get("volume", 1.0) < COLLAPSED:
+        return "gap" if shares["volume"] == 0 else "volume"
+    if "coverage" in kinds and shares.get("coverage", 1.0) < COLLAPSED:
+        return "coverage"
+    worst = members[0].kind if members else "column"
+    return worst if worst in ("volume", "coverage") else "drift"
+
+
+def uninhibited(members: Sequence[Member], shares: Mapping[str, float]) -> tuple[Member, ...]:
+    """Leave out what a collapse explains: of the rows that are missing nothing can be said."""
+    for kind in ("volume", "coverage"):
+        own = tuple(m for m in members if m.kind == kind)
+        if own and shares.get(kind, 1.0) < COLLAPSED:
+            return own
+    return tuple(members)
+
+
+def harm_of(members: Sequence[Member], labelled_until: int | None, since: int) -> Harm | None:
+    """Whether the model is hurt; None where the alarm is of neither inputs nor error.
+
+    Args:
+        members: Of the alarm.
+        labelled_until: End of the newest window of labels, ms; None without labels.
+        since: Onset of the alarm, ms.
+    """
+    error = any(m.kind == "error" for m in members)
+    inputs = any(m.kind in ("column", "prediction", "quality") and m.role != LABELS for m in members)
+    if error:
+        return "both" if inputs else "concept"
+    if not inputs:
+        return None
+    return "unlabelled" if labelled_until is None or labelled_until <= since else "harmless"

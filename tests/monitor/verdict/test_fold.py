@@ -1,0 +1,335 @@
+"""Folding evidence into alarms: what it may not depend on, and how an alarm lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.verdict.fold import Folded, Series, State, Watch, WindowScore, decode_state, encode_state, fold
+from monitor.verdict.lifecycle import Alarm
+from monitor.verdict.members import Signal
+from monitor.verdict.order import DAY, MONDAY, WEEK, Extent, Place, first_start, next_windows, season_of
+from schemas.definition import EVENTS, LABELS, Role
+
+HOUR = 3_600_000
+MONDAY_2022 = season_of(1_644_192_000_000, None)  # 2022-02-07
+LATENESS: dict[Role, int] = {EVENTS: 600_000, LABELS: 2 * HOUR}
+SIZES = (HOUR, 6 * HOUR)
+
+SIGNALS: dict[Role, tuple[Signal, ...]] = {
+    EVENTS: (
+        Signal("distance", "column", "distance"),
+        Signal("prediction", "prediction", "prediction"),
+        Signal("volume", "volume"),
+    ),
+    LABELS: (Signal("error", "error", "error"), Signal("coverage", "coverage")),
+}
+
+Scoring = Callable[[Place], tuple[float, ...]]
+
+
+def watch_of(season: int, line: float = 10.0) -> Watch:
+    series = {
+        (role, size): Series(signals=SIGNALS[role], drift=0.7, line=line, rates=(1.4,) * len(SIGNALS[role]))
+        for role in LATENESS
+        for size in SIZES
+    }
+    return Watch(season=season, calibration_id="c", promise=0.87, series=series)
+
+
+def places(hours: int, first: int = MONDAY_2022) -> list[Place]:
+    """All windows of a run of so many hours that is over, in canonical order."""
+    extents = [
+        Extent(role=role, size=size, lateness=late, until=first + hours * HOUR // size * size, is_over=True)
+        for role, late in LATENESS.items()
+        for size in SIZES
+    ]
+    found: list[Place] = []
+    while True:
+        some, more = next_windows(first, extents, found[-1].order if found else None, None, 10_000)
+        found += some
+        if not more:
+            return found
+
+
+def calm(place: Place) -> tuple[float, ...]:
+    return (0.0,) * len(SIGNALS[place.role])
+
+
+def moved(signal: str, since: int, until: int, by: float = 4.0) -> Scoring:
+    """Scores of a stream in which one signal moves for a while (hours since the beginning)."""
+
+    def score(place: Place) -> tuple[float, ...]:
+        inside = since <= (place.start - MONDAY_2022) / HOUR < until
+        return tuple(by if inside and s.name == signal else 0.0 for s in SIGNALS[place.role])
+
+    return score
+
+
+def scored(found: Iterable[Place], scoring: Scoring, rows: float = 1.0) -> list[WindowScore]:
+    return [
+        WindowScore(
+            role=p.role,
+            size=p.size,
+            start=p.start,
+            due=p.due,
+            season=p.season,
+            z=scoring(p),
+            shares={"volume": rows} if p.role == EVENTS else {},
+        )
+        for p in found
+    ]
+
+
+def folded(scores: Sequence[WindowScore], state: State | None = None) -> Folded:
+    """Season by season, as the monitor does."""
+    done = Folded(state=state or State(), points=[], alarms={}, dropped=[], changes=[])
+    for season in sorted({score.season for score in scores}):
+        part = fold(done.state, [s for s in scores if s.season == season], watch_of(season))
+        done = joined(done, part)
+    return done
+
+
+def joined(one: Folded, other: Folded) -> Folded:
+    alarms = {key: alarm for key, alarm in one.alarms.items() if key not in other.dropped} | other.alarms
+    return Folded(
+        state=other.state,
+        points=one.points + other.points,
+        alarms=alarms,
+        dropped=[*one.dropped, *other.dropped],
+        changes=one.changes + other.changes,
+    )
+
+
+def the_alarm(found: Folded) -> Alarm:
+    (alarm,) = found.alarms.values()
+    return alarm
+
+
+def hour(time: int | None) -> float | None:
+    return None if time is None else (time - MONDAY_2022) / HOUR
+
+
+def test_nothing_moves_and_no_alarm() -> None:
+    found = folded(scored(places(200), calm))
+    assert not found.alarms
+    assert not found.changes
+    assert {point.level for point in found.points} == {0.0}
+
+
+def test_an_alarm_is_pending_then_fires_then_recovers() -> None:
+    """k = .7, the line at 10: an hour adds 3.3, so half the line takes two windows, the line four."""
+    found = folded(scored(places(160), moved("distance", 30, 54)))
+    alarm = the_alarm(found)
+    assert (alarm.state, alarm.kind, alarm.columns) == ("recovered", "drift", ("distance",))
+    assert [hour(t) for t in (alarm.first_evidence, alarm.pending_at, alarm.fired_at)] == [30, 32, 34]
+    assert [change.state for change in found.changes] == ["firing", "recovered"]
+    assert 54 + 24 <= (hour(alarm.recovered_at) or 0) <= 54 + 72
+
+
+def test_a_suspicion_that_comes_to_nothing_leaves_no_alarm() -> None:
+    found = folded(scored(places(100), moved("distance", 30, 32)))
+    assert max(point.level for point in found.points) > 0.5
+    assert not found.alarms
+    assert not found.changes
+    assert found.state.episode is None
+
+
+def test_two_stretches_a_day_apart_are_one_episode() -> None:
+    first, second = moved("distance", 10, 20), moved("prediction", 30, 40)
+    found = folded(scored(places(160), lambda p: tuple(a + b for a, b in zip(first(p), second(p), strict=True))))
+    assert len(found.alarms) == 1
+    assert {"distance", "prediction"} <= {*the_alarm(found).columns}
+
+
+def test_a_stretch_long_after_the_first_is_another_alarm() -> None:
+    first, second = moved("distance", 10, 20), moved("distance", 400, 420)
+    found = folded(scored(places(700), lambda p: tuple(a + b for a, b in zip(first(p), second(p), strict=True))))
+    assert [alarm.state for alarm in found.alarms.values()] == ["recovered", "recovered"]
+
+
+def test_a_prediction_that_moves_with_its_input_is_a_consequence() -> None:
+    one, other = moved("distance", 30, 60, by=3.0), moved("prediction", 30, 60, by=5.0)
+    found = folded(scored(places(62), lambda p: tuple(a + b for a, b in zip(one(p), other(p), strict=True))))
+    members = the_alarm(found).members
+    assert [(m.name, m.consequence) for m in members] == [("distance", False), ("prediction", True)]
+
+
+def test_a_gap_inhibits_what_else_has_moved() -> None:
+    one, other = moved("distance", 30, 60), moved("volume", 30, 60, by=5.0)
+    both = scored(places(62), lambda p: tuple(a + b for a, b in zip(one(p), other(p), strict=True)), rows=0.0)
+    assert (the_alarm(folded(both)).kind, the_alarm(folded(both)).columns) == ("gap", ("volume",))
+
+
+def test_more_rows_than_usual_inhibit_nothing() -> None:
+    one, other = moved("distance", 30, 60), moved("volume", 30, 60)
+    both = scored(places(62), lambda p: tuple(a + b for a, b in zip(one(p), other(p), strict=True)), rows=1.8)
+    assert {*the_alarm(folded(both)).columns} == {"distance", "volume"}
+
+
+def test_harm_is_known_once_labels_of_the_stretch_have_come() -> None:
+    found = folded(scored(places(160), moved("distance", 30, 60, by=6.0)))
+    assert [change.harm for change in found.changes] == ["unlabelled", "harmless"]
+    assert the_alarm(folded(scored(places(62), moved("error", 30, 60)))).harm == "concept"
+
+
+def test_evidence_begins_anew_in_each_season() -> None:
+    found = folded(scored(places(200), moved("distance", 100, 400, by=1.0)))
+    at_border = [p.level for p in found.points if p.score.start == MONDAY_2022 + WEEK and p.score.role == EVENTS]
+    assert at_border == pytest.approx([0.03, 0.03])
+
+
+def test_an_alarm_outlives_the_border_of_a_season() -> None:
+    found = folded(scored(places(200), moved("distance", 150, 400)))
+    alarm = the_alarm(found)
+    assert (alarm.state, hour(alarm.recovered_at)) == ("firing", None)
+
+
+ANY_Z = st.sampled_from([-1.0, 0.0, 0.5, 1.5, 3.0, 6.0])
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[WindowScore]:
+    hours = draw(st.integers(24, 90))
+    first = MONDAY_2022 + draw(st.integers(90, 160)) * HOUR
+    rows = draw(st.sampled_from([0.0, 0.3, 1.0]))
+    found = places_from(hours, first)
+    z = draw(st.lists(ANY_Z, min_size=40, max_size=40))
+    return scored(found, lambda p: tuple(z[(p.start // HOUR + i) % 40] for i in range(len(SIGNALS[p.role]))), rows)
+
+
+def places_from(hours: int, first: int) -> list[Place]:
+    extents = [
+        Extent(role=role, size=size, lateness=late, until=(first + hours * HOUR) // size * size, is_over=True)
+        for role, late in LATENESS.items()
+        for size in SIZES
+    ]
+    found: list[Place] = []
+    more = True
+    while more:
+        some, more = next_windows(first, extents, found[-1].order if found else None, None, 10_000)
+        found += some
+    return found
+
+
+@given(streams(), st.lists(st.integers(0, 600), max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_folding_part_by_part_is_folding_at_once(scores: list[WindowScore], cuts: list[int]) -> None:
+    whole = folded(scores)
+    parts = Folded(state=State(), points=[], alarms={}, dropped=[], changes=[])
+    edges = sorted({0, *(min(cut, len(scores)) for cut in cuts), len(scores)})
+    for begin, end in pairwise(edges):
+        stored = decode_state(encode_state(parts.state))
+        parts = joined(parts, folded(scores[begin:end], stored)) if begin < end else parts
+    assert parts.points == whole.points
+    assert parts.alarms == whole.alarms
+    assert parts.changes == whole.changes
+    assert encode_state(parts.state) == encode_state(whole.state)
+
+
+@given(streams())
+@settings(max_examples=15, deadline=None)
+def test_alarms_of_one_run_never_overlap(scores: list[WindowScore]) -> None:
+    alarms = [*folded(scores).alarms.values()]
+    assert all(alarm.recovered_at is not None for alarm in alarms[:-1])
+    for before, after in pairwise(alarms):
+        assert (before.recovered_at or 0) <= after.pending_at
+    assert len({alarm.name("r") for alarm in alarms}) == len(alarms)
+
+
+def test_folding_leaves_the_state_before_as_it_was() -> None:
+    state = folded(scored(places(40), moved("distance", 30, 40))).state
+    before = encode_state(state)
+    folded(scored([p for p in places(60) if state.last and p.order > state.last], calm), state)
+    assert encode_state(state) == before
+
+
+def test_a_window_out_of_order_is_refused() -> None:
+    first, second, *_ = scored(places(10), calm)
+    with pytest.raises(ValueError, match="out of order"):
+        folded([second, first])
+
+
+# Which windows are next, and in what order.
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=4, max_size=4),
+    st.integers(3, 40),
+    st.integers(100, 200),
+)
+@settings(max_examples=25, deadline=None)
+def test_windows_come_in_one_order_whenever_they_become_complete(steps: list[int], most: int, begin: int) -> None:
+    """Series advance by fits and starts: what is handed out is always the beginning of the same sequence."""
+    first = MONDAY_2022 + begin * HOUR
+    whole = places_from(90, first)
+    keys = [(role, size) for role in LATENESS for size in SIZES]
+    until = dict.fromkeys(keys, first)
+    found: list[Place] = []
+    for turn in range(4 * 90):
+        key = keys[turn % 4]
+        until[key] = min(until[key] + (1 + steps[turn % 4]) * HOUR, first + 90 * HOUR)
+        over = all(end == first + 90 * HOUR for end in until.values())
+        extents = [
+            Extent(role=r, size=s, lateness=LATENESS[r], until=end // s * s, is_over=over)
+            for (r, s), end in until.items()
+        ]
+        more = True
+        while more:
+            some, more = next_windows(first, extents, found[-1].order if found else None, None, most)
+            found += some
+        assert found == whole[: len(found)]
+    assert found == whole
+
+
+def test_every_window_of_the_run_comes_once_and_season_by_season() -> None:
+    first = MONDAY_2022 + 100 * HOUR
+    found = places_from(90, first)
+    starts = {
+        (role, size, start)
+        for role in LATENESS
+        for size in SIZES
+        for start in range(-(-first // size) * size, first + 90 * HOUR - size + 1, size)
+    }
+    assert {(p.role, p.size, p.start) for p in found} == starts
+    assert len(found) == len(starts)
+    assert found == sorted(found, key=lambda p: (p.start >= MONDAY_2022 + WEEK, p.due, p.size, p.role))
+
+
+def test_a_season_begins_only_when_the_one_before_is_complete() -> None:
+    """Labels of Sunday's last hour come two hours later: Monday's events wait for them."""
+    until = MONDAY_2022 + WEEK + HOUR
+    extents = [
+        Extent(role=EVENTS, size=HOUR, lateness=LATENESS[EVENTS], until=until),
+        Extent(role=LABELS, size=HOUR, lateness=LATENESS[LABELS], until=MONDAY_2022 + WEEK - HOUR),
+    ]
+    last = (MONDAY_2022, MONDAY_2022 + WEEK + HOUR, HOUR, LABELS)
+    assert next_windows(MONDAY_2022, extents, last, None, 10) == ([], False)
+    extents[1] = Extent(role=LABELS, size=HOUR, lateness=LATENESS[LABELS], until=MONDAY_2022 + WEEK)
+    (label, *_), more = next_windows(MONDAY_2022, extents, last, None, 10)
+    assert (label.role, label.start, more) == (LABELS, MONDAY_2022 + WEEK - HOUR, True)
+    (event,), _ = next_windows(MONDAY_2022, extents, label.order, None, 10)
+    assert (event.role, event.start) == (EVENTS, MONDAY_2022 + WEEK)
+
+
+def test_weeks_begin_on_monday() -> None:
+    assert (MONDAY - MONDAY_2022) % WEEK == 0
+    assert season_of(MONDAY_2022 - 1, None) == MONDAY_2022 - WEEK
+    assert season_of(MONDAY_2022 + 7 * DAY - 1, WEEK) == MONDAY_2022
+    assert season_of(MONDAY_2022 + DAY + 5, DAY) == MONDAY_2022 + DAY
+
+
+def test_windows_that_the_first_record_cuts_are_left_out() -> None:
+    """A day whose first half nobody has seen would be half empty; the hour of the first record is whole enough."""
+    first = first_start(MONDAY_2022 + 14 * HOUR + 35 * 60_000, (HOUR, DAY))
+    extents = [
+        Extent(role=EVENTS, size=size, lateness=0, until=MONDAY_2022 + 2 * DAY, is_over=True)
+        for size in (HOUR, DAY)
+    ]
+    found, _ = next_windows(first, extents, None, None, 1_000)
+    assert min(p.start for p in found if p.size == HOUR) == MONDAY_2022 + 14 * HOUR
+    assert [p.start for p in found if p.size == DAY] == [MONDAY_2022 + DAY]
