@@ -51,7 +51,7 @@ class CategoryReference:
     def numeric(self) -> tuple[Floats, Ints]:
         """The labels that spell a number, as numbers ascending, and their codes."""
         found = sorted(
-            (value, code) for code, name in enumerate(self.labels) if (value := _number(name)) is not None
+            (value, code) for code, name in enumerate(self.labels) if (value := as_number(name)) is not None
         )
         return np.array([value for value, _ in found]), np.array([code for _, code in found], np.int64)
 
@@ -107,8 +107,8 @@ class CategoryReference:
         return pd.Series(np.repeat(known, self.counts)), pd.Series(np.repeat(np.arange(len(labels)), rows))
 
 
-def _number(name: str) -> float | None:
-    """The number that `label` would spell so, None for a text: "007" is no number."""
+def as_number(name: str) -> float | None:
+    """Return the number that `label` would spell so, None for a text: "007" is no number."""
     try:
         value = float(name)
     except ValueError:
