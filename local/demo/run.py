@@ -23,7 +23,7 @@ from local.demo import summary
 from local.demo.page import Page, page
 from local.demo.plan import DemoPlan, plan
 from local.demo.snapshot import DemoSnapshot, read
-from local.demo.view import Frame, around, arranged, line, render
+from local.demo.view import Frame, choose_columns, last_frame_end, line, render
 from local.settings import DemoSettings
 from models import artifact
 from runtime.children import Children
@@ -37,12 +37,12 @@ log = structlog.get_logger()
 
 SIZES = "1h,6h,1d"
 SHOWN_S = 21_600
-"""DemoWindow size of the live view, seconds."""
+"""Window size of the live view, seconds."""
 POLL_S = 0.25
 """Seconds between two queries."""
 BOARD_S = 5.0
 """Seconds to wait for the board: the stages take as long to start."""
-_BESIDE = 14
+_OTHER_LINES = 14
 """Most lines of a frame that are not windows."""
 LINE_S = 5.0
 """Seconds between two lines where there is no terminal."""
@@ -61,9 +61,9 @@ def run(settings: DemoSettings, out: Console) -> None:
     name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     with stack.running(say=say) as addresses:
         with _connected(addresses) as connection, page(STATE / "logs" / name, _environ(addresses)) as board:
-            with _answered(out):
+            with _acknowledge_interrupt(out):
                 chosen = plan(settings, say, warn)
-            with _stages(chosen, addresses, name) as children, _answered(out):
+            with _stages(chosen, addresses, name) as children, _acknowledge_interrupt(out):
                 say(f"replaying {chosen.source.name} as run {name}; logs in {children.logs}")
                 shown = _show_board(board, out)
                 _watch(connection, children, _first_frame(chosen, name), board, out, shown=shown)
@@ -78,11 +78,11 @@ def run(settings: DemoSettings, out: Console) -> None:
                     warn(chosen.caution)
                 worth = summary.commands(connection, name)
             waits = board.address is not None and attended(out)
-            stays = settings.keep or not addresses_end(os.environ)
+            stays = settings.keep or not servers_end(os.environ)
             ended = () if waits else (*(() if stays else ("stack up",)), "board &")
-            summary.go_on(out, (*ended, *worth))
+            summary.show_next_commands(out, (*ended, *worth))
             if waits:
-                _keep_board(board, out)
+                _wait_for_enter(board, out)
         if settings.keep:
             stack.up()
             out.print(
@@ -94,7 +94,7 @@ def run(settings: DemoSettings, out: Console) -> None:
             out.print(pasteable("All of it again: `driftline stack up`, then `driftline board`."), markup=False)
 
 
-def addresses_end(environ: Mapping[str, str]) -> bool:
+def servers_end(environ: Mapping[str, str]) -> bool:
     """Whether a server of the demo ends with it: an embedded one that is not kept running."""
     return any(not server.yours and not server.kept for server in stack.status(environ=environ))
 
@@ -107,7 +107,7 @@ def attended(out: Console) -> bool:
         return False
 
 
-def _keep_board(board: Page, out: Console) -> None:
+def _wait_for_enter(board: Page, out: Console) -> None:
     """Keep the board up until Enter, Ctrl-C or the end of the input."""
     out.print(f"The board stays at {board.address} until you press Enter.", soft_wrap=True, highlight=False)
     with suppress(KeyboardInterrupt, EOFError):
@@ -115,7 +115,7 @@ def _keep_board(board: Page, out: Console) -> None:
 
 
 @contextmanager
-def _answered(out: Console) -> Iterator[None]:
+def _acknowledge_interrupt(out: Console) -> Iterator[None]:
     """Answer Ctrl-C at once, since cleaning up takes seconds."""
     try:
         yield
@@ -175,7 +175,7 @@ def _first_frame(chosen: DemoPlan, name: str) -> Frame:
         source=chosen.source.name,
         period=(moment(start), moment(end)),
         injected=injected,
-        bent=tuple(column for i in chosen.injected for column in i.columns),
+        affected=tuple(column for i in chosen.injected for column in i.columns),
         size_s=SHOWN_S,
         rows_per_s=0.0,
     )
@@ -187,11 +187,15 @@ def _watch(
     """Show the run until its stages have ended."""
     if out.is_terminal:
         with Live(console=out, auto_refresh=False, transient=False) as live:
-            limit = max(4, out.height - _BESIDE)
+            limit = max(4, out.height - _OTHER_LINES)
             for snapshot, now in _snapshots(connection, children, frame, board, limit=limit):
-                frame = replace(now, columns=arranged(snapshot.windows, frame.columns, out.width, frame.bent))
+                frame = replace(
+                    now, columns=choose_columns(snapshot.windows, frame.columns, out.width, frame.affected)
+                )
                 live.update(render(snapshot, frame), refresh=True)
-            final = read(connection, frame.run, size_s=frame.size_s, limit=limit, before=around(frame, limit))
+            final = read(
+                connection, frame.run, size_s=frame.size_s, limit=limit, before=last_frame_end(frame, limit)
+            )
             live.update(render(final, frame), refresh=True)
     else:
         printed_at, last = -LINE_S, ""

@@ -1,4 +1,4 @@
-"""The summary of a run: records in and rows accounted for, windows, and which one showed the drift first."""
+"""The summary of a run: records sent and accounted for, windows, and which one detected the drift first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show(connection: Connection, run: str, out: Console, *, seconds: float, held
     for name, text in (
         *((row["topic"], _account(row)) for row in execute(connection, "tallies", run=run)),
         ("windows", _windows(connection, run)),
-        *_noticed(connection, run, held_out),
+        *_detections(connection, run, held_out),
     ):
         grid.add_row(name, text)
     out.print(Panel(grid, title=f"[b]Driftline[/]  run {run}, {seconds:.0f} s", title_align="left"))
@@ -56,8 +56,8 @@ def _windows(connection: Connection, run: str) -> str:
     return "  ".join(f"{n:,} of {duration_text(size * 1000)}" for size, n in sorted(closed.items()))
 
 
-def _noticed(connection: Connection, run: str, held_out: float | None) -> list[tuple[str, str]]:
-    """Per injected drift: when, what it did to the model, which window showed it first, how calm it was before."""
+def _detections(connection: Connection, run: str, held_out: float | None) -> list[tuple[str, str]]:
+    """Per injected drift: its time, the model's error, the windows that detected it first, earlier false alarms."""
     lines = []
     for injected in execute(connection, "injected", run=run):
         columns, start = injected["columns"], moment(injected["starts_at_ms"])
@@ -93,7 +93,7 @@ def _size(row: Mapping[str, Any]) -> str:
 
 
 def commands(connection: Connection, run: str) -> list[str]:
-    """Return commands to go on with, for the window that drifted most."""
+    """Return commands that show the window that drifted most."""
     found = [f"windows --run {run} --size 6h"]
     if worth := execute(connection, "worth_a_look", run=run):
         start = f"{worth[0]['window_start']:%Y-%m-%dT%H:%M}".removesuffix("T00:00")
@@ -102,8 +102,8 @@ def commands(connection: Connection, run: str) -> list[str]:
     return found
 
 
-def go_on(out: Console, commands: Iterable[str]) -> None:
-    """Print commands, ready to be pasted."""
+def show_next_commands(out: Console, commands: Iterable[str]) -> None:
+    """Print commands, ready to paste."""
     out.print("Go on with:", highlight=False)
     for command in commands:
         out.print(f"  {program()} {command}", markup=False, highlight=False, soft_wrap=True)

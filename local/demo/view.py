@@ -21,7 +21,7 @@ from local.demo.snapshot import DemoSnapshot, DemoWindow
 from schemas.durations import duration_text
 
 CLEARLY = 1.5
-"""Severity from which a column is given another's place: some are at 1 every night."""
+"""Severity from which a column replaces another one: some are at 1 every night."""
 NEAR = 0.75
 """Severity from which a column is shown as close to drift."""
 
@@ -37,24 +37,24 @@ _HEADS = {
     "store_and_fwd_flag": "s&f",
     "trip_distance": "trip dist",
 }
-"""What stands over numbers of three characters; other names lose `_amount`."""
+"""Short heads for columns of three characters; of other names, `_amount` is dropped."""
 
 STARTING = "starting the monitor, which imports Evidently and prepares the reference; then the replay begins …"
 
 _BEFORE = 42
-"""Characters left of the first of these columns."""
+"""Characters to the left of the first of these columns."""
 
 _FRAME = 4
-"""Characters of the frame around it all."""
+"""Characters of the surrounding frame."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What the view shows beside the snapshot.
+    """What the view shows in addition to the snapshot.
 
     period: event time of the replay. injected: (start, end, label) of the scenario. rows_per_s: by wall clock.
-    board: its address, where it answers. columns: those that the frame before showed, in their places.
-    bent: by the scenario. waited_s: for the monitor to be ready; None once the replay has begun.
+    board: its address, if it answers. columns: those of the previous frame, in order. affected: columns that the
+    scenario changes. waited_s: for the monitor; None once the replay has begun.
     """
 
     run: str
@@ -65,7 +65,7 @@ class Frame:
     rows_per_s: float
     board: str | None = None
     columns: tuple[str, ...] = ()
-    bent: tuple[str, ...] = ()
+    affected: tuple[str, ...] = ()
     waited_s: float | None = None
 
 
@@ -79,10 +79,15 @@ def done(snapshot: DemoSnapshot, frame: Frame) -> float:
     return min(1.0, max(0.0, (snapshot.event_time - start) / (end - start)))
 
 
-def around(frame: Frame, limit: int) -> datetime | None:
-    """Before which moment the windows start that a last frame shows: some of them calm, then the injected drift.
+def last_frame_end(frame: Frame, limit: int) -> datetime | None:
+    """Return the end of what the last frame shows: some calm windows, then the injected drift.
 
-    limit: windows that there is room for. None where nothing was injected: the newest.
+    Args:
+        frame: With the injected drift, if there is one.
+        limit: Windows that there is room for.
+
+    Returns:
+        Windows that start before this moment are shown; None: the newest, since nothing was injected.
     """
     if not frame.injected:
         return None
@@ -131,18 +136,24 @@ def _head(column: str) -> str:
     return _HEADS.get(column, column.removesuffix("_amount").replace("_", " "))
 
 
-def arranged(
-    windows: Iterable[DemoWindow], shown: Sequence[str], width: int, bent: Sequence[str] = ()
+def choose_columns(
+    windows: Iterable[DemoWindow], shown: Sequence[str], width: int, affected: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The columns to show in a terminal of this width: those of the frame before keep their places.
+    """Choose the columns to show in a terminal. Those of the previous frame keep their places.
 
-    At first as many as there is room for, those that drifted most, by name. Later one that clearly drifts takes
-    the place of one that has not, if it fits. bent: by the scenario, always among them.
+    The first frame shows those that drifted most, by name, as many as there is room for. Later a column that
+    clearly drifts replaces one that does not, if it fits.
+
+    Args:
+        windows: Newest first.
+        shown: Columns of the previous frame, in order.
+        width: Of the terminal, characters.
+        affected: Columns that the scenario changes, which are always shown.
     """
     room, worst = width - _FRAME - _BEFORE, _worst_of(windows)
     kept = [column for column in shown if column in worst]
     if not kept or sum(map(_width, kept)) > room:
-        ordered = sorted(worst, key=lambda column: (column not in bent, -worst[column], column))
+        ordered = sorted(worst, key=lambda column: (column not in affected, -worst[column], column))
         ends = accumulate(map(_width, ordered))
         return tuple(sorted(column for column, end in zip(ordered, ends, strict=True) if end <= room))
     for column in sorted(worst.keys() - {*kept}, key=lambda name: (-worst[name], name)):
@@ -150,7 +161,7 @@ def arranged(
         if _width(column) <= spare:
             kept.append(column)
         elif worst[column] >= CLEARLY:
-            calm = [c for c in kept if worst[c] < 1 and c not in bent and _width(column) <= spare + _width(c)]
+            calm = [c for c in kept if worst[c] < 1 and c not in affected and _width(column) <= spare + _width(c)]
             if calm:
                 kept[kept.index(min(calm, key=lambda c: worst[c]))] = column
     return tuple(kept)
@@ -179,7 +190,7 @@ def _verdict(window: DemoWindow) -> Text:
 
 @dataclass(frozen=True)
 class _Windows:
-    """The newest windows, in the width that there is."""
+    """The newest windows, in the available width."""
 
     snapshot: DemoSnapshot
     frame: Frame
@@ -195,7 +206,7 @@ class _Windows:
 
 
 def _table(snapshot: DemoSnapshot, frame: Frame, width: int) -> Table:
-    columns = arranged(snapshot.windows, frame.columns, width + _FRAME, frame.bent)
+    columns = choose_columns(snapshot.windows, frame.columns, width + _FRAME, frame.affected)
     table = Table(expand=True, box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for name in ("window", "rows", "MAE", "drift"):
         table.add_column(
@@ -204,9 +215,9 @@ def _table(snapshot: DemoSnapshot, frame: Frame, width: int) -> Table:
     for column in columns:
         table.add_column(_head(column), justify="right", vertical="bottom", overflow="ellipsis")
     for window in snapshot.windows:
-        bent = any(start <= window.start < end for start, end, _ in frame.injected)
+        injected = any(start <= window.start < end for start, end, _ in frame.injected)
         table.add_row(
-            Text(_clock(window.start), style="magenta" if bent else ""),
+            Text(_clock(window.start), style="magenta" if injected else ""),
             f"{window.rows:,}",
             "·" if window.mae is None else f"{window.mae:.2f}",
             _verdict(window),
@@ -232,8 +243,8 @@ def _facts(snapshot: DemoSnapshot, frame: Frame) -> Table:
     return facts
 
 
-def _awaited(snapshot: DemoSnapshot, frame: Frame) -> str:
-    """Say why there is no window: nothing was replayed yet, none has closed, or none was written."""
+def _waiting_reason(snapshot: DemoSnapshot, frame: Frame) -> str:
+    """Say why no window is shown: nothing was replayed yet, none has closed, or none was written."""
     if frame.waited_s is not None:
         return f"{STARTING} {frame.waited_s:.0f} s"
     closes = frame.period[0] + timedelta(seconds=frame.size_s)
@@ -259,6 +270,6 @@ def render(snapshot: DemoSnapshot, frame: Frame) -> RenderableType:
     ]
     if frame.board:
         notes.insert(0, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
-    body = _Windows(snapshot, frame) if snapshot.windows else Text(_awaited(snapshot, frame), style="dim")
+    body = _Windows(snapshot, frame) if snapshot.windows else Text(_waiting_reason(snapshot, frame), style="dim")
     title = f"[b]Driftline[/]  run {frame.run}  ·  {duration_text(frame.size_s * 1000)} windows  ·  {frame.source}"
     return Panel(Group(head, _facts(snapshot, frame), *notes, Text(), body), title=title, title_align="left")

@@ -105,7 +105,7 @@ def test_what_to_go_on_with_is_what_is_not_running(
     monkeypatch.setattr(run, "artifact", SimpleNamespace(load=lambda _: card))
     monkeypatch.setattr(run.summary, "show", lambda *_, **__: None)
     monkeypatch.setattr(run.summary, "commands", lambda *_: ["windows"])
-    monkeypatch.setattr(run.summary, "go_on", lambda _, found: commands.extend(found))
+    monkeypatch.setattr(run.summary, "show_next_commands", lambda _, found: commands.extend(found))
     monkeypatch.setattr("builtins.input", lambda: "")
     run.run(DemoSettings(), out)
     assert commands == expected

@@ -21,7 +21,7 @@ def shown(database: str) -> str:
     console = Console(file=StringIO(), width=140)
     with psycopg.connect(database) as connection:
         summary.show(connection, "r", console, seconds=61.4)
-        summary.go_on(console, summary.commands(connection, "r"))
+        summary.show_next_commands(console, summary.commands(connection, "r"))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -95,7 +95,7 @@ def test_it_says_what_the_drift_did_to_the_model_and_fits_a_small_terminal(datab
         connection.execute(DRIFTED)
         connection.execute(TALLY, (99,))
         summary.show(connection, "r", console, seconds=95.0, held_out=3.14)
-        summary.go_on(console, ("stack up", "board &", *summary.commands(connection, "r")))
+        summary.show_next_commands(console, ("stack up", "board &", *summary.commands(connection, "r")))
     assert isinstance(console.file, StringIO)
     text = console.file.getvalue()
     assert "3.00 before, 4.00 during, 3.00 after; 3.14" in " ".join(text.replace("│", " ").split())

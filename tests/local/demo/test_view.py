@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from local.demo.snapshot import DemoSnapshot, DemoWindow
-from local.demo.view import Frame, _head, around, arranged, done, line, render
+from local.demo.view import Frame, _head, choose_columns, done, last_frame_end, line, render
 from schemas.streams.taxi import TRIPS
 
 DAY = datetime(2022, 2, 14, tzinfo=UTC)
@@ -74,28 +74,28 @@ def drifts(**severity: float) -> tuple[DemoWindow, ...]:
 
 def test_columns_keep_their_places_from_frame_to_frame() -> None:
     narrow = 46 + 4 * 3
-    first = arranged(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow)
+    first = choose_columns(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow)
     assert first == ("a", "b", "c")
-    assert arranged(drifts(a=0.1, b=0.2, c=0.3, d=0.9), first, narrow) == first
-    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow) == ("a", "d", "c")
-    assert arranged(drifts(a=1.9, b=1.2, c=1.3, d=1.5), first, narrow) == first
-    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.4), first, narrow) == first, "as every night"
-    assert arranged(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow, ["b"]) == ("a", "b", "d")
-    assert arranged(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow, ["d"]) == ("a", "c", "d")
+    assert choose_columns(drifts(a=0.1, b=0.2, c=0.3, d=0.9), first, narrow) == first
+    assert choose_columns(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow) == ("a", "d", "c")
+    assert choose_columns(drifts(a=1.9, b=1.2, c=1.3, d=1.5), first, narrow) == first
+    assert choose_columns(drifts(a=0.9, b=0.2, c=0.3, d=1.4), first, narrow) == first, "as every night"
+    assert choose_columns(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow, ["b"]) == ("a", "b", "d")
+    assert choose_columns(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow, ["d"]) == ("a", "c", "d")
 
 
 def test_a_terminal_that_became_narrower_is_arranged_anew_and_a_wider_one_filled_up() -> None:
     severity = {"a": 0.9, "b": 0.5, "c": 0.7, "d": 2.0}
-    assert arranged(drifts(**severity), ("a", "b", "c"), 46 + 4 * 2) == ("a", "d")
-    assert arranged(drifts(**severity), ("a", "b", "c"), 46 + 4 * 4) == ("a", "b", "c", "d")
+    assert choose_columns(drifts(**severity), ("a", "b", "c"), 46 + 4 * 2) == ("a", "d")
+    assert choose_columns(drifts(**severity), ("a", "b", "c"), 46 + 4 * 4) == ("a", "b", "c", "d")
 
 
 def test_the_last_frame_shows_calm_windows_and_then_the_injected_drift() -> None:
-    before = around(FRAME, 9)
+    before = last_frame_end(FRAME, 9)
     assert before == DAY + 6 * timedelta(seconds=FRAME.size_s)
-    assert around(replace(FRAME, injected=()), 9) is None
+    assert last_frame_end(replace(FRAME, injected=()), 9) is None
     short = replace(FRAME, injected=((DAY, DAY + timedelta(hours=6), "short"),))
-    assert around(short, 9) == DAY + timedelta(hours=6) + 3 * timedelta(seconds=FRAME.size_s)
+    assert last_frame_end(short, 9) == DAY + timedelta(hours=6) + 3 * timedelta(seconds=FRAME.size_s)
 
 
 def test_a_window_that_closed_unwritten_is_not_laid_to_the_watermark() -> None:
