@@ -79,10 +79,10 @@ def together(arguments: list[str], processes: int) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.ours", *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     children = [subprocess.Popen(command, text=True, **pipes) for _ in range(processes)]  # type: ignore[call-overload]
-    told = _at_once(children)
+    outputs = _at_once(children)
     if any(child.returncode for child in children):
         raise SystemExit("a consumer failed")
-    starts, ends, cpu, peaks = zip(*(json.loads(text.strip().splitlines()[-1]) for text in told), strict=True)
+    starts, ends, cpu, peaks = zip(*(json.loads(text.strip().splitlines()[-1]) for text in outputs), strict=True)
     return {"seconds": max(ends) - min(starts), "cpu_seconds": sum(cpu), "peak_mb": max(peaks)}
 
 

@@ -121,13 +121,13 @@ def synthetic(month: str, seed: int = SEED) -> pa.Table:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A model, and how far off it is, in minutes, for trips of 1 to 60."""
+class DurationModel:
+    """A model of trip durations, with its error in minutes, for trips of 1 to 60 minutes."""
 
     model: Any
 
     @classmethod
-    def taught_by(cls, trips: pa.Table) -> Judge:
+    def from_trips(cls, trips: pa.Table) -> DurationModel:
         columns, minutes = _learnable(trips)
         return cls(train.fit("default", columns, minutes))
 
@@ -173,8 +173,8 @@ def show_errors(console: Console, january: pa.Table, february: pa.Table, ours: t
     table = Table("model of", "on real 2022-02", "on synthetic 2022-02", "ratio", title="MAE, minutes")
     ratios = []
     for name, trips in (("real 2022-01", january), ("synthetic 2022-01", ours[0])):
-        judge = Judge.taught_by(trips)
-        on_real, on_ours = judge.mae(february), judge.mae(ours[1])
+        model = DurationModel.from_trips(trips)
+        on_real, on_ours = model.mae(february), model.mae(ours[1])
         ratios.append(on_ours / on_real)
         table.add_row(name, f"{on_real:.3f}", f"{on_ours:.3f}", f"{ratios[-1]:.3f}")
     console.print(table)

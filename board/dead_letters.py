@@ -34,11 +34,11 @@ async def read_dead_letters(reader: Reader, run_id: str | None) -> dict[str, Any
         known["total"] += count
         known["t"].append(at)
         known["n"].append(count)
-    newest = [_letter(*row) for row in await reader.rows("dead_letters", run=run.run_id)]
+    newest = [_dead_letter(*row) for row in await reader.rows("dead_letters", run=run.run_id)]
     return {"run": run.run_id, "reasons": [*reasons.values()], "bucket_ms": bucket, "newest": newest}
 
 
-def _letter(*row: Any) -> dict[str, Any]:
+def _dead_letter(*row: Any) -> dict[str, Any]:
     *fields, key, raw, length = row
     text = readable(raw)
     return dict(zip(FIELDS, fields, strict=True)) | {

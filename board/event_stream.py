@@ -16,15 +16,16 @@ BEGIN: dict[str, Any] = {
     "headers": [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-accel-buffering", b"no")],
 }
 SEND_S = 20.0
-"""A page that reads nothing for so long is gone."""
+"""A page that reads nothing for this long is disconnected."""
 LAST_S = 1.0
-"""For the end of the answer, which a page that reads nothing does not read either."""
+"""For the end of the response, which a page that reads nothing does not read either."""
 
 
 async def serve_events(hub: Hub, feed: Feed, metrics: Metrics, receive: Receive, send: Send) -> None:
-    """Send the events of a feed to a page, until it goes away or falls behind, or the board ends."""
+    """Send the events of a feed to a page until it disconnects or falls behind, or the board shuts down."""
     await send(dict(BEGIN))
-    tasks = [asyncio.create_task(each) for each in (_gone(receive), _closing(hub), _stream(feed, metrics, send))]
+    ends = (_wait_for_disconnect(receive), _wait_for_shutdown(hub), _send_messages(feed, metrics, send))
+    tasks = [asyncio.create_task(each) for each in ends]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -36,38 +37,38 @@ async def serve_events(hub: Hub, feed: Feed, metrics: Metrics, receive: Receive,
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _closing(hub: Hub) -> None:
+async def _wait_for_shutdown(hub: Hub) -> None:
     await hub.closing.wait()
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _stream(feed: Feed, metrics: Metrics, send: Send) -> None:
-    """Send messages in order, of several statuses only the last, until the page does not keep up."""
+async def _send_messages(feed: Feed, metrics: Metrics, send: Send) -> None:
+    """Send messages in order, and only the newest status, until the page does not keep up."""
     sent, version = feed.published, feed.status_version
     with suppress(TimeoutError):
-        await _put(send, b"retry: 1000\n\n" + await feed.recent_windows() + feed.status)
+        await _send_body(send, b"retry: 1000\n\n" + await feed.recent_windows() + feed.status)
         while (messages := feed.messages_since(sent)) is not None:
             parts = messages if feed.status_version == version else [*messages, feed.status]
             sent, version = feed.published, feed.status_version
             if parts:
-                await _put(send, b"".join(parts))
+                await _send_body(send, b"".join(parts))
             else:
-                await _wait(feed, send)
+                await _wait_for_message(feed, send)
     metrics.dropped.inc()
 
 
-async def _wait(feed: Feed, send: Send) -> None:
+async def _wait_for_message(feed: Feed, send: Send) -> None:
     try:
         async with asyncio.timeout(PING_S):
             await feed.wait_for_message()
     except TimeoutError:
-        await _put(send, b"event: ping\ndata: {}\n\n")
+        await _send_body(send, b"event: ping\ndata: {}\n\n")
 
 
-async def _put(send: Send, body: bytes) -> None:
+async def _send_body(send: Send, body: bytes) -> None:
     async with asyncio.timeout(SEND_S):  # wait_for loses a cancellation that comes as it ends, before Python 3.12
         await send({"type": "http.response.body", "body": body, "more_body": True})

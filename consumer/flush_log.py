@@ -27,7 +27,7 @@ class FlushLog:
                 "gap", place=place, gaps=len(flush.losses), missing=missing, first_seq=flush.losses[0].first
             )
         if flush.dead:
-            reasons = dict(sorted(Counter(letter.reason for letter in flush.dead).items()))
+            reasons = dict(sorted(Counter(dead_letter.reason for dead_letter in flush.dead).items()))
             count, first = len(flush.dead), flush.dead[0].detail
             log.warning("dead_letters", place=place, count=count, reasons=reasons, first=first)
         for unscored in flush.unscored:

@@ -44,7 +44,7 @@ class ConsumerGauges:
         self._rows.labels(topic).inc(rows)
         self._duplicates.labels(topic).inc(gained.duplicates)
         self._missing.labels(topic).inc(gained.missing)
-        for reason, count in Counter(letter.reason for letter in flush.dead).items():
+        for reason, count in Counter(dead_letter.reason for dead_letter in flush.dead).items():
             self._dead.labels(topic, reason).inc(count)
         self._seconds.labels(topic).observe(seconds)
         self._size.labels(topic).observe(rows)

@@ -1,7 +1,7 @@
 """The reference set: every record of the training period that the consumer would accept, with its prediction.
 
-Not only the records that were learnt from: a live stream cannot be filtered by a label that is not known yet,
-so neither may be what it is compared with.
+It includes records that the model was not trained on: a live stream cannot be filtered by a label that is not known
+yet, so what it is compared with must not be filtered by it either.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ def layout(stream: Stream) -> pa.Schema:
 
 
 def valid(rows: pa.Table, records: Records) -> pa.Table:
-    """Keep what the consumer would accept, by event time, then id; what is not finite becomes null.
+    """Keep the rows that the consumer would accept, sorted by event time, then id. Values that are not finite
+    become null.
 
-    One order, whatever the table's was, since training is repeatable only in the same order.
+    The order does not depend on that of the table, since training is repeatable only in the same order.
 
     Args:
         rows: A table with the id, the time and the kept fields of the records as columns; others stay.
@@ -53,8 +54,8 @@ def valid(rows: pa.Table, records: Records) -> pa.Table:
 
 def columns(rows: pa.Table, records: Records) -> Columns:
     """Return event time and kept fields of a table of records, as a model takes them."""
-    taken = ArrowColumns(rows, chunk.layout(records))
-    return {name: taken[name] for name in (records.time, *(f.name for f in records.kept if f.name in taken))}
+    arrays = ArrowColumns(rows, chunk.layout(records))
+    return {name: arrays[name] for name in (records.time, *(f.name for f in records.kept if f.name in arrays))}
 
 
 def reference(rows: pa.Table, stream: Stream, prediction: Floats, label: Floats | None = None) -> pa.Table:

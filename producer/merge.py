@@ -1,6 +1,7 @@
 """External merge sort of tables in bounded memory: sorted runs in a file, merged block by block.
 
-No window over a month of TLC's would sort it: at its end some vendors' trips begin again on the first day.
+A sliding buffer cannot sort a month of TLC: at the end of the file some vendors' trips start again on the first
+day.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def sort_tables(
     Args:
         tables: Of one schema.
         by: Name of the column; integers, none missing.
-        folder: Takes the runs meanwhile, in a file without a name: it is gone however the process ends.
-        run: Rows that are sorted in memory; so many need no file.
+        folder: Holds the runs, in a temporary file without a name, which disappears however the process ends.
+        run: Rows that are sorted in memory; tables of no more rows than this need no file.
         block: Rows of each run that are in memory while they are merged.
 
     Raises:
@@ -40,12 +41,12 @@ def sort_tables(
         yield from first
         return
     with tempfile.TemporaryFile(dir=folder) as file:
-        places = _write(_taken(first, runs), file, by, block, folder)
+        places = _write(_drain(first, runs), file, by, block, folder)
         with pa.ipc.open_file(file) as blocks:
             yield from _merge([_Run(number, *place, blocks, by) for number, place in enumerate(places)], by, TABLE)
 
 
-def _taken(first: list[pa.Table], rest: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _drain(first: list[pa.Table], rest: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield the tables without keeping any of them in memory."""
     while first:
         yield first.pop(0)
@@ -53,14 +54,14 @@ def _taken(first: list[pa.Table], rest: Iterable[pa.Table]) -> Iterator[pa.Table
 
 
 def _runs(tables: Iterable[pa.Table], by: str, rows: int) -> Iterator[pa.Table]:
-    """Yield the rows as they come, in sorted tables of about so many."""
-    held: list[pa.Table] = []
+    """Yield sorted tables of about `rows` rows each."""
+    buffered: list[pa.Table] = []
     for table in tables:
-        held.append(table)
-        if sum(map(len, held)) >= rows:
-            yield _sorted(held, by)
-    if held:
-        yield _sorted(held, by)
+        buffered.append(table)
+        if sum(map(len, buffered)) >= rows:
+            yield _sorted(buffered, by)
+    if buffered:
+        yield _sorted(buffered, by)
 
 
 def _sorted(tables: list[pa.Table], by: str) -> pa.Table:
@@ -83,12 +84,12 @@ def _write(runs: Iterable[pa.Table], file: IO[bytes], by: str, block: int, folde
                 writer.write_batch(batch)
             places.append((range(begin, begin + len(batches)), run[by][0].as_py()))
             begin += len(batches)
-            del run, batches, batch  # else it is in memory while the next one is read and sorted
+            del run, batches, batch  # free it before the next one is read and sorted
         if writer is not None:
             writer.close()
     except OSError as error:
         what = f"trips cannot be sorted in {folder} ({error.strerror or error})"
-        raise SourceUnusable(what, "free 100 bytes a trip there") from error
+        raise SourceUnusable(what, "free 100 bytes per trip there") from error
     return places
 
 
@@ -100,26 +101,26 @@ class _Run:
 
     def __init__(self, number: int, places: range, first: int, blocks: Any, by: str) -> None:
         self.number, self._by, self._first = number, by, first
-        self._blocks, self._left = blocks, iter(places)
+        self._blocks, self._unread = blocks, iter(places)
         self._none = self._rows = blocks.schema.empty_table()
         self._times = np.empty(0, np.int64)
         self.is_read = False
 
     @property
     def last(self) -> tuple[int, int]:
-        """What the last row in memory is sorted by; while there is none, what the first one in the file is."""
+        """Sort key of the last row in memory; before the first block is loaded, of the first in the file."""
         return int(self._times[-1]) if len(self._times) else self._first, self.number
 
     def load(self) -> None:
-        """Take the next block in the place of the one before."""
-        place = next(self._left, None)
+        """Replace the rows in memory by the next block."""
+        place = next(self._unread, None)
         self.is_read = place is None
         if place is not None:
             self._rows = pa.Table.from_batches([self._blocks.get_batch(place)])
             self._times = self._rows[self._by].to_numpy()
 
     def up_to(self, limit: tuple[int, int]) -> pa.Table:
-        """Hand over the rows in memory that come no later than this in the order of all runs."""
+        """Remove and return the rows in memory that sort no later than `limit` among all runs."""
         time, number = limit
         if not len(self._times) or self._times[0] > time:
             return self._none
@@ -129,16 +130,17 @@ class _Run:
 
 
 def _merge(runs: list[_Run], by: str, rows: int) -> Iterator[pa.Table]:
-    """Yield all rows in order, in tables of so many or some more.
+    """Yield all rows in order, in tables of `rows` rows or some more.
 
-    What is in memory may go up to the first end of a block: no row that is still in the file comes before it.
+    Rows in memory may be yielded up to the smallest last row of all blocks: no row still in the file sorts before
+    it.
     """
-    held: list[pa.Table] = []
+    buffered: list[pa.Table] = []
     while runs:
         first = min(runs, key=lambda run: run.last)
         limit = first.last
-        held += filter(len, [run.up_to(limit) for run in runs])
+        buffered += filter(len, [run.up_to(limit) for run in runs])
         first.load()
         runs = [run for run in runs if not run.is_read]
-        if sum(map(len, held)) >= rows or not runs:
-            yield _sorted(held, by)
+        if sum(map(len, buffered)) >= rows or not runs:
+            yield _sorted(buffered, by)

@@ -11,7 +11,7 @@ import pytest
 from board import app
 from board.board_data import BoardReader
 from board.database import Database
-from board.event_stream import _put, _wait, serve_events
+from board.event_stream import _send_body, _wait_for_message, serve_events
 from board.feeds import BACKLOG, Feed, Hub, encode_event
 from board.metrics import Metrics
 from schemas.streams.taxi import TAXI
@@ -47,7 +47,7 @@ def test_a_page_that_is_too_far_behind_is_given_up() -> None:
 def test_a_page_hears_at_once_what_is_said_while_it_begins_to_wait() -> None:
     async def waited() -> None:
         told, sent = feed(), asyncio.Queue[Any]()
-        waiting = asyncio.create_task(_wait(told, sent.put))
+        waiting = asyncio.create_task(_wait_for_message(told, sent.put))
         await asyncio.sleep(0)
         told.publish(encode_event("n", 1))
         await asyncio.wait_for(waiting, 60)
@@ -63,7 +63,7 @@ def test_a_page_that_is_sent_home_goes_whatever_it_is_being_sent(steps: int) -> 
             await asyncio.sleep(0)
 
         while True:
-            await _put(send, b"")
+            await _send_body(send, b"")
 
     async def ended() -> None:
         sending = asyncio.create_task(forever())

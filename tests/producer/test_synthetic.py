@@ -300,8 +300,8 @@ def test_no_column_is_far_from_the_real_month(months: tuple[pa.Table, pa.Table])
 
 @pytest.mark.real
 def test_the_real_trips_model_is_as_good_on_synthetic_ones(months: tuple[pa.Table, pa.Table]) -> None:
-    judge = quality.Judge.taught_by(months[0])
-    assert judge.mae(quality.synthetic("2022-02")) == pytest.approx(judge.mae(months[1]), rel=quality.MOST_MAE)
+    model = quality.DurationModel.from_trips(months[0])
+    assert model.mae(quality.synthetic("2022-02")) == pytest.approx(model.mae(months[1]), rel=quality.MOST_MAE)
 
 
 def test_a_column_that_moved_is_seen_by_the_measure() -> None:

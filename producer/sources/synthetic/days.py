@@ -72,7 +72,7 @@ def _refundable(columns: Columns) -> Bools:
 
 @dataclass(frozen=True)
 class People:
-    """Who rides, and whether the record waited in the cab for a connection (vendor 1 only)."""
+    """Number of passengers, and whether the record waited in the cab for a connection (vendor 1 only)."""
 
     passengers: Mapping[str, Choice]
     waited: float
@@ -96,7 +96,7 @@ class People:
 
 @dataclass(frozen=True)
 class City:
-    """Everything that the days are drawn from. parts: of the week, as `Routes` numbers them, shape (7, 24)."""
+    """All distributions that days are drawn from. parts: of the week, as `Routes` numbers them, shape (7, 24)."""
 
     demand: Demand
     parts: Ints
@@ -124,9 +124,12 @@ class City:
         )
 
     def day(self, day: int, *, seed: int, volume: float) -> Iterator[pa.Table]:
-        """All trips of a day, sorted by pickup; a busy day some hours at a time.
+        """Draw all trips of a day, sorted by pickup; a busy day in tables of some hours each.
 
-        day: since the epoch. The same for ever for a seed and a volume.
+        Args:
+            day: Days since the epoch.
+            seed: The same seed, volume and day give the same trips.
+            volume: 1 is the real number of trips.
         """
         rng = np.random.default_rng(np.random.SeedSequence([seed, day]))
         rides = self.demand.counts(rng, weekday_of(day), volume)
@@ -141,7 +144,7 @@ class City:
             number = numbers.stop
 
     def _drawn(self, rng: np.random.Generator, weekday: int, rides: Ints) -> Columns:
-        """rides: of each kind and hour, shape (kinds, 24)."""
+        """Draw the trips of one table. rides: number for each kind and hour, shape (kinds, 24)."""
         blocks = []
         for number, counts in enumerate(rides):
             since = pickups(rng, counts, every_s=EVERY_S if KINDS[number] == "dispatched" else 1)
@@ -156,7 +159,7 @@ def _or_zero(block: Columns, name: str) -> Any:
 
 
 def _parts(rides: Ints) -> list[Bools]:
-    """Which hours to draw together, so that there are about PART rides at most. rides: shape (kinds, 24)."""
+    """Group the hours so that each group has about PART rides at most. rides: shape (kinds, 24)."""
     hourly = rides.sum(axis=0)
     part = np.cumsum(hourly) // PART if hourly.sum() > PART else np.zeros(24)
     return [part == number for number in np.unique(part)]
@@ -166,14 +169,14 @@ def _table(day: int, seed: int, columns: Columns, numbers: range, most: int) -> 
     pickup_at = day * DAY + columns["since_midnight"]
     ride = np.maximum(np.round(columns["minutes"] * 60), 0).astype(np.int64)
     date = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).date()
-    nobody_knows = columns["kind"] == KINDS.index("dispatched")
+    dispatched = columns["kind"] == KINDS.index("dispatched")
     fields = {
         TRIPS.id: trip_ids(f"syn{seed}-{date}-", numbers, most),
         TRIPS.time: pa.array(pickup_at),
         "dropoff_at": pa.array(pickup_at + ride * 1_000),
     }
     for field in TRIPS.fields:
-        unknown = nobody_knows if field.name in _UNKNOWN_TO_DISPATCHERS else None
+        unknown = dispatched if field.name in _UNKNOWN_TO_DISPATCHERS else None
         fields[field.name] = _array(columns[field.name], unknown, _ARROW[field.type])
     return pa.table(fields)
 
@@ -186,7 +189,7 @@ def _array(values: Any, unknown: Bools | None, kind: pa.DataType) -> pa.Array:
 
 
 def trip_ids(prefix: str, which: range, most: int) -> pa.Array:
-    """`prefix` and a number each, in digits enough for `most` of them, six at least: made without a loop."""
+    """Make ids from `prefix` and a number with at least six digits, enough for `most` ids, without a loop."""
     count, digits = len(which), max(6, len(str(most - 1)))
     numbers = np.arange(which.start, which.stop)[:, None] // 10 ** np.arange(digits - 1, -1, -1) % 10
     width = len(prefix) + digits
