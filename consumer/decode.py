@@ -88,9 +88,16 @@ class Decoder:
         self._untagged: Decode = untagged_decoder(records, any_run=True).decode
         self._lenient: Decode = lenient_decoder(records, any_run=True)
 
-    def decode(self, values: Sequence[bytes | None]) -> Decoded:
-        """Decode a batch. Never raises, whatever the values hold."""
+    def decode(self, values: Sequence[bytes | None], earlier: Mapping[str, Records] = {}) -> Decoded:
+        """Decode a batch. Never raises, whatever the values hold.
+
+        Args:
+            values: Of the records.
+            earlier: Runs that are judged by another definition with the same columns, and that definition.
+        """
         found = self._each(values)
+        if earlier:
+            found = self._by_run(found, values, {run: Decoder(records) for run, records in earlier.items()})
         kinds = [*map(type, found)]
         if kinds.count(self._data) == len(kinds) > 0:
             decoded = self._decoded(found, np.arange(len(found)), (), ())
@@ -124,16 +131,26 @@ class Decoder:
         except Exception as error:  # as in `_each`
             return self._without_manifest(value, error) or self._rejected(place, value, error)
 
+    def _by_run(
+        self, found: Sequence[Any], values: Sequence[bytes | None], others: Mapping[str, Decoder]
+    ) -> list[Any]:
+        """What was found, with the records of some runs decoded by the decoders of these."""
+        deciding = [others.get(record.run_id or self.default_run, self) for record in found]
+        return [
+            record if other is self or type(record) is Heartbeat else other._one(place, values[place])
+            for place, (record, other) in enumerate(zip(found, deciding, strict=True))
+        ]
+
     def _sorted(self, found: Iterable[tuple[int, Any]]) -> Decoded:
         data, places, beats, rejected = [], [], [], []
         for place, record in found:
-            if type(record) is self._data:
+            if type(record) is Rejected:
+                rejected.append(record)
+            elif type(record) is Heartbeat:
+                beats.append((place, record))
+            else:
                 data.append(record)
                 places.append(place)
-            elif type(record) is Rejected:
-                rejected.append(record)
-            else:
-                beats.append((place, record))
         return self._decoded(data, np.array(places, np.int64), tuple(beats), tuple(rejected))
 
     def _decoded(

@@ -65,6 +65,11 @@ class Batch:
         """Every run that needs its policy: of data records and heartbeats, not of what was rejected."""
         return tuple(sorted(_run_ids(self)))
 
+    @property
+    def named_runs(self) -> set[str]:
+        """The runs of all its records, those that were rejected included."""
+        return _run_ids(self) | {found.run_id or self.default_run for found in self.decoded.rejected}
+
 
 @dataclass(frozen=True)
 class _Share:
@@ -110,19 +115,21 @@ class _ClassifiedRun:
     reason: str = MODEL
 
 
-def decode_batch(decoder: Decoder, messages: Sequence[Message]) -> Batch:
+def decode_batch(decoder: Decoder, messages: Sequence[Message], earlier: Mapping[str, Records] = {}) -> Batch:
     """Decode consecutive records of one partition, one or more.
 
     Args:
         decoder: Of the partition's topic.
         messages: In offset order; offsets jump where compaction or transactions leave holes.
+        earlier: As for `Decoder.decode`.
     """
     first, last = messages[0].offset(), messages[-1].offset()
     if last - first + 1 == len(messages):
         offsets = np.arange(first, last + 1)
     else:
         offsets = np.array([m.offset() for m in messages], np.int64)
-    return Batch(messages, offsets, decoder.decode([m.value() for m in messages]), decoder.default_run)
+    decoded = decoder.decode([m.value() for m in messages], earlier)
+    return Batch(messages, offsets, decoded, decoder.default_run)
 
 
 class Pending:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from consumer.ledger import Foreign
 from consumer.store import RunBinding, Store
 from consumer.windows import LatenessPolicy
+from schemas.compatibility import incompatibility, other_stream, same_bounds
 from schemas.definition import LABELS, Records, Stream
 from schemas.errors import RunConflict
 
@@ -36,6 +37,27 @@ class Runs:
         """When the records of each registered run, in one topic of the stream, are late or too far ahead."""
         return {run_id: self._policy(run_id, records) for run_id in run_ids}
 
+    def earlier_records(self, run_ids: Iterable[str], records: Records) -> dict[str, Records]:
+        """Find runs whose records are judged by other bounds than today's: by those that they were begun with.
+
+        Args:
+            run_ids: Runs that records name, valid or not.
+            records: The topic of the stream.
+
+        Returns:
+            Run → the topic as it was defined then, with the same columns.
+        """
+        bindings = self._store.find_bindings(run_ids, self._stream)
+        definitions = {run_id: begun.definition for run_id, begun in bindings.items()}
+        changed = {run_id: begun for run_id, begun in definitions.items() if begun not in (None, self._stream)}
+        return {
+            run_id: earlier
+            for run_id, begun in changed.items()
+            if begun is not None
+            and incompatibility(run_id, begun, self._stream) is None
+            and not same_bounds(earlier := begun.records(records.role), records)
+        }
+
     def foreign(self, run_ids: Iterable[str], records: Records) -> Mapping[str, Foreign]:
         """Find registered runs that this consumer must make no rows of.
 
@@ -64,9 +86,10 @@ class Runs:
         theirs, ours = self._store.binding(run_id), self._ours
         if not theirs.is_of(self._stream):
             name = theirs.stream or theirs.events_topic
-            return Foreign("stream", f"run {run_id} is of stream {name}, not of {ours.stream} as here")
-        if not theirs.is_readable:
-            detail = f"run {run_id} was begun when records of stream {ours.stream} had other fields"
+            return Foreign("stream", other_stream(run_id, name, self._stream.name))
+        if theirs.definition is None:
+            return Foreign("stream", f"run {run_id} was begun by another version, whose definition cannot be read")
+        if detail := incompatibility(run_id, theirs.definition, self._stream):
             return Foreign("stream", detail)
         if records.needs_model and theirs.model != ours.model:
             models = f"by model {_short(theirs.model)}, not by {_short(ours.model)} as here"

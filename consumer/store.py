@@ -16,7 +16,7 @@ from schemas.definition import RunConfig, Stream
 from schemas.durations import moment
 from schemas.records import Manifest
 from schemas.text import printable
-from storage import chunk, streams
+from storage import streams
 from storage.chunks import write_chunks
 from storage.connect import Connection, Jsonb, execute_each
 from storage.health import forget_health, report_health
@@ -49,7 +49,8 @@ class RunBinding:
         stream: Name of its stream; None: the run was begun before definitions were kept.
         stream_hash: Of the definition that it was begun with; None as for `stream`.
         events_topic: The topic of its events.
-        is_readable: Whether rows of today's definition can stand beside those of the run.
+        definition: That one, by which its records are judged; None: this version cannot read it, or the run belongs
+            to another stream. Of a run that was begun before definitions were kept it is the consumer's own.
     """
 
     config: RunConfig
@@ -57,21 +58,16 @@ class RunBinding:
     stream: str | None
     stream_hash: str | None
     events_topic: str
-    is_readable: bool = True
+    definition: Stream | None = None
 
     @classmethod
     def from_stream(cls, stream: Stream, config: RunConfig, model: str | None) -> RunBinding:
         """What a new run of a stream is begun with."""
-        return cls(config, model, stream.name, stream.hash, stream.events.topic)
+        return cls(config, model, stream.name, stream.hash, stream.events.topic, stream)
 
     def is_of(self, stream: Stream) -> bool:
         """Whether the run belongs to a stream; one that was begun before streams had names, by its topic."""
         return stream.events.topic == self.events_topic if self.stream is None else stream.name == self.stream
-
-
-def same_layout(one: Stream, other: Stream) -> bool:
-    """Whether the chunks of both definitions have the same columns, topic by topic."""
-    return {r.topic: chunk.layout(r) for r in one.topics} == {r.topic: chunk.layout(r) for r in other.topics}
 
 
 @dataclass(frozen=True)
@@ -153,19 +149,34 @@ class Store:
             streams.remember(self._connection, stream)
             values = msgspec.structs.asdict(ours.config) | {"model": ours.model}
             self._do("register_runs", run_ids=new, stream=ours.stream, stream_hash=ours.stream_hash, **values)
-        rows = self._run("runs", run_ids=new)
-        unreadable = self._unreadable(rows, stream)
+        self._learn(new, stream)
+
+    def find_bindings(self, run_ids: Iterable[str], stream: Stream) -> dict[str, RunBinding]:
+        """Return what runs were begun with, without those that nobody has begun.
+
+        Args:
+            run_ids: Runs that records name, valid or not.
+            stream: As for `register`.
+        """
+        names = {*run_ids}
+        if unknown := names - self._bindings.keys():
+            self._learn(sorted(unknown), stream)
+        return {run_id: self._bindings[run_id] for run_id in names if run_id in self._bindings}
+
+    def _learn(self, run_ids: Sequence[str], stream: Stream) -> None:
+        rows = self._run("runs", run_ids=run_ids)
+        definitions = self._definitions(rows, stream)
         for run_id, *config, model, name, digest, topic in rows:
             fields = dict(zip(RunConfig.__struct_fields__, config, strict=True))
-            binding = RunBinding(RunConfig(**fields), model, name, digest, topic, run_id not in unreadable)
-            self._bindings[run_id] = binding
+            definition = definitions.get(run_id)
+            self._bindings[run_id] = RunBinding(RunConfig(**fields), model, name, digest, topic, definition)
 
-    def _unreadable(self, rows: Iterable[Any], stream: Stream) -> set[str]:
-        """Runs of the stream that were begun when its rows looked otherwise. rows: of query `runs`."""
-        changed = [run_id for run_id, *_, name, digest, _ in rows if name == stream.name and digest != stream.hash]
-        definitions = streams.definitions_of(self._connection, changed, stream) if changed else {}
-        readable = {run_id for run_id, definition in definitions.items() if same_layout(definition, stream)}
-        return {*changed} - readable
+    def _definitions(self, rows: Iterable[Any], stream: Stream) -> dict[str, Stream]:
+        """The definition of each run of the stream, where it can be read. rows: of query `runs`."""
+        ours = {run_id: digest for run_id, *_, name, digest, _ in rows if name in (None, stream.name)}
+        changed = [run_id for run_id, digest in ours.items() if digest not in (None, stream.hash)]
+        stored = streams.definitions_of(self._connection, changed, stream) if changed else {}
+        return dict.fromkeys(ours.keys() - {*changed}, stream) | dict(stored)
 
     def binding(self, run_id: str) -> RunBinding:
         """Return what a registered run was begun with."""

@@ -123,6 +123,8 @@ class Worker:
         records = self._records[partition.topic]
         batch = decode_batch(self._decoders[partition.topic], messages)
         self._runs.register(batch.runs)
+        if earlier := self._runs.earlier_records(batch.named_runs, records):
+            batch = decode_batch(self._decoders[partition.topic], messages, earlier)
         policies, foreign = self._runs.policies(batch.runs, records), self._runs.foreign(batch.runs, records)
         owned.pending.add(batch, policies, foreign)
 

@@ -25,6 +25,7 @@ from models.columns import Columns, Floats
 from models.names import CARD
 from schemas.definition import Records
 from schemas.errors import ModelUnusable, UsageError
+from storage.chunk import OFFSET, layout
 
 MODEL, REFERENCE = "model.skops", "reference.parquet"
 
@@ -102,7 +103,7 @@ def load(path: Path, stream: Records | None = None, scorers: Scorers | None = No
 
     Args:
         path: The directory, or a name that points to it, such as `default`.
-        stream: The events that it has to be made for; None: whichever.
+        stream: The events whose columns its reference has to have; None: whichever.
         scorers: The kinds of models that the program can score with; None: only the reference is wanted.
 
     Raises:
@@ -112,11 +113,22 @@ def load(path: Path, stream: Records | None = None, scorers: Scorers | None = No
     card = _card(path)
     if card.format != FORMAT:
         raise ModelUnusable(f"the model in {path} has format {card.format}; this program reads {FORMAT}", _TRAIN)
-    if stream is not None and (card.stream != stream.topic or card.definition != cards.definition_hash(stream)):
-        raise ModelUnusable(f"the model in {path} was made for another definition of {stream.topic!r}", _TRAIN)
     for name in {*card.files, REFERENCE}:
         _file(path, name, card)
+    if stream is not None:
+        _check_columns(path, card, stream)
     return Model(card=card, scorer=None if scorers is None else _scorer(path, card, scorers), path=path)
+
+
+def _check_columns(path: Path, card: Card, records: Records) -> None:
+    """Check that the reference has the columns of these events, whose bounds may have changed since."""
+    wanted = {field.name: field for field in layout(records) if field.name != OFFSET}
+    found = {field.name: field for field in pq.read_schema(pa.BufferReader(_file(path, REFERENCE, card)))}
+    found.pop(card.target, None)
+    if card.stream != records.topic or found != wanted:
+        differ = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+        what = f"the model in {path} was made for another definition of {records.topic!r}"
+        raise ModelUnusable(f"{what}, with other columns: {', '.join(differ)}", _TRAIN)
 
 
 def _scorer(path: Path, card: Card, scorers: Scorers) -> Scorer | None:

@@ -34,7 +34,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         kind: Chooses the scorer.
         about: A description for people.
         stream: Topic of the events that it scores.
-        definition: `definition_hash` of these events.
+        definition: `definition_hash` of these events, as they were defined then.
         source: Where the records come from.
         period: Their event time, ms since the epoch, end exclusive.
         rows: Records that the model was trained on.
@@ -79,9 +79,10 @@ _BOUND_OF_FIELD = ("name", "type", "role", "required", "low", "high")
 
 
 def definition_hash(stream: Records) -> str:
-    """Hash the part of a definition that a model depends on: fields, types, roles, bounds; no display texts.
+    """Hash the part of a definition by which the records of a model were chosen: no display texts.
 
-    The order is part of it: artifacts keep this hash for good.
+    It says where a model comes from; which streams it fits is decided by the columns of its reference. The order is
+    part of it: artifacts keep this hash for good.
     """
     fields = [{name: getattr(field, name) for name in _BOUND_OF_FIELD} | _bounds(field) for field in stream.fields]
     bound = {name: getattr(stream, name) for name in _BOUND} | {"fields": fields}

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from models import artifact
 from models.artifact import Model
-from models.card import definition_hash
 from monitor.settings import Settings
+from schemas.compatibility import incompatibility
 from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
 from schemas.figures import DRIFT, ColumnFigure, WindowFigures
@@ -69,17 +69,12 @@ def check_model(run: StoredRun, model: str, stream: Stream) -> None:
         stream: What its reference is of.
 
     Raises:
-        ModelUnusable: The run was scored by another model, or is of another stream.
+        ModelUnusable: The run was scored by another model, is of another stream, or had other columns.
     """
     if run.model not in (None, model):
         raise ModelUnusable(
             f"run {run.run_id} was scored by model {str(run.model)[:12]}, the loaded one is {model[:12]}",
             f"name the run's model, --model {str(run.model)[:12]}: `driftline models` lists them",
         )
-    if [*map(definition_hash, run.stream.topics)] != [*map(definition_hash, stream.topics)]:
-        raise ModelUnusable(
-            f"run {run.run_id} is of another definition of stream {run.stream.name}"
-            if run.stream.name == stream.name
-            else f"run {run.run_id} is of stream {run.stream.name}, the reference of stream {stream.name}",
-            "start another monitor for it, with a reference of its stream: --model",
-        )
+    if conflict := incompatibility(run.run_id, run.stream, stream):
+        raise ModelUnusable(conflict, "start another monitor for it, with a reference of its stream: --model")

@@ -77,17 +77,23 @@ def read(
     *,
     elsewhere: Collection[str] = (),
     default_run: str = "live",
+    begun_with: Mapping[str, Mapping[str, Records]] = {},
 ) -> Reading:
     """What the log holds. Entries of one partition come in offset order; partitions may be mixed.
 
     scores: whether the consumer's model has a prediction for a data record.
     elsewhere: runs that belong to another stream.
     default_run: of records that name none.
+    begun_with: runs that were begun with an earlier definition, which decides on their records; by topic.
     """
     reading = Reading()
     for entry in log:
         stream = streams[entry.topic]
         reason, record = decoded(entry.value, stream)
+        named = (record or {}).get("run_id") or default_run
+        if isinstance(named, str) and named in begun_with:
+            stream = begun_with[named][entry.topic]
+            reason, record = decoded(entry.value, stream)
         run = run_of(record, reason, default_run)
         state = reading.states[run, entry.topic, entry.partition]
         if reason is None and record is not None:

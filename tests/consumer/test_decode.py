@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from consumer.decode import INVALID, UNDECODABLE, Decoder
+from schemas.definition import Records
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests import oracle
@@ -222,3 +224,25 @@ def test_whatever_bytes_come_each_record_has_exactly_one_fate(batch: list[bytes 
     for rejected in decoded.rejected:
         expected = oracle.decoded(batch[rejected.place], TRIPS)[0]
         assert expected in (rejected.reason, None)
+
+
+def test_each_record_is_decoded_by_the_definition_of_its_run() -> None:
+    """Valid by either, neither, and one of two definitions; records without a run are of the default one."""
+
+    def with_most(passengers: int) -> Records:
+        changed = (replace(f, high=passengers) if f.name == "passenger_count" else f for f in TRIPS.fields)
+        return replace(TRIPS, fields=tuple(changed))
+
+    tight, loose = with_most(3), with_most(500)
+    runs = ("r", "tight", "loose", None)
+    values = [trip(run_id=run, passenger_count=n) for n in (2, 9, 300, 999) for run in runs] + [b"{", BEAT, None]
+    found = Decoder(TRIPS, "loose").decode(values, {"tight": tight, "loose": loose})
+    by = {"r": Decoder(TRIPS), "tight": Decoder(tight), "loose": Decoder(loose), None: Decoder(loose)}
+    expected = [by[run].decode([values[at]]) for at, run in enumerate(runs * 4)]
+    assert found.places.tolist() == [at for at, alone in enumerate(expected) if len(alone.places)]
+    assert found.columns["passenger_count"] == (2, 2, 2, 2, 9, 9, 9, 300, 300)
+    rejected = {r.place: (r.reason, r.detail, r.run_id) for r in found.rejected}
+    for at, alone in enumerate(expected):
+        assert rejected.get(at) == next(((r.reason, r.detail, r.run_id) for r in alone.rejected), None)
+    assert [place for place, _ in found.beats] == [17]
+    assert {16, 18} < {*rejected}

@@ -15,7 +15,7 @@ import pytest
 
 from consumer.ledger import Claim, DeadLetter, Flush, Partition
 from consumer.retry import connect
-from consumer.store import MODEL_FAILED, Beat, Fenced, RunBinding, RunRemoved, Store, same_layout
+from consumer.store import MODEL_FAILED, Beat, Fenced, RunBinding, RunRemoved, Store
 from schemas.definition import RunConfig, Stream
 from schemas.durations import moment
 from schemas.records import MAX_TIME, Injected, Manifest
@@ -179,30 +179,19 @@ def test_whoever_meets_a_run_first_keeps_the_definition_of_its_stream_beside_it(
     assert definition_of(store._connection, "r", orders) == TAXI
 
 
-def test_a_run_whose_records_had_other_fields_is_not_taken_up_by_todays_definition(
-    store: Store, other: Store
-) -> None:
-    """Rows that lack a column, or have one more, cannot stand in one window."""
+def test_a_run_keeps_the_definition_by_which_its_records_are_judged(store: Store, other: Store) -> None:
     begun(store, OURS)
-    fewer = msgspec.structs.replace(TAXI.events, fields=TAXI.events.fields[1:])
-    changed = msgspec.structs.replace(TAXI, events=fewer)
-    found = begun(other, RunBinding.from_stream(changed, TAXI.terms, OURS.model), changed)
-    assert found == replace(OURS, is_readable=False)
+    changed = msgspec.structs.replace(TAXI, unit="s")
+    assert begun(other, RunBinding.from_stream(changed, TAXI.terms, OURS.model), changed).definition == TAXI
+    assert other.find_bindings(["r", "nobody has begun it"], changed) == {"r": OURS}
 
 
-@pytest.mark.parametrize(
-    ("change", "is_same"),
-    [
-        ({"unit": "s", "default_run": "mine"}, True),
-        ({"labels": None}, False),
-        ({"events": msgspec.structs.replace(TAXI.events, kind="ride", topic="trips")}, True),
-        ({"events": msgspec.structs.replace(TAXI.events, topic="rides")}, False),
-        ({"events": msgspec.structs.replace(TAXI.events, time="at")}, False),
-    ],
-    ids=["for display", "without labels", "another kind", "another topic", "another field"],
-)
-def test_what_changes_in_a_definition_matters_where_it_changes_rows(change: dict[str, Any], is_same: bool) -> None:
-    assert same_layout(TAXI, msgspec.structs.replace(TAXI, **change)) == is_same
+def test_a_run_begun_before_definitions_were_kept_has_that_of_its_consumer(
+    store: Store, other: Store, database: str
+) -> None:
+    begun(store, OURS)
+    query(database, "UPDATE driftline.run SET stream = NULL, stream_hash = NULL RETURNING 1")
+    assert begun(other, OURS).definition is TAXI
 
 
 def test_a_run_of_another_stream_is_neither_described_nor_reopened_nor_ended(store: Store, database: str) -> None:

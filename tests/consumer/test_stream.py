@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from msgspec.structs import replace
 
 from consumer.settings import Settings
 from consumer.stage import run
@@ -271,6 +273,37 @@ def test_a_run_of_another_model_is_put_aside_and_what_is_behind_it_is_read(setti
     assert ("january", "model", 20) in query(settings.database_url, dead)
     ((message,),) = query(settings.database_url, "SELECT message FROM driftline.alarm WHERE kind = 'model'")
     assert message.startswith("run january is scored by model stub, not by retrained as here: replay its records")
+
+
+def test_a_run_goes_on_by_the_bounds_that_it_was_begun_with(settings: Settings) -> None:
+    """Whichever consumer reads it: the next run has those of today."""
+
+    def with_most(passengers: int) -> Stream:
+        fields = (replace(f, high=passengers) if f.name == "passenger_count" else f for f in TAXI.events.fields)
+        return replace(TAXI, events=replace(TAXI.events, fields=tuple(fields)))
+
+    old, new = logs.Writer(run="january"), logs.Writer(run="february")
+    records = logs.trips(40, 0.5)
+
+    def send(writer: logs.Writer, part: list[dict[str, Any]]) -> None:
+        for n, record in enumerate(part):
+            writer.data("trips", {**logs.trip_of(record), "passenger_count": (1, 5, 8, 20)[n % 4]})
+        write(settings, writer)
+
+    send(old, records[:20])
+    with consuming(changed(settings, stream=with_most(6))):
+        until(lambda: position(settings.database_url) == 20)
+    send(old, records[20:])
+    send(new, records)
+    with consuming(changed(settings, stream=with_most(10))):
+        until(lambda: position(settings.database_url) == 80)
+    log = logs.read_back(settings.kafka, settings.topic_prefix)
+    today = {records.topic: records for records in with_most(10).topics}
+    january = {records.topic: records for records in with_most(6).topics}
+    reading = oracle.read(log, today, RULES, begun_with={"january": january})
+    assert_agrees(settings.database_url, reading)
+    counted = Counter(run for run, reason in reading.dead.values())
+    assert counted == {"january": 20, "february": 10}
 
 
 def test_streams_side_by_side_in_one_database_keep_to_their_own_runs(settings: Settings) -> None:

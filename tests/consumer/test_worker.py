@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from structlog.testing import capture_logs
@@ -97,7 +98,7 @@ class Books:
     known: tuple[str, ...] = ()
     scored_by: dict[str, str] = field(default_factory=dict)
     streams: dict[str, str] = field(default_factory=dict)
-    is_readable: bool = True
+    definitions: dict[str, Stream | None] = field(default_factory=dict)
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         return [p for p in partitions if p not in self.seeded]
@@ -116,8 +117,15 @@ class Books:
         self.ours = ours
 
     def binding(self, run_id: str) -> RunBinding:
-        changes = {"model": self.scored_by.get(run_id, self.ours.model), "is_readable": self.is_readable}
-        return replace(self.ours, **changes, stream=self.streams.get(run_id, self.ours.stream))
+        return replace(
+            self.ours,
+            model=self.scored_by.get(run_id, self.ours.model),
+            stream=self.streams.get(run_id, self.ours.stream),
+            definition=self.definitions.get(run_id, self.ours.definition),
+        )
+
+    def find_bindings(self, run_ids: Iterable[str], stream: Stream) -> dict[str, RunBinding]:
+        return {run_id: self.binding(run_id) for run_id in run_ids}
 
     def commit(self, flush: Flush, topics: Any) -> None:
         self.flushes.append(flush)
@@ -147,7 +155,7 @@ def books() -> Books:
 
 def worker(log: Log, books: Books, gauges: ConsumerGauges | None = None, **more: Any) -> Worker:
     """A worker that has taken over what it was assigned, at second 0."""
-    settings = Settings(stream=TAXI, database_url="", kafka={}, **more)
+    settings = Settings(**{"stream": TAXI, "database_url": "", "kafka": {}} | more)
     made = Worker(settings, log, books, Stub(), 0.0, gauges=gauges)  # type: ignore[arg-type]
     made.step(0.0)
     return made
@@ -434,16 +442,50 @@ def test_a_consumer_that_is_to_end_with_a_run_of_another_stream_ends_at_once(log
         made.step(1.0)
 
 
-def test_a_run_whose_records_had_other_fields_is_put_aside(log: Log, books: Books) -> None:
-    books.is_readable = False
+@pytest.mark.parametrize(
+    ("definition", "why"),
+    [
+        (msgspec.structs.replace(TAXI, labels=None), "run r was begun when stream taxi had another set of topics"),
+        (None, "run r was begun by another version, whose definition cannot be read"),
+    ],
+    ids=["other topics", "unreadable"],
+)
+def test_a_run_whose_rows_had_another_layout_is_put_aside(
+    log: Log, books: Books, definition: Stream | None, why: str
+) -> None:
+    books.definitions["r"] = definition
     made = worker(log, books)
     log.next = [(PLACE, trips(0, 3))]
     made.step(1.0)
     made.drain()
     (flush,) = books.flushes
-    assert {(d.reason, d.detail.partition(":")[0]) for d in flush.dead} == {
-        ("stream", "run r was begun when records of stream taxi had other fields")
-    }
+    assert {(d.reason, d.detail.partition(":")[0]) for d in flush.dead} == {("stream", why)}
+
+
+@pytest.mark.parametrize("passengers", [(0, 3), (0, 200)], ids=["narrower", "wider"])
+def test_records_are_judged_by_the_bounds_that_their_run_was_begun_with(
+    log: Log, books: Books, passengers: tuple[int, int]
+) -> None:
+    books.definitions["r"] = bounded(*passengers)
+    made = worker(log, books, stream=bounded(0, 100))
+    log.next = [(PLACE, messages([trip(START, n, passenger_count=n) for n in (1, 5, 150, 250)]))]
+    made.step(1.0)
+    made.drain()
+    (flush,) = books.flushes
+    (written,) = flush.chunks
+    most = passengers[1]
+    assert chunk.decode(written.payload)["passenger_count"].to_pylist() == [n for n in (1, 5, 150) if n <= most]
+    assert [d.offset for d in flush.dead] == [at for at, n in enumerate((1, 5, 150, 250)) if n > most]
+    assert all(f"<= {most}" in d.detail and (d.run_id, d.reason) == ("r", "invalid") for d in flush.dead)
+
+
+def bounded(low: int, high: int) -> Stream:
+    """The taxi stream with other bounds of the number of passengers."""
+    fields = tuple(
+        msgspec.structs.replace(field, low=low, high=high) if field.name == "passenger_count" else field
+        for field in TAXI.events.fields
+    )
+    return msgspec.structs.replace(TAXI, events=msgspec.structs.replace(TAXI.events, fields=fields))
 
 
 def test_a_run_that_was_begun_before_streams_had_names_belongs_to_who_reads_its_topic() -> None:

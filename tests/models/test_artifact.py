@@ -102,9 +102,14 @@ def test_a_model_of_another_stream_or_definition_is_refused(place: Path) -> None
         load(place, OUTCOMES)
     with pytest.raises(ModelUnusable, match="another definition of 'trips'"):
         load(place, replace(TRIPS, fields=TRIPS.fields[1:]))
-    rewrite(place, definition="0" * 64)
-    with pytest.raises(ModelUnusable, match="another definition"):
-        load(place, TRIPS, SCORERS)
+    wider = replace(TRIPS.fields[0], type="float" if TRIPS.fields[0].type != "float" else "int")
+    with pytest.raises(ModelUnusable, match=f"with other columns: {wider.name}: "):
+        load(place, replace(TRIPS, fields=(wider, *TRIPS.fields[1:])))
+
+
+def test_a_model_is_still_of_a_stream_whose_bounds_have_changed(place: Path) -> None:
+    wider = tuple(replace(field, low=None, high=None, unit=None) for field in TRIPS.fields)
+    assert load(place, replace(TRIPS, fields=wider), SCORERS).hash == load(place).hash
 
 
 def test_a_format_of_the_future_is_refused(place: Path) -> None:

@@ -390,7 +390,7 @@ def test_streams_side_by_side_are_each_computed_by_a_monitor_with_their_referenc
             one.finish()
         with capture_logs() as logs:
             monitor(database)
-            with pytest.raises(ModelUnusable, match="run paid is of stream payments, the reference of stream taxi"):
+            with pytest.raises(ModelUnusable, match="run paid is of stream payments, not of taxi as here"):
                 monitor(database, until_done="paid")
         assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == []
         monitor(database, until_done="paid", stream=PAYMENTS)
@@ -412,11 +412,22 @@ def test_a_run_is_of_the_definition_that_it_was_begun_with(database: str) -> Non
         before.flush(TRIPS, 0, [T0])
         before.flush(old, 0, [T0])
         before.finish()
-        with pytest.raises(ModelUnusable, match="run r is of another definition of stream taxi"):
+        with pytest.raises(ModelUnusable, match="run r was begun when stream taxi had another topic of labels"):
             monitor(database)
         monitor(database, stream=stream)
         joined = "SELECT rows, joined_rows FROM driftline.window_result WHERE stream = 'labels'"
         assert before.connection.execute(joined).fetchall() == [(1, 1)]
+
+
+def test_a_run_is_computed_though_a_bound_of_its_stream_has_changed_since(database: str) -> None:
+    """A consumer goes on filling it."""
+    wider = tuple(msgspec.structs.replace(field, low=None, unit="other") for field in TRIPS.fields)
+    changed = msgspec.structs.replace(TAXI, events=msgspec.structs.replace(TRIPS, fields=wider))
+    with Feed(database) as before:
+        before.flush(TRIPS, 0, [T0])
+        before.finish()
+        monitor(database, stream=changed)
+        assert status_of(before.connection, T0) == ("final", 1, 0)
 
 
 @pytest.mark.parametrize("model", ["b" * 64, MODEL])
