@@ -137,8 +137,8 @@ def final(connection: Connection) -> Final:
     """What stands in the database, to be compared with what another replay of the same log left."""
     accepted(connection)  # which looks for doubles
     tables = (_table(connection, name, clocks) for name, clocks in _CLOCKS.items())
-    windows, columns, letters, progress, places, runs, gaps, events = tables
-    return Final(windows, columns, _whole_rows(connection), letters, progress, places, runs, gaps, events)
+    windows, columns, dead_letters, progress, places, runs, gaps, events = tables
+    return Final(windows, columns, _whole_rows(connection), dead_letters, progress, places, runs, gaps, events)
 
 
 def assert_same(found: Final, expected: Final) -> None:

@@ -46,7 +46,7 @@ def trip_figures(rows: pd.DataFrame, reference: pd.DataFrame, config: Config) ->
     for name in NUMBERS:
         low, high = bounds[name]
         plain.append((name, OUTSIDE, OutRangeValueCount(column=name, left=low, right=high)))
-        plain += _looks(name)
+        plain += _summary_metrics(name)
     for name in TRIPS.categories:
         known = sorted(set(base[name].dropna()))
         plain.append((name, NEW, OutListValueCount(column=name, values=known)))
@@ -69,7 +69,7 @@ def outcome_figures(rows: pd.DataFrame, reference: pd.DataFrame, config: Config)
     window = rows[[LABEL, PREDICTION]].astype(float)
     inside = window[window[LABEL].between(low, high)]
     pairs = inside.dropna()
-    plain = [(LABEL, OUTSIDE, OutRangeValueCount(column=LABEL, left=low, right=high)), *_looks(LABEL)]
+    plain = [(LABEL, OUTSIDE, OutRangeValueCount(column=LABEL, left=low, right=high)), *_summary_metrics(LABEL)]
     errors = {"mae": MAE(), "rmse": RMSE(), "bias": MeanError(), "r2": R2Score()}
     figures = _run(plain, window[[LABEL]], None)
     figures |= _run([(LABEL, DRIFT, ValueDrift(column=LABEL, method=config.number_method))], inside[[LABEL]], base)
@@ -78,7 +78,7 @@ def outcome_figures(rows: pd.DataFrame, reference: pd.DataFrame, config: Config)
     return figures
 
 
-def _looks(name: str) -> list[tuple[str, str, Any]]:
+def _summary_metrics(name: str) -> list[tuple[str, str, Any]]:
     quantiles = [(name, metric, QuantileValue(column=name, quantile=q)) for metric, q in QUANTILES.items()]
     return [*quantiles, (name, MEAN, MeanValue(column=name)), (name, MISSING, MissingValueCount(column=name))]
 

@@ -59,12 +59,12 @@ def test_a_database_that_refuses_is_said_at_once_with_what_to_correct(prepared: 
     login = f"{url.username}:{'geheim' if part == 'password' else url.password}@{url.hostname}:{url.port}"
     path = "/nowhere" if part == "database" else url.path
     child = started(url._replace(netloc=login, path=path).geturl(), "--port", "0")
-    out, said = child.communicate(timeout=60)
+    out, stderr = child.communicate(timeout=60)
     assert (child.returncode, out) == (1, "")
-    assert "Postgres refused" in said
-    assert "correct DATABASE_URL" in said
-    assert "stack up" not in said
-    assert "geheim" not in said
+    assert "Postgres refused" in stderr
+    assert "correct DATABASE_URL" in stderr
+    assert "stack up" not in stderr
+    assert "geheim" not in stderr
 
 
 def test_while_the_database_is_down_it_waits_and_says_so() -> None:
@@ -83,11 +83,11 @@ def test_while_the_database_is_down_it_waits_and_says_so() -> None:
 def test_a_port_that_is_taken_is_told_with_what_to_do(prepared: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         child = started(prepared, "--port", str(taken.getsockname()[1]))
-        _, said = child.communicate(timeout=60)
+        _, stderr = child.communicate(timeout=60)
     assert child.returncode == 1
-    assert "cannot listen" in said
-    assert "--port 0" in said
-    assert "Traceback" not in said
+    assert "cannot listen" in stderr
+    assert "--port 0" in stderr
+    assert "Traceback" not in stderr
 
 
 @pytest.mark.parametrize("host", ["300.1.1.1", "192.0.2.1"])

@@ -30,9 +30,9 @@ def call(board: Served) -> Iterator[Callable[[bytes], socket.socket]]:
     port = int(board.url.rpartition(":")[2])
     with ExitStack() as stack:
 
-        def opened(said: bytes) -> socket.socket:
+        def opened(sent: bytes) -> socket.socket:
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
-            client.sendall(said)
+            client.sendall(sent)
             return client
 
         yield opened
@@ -64,18 +64,18 @@ def until_ended(client: socket.socket, drip: bytes = b"") -> None:
     eventually(gone, lambda: "the connection stays open")
 
 
-@pytest.mark.parametrize("said", [b"", HEAD, b"GET / HT"], ids=["silent", "half a head", "half a line"])
+@pytest.mark.parametrize("sent", [b"", HEAD, b"GET / HT"], ids=["silent", "half a head", "half a line"])
 def test_more_connections_than_are_served_keep_nobody_out(
-    board: Served, call: Callable[[bytes], socket.socket], said: bytes
+    board: Served, call: Callable[[bytes], socket.socket], sent: bytes
 ) -> None:
-    clients = [call(said) for _ in range(MORE_THAN_SERVED)]
+    clients = [call(sent) for _ in range(MORE_THAN_SERVED)]
     for path in ("/healthz", "/", "/api/runs", "/metrics"):
         assert httpx.get(board.url + path, timeout=PATIENCE_S, trust_env=False).status_code == 200
     assert sum(ended(client) for client in clients) >= MORE_THAN_SERVED - connections.MOST
 
 
 @pytest.mark.parametrize(
-    ("said", "drip"),
+    ("sent", "drip"),
     [
         (b"", b""),
         (HEAD, b"x"),
@@ -85,10 +85,10 @@ def test_more_connections_than_are_served_keep_nobody_out(
     ids=["silent", "a head byte by byte", "a second head byte by byte", "a body byte by byte"],
 )
 def test_who_does_not_come_to_the_end_of_a_request_is_let_go(
-    call: Callable[[bytes], socket.socket], monkeypatch: pytest.MonkeyPatch, said: bytes, drip: bytes
+    call: Callable[[bytes], socket.socket], monkeypatch: pytest.MonkeyPatch, sent: bytes, drip: bytes
 ) -> None:
     monkeypatch.setattr(connections, "HEAD_S", 0.3)
-    until_ended(call(said), drip)
+    until_ended(call(sent), drip)
 
 
 def test_who_never_comes_to_the_end_of_a_head_is_let_go_before_it_fills_the_memory(

@@ -26,30 +26,30 @@ def feed() -> Feed:
 
 
 def test_a_page_is_told_what_it_has_not_heard_in_order() -> None:
-    told = feed()
+    page_feed = feed()
     for number in range(5):
-        told.publish(encode_event("n", number))
-    assert told.messages_since(5) == []
-    assert told.messages_since(3) == [encode_event("n", 3), encode_event("n", 4)]
-    assert told.messages_since(0) == [encode_event("n", number) for number in range(5)]
+        page_feed.publish(encode_event("n", number))
+    assert page_feed.messages_since(5) == []
+    assert page_feed.messages_since(3) == [encode_event("n", 3), encode_event("n", 4)]
+    assert page_feed.messages_since(0) == [encode_event("n", number) for number in range(5)]
 
 
 def test_a_page_that_is_too_far_behind_is_given_up() -> None:
-    told = feed()
+    page_feed = feed()
     for number in range(BACKLOG + 3):
-        told.publish(encode_event("n", number))
-    assert told.messages_since(2) is None
-    found = told.messages_since(3)
+        page_feed.publish(encode_event("n", number))
+    assert page_feed.messages_since(2) is None
+    found = page_feed.messages_since(3)
     assert found is not None
     assert len(found) == BACKLOG
 
 
 def test_a_page_hears_at_once_what_is_said_while_it_begins_to_wait() -> None:
     async def waited() -> None:
-        told, sent = feed(), asyncio.Queue[Any]()
-        waiting = asyncio.create_task(_wait_for_message(told, sent.put))
+        page_feed, sent = feed(), asyncio.Queue[Any]()
+        waiting = asyncio.create_task(_wait_for_message(page_feed, sent.put))
         await asyncio.sleep(0)
-        told.publish(encode_event("n", 1))
+        page_feed.publish(encode_event("n", 1))
         await asyncio.wait_for(waiting, 60)
         assert sent.empty()
 
@@ -85,14 +85,14 @@ def test_a_page_that_takes_nothing_is_gone(monkeypatch: pytest.MonkeyPatch) -> N
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()
 
-    async def told() -> None:
+    async def disconnect_a_silent_page() -> None:
         database, metrics = Database("postgresql://nobody@localhost/nothing", TAXI), Metrics()
         hub = Hub(database, BoardReader(), metrics, 1)
         nothing = Feed(database, BoardReader(), metrics, "", 0)
         await asyncio.wait_for(serve_events(hub, nothing, metrics, asyncio.Event().wait, send), 60)
         assert b"dropped_total 1.0" in metrics.text()
 
-    asyncio.run(told())
+    asyncio.run(disconnect_a_silent_page())
 
 
 @pytest.mark.integration

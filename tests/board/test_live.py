@@ -58,9 +58,9 @@ def test_a_window_is_sent_when_a_monitor_publishes_it(board: Served, prepared: s
         monitor(prepared)
         starts: list[int] = []
         while len(starts) < 3:
-            told = until(events, "windows")
-            starts += told["windows"]["start"]
-            assert told["columns"][:2] == ["passenger_count", "trip_distance"]
+            message = until(events, "windows")
+            starts += message["windows"]["start"]
+            assert message["columns"][:2] == ["passenger_count", "trip_distance"]
         assert sorted(starts) == [T0, T0 + HOUR, T0 + 2 * HOUR]
     assert board.board.metrics.registry.get_sample_value("driftline_board_row_visible_seconds_count") == 3
 
@@ -148,10 +148,10 @@ def test_a_note_of_what_no_window_can_be_ends_nothing(board: Served, prepared: s
 def test_a_mistake_while_listening_ends_nothing(
     board: Served, prepared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[str] = []
+    payloads: list[str] = []
 
     def failing(channel: str, payload: str) -> None:
-        heard.append(payload)
+        payloads.append(payload)
         raise ArithmeticError
 
     monkeypatch.setattr(board.board.hub, "_dispatch", failing)
@@ -159,7 +159,7 @@ def test_a_mistake_while_listening_ends_nothing(
 
         def again() -> bool:
             connection.execute("NOTIFY driftline_progress, 'r'")
-            return len(heard) > 1
+            return len(payloads) > 1
 
         eventually(again, lambda: "it does not listen again")
 

@@ -27,8 +27,8 @@ def test_a_column_that_was_not_computed_has_no_severity(board: Served, prepared:
         connection.execute(WINDOW)
         connection.execute(COLUMN, ("trip_distance", 2.5, "drift"))
         connection.execute(COLUMN, ("fare_amount", None, "insufficient"))
-    told = board.json("/api/board", run="r", size="1h")
-    severity = np.frombuffer(base64.b64decode(told["windows"]["severity"]), "<f4")
-    known = dict(zip(told["columns"], severity.tolist(), strict=True))
+    answer = board.json("/api/board", run="r", size="1h")
+    severity = np.frombuffer(base64.b64decode(answer["windows"]["severity"]), "<f4")
+    known = dict(zip(answer["columns"], severity.tolist(), strict=True))
     assert known["trip_distance"] == 2.5
     assert np.isnan([value for name, value in known.items() if name != "trip_distance"]).all()

@@ -84,10 +84,12 @@ CHANGED = "ERR_NETWORK_CHANGED"
 """A network of the machine's came or went, as they do with containers: Chromium then gives up what it fetches."""
 
 
-def _is_complaint(said: Any) -> bool:
+def _is_complaint(console_message: Any) -> bool:
     """Not a changed network; nor that a busy machine took seconds to come to what was preloaded."""
     innocent = (CHANGED, "was preloaded using link preload")
-    return said.type in ("error", "warning") and not any(text in said.text for text in innocent)
+    return console_message.type in ("error", "warning") and not any(
+        text in console_message.text for text in innocent
+    )
 
 
 def _arrive(page: Any, url: str) -> None:
@@ -122,7 +124,10 @@ def visit(browser: Any, complaints: list[str]) -> Iterator[Visit]:
             context.add_init_script(VIOLATIONS)
             page = context.new_page()
             page.set_default_timeout(90_000)
-            page.on("console", lambda said: _is_complaint(said) and complaints.append(said.text))
+            page.on(
+                "console",
+                lambda console_message: _is_complaint(console_message) and complaints.append(console_message.text),
+            )
             page.on("pageerror", lambda error: complaints.append(str(error)))
             _arrive(page, url)
             if ready:

@@ -46,8 +46,8 @@ class Board:
         environ = os.environ | {"DATABASE_URL": self.database, "DRIFTLINE_BOARD_MODEL": str(self.models)}
         self.process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout
-        for said in self.process.stdout:
-            if address := re.search(r"http://[^/\s]+", said):
+        for line in self.process.stdout:
+            if address := re.search(r"http://[^/\s]+", line):
                 self.url = address[0]
                 return
         raise AssertionError("the board ended without saying where it is")
@@ -154,8 +154,8 @@ class Again:
             )  # fmt: skip
         self._copy("column_metric", which, {}, **where)
         for role in ("events", "labels"):
-            told = {"run": self.run, "stream": role, "size_s": size // 1_000, "start": start, "status": "final"}
-            self._connection.execute("SELECT pg_notify('driftline_window', %s::jsonb::text)", (Jsonb(told),))
+            notice = {"run": self.run, "stream": role, "size_s": size // 1_000, "start": start, "status": "final"}
+            self._connection.execute("SELECT pg_notify('driftline_window', %s::jsonb::text)", (Jsonb(notice),))
 
     def _progress(self) -> None:
         """Read so far, and by whom a moment ago."""

@@ -123,7 +123,7 @@ def test_the_page_follows_a_replay_from_nothing_to_its_end_and_never_reloads(
     assert page.locator(DRAWN["board"]).count() == 1
     assert reddish(pixel(page, WITHIN, DRIFTED))
     assert not reddish(pixel(page, START, DRIFTED))
-    complaints[:] = [said for said in complaints if "404" not in said]  # there was no run yet
+    complaints[:] = [complaint for complaint in complaints if "404" not in complaint]  # there was no run yet
 
 
 @pytest.fixture
@@ -223,7 +223,9 @@ def test_the_page_comes_back_by_itself_when_the_board_does_and_moves_on(
     again.publish()
     has(page, 4)
     assert page.evaluate("stayed")
-    complaints[:] = [said for said in complaints if "ERR_" not in said]  # the browser says that it was refused
+    complaints[:] = [
+        complaint for complaint in complaints if "ERR_" not in complaint
+    ]  # the browser says that it was refused
 
 
 def test_a_finished_replay_is_shown_whole(done: Replay, visit: Visit) -> None:
@@ -249,13 +251,13 @@ def test_keys_move_through_the_heat_map_and_open_a_window(done: Replay, visit: V
     page = visit(board(done), ready=DRAWN["board"])
     page.locator("#heat").focus()
     page.keyboard.press("Home")
-    said = page.locator("#cell").inner_text
-    first = said()
+    complaint = page.locator("#cell").inner_text
+    first = complaint()
     assert "Tue 1 Feb 2022 00:00–06:00" in first
     page.keyboard.press("ArrowRight")
-    assert "06:00–12:00" in said()
+    assert "06:00–12:00" in complaint()
     page.keyboard.press("ArrowDown")
-    assert said().split(",")[0] != first.split(",")[0]
+    assert complaint().split(",")[0] != first.split(",")[0]
     page.keyboard.press("Enter")
     page.wait_for_url("**/window?**")
     assert query(page)["start"] == str(START + SIX)
@@ -327,7 +329,7 @@ def test_runs_can_be_searched_and_a_run_that_is_not_there_names_those_that_are(
     link.wait_for()
     link.click()
     page.wait_for_selector(DRAWN["board"])
-    complaints[:] = [said for said in complaints if "404" not in said]
+    complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
     done.execute("DELETE FROM driftline.run WHERE run_id LIKE 'other-%%'")
 
 
@@ -474,7 +476,7 @@ def test_a_window_that_is_not_there_says_so(done: Replay, visit: Visit, complain
     page = visit(f"{done.board.url}/window?run={RUN}&size=6h&start={START - DAY}", ready="#empty .what")
     assert page.locator("#empty .do").inner_text()
     assert not page.locator("#content").is_visible()
-    complaints[:] = [said for said in complaints if "404" not in said]
+    complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
 
 
 def test_the_first_tab_leads_to_the_content(done: Replay, visit: Visit) -> None:

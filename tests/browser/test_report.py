@@ -93,5 +93,5 @@ def test_a_script_that_is_not_evidentlys_does_not_run(
     )
     page = visit(path.as_uri(), ready=".js-plotly-plot .main-svg")
     assert "broken in" not in page.title()
-    assert [said for said in complaints if "Content Security Policy" in said or "CSP" in said]
+    assert [complaint for complaint in complaints if "Content Security Policy" in complaint or "CSP" in complaint]
     complaints.clear()

@@ -35,7 +35,7 @@ def test_without_a_run_the_page_says_what_to_do(
 ) -> None:
     page = visit(boards(dummy).url, ready="#empty .do")
     assert "driftline demo" in page.locator("#empty .do").inner_text()
-    complaints[:] = [said for said in complaints if "404" not in said]
+    complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
 
 
 AGAIN = """performance.getEntriesByType('resource').filter(({name}) => name.includes('/api/board'))
@@ -51,7 +51,7 @@ def test_a_size_that_is_not_there_is_asked_for_now_and_then(
     eventually(lambda: len(page.evaluate(AGAIN)) > 1, lambda: "it is not asked for again")
     first, second, *_ = page.evaluate(AGAIN)
     assert second - first > 1_500
-    complaints[:] = [said for said in complaints if "404" not in said]
+    complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
 
 
 def test_a_newer_run_is_shown_whole_to_who_looked_closer_at_the_one_before(

@@ -41,7 +41,7 @@ def main() -> int:
         for worker in workers:
             worker.start()
         try:
-            wrong = _told(outcomes, last + 1 - first)
+            wrong = _print_outcomes(outcomes, last + 1 - first)
         except (KeyboardInterrupt, queue.Empty):
             for worker in workers:
                 worker.kill()
@@ -51,13 +51,13 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _told(outcomes: Queue[Outcome], number: int) -> list[int]:
+def _print_outcomes(outcomes: Queue[Outcome], number: int) -> list[int]:
     """Print each outcome as it comes, and all of them in short; the seeds that failed."""
     began, wrong = time.monotonic(), []
     for _ in range(number):
         outcome = outcomes.get(timeout=SILENCE_S)
         verdict = "FAILED" if outcome.wrong else "ok"
-        print(f"{verdict:6} {outcome.seed:5} {outcome.seconds:5.1f} s  {outcome.said}", flush=True)
+        print(f"{verdict:6} {outcome.seed:5} {outcome.seconds:5.1f} s  {outcome.summary}", flush=True)
         wrong += [outcome.seed] if outcome.wrong else []
     print(f"{number} schedules in {time.monotonic() - began:.0f} s, {len(wrong)} failed: {sorted(wrong) or 'none'}")
     return wrong

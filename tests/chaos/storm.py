@@ -88,9 +88,9 @@ class Storm:
     def calm_down(self) -> None:
         """Serve everybody; all that was frozen or cut for a while is back already."""
         self._arena.mend()
-        self.look()
+        self.check_stages()
 
-    def look(self) -> None:
+    def check_stages(self) -> None:
         """Wake who sleeps in a trap, replace who died there. Fails where a stage ended that nobody killed."""
         self._restart_failed_coordinator()
         self._wake_zombies()
@@ -252,8 +252,8 @@ def survives(arena: Arena, schedule: Schedule, folder: Path) -> str:
             rows.agree(ours, oracle.read(log, rows.BY_TOPIC, RULES))
             found, expected = (_of_runs(rows.final(connection)) for connection in (ours, theirs))
             rows.assert_same(found, expected)
-        said = f"{len(schedule.acts)} acts, {len(log)} records, {len(found.windows)} windows"
-        return f"{said}, Kafka lost its groups {restarts} times" if restarts else said
+        summary = f"{len(schedule.acts)} acts, {len(log)} records, {len(found.windows)} windows"
+        return f"{summary}, Kafka lost its groups {restarts} times" if restarts else summary
 
 
 def rage(arena: Arena, schedule: Schedule, fleet: Fleet, folder: Path) -> int:
@@ -267,7 +267,7 @@ def rage(arena: Arena, schedule: Schedule, fleet: Fleet, folder: Path) -> int:
             storm.rage()
             storm.calm_down()
             writing.join(HANGS_S)
-            settled(fleet, storm.look)
+            settled(fleet, storm.check_stages)
             storm.stop()
             return storm.restarts
         finally:
@@ -292,13 +292,13 @@ def write(kafka: dict[str, str], prefix: str, seed: int) -> None:
     logs.write(kafka, prefix, writer.sent, partitions=PARTITIONS, seconds=LASTS_S)
 
 
-def settled(fleet: Fleet, look: Callable[[], None]) -> None:
+def settled(fleet: Fleet, check_stages: Callable[[], None]) -> None:
     """Wait until all that the log holds is read, and all windows of its runs are final."""
     ends = logs.ends(fleet.kafka, fleet.prefix)
 
     def is_done() -> bool:
         nonlocal ends
-        look()
+        check_stages()
         with suppress(psycopg.OperationalError), watching(fleet.database) as connection:
             if not _is_finished(connection):
                 return False

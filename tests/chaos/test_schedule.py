@@ -63,8 +63,8 @@ def test_a_seed_that_fails_is_kept_with_its_schedule_and_does_not_end_the_others
     monkeypatch.setattr(worker, "KEPT", tmp_path)
     arena: Any = None
     assert worker.tried(arena, 2) == (False, "20 windows")
-    wrong, said = worker.tried(arena, 3)
+    wrong, summary = worker.tried(arena, 3)
     assert wrong
-    assert said.startswith("rows: 1 too many")
+    assert summary.startswith("rows: 1 too many")
     assert [path.name for path in tmp_path.iterdir()] == ["seed-3"]
     assert {path.name for path in (tmp_path / "seed-3").iterdir()} == {"schedule.json", "failure"}

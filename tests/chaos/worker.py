@@ -23,7 +23,7 @@ KEPT = STATE / "chaos"
 class Outcome(NamedTuple):
     seed: int
     wrong: bool
-    said: str
+    summary: str
     seconds: float
 
 
@@ -32,8 +32,8 @@ def work(seeds: Queue[int | None], outcomes: Queue[Outcome], state: Path, model:
     with opened(state, model) as arena:
         while (seed := seeds.get()) is not None:
             began = time.monotonic()
-            wrong, said = tried(arena, seed)
-            outcomes.put(Outcome(seed, wrong, said, time.monotonic() - began))
+            wrong, summary = tried(arena, seed)
+            outcomes.put(Outcome(seed, wrong, summary, time.monotonic() - began))
 
 
 def tried(arena: Arena, seed: int) -> tuple[bool, str]:
@@ -44,9 +44,9 @@ def tried(arena: Arena, seed: int) -> tuple[bool, str]:
     schedule = drawn(seed)
     (folder / "schedule.json").write_bytes(msgspec.json.format(msgspec.json.encode(schedule)))
     try:
-        said = survives(arena, schedule, folder)
+        summary = survives(arena, schedule, folder)
     except (Exception, pytest.fail.Exception) as error:  # whatever it is, the next seed is tried too
         (folder / "failure").write_text(traceback.format_exc(), encoding="utf-8")
         return True, f"{' '.join(str(error).split())[:200]} (kept in {folder})"
     shutil.rmtree(folder)
-    return False, said
+    return False, summary

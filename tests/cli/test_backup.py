@@ -198,10 +198,10 @@ def test_a_table_in_use_is_said_and_left(filled: str, tmp_path: Path, monkeypatc
     with psycopg.connect(filled) as busy:
         busy.execute("SET application_name = 'somebody'")
         busy.execute("SELECT FROM driftline.run")
-        said: list[str] = []
+        messages: list[str] = []
         with pytest.raises(DatabaseUnreachable, match=r"lock timeout.*: stop somebody \(pid (\d+)\)") as caught:
-            restore(filled, file, replace=True, say=said.append)
-        assert said == [f"restoring {file} into {redacted(filled)}"]
+            restore(filled, file, replace=True, say=messages.append)
+        assert messages == [f"restoring {file} into {redacted(filled)}"]
         assert f"pg_terminate_backend({busy.info.backend_pid})" in str(caught.value)
 
 
@@ -227,14 +227,14 @@ def test_whoever_locks_all_of_a_table_is_not_waited_for_for_ever(
 
 
 def test_stages_that_were_not_stopped_are_named_before_it_begins(filled: str, tmp_path: Path) -> None:
-    file, said = backup(filled, tmp_path / "b.dump"), list[str]()
+    file, messages = backup(filled, tmp_path / "b.dump"), list[str]()
     with psycopg.connect(filled) as connection:
         connection.execute("DELETE FROM driftline.health")
         connection.execute(
             "INSERT INTO driftline.health (stage, instance, at, measures) VALUES ('monitor', 'm:1', now(), '{}')"
         )
-    restore(filled, file, replace=True, say=said.append)
-    assert "still running: monitor m:1" in said[-1]
+    restore(filled, file, replace=True, say=messages.append)
+    assert "still running: monitor m:1" in messages[-1]
 
 
 @pytest.mark.parametrize("bytes_", [b"", b"hello", b"PGDMP\x01\x0f\x00 no more"], ids=["empty", "text", "header"])
@@ -345,8 +345,8 @@ def test_programs_that_are_too_old_are_not_taken(tmp_path: Path) -> None:
 def test_an_older_server_is_not_told_what_it_does_not_know(tmp_path: Path) -> None:
     """Its own programs may be absent, and newer ones say this whatever the server is."""
     script = ["printf", "SET lock_timeout = 0;\\nSET transaction_timeout = 0;\\nSELECT 1;\\n"]
-    with (tmp_path / "told").open("wb") as told, (tmp_path / "complaints").open("wb") as complaints:
-        assert restoring._feed(told, script, complaints, last="")
-    lines = (tmp_path / "told").read_text().splitlines()
+    with (tmp_path / "script").open("wb") as script_file, (tmp_path / "complaints").open("wb") as complaints:
+        assert restoring._feed(script_file, script, complaints, last="")
+    lines = (tmp_path / "script").read_text().splitlines()
     assert {"SET lock_timeout = 0;", "SELECT 1;", "COMMIT;"} <= set(lines)
     assert "SET transaction_timeout = 0;" not in lines

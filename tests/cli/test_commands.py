@@ -115,8 +115,8 @@ def test_what_went_wrong_is_one_line_and_an_exit_code(
     with pytest.raises(SystemExit) as ended:
         command_line.main()
     assert ended.value.code == code
-    said = capsys.readouterr().err
-    assert said == (f"driftline: {error}\n" if isinstance(error, DriftlineError) else "")
+    printed = capsys.readouterr().err
+    assert printed == (f"driftline: {error}\n" if isinstance(error, DriftlineError) else "")
 
 
 def test_a_mistake_in_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,10 +164,10 @@ def test_a_run_that_nobody_has_met_is_wrong_usage(
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     assert outcome(*words, monkeypatch=monkeypatch) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "there is no run nobody" in said.err
-    assert "driftline runs` lists them" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "there is no run nobody" in printed.err
+    assert "driftline runs` lists them" in printed.err
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_nobody_reads_a_password_in_what_is_no_url(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     assert outcome("windows", "--run", "nobody", monkeypatch=monkeypatch) == 2
-    said = capsys.readouterr().err
-    assert "DATABASE_URL" in said
-    assert "secret" not in said
+    printed = capsys.readouterr().err
+    assert "DATABASE_URL" in printed
+    assert "secret" not in printed
 
 
 @pytest.mark.integration

@@ -146,9 +146,9 @@ def test_every_command_takes_the_only_run_there_is(call: Call) -> None:
     code, named, _ = call("windows --run dummy --size 1d --json")
     assert (code, call("windows --size 1d --json")[1]) == (0, named)
     start = json.loads(named)[0]["window_start"][:10]
-    code, text, said = call(f"columns --size 1d --window {start}")
+    code, text, stderr = call(f"columns --size 1d --window {start}")
     assert code == 0
-    assert "wrote this run" in said
+    assert "wrote this run" in stderr
     assert text.startswith("column ")
     for verb in ("report", "recompute"):
         assert "wrote this run" in call(f"{verb} --size 1d --window {start}")[2]
@@ -156,14 +156,14 @@ def test_every_command_takes_the_only_run_there_is(call: Call) -> None:
 
 @pytest.mark.integration
 def test_a_run_that_does_not_exist_lists_those_that_do(call: Call) -> None:
-    code, _, said = call("windows --run februray")
+    code, _, stderr = call("windows --run februray")
     assert code == 2
-    assert "there is no run februray" in said
-    assert "the newest: dummy" in said
+    assert "there is no run februray" in stderr
+    assert "the newest: dummy" in stderr
 
 
 @pytest.fixture
-def letters(figures: str) -> Iterator[None]:
+def dead_letters(figures: str) -> Iterator[None]:
     """Three of the run, as hostile as they can be, and two in which no run could be read."""
     rows = [
         ("dummy", "late", "plain", b'{"pickup_at": 1}'),
@@ -189,10 +189,10 @@ def letters(figures: str) -> Iterator[None]:
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("letters")
+@pytest.mark.usefixtures("dead_letters")
 def test_dead_letters_are_listed_newest_first_and_move_no_cursor(call: Call) -> None:
-    code, text, said = call("dead-letters")
-    assert (code, said) == (0, "")
+    code, text, stderr = call("dead-letters")
+    assert (code, stderr) == (0, "")
     assert [int(number) for number in re.findall(r"trips/1@(\d)", text)] == [4, 3, 2, 1, 0]
     assert text.replace("\n", "").isprintable()
     assert "[bold]" in text, "no markup"
@@ -201,7 +201,7 @@ def test_dead_letters_are_listed_newest_first_and_move_no_cursor(call: Call) -> 
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("letters")
+@pytest.mark.usefixtures("dead_letters")
 def test_dead_letters_of_a_run_a_reason_and_a_number(call: Call) -> None:
     def offsets(words: str) -> list[int]:
         return [row["offset"] for row in json.loads(call(f"dead-letters --json {words}")[1])]
@@ -216,7 +216,7 @@ def test_dead_letters_of_a_run_a_reason_and_a_number(call: Call) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("letters")
+@pytest.mark.usefixtures("dead_letters")
 def test_dead_letters_of_a_run_that_is_not_there_are_wrong_usage_and_none_are_no_failure(call: Call) -> None:
     assert call("dead-letters --run februray")[0] == 2
     assert call("dead-letters --run dummy --reason model")[:2] == (0, "no dead letters\n")

@@ -48,8 +48,8 @@ def test_json_of_a_hostile_value_is_the_value_and_prints_as_text(capsys: pytest.
 
 def test_json_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
     show(Console(), ROWS, as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert told[0] == {"name": "a", "rows": 1234, "at": "2022-02-01T00:00:00Z", "mae": None}
+    printed = json.loads(capsys.readouterr().out)
+    assert printed[0] == {"name": "a", "rows": 1234, "at": "2022-02-01T00:00:00Z", "mae": None}
 
 
 def test_nothing_is_said_in_words_to_people_and_as_an_empty_list_to_programs(

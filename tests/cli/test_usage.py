@@ -154,7 +154,7 @@ def test_a_wrong_variable_is_refused_like_the_option_and_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         (
             "DRIFTLINE_IDEL_TIMEOUT",
@@ -168,13 +168,13 @@ def test_a_wrong_variable_is_refused_like_the_option_and_named(
     ],
 )
 def test_a_variable_that_nothing_reads_is_said_once_and_fails_nothing(
-    name: str, said: str, monkeypatch: pytest.MonkeyPatch, refused: Call
+    name: str, expected: str, monkeypatch: pytest.MonkeyPatch, refused: Call
 ) -> None:
     before = refused(["runs"])
     monkeypatch.setenv(name, "1h")
     code, text = refused(["runs"])
     assert (code, text.count(name)) == (before[0], 1)
-    assert said in text
+    assert expected in text
     assert text.endswith(before[1])
 
 

@@ -125,8 +125,8 @@ def test_a_variable_that_set_the_option_before_is_warned_of(
         monkeypatch.setattr(place, refuse)
     monkeypatch.setenv(former, "2022-02")
     call(command, monkeypatch=monkeypatch)
-    said = rf"{former} no longer sets --\w+ of `\S*driftline {command}`: {now} does"
-    assert re.search(said, " ".join(capsys.readouterr().err.split()))
+    warning = rf"{former} no longer sets --\w+ of `\S*driftline {command}`: {now} does"
+    assert re.search(warning, " ".join(capsys.readouterr().err.split()))
 
 
 def test_a_variable_that_set_the_option_before_is_no_matter_where_the_option_is_given(

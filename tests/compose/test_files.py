@@ -103,9 +103,9 @@ def test_only_who_needs_a_server_has_a_way_to_it(composed: dict[str, Any]) -> No
     assert beside("postgres") == {"migrate", "consumer", "monitor", "board", "grafana", "adminer"}
     assert set().union(*networks.values()) == {*composed["networks"], "default"}
     for name, service in composed["services"].items():  # who is given an address has a way to it
-        told = str(service.get("environment", {}))
-        assert "kafka:19092" not in told or name in beside("kafka") | {"kafka"}, name
-        assert "postgres:5432" not in told or name in beside("postgres"), name
+        variables_text = str(service.get("environment", {}))
+        assert "kafka:19092" not in variables_text or name in beside("kafka") | {"kafka"}, name
+        assert "postgres:5432" not in variables_text or name in beside("postgres"), name
 
 
 def test_stages_can_be_scaled() -> None:

@@ -34,12 +34,12 @@ def test_rows_are_sorted_by_pane_and_offset_and_the_index_finds_each_pane(minute
 def test_a_model_gets_the_columns_it_was_promised() -> None:
     seen: dict[str, Any] = {}
 
-    def look(columns: Any) -> np.ndarray:
+    def score_and_record(columns: Any) -> np.ndarray:
         seen.update(columns)
         return distance(columns)
 
     values = [trip(START, 0, passenger_count=2, store_and_fwd_flag="N"), trip(START, 1, congestion_surcharge=2.75)]
-    flushed(values, score=look)
+    flushed(values, score=score_and_record)
     assert seen["PULocationID"].dtype == seen["pickup_at"].dtype == np.int64
     assert seen["passenger_count"].tolist()[0] == 2.0
     assert np.isnan(seen["passenger_count"][1])

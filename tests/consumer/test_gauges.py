@@ -31,11 +31,11 @@ def test_a_flush_is_counted_by_what_became_of_its_records(gauges: ConsumerGauges
     second = flushed(more, claim=known.committed())
     gauges.flushed(second, 0.02)
     gauges.flushed(flushed([trip(START, 5)], claim=second.committed()), 0.01)  # what came before is not told twice
-    told = {
+    counted = {
         name: value(gauges, f"{name}_total", topic="trips")
         for name in ("records_read", "rows_accepted", "duplicates", "records_missing")
     }
-    assert told == {"records_read": 8, "rows_accepted": 3, "duplicates": 2, "records_missing": 2}
+    assert counted == {"records_read": 8, "rows_accepted": 3, "duplicates": 2, "records_missing": 2}
     assert value(gauges, "dead_letters_total", topic="trips", reason="late") == 1
     assert value(gauges, "dead_letters_total", topic="trips", reason="undecodable") == 1
     assert value(gauges, "flush_duration_seconds_sum", topic="trips") == pytest.approx(0.05)
@@ -43,15 +43,15 @@ def test_a_flush_is_counted_by_what_became_of_its_records(gauges: ConsumerGauges
 
 
 def test_lag_and_pending_records_are_shown_of_the_partitions_that_are_ours_now(gauges: ConsumerGauges) -> None:
-    def told(topic: str, partition: str) -> list[float | None]:
+    def counted(topic: str, partition: str) -> list[float | None]:
         names = ("lag_records", "pending_records")
         return [value(gauges, name, topic=topic, partition=partition) for name in names]
 
     gauges.measured(measures(START), {PLACE: 7, OTHER: 0}, {PLACE: 3, OTHER: 0})
-    assert told("trips", "0") == [7, 3]
+    assert counted("trips", "0") == [7, 3]
     gauges.measured(measures(START), {OTHER: 2}, {OTHER: 1})
-    assert told("trips", "0") == [None, None]
-    assert told("outcomes", "3") == [2, 1]
+    assert counted("trips", "0") == [None, None]
+    assert counted("outcomes", "3") == [2, 1]
 
 
 def test_a_watermark_that_nobody_knows_is_not_a_number(gauges: ConsumerGauges) -> None:

@@ -121,11 +121,13 @@ def test_the_cut_into_batches_does_not_change_which_records_are_scored(
     flush = flushed(values, score=raises, batches=batches, isolate=True)
     rules = oracle.Rules(PANE, {"trips": LATENESS}, AHEAD)
     log = (oracle.Entry("trips", 0, offset, value) for offset, value in enumerate(values))
-    told = oracle.read(log, {"trips": TRIPS}, rules, scores=lambda record: record["trip_distance"] != 13.0)
-    assert {d.offset: d.reason for d in flush.dead} == {o: reason for (_, _, o), (_, reason) in told.dead.items()}
-    assert _rows(flush) == sorted(o for rows in told.rows.values() for _, o, _ in rows)
+    expected = oracle.read(log, {"trips": TRIPS}, rules, scores=lambda record: record["trip_distance"] != 13.0)
+    assert {d.offset: d.reason for d in flush.dead} == {
+        o: reason for (_, _, o), (_, reason) in expected.dead.items()
+    }
+    assert _rows(flush) == sorted(o for rows in expected.rows.values() for _, o, _ in rows)
     (run,) = flush.runs
-    assert run.state.max_time == told.states["r", "trips", 0].M
+    assert run.state.max_time == expected.states["r", "trips", 0].M
 
 
 def test_a_run_of_another_model_is_kept_and_counted_and_the_runs_beside_it_are_scored() -> None:

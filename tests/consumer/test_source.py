@@ -59,14 +59,14 @@ def test_wrong_credentials_end_reading_at_once_and_are_not_tried_again() -> None
 
 def test_a_member_awaits_its_assignment_until_the_group_names_it() -> None:
     source = KafkaSource({"bootstrap.servers": "127.0.0.1:1", "socket.timeout.ms": "100"}, "", TAXI)
-    said = [source.awaits_assignment]
+    states = [source.awaits_assignment]
     for happens in (
         lambda: source._on_assign(source._consumer, []),
         lambda: source._on_revoke(source._consumer, []),
     ):
         happens()
-        said.append(source.awaits_assignment)
-    assert said == [True, False, True]
+        states.append(source.awaits_assignment)
+    assert states == [True, False, True]
     assert source.close(60)
 
 

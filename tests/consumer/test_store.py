@@ -273,9 +273,9 @@ def test_the_manifest_and_its_drift_are_written_once_however_many_partitions_car
     manifest = Manifest(source="a\x00b", period=(START, START + 1), injected=(injected, absurd))
     begun(store, OURS)
     other = Manifest(source="another", period=(0, 1), injected=(injected, injected))
-    for number, told in enumerate((manifest, other)):
+    for number, given in enumerate((manifest, other)):
         claim = store.claim(Partition("trips", number))
-        store.commit(flushed([beat(START, manifest=told)], claim), TOPICS)
+        store.commit(flushed([beat(START, manifest=given)], claim), TOPICS)
     ((source, stored),) = query(database, "SELECT source, manifest FROM driftline.run")
     assert source == "a\\x00b"
     assert stored["injected"][0]["columns"] == ["trip_distance"]
@@ -354,14 +354,14 @@ def test_dead_letters_are_kept_byte_for_byte(store: Store, database: str) -> Non
         letter(event_time=0, detail="tab\t newline\n backslash \\ \\N"),
         letter(headers=json.dumps([{"name": "\x1b\ud83d\ude00", "value": None}])),
     ]
-    letters = tuple(replace(one, offset=offset) for offset, one in enumerate(hostile))
-    store.commit(Flush(store.claim(PLACE), len(letters), dead=letters), TOPICS)
+    dead_letters = tuple(replace(one, offset=offset) for offset, one in enumerate(hostile))
+    store.commit(Flush(store.claim(PLACE), len(dead_letters), dead=dead_letters), TOPICS)
     text = (
         "SELECT run_id, kafka_offset, reason, detail, (extract(epoch FROM event_time) * 1000)::bigint, key, raw,"
         " headers FROM driftline.dead_letter ORDER BY kafka_offset"
     )
     found = query(database, text)
-    assert [DeadLetter(*one, headers and json.dumps(headers)) for *one, headers in found] == list(letters)
+    assert [DeadLetter(*one, headers and json.dumps(headers)) for *one, headers in found] == list(dead_letters)
 
 
 def test_a_clock_that_waits_for_agreement_goes_on_waiting_with_the_next_owner(store: Store, database: str) -> None:

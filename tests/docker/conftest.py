@@ -19,7 +19,7 @@ def engine() -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What tests have to say, and what was not the real thing."""
     if passed := terminalreporter.getreports("passed"):
-        for name, value in (told for each in passed for told in each.user_properties):
+        for name, value in (found for each in passed for found in each.user_properties):
             terminalreporter.write_line(f"{name}: {value}")
         for line in report():
             terminalreporter.write_line(line, yellow=True)

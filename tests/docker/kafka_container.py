@@ -31,8 +31,8 @@ class ApacheKafka(DockerContainer):
             self.with_env(name, value)
         self.with_exposed_ports(9092)
         wait = f"until [ -s {_ADDRESS} ]; do sleep 0.05; done"
-        told = f"export KAFKA_ADVERTISED_LISTENERS=OUTSIDE://$(cat {_ADDRESS}),LOCAL://localhost:9094"
-        self.with_command(["sh", "-c", f"{wait}; {told}; exec /etc/kafka/docker/run"])
+        advertise = f"export KAFKA_ADVERTISED_LISTENERS=OUTSIDE://$(cat {_ADDRESS}),LOCAL://localhost:9094"
+        self.with_command(["sh", "-c", f"{wait}; {advertise}; exec /etc/kafka/docker/run"])
 
     def start(self) -> Self:
         super().start()

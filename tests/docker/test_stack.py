@@ -78,15 +78,15 @@ def test_all_that_stays_is_healthy_and_all_that_ends_has_ended_well(project: Pro
 
 
 def test_a_stage_is_nobody_and_can_write_nowhere_but_where_it_must(project: Project) -> None:
-    def said(script: str) -> str:
+    def output_of(script: str) -> str:
         return project.compose("exec", "-T", "consumer", "sh", "-c", script, check=False)
 
-    assert said("id -u") == "10001"
-    assert said("grep CapEff /proc/1/status").split()[-1] == "0" * 16
-    assert said("touch /app/x /app/models/artifacts/x /etc/x 2>&1 | grep -c 'Read-only file system'") == "3"
-    assert said("ls -a /app | grep -E '^(tests|.git|benchmarks|.env)$'") == ""
-    assert said("find /app /opt/venv -name '*.py' -path '*consumer*' | wc -l") != "0"
-    assert said("command -v pip gcc cc make") == ""
+    assert output_of("id -u") == "10001"
+    assert output_of("grep CapEff /proc/1/status").split()[-1] == "0" * 16
+    assert output_of("touch /app/x /app/models/artifacts/x /etc/x 2>&1 | grep -c 'Read-only file system'") == "3"
+    assert output_of("ls -a /app | grep -E '^(tests|.git|benchmarks|.env)$'") == ""
+    assert output_of("find /app /opt/venv -name '*.py' -path '*consumer*' | wc -l") != "0"
+    assert output_of("command -v pip gcc cc make") == ""
 
 
 def test_every_role_comes_through_the_published_port_with_its_rights_alone(project: Project) -> None:
@@ -205,8 +205,8 @@ def calm(project: Project) -> rows.Final:
             for stage, verb in (("consumer", "consume"), ("monitor", "monitor"))
         ]
         for stage in stages:
-            _, said = stage.communicate(timeout=180)
-            assert stage.returncode == 0, said[-3_000:]
+            _, output_of = stage.communicate(timeout=180)
+            assert stage.returncode == 0, output_of[-3_000:]
         with psycopg.connect(outside, autocommit=True) as connection:
             return rows.final(connection)
 

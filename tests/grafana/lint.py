@@ -135,7 +135,7 @@ def _panel(panel: Dict) -> None:
     for thresholds in found(panel, "thresholds"):
         _thresholds(where, thresholds["steps"])
     for mappings in found(panel, "mappings"):
-        _known(where, [told["color"] for each in mappings for told in each["options"].values()])
+        _known(where, [option["color"] for each in mappings for option in each["options"].values()])
 
 
 def _thresholds(where: str, steps: list[Dict]) -> None:

@@ -54,10 +54,10 @@ def test_what_is_empty_says_what_to_do() -> None:
         for panel in made["panels"]
         if panel["type"] not in ("row", "stat")
     }
-    for title, said in texts.items():
-        assert any(word in said for word in ("start", "choose", "follow", "replay", "None", "No dead", "judged")), (
-            title
-        )
+    for title, message in texts.items():
+        assert any(
+            word in message for word in ("start", "choose", "follow", "replay", "None", "No dead", "judged")
+        ), title
     assert "driftline demo" in next(
         p["fieldConfig"]["defaults"]["noValue"]
         for p in MADE["driftline-live.json"]["panels"]

@@ -26,7 +26,7 @@ def test_the_data_source_reads_as_the_reader_and_never_changes_its_name() -> Non
 
 
 def test_variables_are_plain_since_grafana_knows_no_defaults() -> None:
-    used = {name for text in TEXTS.values() for name in re.findall(r"\$\{([^}]*)\}", _told(text))}
+    used = {name for text in TEXTS.values() for name in re.findall(r"\$\{([^}]*)\}", _without_comments(text))}
     assert used == VARIABLES
 
 
@@ -70,6 +70,6 @@ def test_there_is_a_rule_for_drift_error_silence_and_dead_letters() -> None:
     ]
 
 
-def _told(text: str) -> str:
+def _without_comments(text: str) -> str:
     """Without comments."""
     return "\n".join(line.partition(" #")[0] for line in text.splitlines() if not line.startswith("#"))

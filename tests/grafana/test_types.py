@@ -68,10 +68,10 @@ def complaints(types: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     command = ["node", str(SCRIPT), str(where), str(types)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode, "no planted fault was found"
-    said = [line for line in found.stdout.splitlines() if "error TS" in line]
-    assert said, found.stdout + found.stderr
+    errors = [line for line in found.stdout.splitlines() if "error TS" in line]
+    assert errors, found.stdout + found.stderr
     by_file: dict[str, list[str]] = {path.stem: [] for path in where.glob("*.json")}
-    for line in said:
+    for line in errors:
         by_file[line.partition(".ts(")[0]].append(line)
     return by_file
 

@@ -149,10 +149,10 @@ def test_positions_from_before_topics_had_ids_get_that_of_today(settings: Settin
 
 def test_deleted_topics_are_said_and_their_successors_not_read(settings: Settings) -> None:
     logs.write(settings.kafka, settings.topic_prefix, calm(20)[:-FINALS])
-    with capture_logs() as said:
+    with capture_logs() as logged:
 
         def topics() -> list[Any]:
-            return [entry["topics"] for entry in said if entry["event"] == "topic_deleted"]
+            return [entry["topics"] for entry in logged if entry["event"] == "topic_deleted"]
 
         with consuming(settings):
             until(lambda: caught_up(settings))

@@ -104,16 +104,16 @@ def test_it_runs_in_the_foreground_and_ends_with_its_grafana(
     with started(folder, port, GRAFANA_HOME=str(home), DATABASE_URL=database) as child:
         eventually(lambda: answers(port) or child.poll() is not None, lambda: "it does not answer")
         assert child.stderr
-        said = child.stderr.readline()
-        assert said == f"Grafana is at http://127.0.0.1:{port} (Ctrl-C ends it)\n"
+        message = child.stderr.readline()
+        assert message == f"Grafana is at http://127.0.0.1:{port} (Ctrl-C ends it)\n"
         child.send_signal(number)
         assert child.wait(60) == (130 if number == signal.SIGINT else 0)
     eventually(lambda: not answers(port), lambda: "its Grafana outlived it")
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert told["argv"] == ["server", f"--homepath={home}"]
-    _check_settings(told["env"], folder, port)
-    _check_login(told["env"], database)
-    _check_files(told["env"], folder)
+    launched = json.loads((tmp_path / "told.json").read_text())
+    assert launched["argv"] == ["server", f"--homepath={home}"]
+    _check_settings(launched["env"], folder, port)
+    _check_login(launched["env"], database)
+    _check_files(launched["env"], folder)
 
 
 def _check_settings(env: dict[str, str], folder: Path, port: int) -> None:
@@ -162,10 +162,10 @@ def test_a_grafana_that_ends_by_itself_is_explained_by_the_end_of_its_log(
     home: Path, port: int, database: str, tmp_path: Path
 ) -> None:
     with started(tmp_path / "s", port, GRAFANA_HOME=str(home), DATABASE_URL=database, FAIL="1") as child:
-        _, said = child.communicate(timeout=60)
+        _, message = child.communicate(timeout=60)
         assert child.returncode == 1
-        assert "Grafana ended with exit code 1: the end of" in said
-        assert "it does not like this" in said
+        assert "Grafana ended with exit code 1: the end of" in message
+        assert "it does not like this" in message
 
 
 def test_a_password_of_the_reader_is_taken_or_made_up_of_letters_and_digits() -> None:

@@ -211,12 +211,12 @@ def test_loading_and_scoring_need_no_scikit_learn(model: Model) -> None:
 
 
 def test_the_card_can_be_read_by_people_and_programs(any_model: Model) -> None:
-    said = msgspec.json.decode((any_model.path / CARD).read_bytes())
-    assert said["source"] == "made up"
-    assert said["hash"] == any_model.hash
-    assert set(said["files"]) == {MODEL, REFERENCE}
-    assert set(said["versions"]) == {"numpy", "scikit-learn", "skops"}
-    assert said["errors"]["mae"] > 0
+    written = msgspec.json.decode((any_model.path / CARD).read_bytes())
+    assert written["source"] == "made up"
+    assert written["hash"] == any_model.hash
+    assert set(written["files"]) == {MODEL, REFERENCE}
+    assert set(written["versions"]) == {"numpy", "scikit-learn", "skops"}
+    assert written["errors"]["mae"] > 0
 
 
 def test_a_reference_alone_is_an_artifact_of_a_stream_that_brings_its_predictions(

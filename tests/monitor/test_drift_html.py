@@ -45,8 +45,8 @@ def test_a_window_with_outcomes_has_drift_summary_and_regression_but_no_broken_c
     )
     text = (tmp_path / "w.html").read_text(encoding="utf-8")
     assert left_out == ("trip_distance", "fare_amount", "tip_amount", "tolls_amount")
-    for said in ("Drift is detected for", "trip_type", "Missing", "Mean Absolute Percentage Error"):
-        assert said in text
+    for phrase in ("Drift is detected for", "trip_type", "Missing", "Mean Absolute Percentage Error"):
+        assert phrase in text
 
 
 def test_three_rows_are_enough_and_none_are_not(small: Reference, tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_numbers_are_clipped_and_labels_left_out_as_for_the_scores() -> None:
 
 def test_trips_are_labelled_by_their_id() -> None:
     window = trips(10, seed=2)
-    told = outcomes_of(window).take(pa.array([7, 3]))
-    found = labelled(window.drop_columns([LABEL]), told, reference())[LABEL].to_pylist()
+    outcomes = outcomes_of(window).take(pa.array([7, 3]))
+    found = labelled(window.drop_columns([LABEL]), outcomes, reference())[LABEL].to_pylist()
     expected = window[LABEL].to_pylist()
     assert found == [expected[i] if i in (3, 7) else None for i in range(10)]
 

@@ -60,9 +60,9 @@ def test_a_run_that_is_over_refuses_nothing_unless_it_is_the_one_that_is_awaited
     connection: psycopg.Connection[tuple[object, ...]],
 ) -> None:
     run_of(connection, "five", 5 * MINUTE, over=True)
-    with capture_logs() as said:
+    with capture_logs() as logged:
         check_sizes(connection, settings(7))
-    assert [(line["event"], line["sizes"]) for line in said] == [("sizes_of_no_known_pane", "7m")]
+    assert [(line["event"], line["sizes"]) for line in logged] == [("sizes_of_no_known_pane", "7m")]
     with pytest.raises(UsageError, match="of run five"):
         check_sizes(connection, settings(7, until_done="five"))
 
@@ -71,9 +71,9 @@ def test_where_there_is_no_run_yet_a_size_of_no_usual_pane_is_said_and_others_ar
     connection: psycopg.Connection[tuple[object, ...]],
 ) -> None:
     for minutes, events in ((7, ["sizes_of_no_known_pane"]), (10, [])):
-        with capture_logs() as said:
+        with capture_logs() as logged:
             check_sizes(connection, settings(minutes))
-        assert [line["event"] for line in said] == events
+        assert [line["event"] for line in logged] == events
 
 
 def test_a_model_that_is_not_there_is_said_before_a_database_is_waited_for(tmp_path: Path) -> None:
@@ -101,13 +101,13 @@ def test_a_stream_that_carries_its_predictions_needs_a_reference_all_the_same(tm
 def test_a_monitor_is_heard_of_while_it_starts(
     database: str, connection: psycopg.Connection[tuple[object, ...]]
 ) -> None:
-    def heard() -> object:
+    def reported_health() -> object:
         return connection.execute(
             "SELECT run_id, measures FROM driftline.health WHERE stage = 'monitor'"
         ).fetchone()
 
     with announced(database, "r"):
-        eventually(lambda: heard() == ("r", {"starting": True}), heard)
+        eventually(lambda: reported_health() == ("r", {"starting": True}), reported_health)
 
 
 def test_who_is_to_stop_does_not_wait_for_an_import_to_end() -> None:

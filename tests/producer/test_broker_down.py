@@ -35,8 +35,8 @@ def test_a_killed_broker_is_waited_for_and_nothing_is_lost(fault_stack: FaultSta
     fault_stack.wait()
     lanes = stored(kafka, prefix)
     assert {lane: essence(of_run(messages)) for lane, messages in lanes.items()} == expected(wanted)
-    said = [e["event"] for e in logs if e["event"].startswith("kafka_")]
-    assert (said[0], said[-1]) == ("kafka_lost", "kafka_back")
+    kafka_events = [e["event"] for e in logs if e["event"].startswith("kafka_")]
+    assert (kafka_events[0], kafka_events[-1]) == ("kafka_lost", "kafka_back")
 
 
 def test_stopped_while_the_broker_is_away_the_run_goes_on_later(fault_stack: FaultStack) -> None:

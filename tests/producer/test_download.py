@@ -41,11 +41,11 @@ def address() -> Iterator[str]:
 
 def test_a_month_is_fetched_once_with_progress(tmp_path: Path, address: str) -> None:
     seen: list[tuple[int, int | None]] = []
-    said: list[str] = []
-    more = {"progress": lambda *at: seen.append(at), "say": said.append}
+    messages: list[str] = []
+    more = {"progress": lambda *at: seen.append(at), "say": messages.append}
     with capture_logs() as logs:
         path = fetch("2022-02", cache=tmp_path / "new", address=address, **more)  # type: ignore[arg-type]
-    assert (said, logs) == ([f"downloading {address}/green_tripdata_2022-02.parquet"], []), (
+    assert (messages, logs) == ([f"downloading {address}/green_tripdata_2022-02.parquet"], []), (
         "not as a line of the log"
     )
     assert path.name == "green_tripdata_2022-02.parquet"

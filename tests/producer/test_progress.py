@@ -69,7 +69,7 @@ def test_a_dead_broker_is_said_once_with_what_to_do_and_for_how_long_we_wait() -
     nowhere, never = {"bootstrap.servers": "127.0.0.1:1"}, threading.Event()
     with capture_logs() as logs, Log(nowhere, never) as kafka, pytest.raises(BrokerUnreachable, match="stack up"):
         kafka.ensure_topics(["trips"], None, patience_s=3)
-    (said,) = (entry for entry in logs if entry["event"] == "waiting_for_kafka")
-    assert "stack up" in said["do"]
-    assert "KAFKA_BOOTSTRAP_SERVERS" in said["do"]
-    assert 0 <= said["gives_up_in_s"] <= 3
+    (warning,) = (entry for entry in logs if entry["event"] == "waiting_for_kafka")
+    assert "stack up" in warning["do"]
+    assert "KAFKA_BOOTSTRAP_SERVERS" in warning["do"]
+    assert 0 <= warning["gives_up_in_s"] <= 3

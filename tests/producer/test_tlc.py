@@ -134,8 +134,8 @@ def test_the_period_is_the_month_of_the_trips_whatever_the_name_says(
     with capture_logs() as logs:
         file = tlc.survey(written(tmp_path, named, name))
     assert file.period == tlc.month_period("2022-02")
-    said = [(e["event"], e["trips_of"]) for e in logs]
-    assert said == [("name_disagrees", "2022-02")] * disagrees
+    warnings = [(e["event"], e["trips_of"]) for e in logs]
+    assert warnings == [("name_disagrees", "2022-02")] * disagrees
 
 
 @pytest.mark.parametrize("name", ["quarter.parquet", "2022-01_to_2022-03.parquet", "2026-11-28.parquet"])

@@ -41,9 +41,9 @@ Kafka = Mapping[str, str]
 def test_what_keeps_records_from_arriving_is_found(
     given: dict[str, str | None], found: list[tuple[bool, str]]
 ) -> None:
-    said = [*setting_problems(given)]
-    assert [problem.serious for problem in said] == [serious for serious, _ in found]
-    assert all(text in problem.what and problem.do for problem, (_, text) in zip(said, found, strict=True))
+    problems = [*setting_problems(given)]
+    assert [problem.serious for problem in problems] == [serious for serious, _ in found]
+    assert all(text in problem.what and problem.do for problem, (_, text) in zip(problems, found, strict=True))
 
 
 def create(kafka: Kafka, prefix: str, partitions: int = 2, **config: str) -> None:

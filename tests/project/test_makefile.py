@@ -13,17 +13,17 @@ LOCK = (ROOT / "requirements.lock").read_text()
 
 
 def test_make_help_lists_every_target():
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    listed = set(re.findall(r"^  ([a-z-]+) ", told, re.MULTILINE))
+    output = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = set(re.findall(r"^  ([a-z-]+) ", output, re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
     assert phony
     assert listed == set(phony[1].split())
 
 
 def test_make_alone_only_helps():
-    told = subprocess.run(["make", "-n"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "rm " not in told
-    assert "install" not in told
+    output = subprocess.run(["make", "-n"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "rm " not in output
+    assert "install" not in output
 
 
 def test_every_line_of_the_lock_is_pinned_and_hashed():

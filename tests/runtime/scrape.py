@@ -46,7 +46,8 @@ def health(stage: Stage) -> tuple[int, dict[str, Any]]:
 def until_healthy(stage: Stage, status: int = 200) -> dict[str, Any]:
     """What it says of itself once it answers with this status."""
     found: dict[str, Any] = eventually(
-        lambda: (told := health(stage))[0] == status and told[1], lambda: f"{health(stage)}\n{stage.text[-3_000:]}"
+        lambda: (answer := health(stage))[0] == status and answer[1],
+        lambda: f"{health(stage)}\n{stage.text[-3_000:]}",
     )
     return found
 

@@ -65,9 +65,9 @@ def test_metrics_are_given_in_the_format_that_prometheus_reads(instruments: Inst
 def test_health_is_503_with_the_reason_until_a_round_is_done_and_after_too_long(
     instruments: Instruments, port: int, clock: Clock
 ) -> None:
-    told = {"stage": "consumer", "well": False, "reason": "it is starting", "seconds": 0.0}
+    expected = {"stage": "consumer", "well": False, "reason": "it is starting", "seconds": 0.0}
     status, headers, text = ask(port, "/healthz")
-    assert (status, headers["Content-Type"], json.loads(text)) == (503, "application/json", told)
+    assert (status, headers["Content-Type"], json.loads(text)) == (503, "application/json", expected)
     instruments.health.well()
     clock.now = 14.0
     assert ask(port, "/healthz")[0] == 200
@@ -147,22 +147,22 @@ def test_a_check_without_a_port_is_wrong_usage(capsys: pytest.CaptureFixture[str
     assert "DRIFTLINE_METRICS_PORT" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("said", [b"", b"GET /healthz HTT"], ids=["silent", "half a line"])
-def test_many_who_say_nothing_keep_nobody_out_and_no_threads(port: int, said: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTT"], ids=["silent", "half a line"])
+def test_many_who_say_nothing_keep_nobody_out_and_no_threads(port: int, sent: bytes) -> None:
     with ExitStack() as stack:
         for _ in range(3 * server.MOST):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S))
-            client.sendall(said)
+            client.sendall(sent)
             assert ask(port, "/healthz")[0] == 503
         threads = [thread for thread in threading.enumerate() if "process_request_thread" in thread.name]
         assert len(threads) <= 2 * server.MOST
 
 
-@pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nx: "], ids=["a line", "a head"])
-def test_who_says_it_byte_by_byte_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nx: "], ids=["a line", "a head"])
+def test_who_says_it_byte_by_byte_is_let_go(port: int, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(server, "ANSWERED_S", 0.3)
     with socket.create_connection(("127.0.0.1", port), timeout=0.05) as client:
-        client.sendall(said)
+        client.sendall(sent)
 
         def ended() -> bool:
             try:

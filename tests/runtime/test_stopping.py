@@ -49,9 +49,9 @@ def signalled(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_who_drains_in_time_ends_as_it_likes(number: int) -> None:
-    code, said = signalled("stop.wait(); print('drained')", number)
+    code, output = signalled("stop.wait(); print('drained')", number)
     assert code == 0
-    assert said.endswith("\ndrained\n")
+    assert output.endswith("\ndrained\n")
 
 
 def test_it_says_at_once_that_it_is_stopping() -> None:
@@ -80,18 +80,18 @@ def test_it_says_at_once_that_it_is_stopping() -> None:
     ids=["waiting for a server", "in a long call into C", "computing"],
 )
 def test_who_does_not_is_ended_with_0_and_says_so(work: str) -> None:
-    code, said = signalled(work, patience_s=0.2)
+    code, output = signalled(work, patience_s=0.2)
     assert code == 0
-    assert "left_undrained" in said
+    assert "left_undrained" in output
 
 
 HANGS = "import atexit, threading; atexit.register(threading.Event().wait)"
 
 
 def test_who_leaves_is_not_kept_by_what_hangs_at_the_end() -> None:
-    code, said = signalled("stop.wait(); print('drained'); exit_now()", before=HANGS)
+    code, output = signalled("stop.wait(); print('drained'); exit_now()", before=HANGS)
     assert code == 0
-    assert said.endswith("\ndrained\n")
+    assert output.endswith("\ndrained\n")
 
 
 def test_nor_is_who_is_done_without_being_told_to_stop() -> None:
@@ -116,14 +116,14 @@ def test_other_signals_end_nobody() -> None:
         "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: None); os.kill(os.getpid(), signal.SIGUSR1)"
     )
     assert signalled("print(stop.wait(0.1)); stop.wait()", signal.SIGUSR2, before)[0] == -signal.SIGUSR2
-    code, said = signalled("stop.wait(); print('drained')", before=before + "; assert not stop.wait(0.5)")
+    code, output = signalled("stop.wait(); print('drained')", before=before + "; assert not stop.wait(0.5)")
     assert code == 0
-    assert said.endswith("\ndrained\n")
+    assert output.endswith("\ndrained\n")
 
 
 def test_a_second_signal_says_nothing() -> None:
     twice = "stop.wait(); import os, signal; os.kill(os.getpid(), signal.SIGTERM); print('drained')"
-    code, said = signalled(twice)
+    code, output = signalled(twice)
     assert code == 0
-    assert said.count("stopping") == 1
-    assert said.endswith("\ndrained\n")
+    assert output.count("stopping") == 1
+    assert output.endswith("\ndrained\n")

@@ -132,7 +132,7 @@ def test_what_the_schema_calls_valid_is_decoded_and_nothing_else(stream: Records
     decoded = Decoder(stream).decode([value.encode() for value in values])
     rejected = {r.place: r.detail for r in decoded.rejected}
     manifests = {place: beat.manifest.source for place, beat in decoded.beats if beat.manifest}
-    rejected |= {place: said for place, said in manifests.items() if said.startswith("manifest refused")}
+    rejected |= {place: reason for place, reason in manifests.items() if reason.startswith("manifest refused")}
     valid = [validator.is_valid(json.loads(value)) for value in values]
     assert [(v, rejected.get(i)) for i, v in enumerate(values) if valid[i] is (i in rejected)] == []
     assert 250 < sum(valid) < len(values) - 250

@@ -43,11 +43,11 @@ def test_a_long_text_is_cut_and_says_so() -> None:
 
 @hostile
 def test_json_keeps_its_value_and_its_lines(text: str) -> None:
-    told = json.dumps({"source": text, "rows": 1}, ensure_ascii=False, indent=2)
-    shown = printable_json(told)
+    document = json.dumps({"source": text, "rows": 1}, ensure_ascii=False, indent=2)
+    shown = printable_json(document)
     assert shown.replace("\n", "").isprintable()
-    assert json.loads(shown) == json.loads(told)
-    assert shown.count("\n") == told.count("\n")
+    assert json.loads(shown) == json.loads(document)
+    assert shown.count("\n") == document.count("\n")
 
 
 @hostile

@@ -22,9 +22,9 @@ LETTERS = "αβγδεζηθ"
 PASSWORDS = st.text(LETTERS + "@:/?#%[]&=+,;$ '\"\\1", min_size=1, max_size=12)
 
 
-def told(url: str) -> str:
+def all_messages(url: str) -> str:
     """Everything that is said to an operator whose server does not answer."""
-    said = []
+    messages = []
     for call in (
         redacted,
         lambda url: Database(url, TAXI),
@@ -32,16 +32,16 @@ def told(url: str) -> str:
         lambda url: programs(url, 180_000, {"PATH": ""}).address,
     ):
         try:
-            said.append(str(call(url)))  # type: ignore[operator]
+            messages.append(str(call(url)))  # type: ignore[operator]
         except (DatabaseUnreachable, UsageError, psycopg.OperationalError) as error:
-            said.append(str(error))
+            messages.append(str(error))
     try:
         connect(url)
     except psycopg.OperationalError as error:
-        said.extend(map(str, explain(error, url) or ()))
+        messages.extend(map(str, explain(error, url) or ()))
     except (DatabaseUnreachable, UsageError) as error:
-        said.append(str(error))
-    return "\n".join(said)
+        messages.append(str(error))
+    return "\n".join(messages)
 
 
 @given(PASSWORDS)
@@ -57,7 +57,7 @@ def test_no_piece_of_a_password_is_ever_shown_escaped_or_not(password: str) -> N
         f"jdbc:postgresql://h:1/trips?password={password}",
     ]
     for url in urls:
-        assert not set(LETTERS) & set(told(url)), url
+        assert not set(LETTERS) & set(all_messages(url)), url
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,6 @@ def test_commands_work_in_a_locale_that_is_not_utf_8(database: str, tmp_path: Pa
             check=False,
             timeout=120,
         )
-        said = done.stdout + done.stderr
-        assert b"Traceback" not in said, said.decode("latin-1")
-        assert done.returncode == 0 or command == "doctor", said.decode("latin-1")
+        output = done.stdout + done.stderr
+        assert b"Traceback" not in output, output.decode("latin-1")
+        assert done.returncode == 0 or command == "doctor", output.decode("latin-1")

@@ -167,7 +167,7 @@ def test_a_connection_that_failed_without_a_server_keeps_its_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "refused"),
+    ("message", "refused"),
     [
         ('FATAL:  password authentication failed for user "driftline"', True),
         ('FATAL:  database "nowhere" does not exist', True),
@@ -179,5 +179,5 @@ def test_a_connection_that_failed_without_a_server_keeps_its_error() -> None:
         ("connection timeout expired", False),
     ],
 )
-def test_a_refusal_is_told_from_a_server_that_is_away(said: str, refused: bool) -> None:
-    assert refuses(said) == refused
+def test_a_refusal_is_told_from_a_server_that_is_away(message: str, refused: bool) -> None:
+    assert refuses(message) == refused

@@ -59,9 +59,9 @@ def test_too_many_connections_pass(german: str) -> None:
         admin.execute(f"CREATE ROLE narrow LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT 0")
     with pytest.raises(psycopg.OperationalError) as caught:
         connect(other(german, user="narrow"))
-    said = failure_reason(caught.value, other(german, user="narrow"))
-    assert said.endswith("(SQLSTATE 53300)")
-    assert not refuses(said)
+    reason = failure_reason(caught.value, other(german, user="narrow"))
+    assert reason.endswith("(SQLSTATE 53300)")
+    assert not refuses(reason)
 
 
 def test_a_server_that_is_away_is_not_asked_again() -> None:

@@ -154,9 +154,9 @@ def test_who_shows_windows_hears_of_each_that_is_written(feed: Feed, store: Resu
     publish(store, result("open", 1))
     publish(store, result("final", 1))
     publish(store, result("open", 1))  # says nothing new
-    heard = [json.loads(note.payload) for note in feed.connection.notifies(timeout=60, stop_after=2)]
+    notices = [json.loads(note.payload) for note in feed.connection.notifies(timeout=60, stop_after=2)]
     where = {"run": "r", "stream": "events", "size_s": HOUR // 1_000, "start": T0}
-    assert heard == [where | {"status": "open"}, where | {"status": "final"}]
+    assert notices == [where | {"status": "open"}, where | {"status": "final"}]
     assert not [*feed.connection.notifies(timeout=0)]
 
 
@@ -219,11 +219,11 @@ def test_waiting_ends_when_a_run_moves_and_names_all_that_did(feed: Feed, store:
         feed.connection.execute("SELECT pg_notify('driftline_progress', %s)", (run,))
     seen: set[str] = set()
 
-    def heard() -> bool:
+    def notices() -> bool:
         seen.update(store.wait(0.1))
         return seen == {"a", "b"}
 
-    until(heard)
+    until(notices)
 
 
 def test_health_is_one_row_for_each_monitor(feed: Feed, store: ResultStore) -> None:

@@ -71,8 +71,10 @@ def test_dead_letters_are_counted_for_the_window_of_their_run_and_role(
         ("before", "labels", 1, 0),
         ("card-run", "events", 1, 0),
     ]
-    letters = connection.execute("SELECT DISTINCT run_id, topic, stream FROM driftline.timed_letter ORDER BY 1, 2")
-    assert letters.fetchall() == [
+    dead_letters = connection.execute(
+        "SELECT DISTINCT run_id, topic, stream FROM driftline.timed_letter ORDER BY 1, 2"
+    )
+    assert dead_letters.fetchall() == [
         ("", "payments", None),
         ("before", "outcomes", "labels"),
         ("before", "trips", "events"),

@@ -40,8 +40,8 @@ def test_ctrl_c_is_answered_before_anything_is_stopped(at: str, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         run.run(DemoSettings(), out)
     assert isinstance(out.file, StringIO)
-    said = [line for line in out.file.getvalue().splitlines() if line.startswith("stop")]
-    assert said == ["stopping …"] + ["stopped"] * (3 if at == "plan" else 4)
+    printed = [line for line in out.file.getvalue().splitlines() if line.startswith("stop")]
+    assert printed == ["stopping …"] + ["stopped"] * (3 if at == "plan" else 4)
 
 
 @dataclass

@@ -91,9 +91,11 @@ def test_severity_is_score_by_threshold_and_totals_are_those_of_the_columns() ->
 
 
 def test_health_says_what_the_stages_say() -> None:
-    told = {h["stage"]: set(h["measures"]) for h in health(PLAN, TRAFFIC, NOW, (NOW - HOUR, NOW), dead_letters=3)}
-    assert told["consumer"] == set(ConsumerMeter(0.0).measures(0.0, (), ()))
-    assert told["monitor"] == set(WindowMeter(0.0).measures(0.0, 0))
+    by_stage = {
+        h["stage"]: set(h["measures"]) for h in health(PLAN, TRAFFIC, NOW, (NOW - HOUR, NOW), dead_letters=3)
+    }
+    assert by_stage["consumer"] == set(ConsumerMeter(0.0).measures(0.0, (), ()))
+    assert by_stage["monitor"] == set(WindowMeter(0.0).measures(0.0, 0))
 
 
 def test_no_dead_letter_is_ever_in_the_place_of_a_real_one() -> None:

@@ -160,7 +160,7 @@ def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
             advance(connection, plan, NOW + i * HOUR, NOW + (i + 1) * HOUR, NOW + i * 1_000) for i in range(HOURS)
         ]
         after = connection.execute(newest).fetchone()
-        told = [json.loads(note.payload) for note in listener.notifies(timeout=0)]
+        notices = [json.loads(note.payload) for note in listener.notifies(timeout=0)]
         alarms = connection.execute("SELECT count(*), max(started_at) FROM driftline.alarm").fetchone()
     assert alarms == (5, stage.moment(plan.stretches[-1].starts_at))
     assert before
@@ -168,28 +168,30 @@ def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
     assert after[1] == before[1] + HOURS
     assert (after[0] - before[0]).total_seconds() == HOURS * 3_600
     assert sum(closed) >= 2 * HOURS
-    assert {note["status"] for note in told} >= {"open", "final"}
-    assert {(note["stream"], note["size_s"]) for note in told} == {
+    assert {note["status"] for note in notices} >= {"open", "final"}
+    assert {(note["stream"], note["size_s"]) for note in notices} == {
         (s, z) for s in ("events", "labels") for z in (3_600, 21_600, 86_400)
     }
 
 
 def test_a_live_one_ends_when_told_to(database: str) -> None:
-    stop, said = threading.Event(), list[str]()
+    stop, messages = threading.Event(), list[str]()
     plan = DummyPlan("dummy", round(time.time() * 1_000), days=2, live=True)
-    thread = threading.Thread(target=stage.write, args=(database, plan, stop, said.append), kwargs={"pause": 0.01})
+    thread = threading.Thread(
+        target=stage.write, args=(database, plan, stop, messages.append), kwargs={"pause": 0.01}
+    )
     thread.start()
     with connected(database) as connection:
         query = "SELECT count(*) FROM driftline.window_result WHERE window_end > now() + interval '5 hours'"
         eventually(lambda: connection.execute(query).fetchone() > (0,), lambda: "nothing is added")  # type: ignore[operator]
-        assert any("?run=dummy" in text for text in said), "where to look, while it moves"
+        assert any("?run=dummy" in text for text in messages), "where to look, while it moves"
         over = "SELECT finished_at IS NOT NULL FROM driftline.run"
         assert connection.execute(over).fetchone() == (False,)
         stop.set()
         thread.join(60)
         assert not thread.is_alive()
         assert connection.execute(over).fetchone() == (True,)
-    assert any("windows" in text for text in said)
+    assert any("windows" in text for text in messages)
 
 
 def test_a_live_one_gives_way_to_a_run_of_its_name(database: str) -> None:
