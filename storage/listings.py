@@ -11,7 +11,8 @@ import msgspec
 from psycopg.rows import class_row
 
 from schemas.durations import duration_text, moment
-from schemas.errors import UsageError
+from schemas.errors import DriftlineError, UsageError
+from schemas.records import LIVE
 from schemas.text import printable
 from storage.connect import Connection
 from storage.errors import MISSING_TABLES
@@ -32,7 +33,10 @@ class RunRow(msgspec.Struct, frozen=True):
     """A run, with its records added up over topics and partitions. watermark: of the events, event time.
 
     stream: the name of its stream; None for a run of the version before, which kept no definition.
+    invalid: records that are undecodable or invalid, and name the run. unscored: valid ones that belong to another
+        model or stream, or that the model failed on. `run_progress.invalid` holds both together.
     lag: records that are not read yet and may be of this run; 0 once it is over.
+    remark: why there is no window of it.
     """
 
     run_id: str
@@ -44,6 +48,7 @@ class RunRow(msgspec.Struct, frozen=True):
     late: int
     future: int
     invalid: int
+    unscored: int
     duplicates: int
     missing: int
     windows: int
@@ -51,12 +56,28 @@ class RunRow(msgspec.Struct, frozen=True):
     scenario: str | None
     model: str | None
     stream: str | None
+    pane_ms: int
+    remark: str | None = None
+
+
+class MonitorRow(msgspec.Struct, frozen=True):
+    """A monitor that reported within half a minute. run_id: the only run that it is for; None: all.
+
+    model: hash of the one whose reference it compares with; None: it is starting, or of an earlier version, and has
+    not said what it watches.
+    """
+
+    run_id: str | None
+    model: str | None
+    stream: str | None
+    sizes_s: list[int] | None
 
 
 class WindowRow(msgspec.Struct, frozen=True):
     """A window's result; late, dead: what came too late for it, or was refused, as of now.
 
     worst_column: the one of the largest severity, which is worst_severity; None where none was tested.
+    remark: why a window with enough rows has no verdict, or no error.
     """
 
     stream: str
@@ -86,6 +107,7 @@ class WindowRow(msgspec.Struct, frozen=True):
     written_at: datetime
     worst_column: str | None
     worst_severity: float | None
+    remark: str | None
 
     @property
     def size(self) -> str:
@@ -147,6 +169,11 @@ def runs(connection: Connection) -> list[RunRow]:
     return _rows(connection, "runs", RunRow, {})
 
 
+def monitors(connection: Connection) -> list[MonitorRow]:
+    """List the monitors that reported lately."""
+    return _rows(connection, "monitors", MonitorRow, {})
+
+
 def run_named(connection: Connection, run: str | None) -> RunRow:
     """Find a run by its name.
 
@@ -156,6 +183,7 @@ def run_named(connection: Connection, run: str | None) -> RunRow:
 
     Raises:
         UsageError: There is no such run, or more than one; the error names some.
+        DriftlineError: Records of it came, and all of them were rejected: a run begins with its first valid record.
     """
     found = runs(connection)
     if run is None and len(found) == 1:
@@ -163,6 +191,8 @@ def run_named(connection: Connection, run: str | None) -> RunRow:
     for row in found:
         if row.run_id == run:
             return row
+    if run is not None:
+        _refuse_rejected(connection, run)
     if not found:
         raise UsageError(
             "there are no runs yet" if run is None else f"there is no run {run}, nor any other",
@@ -173,6 +203,31 @@ def run_named(connection: Connection, run: str | None) -> RunRow:
         f"there are {len(found)} runs" if run is None else f"there is no run {run}",
         f"name one by --run; the newest: {names}; `driftline runs` lists them",
     )
+
+
+def _refuse_rejected(connection: Connection, run: str) -> None:
+    """Raise DriftlineError if records came of a run that has not begun."""
+    named, of_no_run = _rejected(connection, run), _rejected(connection, "")
+    if named:
+        raise DriftlineError(
+            f"no valid record of run {run} was read: {named:,} were rejected",
+            f"`driftline dead-letters --run {run}` says why",
+        )
+    if run == LIVE and of_no_run:
+        raise DriftlineError(
+            f"no valid record of run {run} was read: {of_no_run:,} that name no run were rejected",
+            "`driftline dead-letters` says why",
+        )
+
+
+def rejected_of_no_run(connection: Connection) -> int:
+    """Count the rejected records in which no run could be read: no run counts them."""
+    return _rejected(connection, "")
+
+
+def _rejected(connection: Connection, run: str) -> int:
+    counts = _rows(connection, "dead_letter_counts", DeadLetterCounts, {"run_id": run, "reasons": None})
+    return counts[0].listed if counts else 0
 
 
 def windows(

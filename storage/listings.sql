@@ -1,8 +1,9 @@
 -- name: runs
+-- The tally `invalid` holds what the model did not score as well: only the dead letters tell one from the other.
 SELECT r.run_id, r.source, r.started_at, r.finished_at,
-       timestamptz 'epoch' + w.watermark_ms * interval '1 millisecond' AS watermark, p.rows, p.late, p.future, p.invalid, p.duplicates,
+       timestamptz 'epoch' + w.watermark_ms * interval '1 millisecond' AS watermark, p.rows, p.late, p.future, p.invalid - u.unscored AS invalid, u.unscored, p.duplicates,
        p.missing, driftline.run_lag(r.run_id) AS lag, (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id) AS windows,
-       r.manifest ->> 'scenario' AS scenario, r.model, r.stream
+       r.manifest ->> 'scenario' AS scenario, r.model, r.stream, r.pane_ms
 FROM driftline.run r
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(q.accepted), 0)::bigint AS rows, coalesce(sum(q.late), 0)::bigint AS late,
@@ -10,15 +11,32 @@ CROSS JOIN LATERAL (
            coalesce(sum(q.duplicates), 0)::bigint AS duplicates, coalesce(sum(q.missing), 0)::bigint AS missing
     FROM driftline.run_progress q WHERE q.run_id = r.run_id
 ) p
+CROSS JOIN LATERAL (
+    SELECT least(count(*), p.invalid) AS unscored FROM driftline.dead_letter d
+    WHERE p.invalid > 0 AND d.run_id = r.run_id AND d.reason IN ('model', 'stream')
+) u
 LEFT JOIN driftline.run_watermark w ON w.run_id = r.run_id AND w.role = 'events'
 ORDER BY r.started_at DESC, r.run_id;
+
+-- name: monitors
+SELECT run_id, measures ->> 'model' AS model, measures ->> 'stream' AS stream,
+       (SELECT array_agg(s.size_s::int) FROM jsonb_array_elements_text(measures -> 'sizes_s') s (size_s)) AS sizes_s
+FROM driftline.health
+WHERE stage = 'monitor' AND abs(extract(epoch FROM clock_timestamp() - at)) < 30
+ORDER BY at DESC;
 
 -- name: windows
 -- Late and dead are counted only for what is listed.
 SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o.rows, o.sampled, o.late, o.dead,
        o.columns_tested, o.columns_drifted, o.share_drifted, o.dataset_drift, o.prediction_drift, o.share_missing,
        o.mae, o.rmse, o.bias, o.r2, o.target_drift, o.label_coverage, o.offsets, o.closed_at, o.written_at,
-       c.column_name AS worst_column, c.severity AS worst_severity
+       c.column_name AS worst_column, c.severity AS worst_severity,
+       CASE WHEN o.status IN ('provisional', 'final')
+                 AND (coalesce(o.columns_tested, 0) = 0 OR (o.stream = 'labels' AND o.mae IS NULL)) THEN (
+           SELECT m.reason FROM driftline.column_metric m
+           WHERE (m.run_id, m.stream, m.size_s, m.window_start) = (o.run_id, o.stream, o.size_s, o.window_start)
+             AND m.segment = '' AND m.metric IN ('drift', 'mae') AND m.reason IS NOT NULL
+           GROUP BY m.reason ORDER BY bool_or(m.status = 'failed') DESC, count(*) DESC, m.reason LIMIT 1) END AS remark
 FROM driftline.window_overview o
 LEFT JOIN LATERAL (
     SELECT m.column_name, m.severity FROM driftline.column_metric m

@@ -51,15 +51,15 @@ class Track:
         found: WindowScan = yield WindowsBetween(self.records, self.joined, self.size, first, end)
         return WindowScan(self.size, start, end, found.holds, found.written)
 
-    def filling(self, watermarks: Watermarks) -> PlanSteps[list[int]]:
-        """Starts of the open windows that have something new to show."""
+    def filling(self, watermarks: Watermarks, min_rows: int) -> PlanSteps[list[int]]:
+        """Starts of the open windows that have something new to show. min_rows: that a verdict needs."""
         newest = yield LastPane(self.records)
         if newest is None:
             return []
         first = start_of(newest, self.size) - (OPEN_SHOWN - 1) * self.size
         first = max(first, start_of(watermarks.watermark, self.size))
         found: WindowScan = yield WindowsBetween(self.records, self.joined, self.size, first, END)
-        return growing(found, watermarks)
+        return growing(found, watermarks, min_rows)
 
     def take(self, scan: WindowScan, watermarks: Watermarks) -> bool:
         """Take a scan as handed out; whether the frontier moved."""
@@ -92,7 +92,12 @@ class RunPlan:
     """
 
     def __init__(
-        self, run: StoredRun, sizes: Sequence[int], frontiers: Mapping[tuple[str, int], int], open_every_s: float
+        self,
+        run: StoredRun,
+        sizes: Sequence[int],
+        frontiers: Mapping[tuple[str, int], int],
+        open_every_s: float,
+        min_rows: int,
     ) -> None:
         self.run = run
         self.close_times = CloseTimes()
@@ -105,6 +110,7 @@ class RunPlan:
         self.tries: dict[str, Retry] = {}
         self._filling: deque[WindowKey] = deque()
         self._open_every_s = open_every_s
+        self._min_rows = min_rows
         self._progress: RunProgress | None = None
         self._swept: RunProgress | None = None
         self._swept_at = self._sweep_at = -inf
@@ -174,7 +180,7 @@ class RunPlan:
             self._swept, self._swept_at = self._progress, now
             for track in self.tracks:
                 track.planned = track.frontier
-                starts = yield from track.filling(progress.watermarks[track.records.role])
+                starts = yield from track.filling(progress.watermarks[track.records.role], self._min_rows)
                 self._filling.extend(
                     WindowKey(self.run.run_id, track.records, track.size, start) for start in starts
                 )

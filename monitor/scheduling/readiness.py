@@ -140,10 +140,15 @@ def due(scan: WindowScan, watermarks: Watermarks) -> list[int]:
     return [start for start, closing in closing_of.items() if closing != "open" and is_wanted(scan, closing, start)]
 
 
-def growing(scan: WindowScan, watermarks: Watermarks) -> list[int]:
-    """Starts of the open windows that would show something new, the earliest first."""
+def growing(scan: WindowScan, watermarks: Watermarks, min_rows: int) -> list[int]:
+    """Starts of the open windows that would show something new, the earliest first.
+
+    A window with fewer than `min_rows` has nothing to show before it closes. Whoever writes to the topic can begin
+    thousands of runs of one row: the figures of such windows would be nearly all that they cost.
+    """
     starts = (start for start in sorted(scan.holds) if watermarks.closing(start + scan.size) == "open")
-    return [start for start in starts if is_wanted(scan, "open", start)]
+    enough = (start for start in starts if scan.holds[start].rows >= min_rows or start in scan.written)
+    return [start for start in enough if is_wanted(scan, "open", start)]
 
 
 def advanced(frontier: int, scan: WindowScan, watermarks: Watermarks) -> int:

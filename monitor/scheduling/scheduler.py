@@ -56,6 +56,11 @@ class Scheduler:
         self._worker = worker
         self._model = model
         self._settings = settings
+        self._watched = {
+            "model": model,
+            "stream": settings.stream.name,
+            "sizes_s": [size // 1_000 for size in settings.sizes],
+        }
         self._patience = patience(settings)
         self._plans: dict[str, RunPlan] = {}
         self._turns = Turns()
@@ -143,7 +148,9 @@ class Scheduler:
             self._skipped[run.run_id] = run
             return
         self._audited.discard(run.run_id)
-        self._plans[run.run_id] = RunPlan(run, sizes, frontiers, self._settings.open_every_s)
+        self._plans[run.run_id] = RunPlan(
+            run, sizes, frontiers, self._settings.open_every_s, self._settings.metrics.min_rows
+        )
 
     def _serve(self, plan: RunPlan, stop: threading.Event) -> bool:
         """Plan a run, unless windows are planned still, and compute for a while; whether there is more to do."""
@@ -245,7 +252,7 @@ class Scheduler:
         pending = sum(len(plan.queue) + len(plan.tries) for plan in self._plans.values())
         self._gauges.pending(pending)
         measures = self._meter.measures(now, pending)
-        self._store.report_health(INSTANCE, self._settings.until_done, measures)
+        self._store.report_health(INSTANCE, self._settings.until_done, measures | self._watched)
         if measures["windows_per_s"]:
             log.info("health", **measures)
 

@@ -183,9 +183,8 @@ class Monitor:
         if self._plan is None:
             with self._store.snapshot() as snapshot:
                 if (run := snapshot.run(self._run_id, TAXI)) is not None:
-                    self._plan = RunPlan(
-                        run, self._sizes, snapshot.frontiers([self._run_id]).get(self._run_id, {}), 0.0
-                    )
+                    frontiers = snapshot.frontiers([self._run_id]).get(self._run_id, {})
+                    self._plan = RunPlan(run, self._sizes, frontiers, 0.0, 1)
         return self._plan
 
 

@@ -105,8 +105,8 @@ def work(plan: RunPlan, tables: Tables, progress: RunProgress, now: float = 0.0)
     pytest.fail("the plan never comes to rest")
 
 
-def plan_of(*sizes: int) -> RunPlan:
-    return RunPlan(RUN, sizes, {}, 0.0)
+def plan_of(*sizes: int, min_rows: int = 1) -> RunPlan:
+    return RunPlan(RUN, sizes, {}, 0.0, min_rows)
 
 
 def test_windows_come_by_their_end_and_small_before_large() -> None:
@@ -181,6 +181,22 @@ def test_the_newest_open_windows_are_shown_one_at_a_time_when_nothing_closes() -
     assert {tables.written["trips", HOUR, w.start].status for w in done} == {"open"}
 
 
+def test_an_open_window_is_not_computed_before_it_has_the_rows_of_a_verdict() -> None:
+    tables, plan = Tables(), plan_of(HOUR, min_rows=3)
+    tables.add(T0, T0 + 1)
+    assert work(plan, tables, at(T0, position=1)) == []
+    tables.add(T0 + 2)
+    assert [w.start for w in work(plan, tables, at(T0, position=2), now=1.0)] == [T0]
+    assert tables.written["trips", HOUR, T0] == WrittenResult("open", RowCounts(3))
+
+
+def test_a_closed_window_is_computed_however_few_rows_it_has() -> None:
+    for progress in (at(T0 + HOUR), at(T0 + HOUR, strict=NEVER)):
+        tables, plan = Tables(), plan_of(HOUR, min_rows=3)
+        tables.add(T0)
+        assert [w.start for w in work(plan, tables, progress)] == [T0]
+
+
 def test_a_window_that_failed_waits_and_holds_up_nobody() -> None:
     tables, plan = Tables(), plan_of(HOUR)
     tables.add(T0, T0 + HOUR)
@@ -206,7 +222,7 @@ def test_a_window_with_another_monitor_is_looked_at_again_soon_and_known_to_be_w
 
 def test_a_stream_without_labels_is_planned_and_done_without_them() -> None:
     alone = Stream(name="alone", events=TRIPS)
-    tables, plan = Tables(), RunPlan(StoredRun("r", alone, PANE, {"events": 0}, None), [HOUR], {}, 0.0)
+    tables, plan = Tables(), RunPlan(StoredRun("r", alone, PANE, {"events": 0}, None), [HOUR], {}, 0.0, 1)
     tables.add(T0)
     events = Watermarks(END, END)
     done = work(plan, tables, RunProgress({"events": events}, {"events": 0}, 0, 1))

@@ -188,15 +188,18 @@ def test_the_frontier_passes_only_what_is_final(scan: WindowScan, at: Watermarks
     assert frontier == behind * 10 or frontier <= min(scan.end, start_of(at.strict, 10))
 
 
-@given(scans, both_marks)
-def test_every_window_with_rows_is_due_or_growing_or_has_what_it_needs(scan: WindowScan, at: Watermarks) -> None:
-    closed, filling = due(scan, at), growing(scan, at)
+@given(scans, both_marks, st.integers(1, 5))
+def test_every_window_with_rows_is_due_or_growing_or_has_what_it_needs(
+    scan: WindowScan, at: Watermarks, min_rows: int
+) -> None:
+    closed, filling = due(scan, at), growing(scan, at, min_rows)
     assert not set(closed) & set(filling)
     for start in scan.holds:
         closing = at.closing(start + 10)
         wanted = is_due(scan.holds[start], scan.written.get(start), closing)
         assert (start in closed) == (wanted and closing != "open")
-        assert (start in filling) == (wanted and closing == "open")
+        shown = scan.holds[start].rows >= min_rows or start in scan.written
+        assert (start in filling) == (wanted and closing == "open" and shown)
 
 
 def test_a_scan_that_begins_beyond_the_frontier_does_not_move_it() -> None:

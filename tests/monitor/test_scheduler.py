@@ -21,6 +21,7 @@ from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from schemas.watermark import END
 from storage.connect import connect
+from storage.listings import MonitorRow, monitors
 from tests.fleet import PATIENCE_S
 from tests.monitor.feed import (
     DAY,
@@ -88,31 +89,32 @@ def test_rows_carry_their_offsets_and_those_of_the_trips_they_were_joined_with(f
 
 def test_a_window_is_final_at_the_exact_watermark_and_not_one_millisecond_before(feed: Feed) -> None:
     closes = T0 + HOUR + LATENESS["trips"]
-    feed.flush(TRIPS, 0, [T0])
+    feed.flush(TRIPS, 0, [T0, T0 + 1])
     feed.mark(closes - 1)
     with Running(settings(feed.url), StubEngine()):
-        until(lambda: status_of(feed.connection, T0) == ("open", 1, 0))
+        until(lambda: status_of(feed.connection, T0) == ("open", 2, 0))
         feed.flush(TRIPS, 0, mark=closes)
         feed.flush(TRIPS, 1, mark=closes - 1)
-        feed.flush(TRIPS, 0, [T0 + 1])  # shown while open: proof that the monitor has seen the marks
-        until(lambda: status_of(feed.connection, T0) == ("open", 2, 0))
+        feed.flush(TRIPS, 0, [T0 + 2])  # shown while open: proof that the monitor has seen the marks
+        until(lambda: status_of(feed.connection, T0) == ("open", 3, 0))
         feed.flush(TRIPS, 1, mark=closes)
-        until(lambda: status_of(feed.connection, T0) == ("final", 2, 0))
+        until(lambda: status_of(feed.connection, T0) == ("final", 3, 0))
 
 
 def test_an_outcomes_window_waits_for_the_trips_it_is_joined_with(feed: Feed) -> None:
     feed.flush(TRIPS, 0, [T0])
-    feed.flush(OUTCOMES, 0, [T0])
+    feed.flush(OUTCOMES, 0, [T0, T0 + 1])
     feed.mark(T0 + 9 * HOUR, [OUTCOMES])
     with Running(settings(feed.url), StubEngine()):
-        until(lambda: status_of(feed.connection, T0, OUTCOMES) == ("open", 1, 0))
+        until(lambda: status_of(feed.connection, T0, OUTCOMES) == ("open", 2, 0))
         feed.mark(T0 + 9 * HOUR, [TRIPS])
-        until(lambda: status_of(feed.connection, T0, OUTCOMES) == ("final", 1, 0))
+        until(lambda: status_of(feed.connection, T0, OUTCOMES) == ("final", 2, 0))
 
 
 def test_an_open_window_is_published_while_it_fills(feed: Feed) -> None:
     with Running(settings(feed.url, until_done=None), StubEngine()):
-        for rows in (1, 2, 3):
+        feed.flush(TRIPS, 0, [T0])
+        for rows in (2, 3, 4):
             feed.flush(TRIPS, 0, [T0 + rows])
             until(lambda n=rows: status_of(feed.connection, T0) == ("open", n, 0))
     opened = feed.connection.execute("SELECT closed_at FROM driftline.window_result").fetchall()
@@ -129,7 +131,7 @@ def test_old_rows_after_idleness_give_exactly_one_revision(feed: Feed) -> None:
         closed_at = feed.connection.execute("SELECT closed_at FROM driftline.window_result").fetchone()
         for late in (2, 3, 4):
             feed.flush(TRIPS, 1, [T0 + late])
-        feed.flush(TRIPS, 0, [T0 + 2 * HOUR])
+        feed.flush(TRIPS, 0, [T0 + 2 * HOUR, T0 + 2 * HOUR + 1])
         until(lambda: status_of(feed.connection, T0 + 2 * HOUR) is not None)
         assert status_of(feed.connection, T0) == ("provisional", 2, 0)
         feed.flush(TRIPS, 1, mark=T0 + 2 * HOUR)
@@ -156,21 +158,21 @@ def test_when_all_are_idle_every_window_closes_provisionally(feed: Feed) -> None
 
 
 def test_a_partition_that_falls_idle_without_a_sound_is_noticed_by_the_clock(feed: Feed) -> None:
-    feed.flush(TRIPS, 0, [T0], mark=T0 + 2 * HOUR)
+    feed.flush(TRIPS, 0, [T0, T0 + 1], mark=T0 + 2 * HOUR)
     with Running(settings(feed.url, idle_timeout_s=1.0), StubEngine()):
-        until(lambda: status_of(feed.connection, T0) == ("open", 1, 0))
+        until(lambda: status_of(feed.connection, T0) == ("open", 2, 0))
         feed.beat(1, caught_up_s=0)
-        until(lambda: status_of(feed.connection, T0) == ("provisional", 1, 0))
+        until(lambda: status_of(feed.connection, T0) == ("provisional", 2, 0))
 
 
 def test_a_dead_owner_blocks(feed: Feed) -> None:
-    feed.flush(TRIPS, 0, [T0], mark=T0 + 2 * HOUR)
+    feed.flush(TRIPS, 0, [T0, T0 + 1], mark=T0 + 2 * HOUR)
     feed.beat(1, caught_up_s=60, beat_s=60)
     with Running(settings(feed.url), StubEngine()):
-        until(lambda: status_of(feed.connection, T0) == ("open", 1, 0))
-        feed.flush(TRIPS, 0, [T0 + 1, T0 + 2 * HOUR])
-        until(lambda: status_of(feed.connection, T0 + 2 * HOUR) == ("open", 1, 0))
         until(lambda: status_of(feed.connection, T0) == ("open", 2, 0))
+        feed.flush(TRIPS, 0, [T0 + 2, T0 + 2 * HOUR, T0 + 2 * HOUR + 1])
+        until(lambda: status_of(feed.connection, T0 + 2 * HOUR) == ("open", 2, 0))
+        until(lambda: status_of(feed.connection, T0) == ("open", 3, 0))
 
 
 def test_a_closed_window_with_too_few_rows_is_insufficient_and_counts_as_final(feed: Feed) -> None:
@@ -588,7 +590,10 @@ def test_health_says_how_long_windows_take(feed: Feed) -> None:
         until(lambda: (health(feed) or {}).get("latency_p95_ms") is not None)
     assert (health(feed) or {}).keys() == {
         *("windows_per_s", "pending", "latency_p50_ms", "latency_p95_ms", "latency_p95_ms_1h"),
+        *("model", "stream", "sizes_s"),
     }
+    with connect(feed.url) as connection:
+        assert monitors(connection) == [MonitorRow(None, MODEL, "taxi", [3600])]
 
 
 def health(feed: Feed) -> dict[str, float] | None:

@@ -45,6 +45,17 @@ def test_windows_come_newest_first_with_what_was_late_for_them(feed: Feed) -> No
     ]
 
 
+def test_a_window_with_rows_enough_says_why_it_has_no_verdict_or_no_error(feed: Feed) -> None:
+    feed.connection.execute(
+        "UPDATE driftline.window_result SET columns_tested = (stream = 'events')::int, mae = NULL, status = 'final'"
+    )
+    feed.connection.execute("UPDATE driftline.column_metric SET reason = stream || ' broken'")
+    remarks = {(row.stream, row.remark) for row in listings.windows(feed.connection, "r")}
+    assert remarks == {("events", None), ("labels", "labels broken")}
+    feed.connection.execute("UPDATE driftline.window_result SET status = 'insufficient'")
+    assert {row.remark for row in listings.windows(feed.connection, "r")} == {None}, "the status says it"
+
+
 def test_windows_can_be_chosen_and_limited(feed: Feed) -> None:
     assert len(listings.windows(feed.connection, "r")) == 6
     assert [w.stream for w in listings.windows(feed.connection, "r", stream="labels")] == ["labels"] * 3
