@@ -88,8 +88,10 @@ GROUP BY size_s, driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: severity
--- The windows of each bucket first: there are as many times fewer of them as there are columns.
-SELECT b.time, c.column_name AS metric, max(c.severity) AS value
+-- The windows of each bucket first: there are as many times fewer of them as there are columns. Two digits are shown:
+-- rounded down, what has not reached its threshold does not read as if it had.
+SELECT b.time, c.column_name AS metric,
+       CASE WHEN max(c.severity) < 1 THEN floor(100 * max(c.severity)) / 100 ELSE max(c.severity) END AS value
 FROM (SELECT min(${axis}_time) AS time, array_agg(window_start) AS windows FROM driftline.timed_window
       WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
       GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) b
@@ -100,7 +102,8 @@ GROUP BY b.time, c.column_name
 ORDER BY 1;
 
 -- name: worst
-SELECT column_name AS metric, severity AS value FROM driftline.column_by_event
+SELECT column_name AS metric, CASE WHEN severity < 1 THEN floor(100 * severity) / 100 ELSE severity END AS value
+FROM driftline.column_by_event
 WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND window_start = (
     SELECT max(window_start) FROM driftline.window_result
     WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND status <> 'open')

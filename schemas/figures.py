@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -14,6 +15,16 @@ QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 NUMBER_METRICS = (DRIFT, MISSING, OUTSIDE, *QUANTILES, MEAN)
 CATEGORY_METRICS = (DRIFT, MISSING, NEW)
 """Every window yields exactly these rows per column, in this order, so that an upsert leaves none behind."""
+
+
+def severity_text(severity: float) -> str:
+    """Format a severity: two digits below 1, rounded down; `times` in the board's format.js does the same.
+
+    What has not reached its threshold, or the band of 0.75 before it, never reads as if it had.
+    """
+    if severity < 1:
+        return f"{min(0.99, math.floor(100 * severity + 1e-9) / 100):.2f}"
+    return f"{severity:.1f}" if severity < 9.95 else f"{severity:,.0f}"
 
 
 class ColumnFigure(msgspec.Struct, frozen=True, gc=False):

@@ -35,10 +35,11 @@ export function withUnit(value, unit) {
   return unit === "$" ? text.replace(/^(−?)/, "$1$$") : `${text} ${unit}`;
 }
 
-/** How many times its threshold: 4.1×. What is below it never reads as if it had reached it. @param {number|null|undefined} severity */
+/** How many times its threshold: 4.1×. Below it two digits, rounded down as in `schemas.figures.severity_text`: what has not
+ * reached the threshold, or the band before it, never reads as if it had. @param {number|null|undefined} severity */
 export function times(severity) {
   if (!Number.isFinite(severity)) return NONE;
-  if (severity < 1) return `${(Math.floor(10 * severity) / 10).toFixed(1)}×`;
+  if (severity < 1) return `${Math.min(0.99, Math.floor(100 * severity + 1e-9) / 100).toFixed(2)}×`;
   return `${severity >= 100 ? GROUPED.format(severity) : severity.toFixed(severity < 10 ? 1 : 0)}×`;
 }
 

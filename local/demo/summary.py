@@ -13,6 +13,7 @@ from local.demo.snapshot import execute
 from runtime.invocation import program
 from schemas.durations import duration_text, moment
 from schemas.errors import DriftlineError
+from schemas.figures import severity_text
 from storage.connect import Connection
 
 
@@ -67,7 +68,8 @@ def _detections(connection: Connection, run: str, held_out: float | None) -> lis
             lines.append(("the model", _errors({row["part"]: row["mae"] for row in parts}, held_out)))
         for row in execute(connection, "first_drift_of_columns", run=run, columns=columns, starts_at=start):
             late = (row["window_end"] - start).total_seconds() / 3600
-            text = f"{row['column_name']} {row['severity']:.1f} × its threshold, closed {late:.1f} h after it began"
+            worst = f"{row['column_name']} {severity_text(row['severity'])} × its threshold"
+            text = f"{worst}, closed {late:.1f} h after it began"
             lines.append((f"seen, {_size(row)}", text))
         calm = execute(connection, "calm_before", run=run, columns=columns, starts_at=start)
         if calm:

@@ -5,7 +5,6 @@ The terminal shows `render`, a pipe or a log file gets `line`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from local.demo.snapshot import DemoSnapshot, DemoWindow
 from schemas.durations import duration_text
+from schemas.figures import severity_text
 
 CLEARLY = 1.5
 """Severity from which a column replaces another one: some are at 1 every night."""
@@ -120,16 +120,14 @@ def _worst(severity: Mapping[str, float | None]) -> str:
     if not known:
         return ""
     column = max(known, key=lambda name: known[name])
-    return f"  worst {column} {known[column]:.2f}"
+    return f"  worst {column} {severity_text(known[column])}"
 
 
 def _severity(value: float | None) -> Text:
     if value is None:
         return Text("·", style="dim")
     style = "bold white on red" if value >= 1 else "yellow" if value >= NEAR else "green"
-    if value < 1:  # which must not read as 1.0
-        value = math.floor(10 * value) / 10
-    return Text(f"{value:.1f}" if value < 9.95 else f"{value:.0f}" if value < 99.5 else ">99", style=style)
+    return Text(severity_text(value).removeprefix("0") if value < 99.5 else ">99", style=style)  # three wide
 
 
 def _head(column: str) -> str:

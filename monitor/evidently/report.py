@@ -18,7 +18,7 @@ from runtime.connections import STATE, make_folder
 from schemas.definition import EVENTS, Records
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
-from schemas.figures import DRIFT
+from schemas.figures import DRIFT, severity_text
 from storage import listings
 from storage.connect import connect_now
 from storage.listings import ColumnRow
@@ -117,6 +117,8 @@ def verdict(tested: Sequence[ColumnRow], drifted: Sequence[ColumnRow]) -> str:
         return "Too few rows to speak of drift"
     if not drifted:
         return f"No drift: none of {len(tested)} columns is beyond its threshold"
-    named = [f"{row.column_name} at {row.severity or 0.0:.1f} × its threshold" for row in drifted[:NAMED]]
+    named = [
+        f"{row.column_name} at {severity_text(row.severity or 0.0)} × its threshold" for row in drifted[:NAMED]
+    ]
     more = f" and {len(drifted) - NAMED} more" if len(drifted) > NAMED else ""
     return f"Drift in {len(drifted)} of {len(tested)} columns: {', '.join(named)}{more}"

@@ -13,7 +13,7 @@ test("figures have three digits that count", () => {
 });
 
 test("severities are told as times the threshold", () => {
-  assert.deepEqual([0.04, 0.97, 1, 4.12, 41.2, 1234, NaN].map(times), ["0.0×", "0.9×", "1.0×", "4.1×", "41×", "1,234×", "–"]);
+  assert.deepEqual([0.04, 0.29, 0.783, 0.7499, 0.75, 0.999, 1, 4.12, 41.2, 1234, NaN].map(times), ["0.04×", "0.29×", "0.78×", "0.74×", "0.75×", "0.99×", "1.0×", "4.1×", "41×", "1,234×", "–"]);
 });
 
 test("time that passed has two units at most", () => {

@@ -123,13 +123,13 @@ def test_heads_and_figures_are_whole_and_who_drifted_most_is_there(width: int) -
 
 def test_the_view_shows_severity_per_column_error_and_verdict() -> None:
     text = shown(FULL)
-    for part in ("812", "3.41", "column", "2.3", "0.8", "50,000", "41,23", "1h 300", "6h 52", "miles become"):
+    for part in ("812", "3.41", "column", "2.3", ".80", "50,000", "41,23", "1h 300", "6h 52", "miles become"):
         assert part in text
 
 
 def test_a_column_below_its_threshold_never_reads_as_if_it_had_reached_it() -> None:
     text = shown(replace(FULL, windows=(replace(WINDOW, severity={"fare_amount": 0.99, "payment_type": 1.01}),)))
-    assert re.search(r" 0\.9 +1\.0 ", text)
+    assert re.search(r" \.99 +1\.0 ", text)
 
 
 @pytest.mark.parametrize("status", ["open", "insufficient"])
@@ -164,5 +164,5 @@ def test_the_replayed_share_follows_event_time_and_ends_at_one() -> None:
 def test_without_a_terminal_one_line_says_the_same() -> None:
     text = line(FULL, FRAME)
     assert "46%" in text
-    assert "worst trip_distance 2.34" in text
+    assert text.endswith("worst trip_distance 2.3")
     assert "\n" not in text
