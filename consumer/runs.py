@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+import structlog
+
 from consumer.ledger import Foreign
 from consumer.store import RunBinding, Store
 from consumer.windows import LatenessPolicy
 from schemas.compatibility import incompatibility, other_stream, same_bounds
-from schemas.definition import LABELS, Records, Stream
+from schemas.definition import LABELS, Records, RunConfig, Stream
+from schemas.durations import duration_text
 from schemas.errors import RunConflict
+
+log = structlog.get_logger()
 
 
 class Runs:
     """Looks up what runs were begun with, and begins those that nobody has met yet."""
 
-    def __init__(self, store: Store, stream: Stream, ours: RunBinding, awaited: str | None) -> None:
+    def __init__(
+        self, store: Store, stream: Stream, ours: RunBinding, awaited: str | None, wanted: RunConfig | None = None
+    ) -> None:
         """Make one.
 
         Args:
@@ -23,15 +31,22 @@ class Runs:
             stream: That this consumer reads.
             ours: What new runs are begun with.
             awaited: The run that this consumer is to end with, if any.
+            wanted: What the operator gave for new runs; None: nothing.
         """
         self._store = store
         self._stream = stream
         self._ours = ours
         self._awaited = awaited
+        self._wanted = wanted
+        self._compared: set[str] = set()
 
     def register(self, run_ids: Iterable[str]) -> None:
         """Begin those of the runs that nobody has met yet, all at once."""
-        self._store.register(run_ids, self._ours, self._stream)
+        known = [*run_ids]
+        self._store.register(known, self._ours, self._stream)
+        if self._wanted:
+            for run_id in known:
+                self._compare(run_id, self._wanted)
 
     def policies(self, run_ids: Iterable[str], records: Records) -> dict[str, LatenessPolicy]:
         """When the records of each registered run, in one topic of the stream, are late or too far ahead."""
@@ -75,6 +90,20 @@ class Runs:
         """
         found = {run_id: self._conflict(run_id, records) for run_id in run_ids}
         return {run_id: self._rejected(run_id, conflict) for run_id, conflict in found.items() if conflict}
+
+    def _compare(self, run_id: str, wanted: RunConfig) -> None:
+        """Log, once for each run, what it keeps though the operator gave something else."""
+        if run_id in self._compared:
+            return
+        self._compared.add(run_id)
+        kept, given = msgspec.structs.asdict(self._store.binding(run_id).config), msgspec.structs.asdict(wanted)
+        if other := {name: kept[name] for name in given if kept[name] != given[name]}:
+            log.warning(
+                "run_keeps_its_settings",
+                run=run_id,
+                **{name.removesuffix("_ms"): duration_text(ms) for name, ms in other.items()},
+                do="what was given now is for new runs: replay it under another --run",
+            )
 
     def _policy(self, run_id: str, records: Records) -> LatenessPolicy:
         config = self._store.binding(run_id).config

@@ -70,7 +70,7 @@ class Worker:
         self._records: Mapping[str, Records] = {records.topic: records for records in stream.topics}
         self._decoders = {records.topic: Decoder(records, stream.default_run) for records in stream.topics}
         ours = RunBinding.from_stream(stream, settings.terms, model.hash if model else None)
-        self._runs = Runs(store, stream, ours, settings.until_done)
+        self._runs = Runs(store, stream, ours, settings.until_done, settings.run_config)
         self._assignment = Assignment(source, store, self._records)
         gauges, interval_s = gauges or ConsumerGauges(), settings.beat_ms / 1_000
         self._liveness = Liveness(source, store, self._assignment, gauges, now=now, interval_s=interval_s)

@@ -18,7 +18,7 @@ from consumer.settings import Settings
 from consumer.store import Beat, RunBinding
 from consumer.worker import Worker
 from runtime.health import Health
-from schemas.definition import Field, Records, Stream
+from schemas.definition import Field, Records, RunConfig, Stream
 from schemas.errors import LogUnreadable, RunConflict
 from schemas.streams.taxi import TAXI
 from storage import chunk
@@ -99,6 +99,7 @@ class Books:
     scored_by: dict[str, str] = field(default_factory=dict)
     streams: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, Stream | None] = field(default_factory=dict)
+    configs: dict[str, RunConfig] = field(default_factory=dict)
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         return [p for p in partitions if p not in self.seeded]
@@ -119,6 +120,7 @@ class Books:
     def binding(self, run_id: str) -> RunBinding:
         return replace(
             self.ours,
+            config=self.configs.get(run_id, self.ours.config),
             model=self.scored_by.get(run_id, self.ours.model),
             stream=self.streams.get(run_id, self.ours.stream),
             definition=self.definitions.get(run_id, self.ours.definition),
@@ -223,6 +225,26 @@ def test_a_run_that_counts_seconds_is_warned_of_once(log: Log, books: Books) -> 
     assert [(w["run"], w["do"], w["newest"][:4]) for w in warnings] == [
         ("seconds", "looks like seconds: send milliseconds", "1970")
     ]
+
+
+def test_a_run_that_was_begun_with_other_settings_says_once_what_it_keeps(log: Log, books: Books) -> None:
+    books.configs["old"] = RunConfig(pane_ms=600_000)
+    made = worker(log, books, flush_rows=1, run_config=RunConfig(lateness_ms=0))
+    with capture_logs() as said:
+        for n in range(2):
+            log.next = [(PLACE, messages([trip(START, n, "old"), trip(START, n, "new")], 2 * n))]
+            made.step(1.0)
+    (warning,) = [line for line in said if line["event"] == "run_keeps_its_settings"]
+    assert (warning["run"], warning["pane"], warning["lateness"]) == ("old", "10m", "10m")
+
+
+def test_a_run_that_was_begun_otherwise_is_no_news_where_nothing_was_given(log: Log, books: Books) -> None:
+    books.configs["old"] = RunConfig(pane_ms=600_000)
+    made = worker(log, books, flush_rows=1)
+    log.next = [(PLACE, messages([trip(START, 0, "old")]))]
+    with capture_logs() as said:
+        made.step(1.0)
+    assert "run_keeps_its_settings" not in {line["event"] for line in said}
 
 
 def test_the_log_says_what_is_wrong_with_a_dead_letter(log: Log, books: Books) -> None:
