@@ -130,12 +130,14 @@ SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM
 FROM annotation ORDER BY starts_at;
 
 -- name: tallies
--- Progress of the run; records to read are those of all runs of its topics: whose they are is known when they are read.
+-- Progress of the run: `seq` counts from 0, and what came without one is not in it; records to read are those of all runs of its topics: whose they are is known when they are read.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        (SELECT watermark_ms FROM driftline.run_watermark w WHERE w.run_id = %(run)s AND w.role = 'events'),
        coalesce(sum(accepted) FILTER (WHERE role = 'events'), 0)::bigint,
        coalesce(sum(late), 0)::bigint, coalesce(sum(future + invalid), 0)::bigint,
        coalesce(sum(duplicates), 0)::bigint, coalesce(sum(missing), 0)::bigint,
+       coalesce(sum(last_seq + 1 - missing), 0)::bigint,
+       greatest(0, coalesce(sum(accepted + late + future) - sum(last_seq + 1 - missing), 0))::bigint,
        EXISTS (SELECT FROM driftline.window_result WHERE run_id = %(run)s AND size_s = %(size_s)s)
        AND NOT EXISTS (SELECT FROM driftline.frontier
                        WHERE run_id = %(run)s AND size_s = %(size_s)s AND next_start_ms < 1::bigint << 62),
@@ -147,6 +149,30 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
               WHERE run_id = %(run)s AND stream = 'events' AND size_s = %(size_s)s AND closed_at IS NOT NULL
               ORDER BY closed_at DESC LIMIT 200) l)
 FROM driftline.run_progress LEFT JOIN driftline.run_topic USING (run_id, topic) WHERE run_id = %(run)s;
+
+-- name: of_no_run
+-- Rejected records in which no run could be read, as `dead_letters` lists them: up to a thousand, and one for more.
+SELECT count(*) FROM (
+    SELECT FROM driftline.dead_letter d JOIN driftline.run r ON r.run_id = %(run)s
+    WHERE d.run_id = '' AND d.written_at BETWEEN r.started_at AND coalesce(r.finished_at, 'infinity')
+      AND d.topic IN (SELECT t.topic FROM driftline.run_topic t WHERE t.run_id = %(run)s)
+    LIMIT 1001) l;
+
+-- name: rejected
+-- Rejected records of whatever run, or of none: up to a thousand, and one for more.
+SELECT count(*) FROM (SELECT FROM driftline.dead_letter LIMIT 1001) l;
+
+-- name: filling
+-- The newest window with rows, where it was not written: a monitor does not before it has closed or has enough rows.
+SELECT (extract(epoch FROM n.start) * 1000)::bigint,
+       (SELECT sum(p.rows)::bigint FROM driftline.pane p
+        WHERE p.run_id = %(run)s AND p.topic = n.topic AND p.pane_start >= n.start)
+FROM (SELECT t.topic, date_bin(%(size_s)s * interval '1 second', (
+          SELECT max(p.pane_start) FROM driftline.pane p WHERE p.run_id = %(run)s AND p.topic = t.topic), 'epoch') AS start
+      FROM driftline.run_topic t WHERE t.run_id = %(run)s AND t.role = 'events') n
+WHERE n.start IS NOT NULL
+  AND NOT EXISTS (SELECT FROM driftline.window_result w
+                  WHERE (w.run_id, w.stream, w.size_s, w.segment, w.window_start) = (%(run)s, 'events', %(size_s)s, '', n.start));
 
 -- name: newest_window
 -- The newest one that says something of drift, else the newest closed one, else the one that fills.
@@ -172,6 +198,13 @@ SELECT column_name, severity FROM driftline.column_metric
 WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
   AND window_start = %(start)s AND metric = 'drift' AND severity IS NOT NULL
 ORDER BY severity DESC, column_name LIMIT 1;
+
+-- name: remark
+-- Why no column of a window was tested: what failed before what has too few values, and of each the most frequent.
+SELECT reason FROM driftline.column_metric
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
+  AND window_start = %(start)s AND metric = 'drift' AND reason IS NOT NULL
+GROUP BY reason ORDER BY bool_or(status = 'failed') DESC, count(*) DESC, reason LIMIT 1;
 
 -- name: stages
 -- Who reported of late, and who last did for this run.

@@ -54,7 +54,10 @@ async def find_run(reader: Reader, run_id: str | None) -> RunInfo:
     if run_id is None:
         newest = await reader.row("newest_run")
         if newest is None:
-            raise NotFound("there are no runs yet", "the first appears here by itself; `driftline demo` starts one")
+            (rejected,) = await reader.row("rejected")
+            why = "all records so far were rejected: `driftline dead-letters` says why" if rejected else ""
+            start = "the first appears here by itself; `driftline demo` starts one"
+            raise NotFound("there are no runs yet", why or start)
         run_id = newest[0]
     row = await reader.row("run", run=run_id)
     if row is None:

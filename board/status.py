@@ -10,7 +10,8 @@ from monitor.drift.figures import Config
 from schemas.durations import duration_text, moment
 
 TALLIES = (
-    "now", "watermark", "rows", "late", "dead", "duplicates", "missing", "final", "lag", "written_at",
+    "now", "watermark", "rows", "late", "dead", "duplicates", "missing",
+    "numbered", "unnumbered", "final", "lag", "written_at",
     "latency_p95_ms",
 )  # fmt: skip
 NEWEST = (
@@ -22,13 +23,17 @@ async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, An
     """Read the status of a run, as JSON takes it.
 
     Returns:
-        Among others: `dead`, records refused for another reason than being late; `finished`, whether the run was
+        Among others: `dead`, records refused for another reason than being late; `of_no_run`, rejected records in
+        which no run could be read, 1,001 for more than a thousand; `numbered` and `unnumbered`, records that carry
+        `seq` and that do not; `filling`, the newest window while it is not written; `finished`, whether the run was
         read to its end and all windows of this size are final; `lag`, unread records of all runs in its topics;
         `scarce`, None while windows are tested.
     """
     found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id, size_s=size_s), strict=True))
     newest = await read_newest_window(reader, run.run_id, size_s)
     stages = await reader.rows("stages", run=run.run_id)
+    (of_no_run,) = await reader.row("of_no_run", run=run.run_id)
+    filling = await reader.row("filling", run=run.run_id, size_s=size_s)
     word = verdict(newest)
     return found | {
         "run": run.run_id,
@@ -36,6 +41,8 @@ async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, An
         "verdict": word,
         "scarce": await read_scarcity(reader, run.run_id, size_s) if word == "insufficient" else None,
         "newest": newest,
+        "of_no_run": of_no_run,
+        "filling": filling and {"start": filling[0], "rows": filling[1], "needed": Config().min_rows},
         "stages": [
             {"stage": stage, "instance": instance, "at": at, "measures": measures}
             for stage, instance, at, measures in stages
@@ -49,20 +56,26 @@ async def read_newest_window(reader: Reader, run: str, size_s: int) -> dict[str,
     if row is None:
         return None
     newest = dict(zip(NEWEST, row, strict=True))
-    worst = await reader.row("worst", run=run, size_s=size_s, start=moment(newest["start"]))
-    return newest | {"worst": None if worst is None else {"column": worst[0], "severity": worst[1]}}
+    where = {"run": run, "size_s": size_s, "start": moment(newest["start"])}
+    worst = await reader.row("worst", **where)
+    remark = await reader.row("remark", **where) if verdict(newest) == "untested" else None
+    return newest | {
+        "worst": None if worst is None else {"column": worst[0], "severity": worst[1]},
+        "remark": None if remark is None else remark[0],
+    }
 
 
 def verdict(newest: dict[str, Any] | None) -> str:
     """Return the verdict of a window in a word. Pure.
 
     Returns:
-        `waiting`: nothing has closed yet; `insufficient`: too few rows for a verdict; `ok`, `drift` or `dataset`.
+        `waiting`: nothing has closed yet; `insufficient`: too few rows for a verdict; `untested`: rows enough, but
+        no column could be tested; `ok`, `drift` or `dataset`.
     """
     if newest is None or newest["status"] == "open":
         return "waiting"
     if not newest["columns_tested"]:
-        return "insufficient"
+        return "insufficient" if newest["rows"] < Config().min_rows else "untested"
     if newest["dataset_drift"]:
         return "dataset"
     return "drift" if newest["columns_drifted"] else "ok"

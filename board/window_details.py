@@ -41,6 +41,9 @@ async def read_window(reader: Reader, run_id: str, size_s: int, start: int) -> d
     results = {role: dict(zip(FIGURES, row, strict=True)) for role, *row in await reader.rows("figures", **where)}
     if not results:
         raise NotFound("there is no such window", "see the board for those that are")
+    figures = await reader.rows("column_figures", **where)
+    if LABELS in results:
+        results[LABELS]["remark"] = no_error(figures, run.stream)
     previous, following = await reader.row("neighbours", **where)
     end = start + 1_000 * size_s
     injected = await reader.rows("injected_in", run=run_id, start=where["start"], end=moment(end))
@@ -58,9 +61,23 @@ async def read_window(reader: Reader, run_id: str, size_s: int, start: int) -> d
         "late": shown["late"],
         "dead": shown["dead"],
         "offsets": shown["offsets"],
-        "columns": columns(await reader.rows("column_figures", **where), run.stream),
+        "columns": columns(figures, run.stream),
         "injected": [label for (label,) in injected],
     }
+
+
+def no_error(rows: Iterable[Sequence[Any]], stream: Stream) -> str | None:
+    """Return why a window of labels has no error of the prediction; None where it has one. Pure.
+
+    Args:
+        rows: As for `columns`.
+        stream: As for `columns`.
+    """
+    for role, name, metric, *fields in rows:
+        reason = dict(zip(DRIFT_FIELDS, fields, strict=True))["reason"]
+        if (role, name, metric) == (LABELS, PREDICTION, "mae") and reason and stream.labels:
+            return stream.labels.with_range(reason)
+    return None
 
 
 def columns(rows: Iterable[Sequence[Any]], stream: Stream) -> list[dict[str, Any]]:

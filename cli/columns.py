@@ -19,8 +19,12 @@ Figures = Mapping[tuple[str, str], float]
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One column, for a table; the reference in brackets."""
+    """One column, for a table; the reference in brackets. stream: `events` or `labels`, as of windows.
 
+    The prediction is a column of both: of events it has a drift, of labels an error.
+    """
+
+    stream: str
     column: str
     severity: float | None
     score: float | None
@@ -60,15 +64,16 @@ def lines(rows: Sequence[ColumnRow]) -> list[Line]:
     by_column: dict[tuple[str, str], dict[str, ColumnRow]] = {}
     for row in rows:
         by_column.setdefault((row.stream, row.column_name), {})[row.metric] = row
-    found = [_line(name, figures) for (_, name), figures in by_column.items()]
+    found = [_line(stream, name, figures) for (stream, name), figures in by_column.items()]
     return sorted(found, key=lambda line: (line.severity is None, -(line.severity or 0), line.column))
 
 
-def _line(name: str, figures: Mapping[str, ColumnRow]) -> Line:
+def _line(stream: str, name: str, figures: Mapping[str, ColumnRow]) -> Line:
     drift = figures.get(DRIFT)
     severity, score, threshold = (drift.severity, drift.value, drift.threshold) if drift else (None, None, None)
     reasons = dict.fromkeys(f"{row.status}: {row.reason}" for row in figures.values() if row.reason)
     return Line(
+        stream=stream,
         column=name,
         severity=severity,
         score=score,

@@ -8,6 +8,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from cli.remarks import unattended
 from local.stack.doctor import Check, checks
 from models import artifact
 from models.artifact import Scorers
@@ -17,6 +18,7 @@ from runtime.connections import database_url, kafka_config, refused_setting
 from schemas.definition import Stream
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
+from storage import listings
 from storage.connect import connect_now
 from storage.errors import Error
 from storage.queries import load_queries
@@ -48,6 +50,7 @@ def run_checks(
     streams = {given.name: given} | {stream.name: stream for stream, _ in stored}
     yield from _topics(environ, streams.values(), prefix)
     yield from _runs(environ)
+    yield from _unattended(environ)
 
 
 def _model(folder: Path, stream: Stream, scorers: Scorers) -> Check:
@@ -127,3 +130,19 @@ def _runs(environ: Mapping[str, str]) -> Iterator[Check]:
         if advice := misread_unit(time):
             detail = f"its newest event time is {moment(time):%Y-%m-%d %H:%M}: it {advice}"
             yield Check(f"run {run_id}", True, detail, "replay it under another --run", warning=True)
+
+
+def _unattended(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Runs that have rows, of which no window was computed and none will be."""
+    try:
+        with connect_now(database_url(environ)) as connection:
+            runs, monitors = listings.runs(connection), listings.monitors(connection)
+    except (DriftlineError, Error):
+        return
+    waiting = [run for run in runs if run.rows and not run.windows]
+    found = [(run.run_id, why) for run in waiting if (why := unattended(run, monitors))]
+    if found:
+        run_id, why = found[0]
+        others = f" (and {len(found) - 1:,} more runs)" if len(found) > 1 else ""
+        detail = f"run {run_id}{others} has rows, and none of its windows was computed: {why}"
+        yield Check("windows", True, detail, "`driftline runs` lists them", warning=True)

@@ -295,8 +295,8 @@ NEWEST = option("newest", None, "List only this many of the newest windows of ea
 FAIL_ON = option(
     "fail-on",
     None,
-    "Exit with 3 if, in a listed window that has closed, any column (drift) or the whole dataset (dataset) has "
-    "drifted.",
+    "Exit with 3 if, in a listed window that has closed, any column (drift) or the whole dataset of events "
+    "(dataset) has drifted; with 1 if no listed window has a verdict.",
 )
 DRIFTED = option("drifted", False, "List only the columns that have drifted.")
 REASON = option("reason", None, "List only those with this reason; may be repeated.")

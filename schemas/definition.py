@@ -133,6 +133,13 @@ class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
         """Names of the fields that are monitored as categories."""
         return tuple(f.name for f in self.fields if f.role == "category" and f.name != self.prediction)
 
+    def with_range(self, reason: str) -> str:
+        """Add to the reason why there are no figures of labels which labels count at all."""
+        if self.label_range is None:
+            return reason
+        low, high = self.label_range
+        return f"{reason}: only labels from {low:g} to {high:g} count"
+
     def field(self, name: str) -> Field | None:
         """Return the field of that name, or None."""
         return next((f for f in self.fields if f.name == name), None)

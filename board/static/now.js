@@ -9,6 +9,7 @@ const WORDS = {
   drift: ["drift", "Drift"],
   dataset: ["drift", "Dataset drift"],
   insufficient: ["none", "Too few rows"],
+  untested: ["none", "Not tested"],
   waiting: ["none", "Waiting"],
 };
 const STALE_MS = 30_000;
@@ -42,6 +43,7 @@ function reason(data) {
   const { verdict, newest, scarce } = data.status;
   if (!newest) return explainNoWindow(data);
   if (verdict === "insufficient") return scarce ? explainScarcity(scarce, data) : `${plural(newest.rows, "row")} in the newest window: too few to tell.`;
+  if (verdict === "untested") return `${plural(newest.rows, "row")} in the newest window, and no column could be tested${newest.remark ? `: ${newest.remark}` : ""}.`;
   const { worst, columns_drifted: drifted } = newest;
   if (!worst) return `${plural(newest.rows, "row")} in the newest window.`;
   if (verdict === "ok") return `closest to its threshold: ${worst.column}, at ${times(worst.severity)}`;
@@ -65,7 +67,9 @@ const STARTING_MS = 120_000;
 export function explainNoWindow(data) {
   const { status, attended, monitor, started_at: at } = data;
   if (activeStages(status, status.now).has("monitor")) {
-    const first = "No window has closed yet: the first does when the watermark has passed its end.";
+    const { filling } = status;
+    const few = filling && filling.rows < filling.needed ? ` It has ${count(filling.rows)} of the ${filling.needed} rows from which on it is shown before.` : "";
+    const first = `No window has closed yet: the first does when the watermark has passed its end.${few}`;
     if (status.lag !== 0) return first;
     const other = monitor ? `start \`${monitor}\`` : "that model is not here";
     return `${first} If it has and none comes, another model scored this run than the monitor has, whose log says so: ${other}.`;
@@ -81,15 +85,33 @@ function readings(status, size) {
   setText(byId("drifted"), newest?.columns_tested ? `${newest.columns_drifted} of ${newest.columns_tested}` : "–");
   setText(byId("drifted-note"), newest?.columns_tested ? `${percent(newest.share_drifted)}, newest verdict` : "none tested yet");
   setText(byId("newest"), newest ? span(newest.start, newest.end) : "–");
-  setText(byId("newest-note"), newest ? `${plural(newest.rows, "row")}, ${newest.status}` : "no window yet");
+  setText(byId("newest-note"), [newest && `${plural(newest.rows, "row")}, ${newest.status}`, next(status)].filter(Boolean).join("; ") || "no window yet");
   setText(byId("watermark"), moment(status.watermark));
   setText(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to result, ${size}: p95 ${milliseconds(status.latency_p95_ms)}` : "");
   setText(byId("lag"), count(status.lag));
   setText(byId("lag-note"), status.lag ? "records to read" : "all is read");
   setText(byId("rows"), count(status.rows));
-  setText(byId("rows-note"), notes([[status.duplicates, "sent twice"], [status.missing, "missing"]]) || "none twice, none missing");
+  setText(byId("rows-note"), sequence(status));
   setText(byId("dead"), count((status.late ?? 0) + (status.dead ?? 0)));
-  setText(byId("dead-note"), `${count(status.late)} late, ${count(status.dead)} unusable`);
+  setText(byId("dead-note"), `${count(status.late)} late, ${count(status.dead)} unusable${ofNoRun(status)}`);
+}
+
+/** The window that fills, while it has too few rows to be shown. */
+const next = ({ filling }) => (filling && filling.rows < filling.needed ? `${count(filling.rows)} of ${filling.needed} rows in the next` : "");
+
+/** What `seq` tells of the records that have one; of the others nobody knows. @param {any} status */
+export function sequence({ duplicates, missing, numbered, unnumbered }) {
+  if (!numbered) return unnumbered ? "without seq: repeats and gaps are not known" : "";
+  const found = notes([[duplicates, "sent twice"], [missing, "missing"]]) || "none twice, none missing";
+  return unnumbered ? `${found}, of those with seq; ${count(unnumbered)} have none` : found;
+}
+
+const MANY = 1_000; // more are not counted
+
+/** Rejected records in which no run could be read, which came while this one was read. @param {any} status */
+export function ofNoRun({ of_no_run: n }) {
+  if (!n) return "";
+  return n > MANY ? `, over ${count(MANY)} of no run` : `, ${count(n)} of no run`;
 }
 
 const notes = (pairs) => pairs.filter(([n]) => n).map(([n, what]) => `${count(n)} ${what}`).join(", ");

@@ -91,7 +91,7 @@ function facts({ events, labels, late, dead, columns }) {
     ["Missing values", percent(events.share_missing)],
     ["Late", count(late + (labels?.late ?? 0))],
     ["Dead letters", count(dead + (labels?.dead ?? 0))],
-    ["MAE", withUnit(labels?.mae, unit)],
+    ["MAE", labels?.remark ? `none: ${labels.remark}` : withUnit(labels?.mae, unit)],
     ["Bias", withUnit(labels?.bias, unit)],
     ["R²", figure(labels?.r2)],
     ["Labels", percent(labels?.label_coverage)],

@@ -10,17 +10,18 @@ from cli import chosen, listing, options, output, servers
 from cli.output import say
 from models.names import ARTIFACTS
 from schemas.durations import duration_ms, moment_ms
-from schemas.errors import ModelUnusable, UsageError
+from schemas.errors import DriftlineError, ModelUnusable, UsageError
 
 WINDOW_FIELDS = (
     *("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift"),
-    *("worst_column", "worst_severity", "mae"),
+    *("worst_column", "worst_severity", "mae", "remark"),
 )
 DEAD_LETTER_FIELDS = ("written_at", "run_id", "place", "reason", "detail", "record")
 """What a table shows; JSON has everything."""
 
 DRIFTED = 3
-"""Exit code of `windows --fail-on`: not 1, which a script must not take for drift when the database is away."""
+"""Exit code of `windows --fail-on`: not 1, which says that nothing is known: the database is away, or no window
+has a verdict."""
 
 
 def windows(
@@ -31,16 +32,24 @@ def windows(
     as_json: bool = options.JSON,
 ) -> None:
     """List the windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
-    from cli.windows import drifted, latest
+    from cli.remarks import why_no_window
+    from cli.windows import drifted, explained, judged, latest
     from monitor.drift.figures import Config
     from storage import listings
+    from storage.streams import definition_of
 
     with servers.database() as connection:
-        name = listings.run_named(connection, run).run_id
+        known = listings.run_named(connection, run)
+        name = known.run_id
         found = listings.windows(connection, name, None if size is None else duration_ms(size) // 1_000)
         sizes = listings.sizes(connection, name) if size and not found else []
         small = listings.shortages(connection, name, Config().min_rows)
-    empty = f"no windows of {size}: run {name} has {', '.join(sizes)}" if sizes else f"no windows of run {name} yet"
+        why = why_no_window(known, listings.monitors(connection), Config().min_rows)
+        if any(row.remark for row in found):
+            found = explained(found, definition_of(connection, name, chosen.stream()).labels)
+    empty = (
+        f"no windows of {size}: run {name} has {', '.join(sizes)}" if sizes else f"no windows of run {name}: {why}"
+    )
     if fail_on is not None and sizes:
         raise UsageError(empty, "choose one of them with --size")
     listed = latest(found, newest, closed=fail_on is not None)
@@ -48,8 +57,14 @@ def windows(
     for shortage in small:
         if size is None or shortage.size_s * 1_000 == duration_ms(size):
             say(shortage.describe(Config().min_rows))
-    if fail_on is not None and drifted(listed, dataset=fail_on is options.FailOn.dataset):
+    if fail_on is None:
+        return
+    dataset = fail_on is options.FailOn.dataset
+    if drifted(listed, dataset=dataset):
         raise typer.Exit(DRIFTED)
+    if not judged(listed, dataset=dataset):
+        none = f"none of the listed windows of run {name} has a verdict" if found else empty
+        raise DriftlineError(f"nothing can be said of drift: {none}", "`driftline runs` and `doctor` say more")
 
 
 def columns(

@@ -19,8 +19,10 @@ RUN_FIELDS = (
     "late",
     "future",
     "invalid",
+    "unscored",
     "lag",
     "windows",
+    "remark",
 )
 
 app = typer.Typer(help="All runs, newest first; `runs rm` removes some.", invoke_without_command=True)
@@ -31,11 +33,19 @@ def runs(context: typer.Context, as_json: bool = options.JSON) -> None:
     """List all runs, newest first. Rows are events and labels together. `runs rm` removes some."""
     if context.invoked_subcommand:
         return
+    from msgspec.structs import replace
+
+    from cli.remarks import why_no_window
+    from monitor.drift.figures import Config
     from storage import listings
 
     with servers.database() as connection:
-        found = listings.runs(connection)
+        monitors, rejected = listings.monitors(connection), listings.rejected_of_no_run(connection)
+        needed = Config().min_rows
+        found = [replace(row, remark=why_no_window(row, monitors, needed)) for row in listings.runs(connection)]
     listing.show(output.console, found, as_json=as_json, empty="no runs yet: `driftline demo`", fields=RUN_FIELDS)
+    if rejected:
+        say(f"{rejected:,} rejected records in which no run could be read count for none: `driftline dead-letters`")
 
 
 @app.command("rm")

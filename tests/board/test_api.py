@@ -138,6 +138,55 @@ def test_windows_with_too_few_rows_say_how_many_are_needed_and_which_size_has_th
             connection.execute(f"DELETE FROM driftline.{table} WHERE run_id = 'few'")  # type: ignore[arg-type]
 
 
+def test_the_status_says_what_fills_what_was_counted_and_what_was_rejected(
+    filled: Served, calm: tuple[Served, str]
+) -> None:
+    with psycopg.connect(calm[1], autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO driftline.run SELECT (jsonb_populate_record(r, %s)).* FROM driftline.run r",
+            ('{"run_id": "new"}',),
+        )
+        connection.execute(
+            "INSERT INTO driftline.run_progress (run_id, topic, partition, first_offset, last_seq, accepted, late,"
+            " missing) VALUES ('new', 'trips', 0, 0, 9, 7, 1, 2), ('new', 'trips', 1, 0, -1, 5, 0, 0)"
+        )
+        connection.execute(
+            "INSERT INTO driftline.pane (run_id, topic, pane_start, partition, first_offset, first_row, rows)"
+            " VALUES ('new', 'trips', %s, 0, 0, 0, 99), ('new', 'trips', %s, 0, 5, 0, 4),"
+            " ('new', 'trips', %s, 1, 0, 0, 8)",
+            (moment(YEAR - DAY), moment(YEAR), moment(YEAR + HOUR // 2)),
+        )
+        connection.execute(
+            "INSERT INTO driftline.dead_letter (topic, partition, kafka_offset, run_id, reason, written_at)"
+            " SELECT 'trips', 9, n, '', 'invalid', r.started_at FROM generate_series(1, 41) n, driftline.run r"
+            " WHERE r.run_id = 'new'"
+        )
+        status = filled.json("/api/board", run="new", size="1h")["status"]
+        assert status["filling"] == {"start": YEAR, "rows": 12, "needed": 30}
+        assert (status["numbered"], status["unnumbered"], status["of_no_run"]) == (8, 5, 41)
+        listed = filled.json("/api/dead-letters", run="new")["reasons"]
+        assert [each["total"] for each in listed if each["no_run"]] == [41]
+        written = '{"run_id": "new", "rows": 40, "columns_tested": 0, "status": "final", "window_start": "%s"}'
+        for role in ("events", "labels"):
+            start = moment(YEAR).isoformat()
+            connection.execute(f"{COPY} WHERE stream = '{role}' LIMIT 1", (written % start,))
+        connection.execute(
+            "INSERT INTO driftline.column_metric"
+            " (run_id, stream, size_s, window_start, column_name, metric, status, reason) VALUES"
+            " ('new', 'events', 3600, %(at)s, 'trip_distance', 'drift', 'failed', 'broken'),"
+            " ('new', 'events', 3600, %(at)s, 'fare_amount', 'drift', 'insufficient', '0 values, 30 needed'),"
+            " ('new', 'labels', 3600, %(at)s, 'prediction', 'mae', 'insufficient', '0 values, 30 needed')",
+            {"at": moment(YEAR)},
+        )
+        status = filled.json("/api/board", run="new", size="1h")["status"]
+        assert (status["filling"], status["verdict"], status["newest"]["remark"]) == (None, "untested", "broken")
+        labels = filled.json("/api/window", run="new", size="1h", start=YEAR)["labels"]
+        assert labels["remark"] == "0 values, 30 needed: only labels from 1 to 60 count"
+        for table in ("window_result", "pane", "run_progress", "run"):
+            connection.execute(f"DELETE FROM driftline.{table} WHERE run_id = 'new'")  # type: ignore[arg-type]
+        connection.execute("DELETE FROM driftline.dead_letter WHERE partition = 9")
+
+
 @pytest.mark.parametrize(
     ("size", "rows", "useful"),
     [(300, 8, 3_600), (300, 60, 300), (300, 59, 600), (3_600, 1, 604_800), (60, 0, None), (86_400, 1, None)],

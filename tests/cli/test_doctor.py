@@ -15,9 +15,12 @@ from models.artifact import CARD
 from models.taxi import SCORERS
 from models.taxi.train import train
 from schemas.definition import Field, Records, Stream
-from schemas.streams.taxi import TAXI
+from schemas.streams.taxi import TAXI, TRIPS
+from storage.connect import connect
+from storage.health import report_health
 from storage.streams import remember
 from tests.models.conftest import made_up
+from tests.monitor.feed import T0, Feed
 
 
 def checks(environ: Mapping[str, str], model: Path, prefix: str = "", stream: Stream = TAXI) -> list[Check]:
@@ -70,6 +73,29 @@ def test_a_run_that_counts_seconds_is_a_warning(database: str, tmp_path: Path) -
     (found,) = [check for check in checks(environ, tmp_path) if check.name.startswith("run ")]
     assert (found.name, found.state) == ("run seconds", "warning")
     assert found.detail == "its newest event time is 1970-01-20 00:34: it looks like seconds: send milliseconds"
+
+
+@pytest.mark.integration
+def test_a_run_of_which_no_window_will_be_computed_is_a_warning(database: str, tmp_path: Path) -> None:
+    with Feed(database, model="b" * 64) as feed:
+        feed.flush(TRIPS, 0, [T0])
+        feed.connection.execute("UPDATE driftline.run_progress SET accepted = 1")
+        environ = {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+        def found() -> list[Check]:
+            return [check for check in checks(environ, tmp_path) if check.name == "windows"]
+
+        (warning,) = found()
+        assert warning.state == "warning"
+        assert warning.detail.startswith(
+            "run r has rows, and none of its windows was computed: no monitor is running"
+        )
+        with connect(database) as connection:
+            watched = {"model": "a" * 64, "stream": "taxi", "sizes_s": [3600]}
+            report_health(connection, "monitor", "here:1", None, watched)
+            assert "the monitor skips it: model bbbbbbbbbbbb scored it" in found()[0].detail
+            report_health(connection, "monitor", "here:1", None, watched | {"model": "b" * 64})
+            assert found() == []
 
 
 @pytest.mark.integration

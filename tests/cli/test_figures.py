@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pyarrow.compute as pc
 import pytest
@@ -21,7 +22,7 @@ from rich.console import Console
 from cli import main as command_line
 from cli.columns import drifted as drifted_columns
 from cli.columns import lines, with_reference
-from cli.windows import drifted, latest
+from cli.windows import drifted, explained, judged, latest
 from local.dummy.plan import DummyPlan
 from local.dummy.store import replace
 from models.taxi.train import train
@@ -99,16 +100,47 @@ def test_the_newest_windows_are_counted_for_each_size_with_their_outcomes() -> N
 @pytest.mark.parametrize(
     ("row", "column", "dataset"),
     [
-        (window(0, columns_drifted=0, dataset_drift=False), False, False),
-        (window(0, columns_drifted=2, dataset_drift=False), True, False),
-        (window(0, columns_drifted=9, dataset_drift=True), True, True),
+        (window(0, columns_tested=9, columns_drifted=0, dataset_drift=False), False, False),
+        (window(0, columns_tested=9, columns_drifted=2, dataset_drift=False), True, False),
+        (window(0, columns_tested=9, columns_drifted=9, dataset_drift=True), True, True),
+        (window(0, stream="labels", columns_tested=1, columns_drifted=1, dataset_drift=True), True, False),
         (window(0, status="insufficient"), False, False),
-        (window(0, status="open", columns_drifted=9, dataset_drift=True), False, False),
+        (window(0, status="open", columns_tested=9, columns_drifted=9, dataset_drift=True), False, False),
     ],
-    ids=["calm", "a column", "as a whole", "too few rows", "still filling"],
+    ids=["calm", "a column", "as a whole", "the label, which is no data set", "too few rows", "still filling"],
 )
 def test_drift_is_that_of_windows_which_have_closed(row: WindowRow, column: bool, dataset: bool) -> None:
     assert (drifted([row], dataset=False), drifted([row], dataset=True)) == (column, dataset)
+
+
+def test_only_a_closed_window_of_which_a_column_was_tested_is_judged() -> None:
+    tested = window(0, columns_tested=9)
+    others = [window(1, columns_tested=9, status="open"), window(0, columns_tested=0), window(0)]
+    assert judged([tested, *others], dataset=False) == [tested]
+    label = window(0, columns_tested=1, stream="labels")
+    assert (judged([label], dataset=False), judged([label], dataset=True)) == ([label], [])
+
+
+def test_a_remark_on_labels_says_which_of_them_count() -> None:
+    rows = [window(0, stream="labels", remark="0 values, 30 needed"), window(0, stream="labels"), window(0)]
+    assert [row.remark for row in explained(rows, TAXI.labels)] == [
+        "0 values, 30 needed: only labels from 1 to 60 count",
+        None,
+        None,
+    ]
+    assert explained(rows, None) == rows
+    assert (
+        msgspec.structs.replace(TAXI.labels, label_range=None).with_range("0 values, 30 needed")
+        == "0 values, 30 needed"
+    )
+
+
+def test_a_column_of_events_and_of_labels_is_listed_with_its_role() -> None:
+    rows = [figure("prediction", severity=1.0), figure("prediction", "mae", stream="labels", value=3.0)]
+    assert [(line.stream, line.column, line.mae) for line in lines(rows)] == [
+        ("events", "prediction", ""),
+        ("labels", "prediction", "3"),
+    ]
 
 
 Call = Callable[[str], tuple[int, str, str]]
@@ -149,7 +181,7 @@ def test_every_command_takes_the_only_run_there_is(call: Call) -> None:
     code, text, stderr = call(f"columns --size 1d --window {start}")
     assert code == 0
     assert "wrote this run" in stderr
-    assert text.startswith("column ")
+    assert text.startswith("stream ")
     for verb in ("report", "recompute"):
         assert "wrote this run" in call(f"{verb} --size 1d --window {start}")[2]
 
@@ -240,8 +272,70 @@ def test_a_script_learns_of_drift_by_exit_code_3(call: Call) -> None:
     assert len({row["window_start"] for row in rows}) == 1
     assert all(row["status"] != "open" for row in rows)
     expected = 3 if any(row["columns_drifted"] for row in rows) else 0
+    assert any(row["columns_tested"] for row in rows)
     assert call("windows --size 1d --newest 1 --fail-on drift")[0] == expected
     assert call("windows --size 7h --fail-on dataset")[0] == 2, "else a script with a wrong size passes for ever"
+
+
+@pytest.fixture
+def unwatched(figures: str) -> Iterator[None]:
+    """A run with rows and no window, beside the other; no monitor reports."""
+    with psycopg.connect(figures, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, model)"
+            " VALUES ('unwatched', 300000, 0, 0, 1, %s)",
+            ("b" * 64,),
+        )
+        connection.execute(
+            "INSERT INTO driftline.run_progress (run_id, topic, partition, first_offset, accepted, invalid)"
+            " VALUES ('unwatched', 'trips', 0, 0, 41, 3)"
+        )
+        connection.execute(
+            "INSERT INTO driftline.dead_letter (topic, partition, kafka_offset, run_id, reason)"
+            " VALUES ('elsewhere', 0, 1, 'unwatched', 'model'), ('elsewhere', 0, 2, 'unwatched', 'stream'),"
+            " ('elsewhere', 0, 3, 'unwatched', 'invalid'), ('elsewhere', 0, 4, 'rejected', 'invalid')"
+        )
+        yield
+        connection.execute("DELETE FROM driftline.run WHERE run_id = 'unwatched'")
+        connection.execute("DELETE FROM driftline.run_progress WHERE run_id = 'unwatched'")
+        connection.execute("DELETE FROM driftline.dead_letter WHERE topic = 'elsewhere'")
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("unwatched")
+@pytest.mark.parametrize("fail_on", ["drift", "dataset"])
+def test_a_script_does_not_take_a_run_without_windows_for_calm(call: Call, fail_on: str) -> None:
+    code, _, said = call(f"windows --run unwatched --fail-on {fail_on}")
+    assert code == 1
+    assert "nothing can be said of drift: no windows of run unwatched: no monitor" in said
+    assert call("windows --run unwatched")[0] == 0
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("unwatched")
+def test_a_run_without_windows_says_why_and_tells_invalid_records_from_unscored_ones(call: Call) -> None:
+    rows = {row["run_id"]: row for row in json.loads(call("runs --json")[1])}
+    found = rows["unwatched"]
+    assert (found["windows"], found["invalid"], found["unscored"]) == (0, 1, 2)
+    assert found["remark"] == f"no monitor is running: `driftline monitor --model {'b' * 12}`"
+    assert rows["dummy"]["remark"] is None
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("unwatched")
+def test_a_run_whose_records_were_all_rejected_is_no_wrong_usage(call: Call) -> None:
+    code, _, said = call("windows --run rejected")
+    assert code == 1
+    assert "no valid record of run rejected was read: 1 were rejected" in said
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("letters")
+def test_records_that_name_no_run_are_counted_beside_the_runs(call: Call) -> None:
+    assert "2 rejected records in which no run could be read" in call("runs")[2]
+    code, _, said = call("windows --run live")
+    assert code == 1
+    assert "no valid record of run live was read: 2 that name no run were rejected" in said
 
 
 @pytest.mark.integration

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parse, text } from "../static/address.js";
 import { band, position, ramp } from "../static/severity.js";
 import { withUnit } from "../static/format.js";
-import { explainScarcity, explainNoWindow } from "../static/now.js";
+import { explainScarcity, explainNoWindow, ofNoRun, sequence } from "../static/now.js";
 import { moved, quantile, story, isNotable } from "../static/story.js";
 import { levels, ticks } from "../static/ticks.js";
 
@@ -80,7 +80,7 @@ test("windows with too few rows say how many are needed and which size has them"
 });
 
 test("a calm story says so, and what failed is not passed over", () => {
-  assert.equal(told([column("miles", 0.4)]), "Nothing moved: miles came closest, at 0.4 times its threshold.");
+  assert.equal(told([column("miles", 0.4)]), "Nothing moved: miles came closest, at 0.40 times its threshold.");
   assert.match(told([column("miles", 0.4), { name: "tip", severity: null, status: "failed", reason: "all values are missing" }]), /tip could not be computed: all values are missing\.$/);
   assert.match(story({ events: { status: "insufficient", rows: 1 }, columns: [] }), /^Only 1 row: too few/);
 });
@@ -111,7 +111,22 @@ test("nobody is told to start what is starting, nor a monitor that would pass th
   assert.equal(of({ monitor: "driftline monitor --model m/b" }), "No window yet, and no monitor reports: start `driftline monitor --model m/b`.");
   assert.match(of({ monitor: null }), /is not here/);
   assert.match(of({}, [{ stage: "monitor", at: 1e9 - 1_000 }]), /has passed its end\.$/);
+  const filling = { status: { now: 1e9, stages: [{ stage: "monitor", at: 1e9 - 1_000 }], filling: { rows: 12, needed: 30 } } };
+  assert.match(of(filling), /has passed its end\. It has 12 of the 30 rows from which on it is shown before\.$/);
   const read = { status: { now: 1e9, stages: [{ stage: "monitor", at: 1e9 - 1_000 }], lag: 0 } };
   assert.match(of(read), /If it has and none comes, another model .*: start `driftline monitor`\.$/);
   assert.match(of({ ...read, monitor: null }), /that model is not here\.$/);
+});
+
+test("nothing is said of repeats and gaps among records that carry no seq", () => {
+  const of = (more) => sequence({ duplicates: 0, missing: 0, numbered: 0, unnumbered: 0, ...more });
+  assert.equal(of({ numbered: 9 }), "none twice, none missing");
+  assert.equal(of({ numbered: 9, duplicates: 2, missing: 1 }), "2 sent twice, 1 missing");
+  assert.equal(of({ unnumbered: 9 }), "without seq: repeats and gaps are not known");
+  assert.equal(of({ numbered: 9, unnumbered: 4 }), "none twice, none missing, of those with seq; 4 have none");
+  assert.equal(of({}), "");
+});
+
+test("rejected records of no run are counted beside those of the run", () => {
+  assert.deepEqual([0, 41, 1_001].map((n) => ofNoRun({ of_no_run: n })), ["", ", 41 of no run", ", over 1,000 of no run"]);
 });
