@@ -1,5 +1,7 @@
-"""Wall time, CPU time and memory of one process between its first and its last record. Standard library only:
-the peers run it in an environment of their own."""
+"""Wall time, CPU time and memory of one process between its first and its last record.
+
+Standard library only: the peers run it in an environment of their own.
+"""
 
 from __future__ import annotations
 

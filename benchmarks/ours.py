@@ -55,8 +55,11 @@ def model() -> Path:
 
 
 def consume(settings: Settings) -> tuple[float, float, float]:
-    """Read the log to its end: moments of the first record and of the end (of a clock that all processes share),
-    CPU seconds in between."""
+    """Read the log to its end.
+
+    Returns:
+        Moments of the first record and of the end, by a clock that all processes share; CPU seconds in between.
+    """
     read = KafkaSource.read
     started: list[float] = []
 

@@ -94,14 +94,14 @@ def pack(records: Records, run_id: str, parts: Sequence[Rows], score: Score | No
 
 
 def _scored(records: Records, batch: pa.RecordBatch, score: Score | None) -> pa.RecordBatch:
-    """The batch with its prediction, where it has none yet. Raises Unscorable, ModelUnusable."""
+    """Add predictions to a batch that has none yet. Raises Unscorable, ModelUnusable."""
     if batch.schema == chunk.layout(records):
         return batch
     return with_predictions(records, batch, scoring.predict(records, batch, score))
 
 
 def with_predictions(records: Records, batch: pa.RecordBatch, values: Floats) -> pa.RecordBatch:
-    """Rows that are not scored yet in the layout of a chunk. values: shape (rows,)."""
+    """Add predictions to rows, unless they have some. values: predictions, shape (rows,)."""
     layout = chunk.layout(records)
     if batch.schema == layout:
         return batch

@@ -51,10 +51,15 @@ def predict(records: Records, batch: pa.RecordBatch, score: Score | None) -> Flo
 
 
 def predict_each(records: Records, batch: pa.RecordBatch, score: Score | None) -> Predictions:
-    """As `predict`, of each row that has a prediction.
+    """Predict every row that can be scored, and find those that cannot.
 
-    What the model cannot score as a whole is halved, down to the rows that it cannot score alone. Since a row's
-    prediction does not depend on the rows beside it, how the log was cut into batches changes nothing.
+    A batch that the model fails on is halved, down to the rows that it fails on alone. Since a row's prediction
+    does not depend on the other rows, how the log was cut into batches changes nothing.
+
+    Args:
+        records: The definition of the rows.
+        batch: One row or more.
+        score: None if the records bring their own prediction.
     """
     try:
         return _attempt(records, batch, score)

@@ -215,9 +215,11 @@ class KafkaSource:
         return not closing.is_alive()
 
     def _end(self) -> None:
-        """Leave the group, then drop the consumer. `Consumer.close` is avoided: its rebalance callback may wait for
-        threads of librdkafka that have ended, and never return while it holds the GIL (librdkafka's issues 4041 and
-        4884). A consumer that is dropped makes no callbacks, nor does it leave the group, so that comes first.
+        """Leave the group, then drop the consumer.
+
+        `Consumer.close` is avoided: its rebalance callback may wait for threads of librdkafka that have ended, and
+        never return while it holds the GIL (librdkafka's issues 4041 and 4884). A consumer that is dropped makes no
+        callbacks, nor does it leave the group, so that comes first.
         """
         consumer, deadline = self._consumer, time.monotonic() + _LEAVING_S
         del self._consumer

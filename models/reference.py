@@ -29,10 +29,10 @@ def layout(stream: Stream) -> pa.Schema:
 
 
 def valid(rows: pa.Table, records: Records) -> pa.Table:
-    """Keep the rows that the consumer would accept, sorted by event time, then id. Values that are not finite
-    become null.
+    """Keep the rows that the consumer would accept, sorted by event time, then id.
 
-    The order does not depend on that of the table, since training is repeatable only in the same order.
+    Values that are not finite become null. The order does not depend on that of the table, since training is
+    repeatable only in the same order.
 
     Args:
         rows: A table with the id, the time and the kept fields of the records as columns; others stay.

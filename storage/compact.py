@@ -42,7 +42,7 @@ class Merged(msgspec.Struct, frozen=True):
 
 
 def groups(chunks: Sequence[Chunk]) -> list[list[Chunk]]:
-    """Neighbours worth merging, of the first step that has any. chunks: of one partition, in order."""
+    """Find groups of small neighbours to merge. chunks: of one partition, in order."""
     for limit in SMALL:
         if found := [*_groups(chunks, limit)]:
             return found
@@ -62,7 +62,13 @@ def _groups(chunks: Sequence[Chunk], limit: int) -> Iterator[list[Chunk]]:
 
 
 def merged(stream: Records, pane: int, batches: Sequence[pa.RecordBatch]) -> Merged:
-    """The rows of several chunks of one partition as one. pane: size, ms."""
+    """Merge the rows of several chunks of one partition.
+
+    Args:
+        stream: The definition of the rows.
+        pane: Size of a pane, ms.
+        batches: Decoded chunks, in order.
+    """
     table = pa.Table.from_batches(batches, schema=layout(stream))
     panes = table[stream.time].to_numpy() // pane * pane
     order = np.lexsort((table[OFFSET].to_numpy(), panes))

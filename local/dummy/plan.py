@@ -88,7 +88,13 @@ def _stretch(how: str, start: int, end: int, columns: tuple[str, ...]) -> Inject
 
 
 def strength(stretch: Injected, start: int, end: int) -> float:
-    """How much of it a window [start, end) shows: 0 to about 3 thresholds."""
+    """Return how strongly a window shows a drift: 0 to about 3 thresholds.
+
+    Args:
+        stretch: The drift.
+        start: Of the window, ms.
+        end: Of the window, ms, exclusive.
+    """
     shared = max(0, min(end, stretch.ends_at) - max(start, stretch.starts_at)) / (end - start)
     middle = (start + end) / 2 - stretch.starts_at
     grown = middle / (stretch.ends_at - stretch.starts_at) if stretch.label.startswith("gradual") else 0.85
@@ -138,12 +144,12 @@ class DummyWindow:
 
     @property
     def name(self) -> str:
-        """Its figures are drawn by it."""
+        """Seed of its figures."""
         return f"{TOPICS[self.stream]} {duration_text(self.size)} {self.start}"
 
 
 def windows(plan: DummyPlan, traffic: DummyTraffic, since: int, until: int) -> Iterator[DummyWindow]:
-    """Those that close while event time goes from `since` to `until`, and those that are then open."""
+    """Yield the windows that close while event time goes from `since` to `until` (ms), and those then open."""
     for stream, lateness in LATENESS.items():
         for size in plan.sizes:
             first = max(-(-plan.start // size), (since - lateness) // size) * size

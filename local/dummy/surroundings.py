@@ -210,12 +210,12 @@ def _sample(plan: DummyPlan, stage: str, number: int, at: int, measures: dict[st
 
 
 def history(plan: DummyPlan, traffic: DummyTraffic, found: Sequence[Row]) -> list[Row]:
-    """Health every BEAT over the wall time of the run, ascending; the last three rows are of its end."""
+    """Report health every BEAT over the wall time of the run, ascending; the last three rows are of its end."""
     each, beats = (plan.now - plan.start) * BEAT // WALL, range(WALL // BEAT)
 
     def reports(beat: int) -> Iterator[Row]:
         since, at = plan.start + beat * each, plan.now - WALL + (beat + 1) * BEAT
-        dead = sum(letter["written_at"] <= moment(at) for letter in found)
+        dead = sum(dead_letter["written_at"] <= moment(at) for dead_letter in found)
         return health(plan, traffic, at, (since, since + each), dead_letters=dead)
 
     return [*chain.from_iterable(map(reports, beats))]

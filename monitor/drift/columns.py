@@ -1,7 +1,7 @@
 """A column of a window or of the reference, read out of Arrow. Pure.
 
-Whatever type it arrived in, numbers become finite float64 in ascending order and categories become labels, so
-that both sides of a comparison always speak the same language. What cannot be read so raises, for its column alone.
+Whatever their type in Arrow, numbers become finite float64 in ascending order and categories become labels, so that
+both sides of a comparison have the same form. A column that cannot be read raises; the others are not affected.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Column(NamedTuple):
 
 
 def monitored(records: Records) -> tuple[Column, ...]:
-    """The monitored columns of a topic: numbers, categories and, of events, the prediction, whoever made it."""
+    """List the monitored columns of a topic: numbers, categories and, of events, the prediction."""
     numbers = [Column(n, True, records.label_range if n == records.label else None) for n in records.numbers]
     categories = [Column(n, False) for n in records.categories]
     prediction = [Column(PREDICTION, True)] if records.label is None else []
@@ -39,7 +39,7 @@ def monitored(records: Records) -> tuple[Column, ...]:
 
 
 def monitored_columns(stream: Stream) -> tuple[Column, ...]:
-    """All monitored columns of a stream, those of its events first."""
+    """List all monitored columns of a stream, those of its events first."""
     return tuple(column for records in stream.topics for column in monitored(records))
 
 

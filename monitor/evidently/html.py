@@ -33,8 +33,11 @@ FEWEST = 2
 
 
 class DriftTable(DataDriftPreset):  # type: ignore[misc]
-    """The drift of each column, without Evidently's verdict on the window as a whole, in the largest letters of the
-    page: that is whether half of the columns drifted, while a window is red when one has. The heading says both."""
+    """The drift of each column, without Evidently's verdict on the window as a whole.
+
+    That verdict, in the largest letters of the page, is whether half of the columns have drifted, while a window is
+    red as soon as one has. The heading says both.
+    """
 
     def render(self, context: Any, child_widgets: Any = None) -> list[Any]:
         return [widget for widget in super().render(context, child_widgets) if widget.type == "big_table"]
@@ -52,23 +55,23 @@ def write_html(
     """Write drift, summary and, where labels are known, regression.
 
     Drift is tested for the columns that the monitor tests, by its methods and thresholds; the label has a table of
-    its own, since it is not a column of the events. Numbers are clipped as they are for the drift scores, labels
-    outside their range are left out, so that the Report and the tables say the same; a single absurd value would
-    also squeeze every histogram into one bar.
+    its own, since it is not a column of the events. Numbers are clipped, and labels outside their range left out,
+    as for the drift scores, so that the report and the tables agree. Without that, a single absurd value would also
+    squeeze every histogram into one bar.
 
     Args:
         window: Events in the layout of chunks.
         reference: What they are compared with.
         path: Of the file.
         config: As for `event_figures`.
-        heading: What stands above.
-        labels: Of the same window, in the layout of chunks; None where none are known.
+        heading: Shown above the report.
+        labels: Of the same window, in the layout of chunks; None if none are known.
 
     Returns:
         The columns that had to be left out, since Evidently's presets cannot take them.
 
     Raises:
-        UsageError: The window holds too little.
+        UsageError: No column has enough values.
     """
     events = reference.stream.events
     rows = sample(window, events.id, config.max_rows)
@@ -79,22 +82,25 @@ def write_html(
     current, base = frame(rows, reference), frame(reference.table, reference)
     usable = [name for name in wanted if _values(current, name) >= FEWEST <= _values(base, name)]
     if not usable:
-        raise UsageError("the window holds too little to report on", "choose another window")
+        raise UsageError("the window has too few values for a report", "choose another window")
     found = _report(current[usable], base[usable], reference, config).get_html_str(as_iframe=False)
     path.write_text(page(found, heading), encoding="utf-8")
     return tuple(name for name in wanted if name not in usable)
 
 
 def labelled(events: pa.Table, labels: pa.Table, reference: Reference) -> pa.Table:
-    """Events with their label, null where it is not known."""
+    """Add the label to events, null where it is not known."""
     records = reference.labels
     at = pc.index_in(events[reference.stream.events.id], value_set=labels[records.id].combine_chunks())
     return events.append_column(records.label, labels[records.label].take(at))
 
 
 def frame(table: pa.Table, reference: Reference) -> pd.DataFrame:
-    """Monitored columns that can be read, in types that none of Evidently's metrics stumbles over: float64 with
-    NaN, labels with None, an index of its own."""
+    """Convert the monitored columns that can be read, to types that all of Evidently's metrics accept.
+
+    Returns:
+        Numbers as float64 with NaN, categories as labels with None, with a fresh index.
+    """
     found: dict[str, pd.Series[float] | pd.Series[str]] = {}
     for column in monitored_columns(reference.stream):
         prepared = reference.columns[column.name]

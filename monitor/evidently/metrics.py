@@ -3,8 +3,8 @@
 They are ordinary metrics of Evidently's API, run by its `Report` and open to its tests, but
 - a calculation reads the reference prepared (`monitor.drift.number`, `monitor.drift.category`) where the method
   allows it, and calls Evidently's own registered statistical test for any other method;
-- a result carries beside its value what was found out about the column: `measurements` reads it from the snapshot;
-- what cannot be computed is a reason in its column's result, where Evidently would end the Report;
+- a result carries a Measurement in addition to its value: `measurements` reads it from the snapshot;
+- if a column cannot be computed, its result holds the reason, where Evidently would end the Report;
 - identity and configuration are hashed once per metric, where Evidently does so several times per window.
 """
 
@@ -50,7 +50,7 @@ class ErrorMetrics(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What a calculation found out about a column. score: finite, or None, and then `reason` says why.
+    """The result of a calculation for a column. score: finite, or None, and then `reason` says why.
 
     failed: the column, or the test, could not be computed at all; else there merely were too few values.
     errors: of the prediction, whose score is the first of them.
@@ -67,7 +67,7 @@ class ArrowDataset(Dataset):  # type: ignore[misc]
     """A table as one of Evidently's datasets, without its copies and its statistics of every column.
 
     min_rows: usable values that a column needs. prepared: the reference's columns; for one that cannot be used, the
-    reason. Metrics of Evidently's own, put beside ours, are given the table as a DataFrame.
+    reason. Evidently's own metrics, run together with ours, get the table as a DataFrame.
     """
 
     def __init__(
@@ -130,9 +130,9 @@ class _Metric(SingleValueMetric):  # type: ignore[misc]
 
 
 class ColumnResult(SingleValue):  # type: ignore[misc]
-    """A SingleValue, also to whoever stores the snapshot, that carries the Measurement beside the value.
+    """A SingleValue, stored as such in snapshots, that also carries the Measurement.
 
-    It is made where it belongs, so that its location need not be set.
+    It is made with its location, so that Evidently need not set it.
     """
 
     class Config:
@@ -180,7 +180,7 @@ class ColumnDriftCalculation(_Calculation[ColumnDrift]):
         column = self.metric.column
         try:
             found = measure(column, self.metric.method, current_data, reference_data.prepared[column])
-        except Exception as error:  # whatever is wrong with this column must not cost the others
+        except Exception as error:  # a broken column must not affect the others
             found = Measurement(reason=describe(error), failed=True)
         return self.result(column, found)
 
@@ -189,7 +189,7 @@ class ColumnDriftCalculation(_Calculation[ColumnDrift]):
 
 
 class PredictionError(_Metric):
-    """Mean absolute error of `prediction` against `target` inside [low, high]; the others stand beside it."""
+    """Mean absolute error of `prediction` against `target` inside [low, high]; its Measurement has the others."""
 
     target: str
     prediction: str

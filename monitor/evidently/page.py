@@ -35,9 +35,9 @@ STYLE = """
 
 
 class Heading(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands above a report, as plain text. back: address of the window's page, where there is one.
+    """The heading of a report, as plain text. back: address of the window's page, if there is one.
 
-    Raises UsageError for a `back` that is no address of a page.
+    Raises UsageError if `back` is not the address of a page.
     """
 
     title: str
@@ -48,7 +48,7 @@ class Heading(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.back is not None and not _LINK.fullmatch(self.back):
-            raise UsageError("that is no address of a page", "begin it with https://, http:// or /")
+            raise UsageError("this is not the address of a page", "begin it with https://, http:// or /")
 
 
 def page(report: str, heading: Heading) -> str:
@@ -56,7 +56,7 @@ def page(report: str, heading: Heading) -> str:
 
     Args:
         report: One file, as the pinned Evidently writes it.
-        heading: What stands above.
+        heading: Shown above the report.
 
     Raises:
         UsageError: Another version of Evidently has written the report.

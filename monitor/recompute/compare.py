@@ -26,11 +26,11 @@ from storage.windows import Ranges, StoredResult, StoredRun, WindowKey, joined_w
 log = structlog.get_logger()
 
 EQUAL = 1e-12
-"""Relative. On the machine that wrote them, figures are equal to the last bit; another may sum otherwise."""
+"""Relative tolerance. The same machine gives the same bits; another may sum in another order."""
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Something that the log says otherwise. figure: a column of `window_result`, or column, metric and field."""
+    """A figure that differs from the log. figure: a column of `window_result`, or column, metric and field."""
 
     stream: str
     figure: str
@@ -39,7 +39,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def recompute(settings: Settings, run_id: str, size: int, start: int) -> list[Difference]:
-    """Compute a window's results, of events and labels, once more from the log.
+    """Recompute a window's results, of events and labels, from the log.
 
     Args:
         settings: Of the database, Kafka and the model.
@@ -48,7 +48,7 @@ def recompute(settings: Settings, run_id: str, size: int, start: int) -> list[Di
         start: Of the window, ms since the epoch.
 
     Returns:
-        Every difference between what is stored and what the log says: none is good.
+        Every difference between the stored figures and the recomputed ones; empty if they agree.
 
     Raises:
         UsageError: There is no such window.
@@ -69,7 +69,17 @@ def recompute(settings: Settings, run_id: str, size: int, start: int) -> list[Di
 def stored_windows(
     snapshot: Snapshot, run: StoredRun, size: int, start: int
 ) -> list[tuple[WindowKey, StoredResult]]:
-    """The results of a window, of events and labels. Raises UsageError where there are none."""
+    """Read the stored results of a window, of events and labels.
+
+    Args:
+        snapshot: Of the database.
+        run: The run.
+        size: Of the window, ms.
+        start: Of the window, ms since the epoch.
+
+    Raises:
+        UsageError: There is no such window.
+    """
     windows = [WindowKey(run.run_id, records, size, start) for records in run.stream.topics]
     found = [(window, stored) for window in windows if (stored := snapshot.stored(window)) is not None]
     if not found:
@@ -79,7 +89,7 @@ def stored_windows(
 
 @dataclass(frozen=True)
 class Recomputation:
-    """What it takes: the tables, Kafka, the model that scores and the engine that compares."""
+    """Recomputes windows of one run, with its model and an engine."""
 
     snapshot: Snapshot
     settings: Settings
@@ -106,7 +116,15 @@ class Recomputation:
 def compare(
     stream: str, stored: StoredResult, rows: LoadedRows, joined: LoadedRows | None, figures: WindowFigures
 ) -> Iterator[Difference]:
-    """Compare what is stored of a window with what its rows in the log say."""
+    """Compare the stored figures of a window with the recomputed ones.
+
+    Args:
+        stream: Role of the records.
+        stored: Result in the database.
+        rows: The window's rows, read from the log.
+        joined: Rows that they are joined with; None if there are none.
+        figures: Computed from these rows.
+    """
     computed = {name: getattr(figures, name) for name in stored.figures}
     computed |= {"rows": len(rows.table), "offsets": rows.offsets}
     held = dict(stored.figures) | {"rows": stored.rows, "offsets": stored.offsets}

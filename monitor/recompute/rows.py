@@ -1,4 +1,4 @@
-"""Entries of the log → the rows of a window: the consumer's rules for one run and one stretch. Pure."""
+"""The rows of a window from entries of the log, by the consumer's rules for one run. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from storage.panes import LoadedRows, RowCollector
 from storage.windows import WindowKey
 
 BATCH = 5_000
-"""Rows that are made columns, and scored, at a time."""
+"""Rows that are converted to columns and scored at a time."""
 
 Entry = tuple[int, int, bytes | None]
 """Partition, offset, value."""
@@ -35,7 +35,7 @@ def window_rows(
     Args:
         window: The window.
         entries: Of one partition in offset order.
-        dead: (partition, offset) of the dead letters among them, which are no rows.
+        dead: (partition, offset) of the dead letters among them.
         model: Scores them, unless they carry their predictions.
         default_run: The run of records that name none.
     """
@@ -55,9 +55,9 @@ def window_rows(
 def _accepted(
     window: WindowKey, entries: Iterable[Entry], dead: set[tuple[int, int]], default_run: str
 ) -> Iterator[tuple[int, int, Any]]:
-    """What joined the window: of its run, new by `seq`, no dead letter, of its time.
+    """Yield the records that joined the window: of its run and time, no duplicates, no dead letters.
 
-    A range begins with a row of the window, so that duplicates are known by what came within the range.
+    A range begins with a row of the window, so the records in the range are enough to recognize duplicates.
     """
     last_seq: dict[int, int] = {}
     for partition, offset, value in entries:
@@ -75,7 +75,7 @@ def _accepted(
 
 
 def _decoded(stream: Records, value: bytes | None) -> Any:
-    """A record or heartbeat; None for what is neither, which is a dead letter."""
+    """Decode a record or heartbeat; None for a value that is neither, which is a dead letter."""
     try:
         return decoder(stream).decode(value or b"")
     except Exception:  # whatever a hostile record can raise
@@ -85,7 +85,7 @@ def _decoded(stream: Records, value: bytes | None) -> Any:
 
 
 def _scored(records: Records, offsets: list[int], rows: list[Any], model: Model) -> pa.RecordBatch:
-    """Decoded rows in the layout of a chunk, with their predictions."""
+    """Convert decoded rows to the layout of a chunk, with their predictions."""
     columns = [
         pa.array(offsets if field.name == OFFSET else [getattr(row, field.name) for row in rows], field.type)
         for field in unscored(records)

@@ -1,4 +1,4 @@
-"""Plans beside a database: what they ask is answered from one snapshot of it."""
+"""Runs plans, and answers their queries from one snapshot of the database."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ def run_steps(steps: PlanSteps[T], snapshot: Snapshot, run_id: str) -> T:
     """Run the steps of a plan to their end.
 
     Args:
-        steps: Of a plan for the run `run_id`.
-        snapshot: Answers all that they ask.
+        steps: They yield queries, and are sent the answers.
+        snapshot: Answers the queries.
+        run_id: The run that the plan is for.
 
     Returns:
         What the steps return.

@@ -103,7 +103,8 @@ def holiday_seasons(season: Season, region: str | None, start: int, end: int) ->
     Args:
         season: Of the stream.
         region: A country, or a country and its subdivision, such as `US` or `US-NY`; None for no calendar.
-        start, end: Event time, ms since the epoch, end exclusive.
+        start: Event time, ms since the epoch.
+        end: The same, exclusive.
 
     Returns:
         Names of the holidays by the start of the season.

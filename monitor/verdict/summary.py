@@ -128,7 +128,8 @@ def summarize_events(table: pa.Table, layout: SummaryLayout, stream: Stream, *, 
         table: In the layout of chunks, in any order. A missing column counts as missing values.
         layout: Of the stream.
         stream: What the rows are of.
-        start, size: Of the window, ms. All rows lie in it.
+        start: Of the window, ms since the epoch. All rows lie in it.
+        size: Of the window, ms.
     """
     made = empty(layout, EVENTS, start, size)
     _count(made, layout, table, table[stream.events.time])
@@ -145,7 +146,8 @@ def summarize_labels(
         events: Those of the same window: their id, event time and prediction.
         layout: Of the stream.
         stream: What the rows are of.
-        start, size: Of the window, ms.
+        start: Of the window, ms since the epoch.
+        size: Of the window, ms.
     """
     made, records = empty(layout, LABELS, start, size), stream.records(LABELS)
     at = pc.index_in(table[records.id], value_set=events[stream.events.id].combine_chunks())

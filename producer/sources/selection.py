@@ -58,7 +58,8 @@ def choose(
         synthetic: Whether to generate the trips.
         kind: green or yellow, for a month.
         default_month: Taken without files, month and synthetic.
-        seed, volume: Of synthetic trips.
+        seed: Of synthetic trips.
+        volume: Of synthetic trips; 1 is the real number of trips.
         or_synthetic: Whether synthetic trips may replace a default month that cannot be downloaded.
         cache: Folder of downloads.
         progress: Called with (bytes so far, bytes in all or None).

@@ -138,8 +138,10 @@ class Storm:
                 self._follow(act.who)
 
     def _trap(self, act: Act) -> None:
-        """In the place of one that is killed, and with a successor; beside the others, where it is to fall asleep:
-        somebody must take its partitions over meanwhile.
+        """Start a stage that stops at a failpoint.
+
+        It replaces one that is killed, and gets a successor. One that is to fall asleep joins the others, which
+        must take its partitions over meanwhile.
         """
         if not act.how.endswith(" sleep") and (stage := self._living(act)):
             stage.kill()

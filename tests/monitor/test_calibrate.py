@@ -102,8 +102,10 @@ def test_blocks_lie_inside_and_in_order(times: list[int], size: int, blocks: int
 
 @pytest.mark.parametrize("days", [30, BLOCKS])
 def test_blocks_are_spread_over_the_days_and_the_hours_though_nights_have_few_rows(days: int) -> None:
-    """A day of 24 hours: 10 trips in each of the first six, 100 in each of the others. With as many days as blocks,
-    one each 24 hours would be in step."""
+    """Days have 10 trips in each of the first six hours, 100 in each of the others.
+
+    With as many days as blocks, one block every 24 hours would be in step.
+    """
     hours = np.repeat(np.arange(24), np.where(np.arange(24) < 6, 10, 100))
     times = np.sort(np.concatenate([24 * day + hours for day in range(days)]))
     found = times[starts(times, 30, BLOCKS)]

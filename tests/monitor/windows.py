@@ -1,5 +1,7 @@
-"""Windows and a reference to compute figures of: the layout of chunks, taxi-like, from a seed; and what holds of
-whatever figures."""
+"""Windows and a reference to compute figures of, and what holds of all figures.
+
+The rows are in the layout of chunks, taxi-like, from a seed.
+"""
 
 from __future__ import annotations
 

@@ -21,17 +21,24 @@ _PARAMS = Path(__file__).parent / "params.json"
 
 @cache
 def city() -> City:
-    """The city that `params.json` describes. About 0.3 s the first time."""
+    """Load the city that `params.json` describes; the first call takes about 0.3 s."""
     return City.from_params(json.loads(_PARAMS.read_text(encoding="utf-8")))
 
 
 def generate(start_ms: int, end_ms: int, *, seed: int, volume: float = 1.0) -> Iterator[pa.Table]:
-    """Canonical tables of a day or some hours, each sorted by pickup and ascending, of [start_ms, end_ms).
+    """Generate trips as canonical tables of a day or some hours, sorted by pickup.
 
-    start_ms, end_ms: ms since the epoch, 0 to 2100. seed: 0 or more. volume: 1 is New York's green taxis in the
-    first quarter of 2022, 72,000 trips a month; 100 is 7 million.
-    A day's trips and their ids depend on seed, volume and date alone, never on where the period begins. A few hours
-    are in memory at a time, 12 MB up to volume 100. Raises UsageError for a period, seed or volume out of range.
+    The trips of a day and their ids depend only on seed, volume and date, not on the period. A few hours are in
+    memory at a time: 12 MB up to volume 100.
+
+    Args:
+        start_ms: Event time, ms since the epoch, 1970 to 2100.
+        end_ms: The same, exclusive.
+        seed: 0 or more.
+        volume: 1 is New York's green taxis in the first quarter of 2022, 72,000 trips per month; 100 is 7 million.
+
+    Raises:
+        UsageError: Period, seed or volume is out of range.
     """
     _check(start_ms, end_ms, seed, volume)
     for day in range(start_ms // DAY, -(-end_ms // DAY)):

@@ -107,7 +107,13 @@ class Tips:
         )
 
     def draw(self, rng: np.random.Generator, before_tip: Floats, may_tip: Bools) -> Floats:
-        """Rounded to cents, shape of `before_tip`; 0 where `may_tip` is false."""
+        """Draw tips, rounded to cents.
+
+        Args:
+            rng: The random generator.
+            before_tip: Amounts, USD, shape (rides,).
+            may_tip: Whether a tip is recorded for the ride, shape (rides,); if not, it is 0.
+        """
         size = len(before_tip)
         button = self.buttons.draw(rng, size).astype(np.int64)
         ratio = self.ratios[button]
@@ -127,10 +133,14 @@ PARTS = ("fare_amount", "extra", "mta_tax", "improvement_surcharge", "congestion
 def settle(
     rng: np.random.Generator, columns: Columns, rides: Rides, tips: Tips | None = None, may_tip: Bools | None = None
 ) -> Columns:
-    """The columns of whole records: zones, and every part of the total. Parts not given are 0.
+    """Complete the columns of records: zones, and every part of the total. Missing parts are 0.
 
-    columns: as the kind of ride fills them; `hidden` is a part of the total that no column of its own shows.
-    tips: None where `tip_amount` is given, or nobody tips.
+    Args:
+        rng: The random generator.
+        columns: As the kind of ride fills them; `hidden` is a part of the total that has no column of its own.
+        rides: The rides.
+        tips: None if `tip_amount` is given, or nobody tips.
+        may_tip: Whether a tip is recorded for each ride.
     """
     size = len(rides)
     filled = {name: _full(columns.get(name, 0.0), size) for name in (*PARTS, "hidden", "tip_amount")}

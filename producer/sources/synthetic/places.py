@@ -46,10 +46,17 @@ def distance_bins(miles: Floats) -> Ints:
 
 
 def rake(base: Floats, starts: Floats, ends: Floats, *, rounds: int = 30) -> Floats:
-    """Iterative proportional fitting: the matrix nearest to `base` with these shares of its rows and columns.
+    """Fit a matrix to row and column shares by iterative proportional fitting.
 
-    base: shape (265, 265), > 0 wherever both shares are. starts, ends: weights, shape (265,). The result adds up
-    to 1, its columns exactly in proportion to `ends`, its rows nearly so to `starts`.
+    Args:
+        base: Shape (265, 265), > 0 wherever both shares are.
+        starts: Weights of the rows, shape (265,).
+        ends: Weights of the columns, shape (265,).
+        rounds: Iterations.
+
+    Returns:
+        The matrix nearest to `base`. It adds up to 1; its columns are exactly in proportion to `ends`, its rows
+        nearly so to `starts`.
     """
     starts, ends = starts / starts.sum(), ends / ends.sum()
     fitted = base.copy()
@@ -131,9 +138,12 @@ class Routes:
 
     @classmethod
     def from_network(cls, network: Network, kind: Mapping[str, Any], *, seen: bool) -> Routes:
-        """From the kind's trips by start and by end zone, and how it likes distance.
+        """Compute the shares of the pairs.
 
-        seen: also from the trips of each pair, as far as they are known; they are the street's.
+        Args:
+            network: The pairs of zones.
+            kind: Parameters of the kind: its trips by start and by end zone, and its preference for distances.
+            seen: Whether to use the observed street trips of each pair, where there are any.
         """
         parts = [
             (np.array(starts, dtype=float), np.array(ends, dtype=float))

@@ -26,14 +26,28 @@ class Quantiles:
 
     @classmethod
     def from_tables(cls, at: Sequence[float], tables: Sequence[Sequence[float]]) -> Quantiles:
-        """at: ascending from 0 to 1. tables: their values there, one row each. Raises ValueError on a descent."""
+        """Make distributions from quantiles.
+
+        Args:
+            at: Probabilities, ascending from 0 to 1.
+            tables: Quantiles at these probabilities, one row for each distribution.
+
+        Raises:
+            ValueError: The quantiles of a row descend.
+        """
         if any(np.any(np.diff(table) < 0) for table in tables):
             raise ValueError("the quantiles of a table must not descend")
         even = np.minimum(np.arange(_STEPS + 2) / _STEPS, 1.0)
         return cls(np.array([np.interp(even, at, table) for table in tables]))
 
     def draw(self, rng: np.random.Generator, tables: Ints | int, size: int) -> Floats:
-        """One value for each of `tables` (a row number each, or one for all), shape (size,)."""
+        """Draw values, shape (size,).
+
+        Args:
+            rng: The random generator.
+            tables: Row number of the distribution of each value, shape (size,), or one for all.
+            size: How many.
+        """
         place = rng.random(size) * _STEPS
         step = place.astype(np.int64)
         flat = self.grid.ravel()
@@ -52,7 +66,7 @@ class Choice:
 
     @classmethod
     def from_weights(cls, weights: Mapping[str, float]) -> Choice:
-        """weights: by value, as JSON writes it; their sum is any but 0. Raises ValueError where it is 0."""
+        """Make a distribution. weights: by value, as JSON writes it. Raises ValueError if none is above 0."""
         shares = np.array(list(weights.values()), dtype=float)
         if shares.sum() <= 0:
             raise ValueError("a choice needs a weight above 0")
