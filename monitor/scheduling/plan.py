@@ -1,7 +1,7 @@
 """How far the windows of a run have been planned, and which of them come next. Pure.
 
-What a plan has to know of the tables it yields, and is sent the answer (`plan_queries`): whoever runs it asks the
-database, a test whatever it likes.
+A plan yields its queries and is sent the answers (`plan_queries`): `planning` answers them from the database, tests
+from memory.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ BATCH = 64
 """Windows of one size that are planned at a time."""
 
 OPEN_SHOWN = 3
-"""Of one stream and size the newest windows that are shown while they fill."""
+"""Number of open windows, of one stream and size, that are shown while they fill: the newest."""
 
 
 class Track:
     """The windows of one size of the events or the labels of a run; joined: what their rows are joined with.
 
-    frontier: all that start before are final. planned: all that start before were handed out since the last sweep.
+    frontier: all windows that start before it are final. planned: those that start before it were queued since the
+    last sweep.
     """
 
     def __init__(self, records: Records, joined: Records | None, size: int, frontier: int) -> None:
@@ -41,7 +42,7 @@ class Track:
         self.planned = frontier
 
     def scan(self, watermarks: Watermarks) -> PlanSteps[WindowScan]:
-        """The next closed windows; what has no rows is passed over."""
+        """Scan the next closed windows that have rows."""
         start, closed = max(self.frontier, self.planned), start_of(watermarks.watermark, self.size)
         pane = yield FirstPane(self.records, start)
         first = END if pane is None else start_of(pane, self.size)
@@ -62,20 +63,20 @@ class Track:
         return growing(found, watermarks, min_rows)
 
     def take(self, scan: WindowScan, watermarks: Watermarks) -> bool:
-        """Take a scan as handed out; whether the frontier moved."""
+        """Note that a scan was queued. Returns whether the frontier moved."""
         self.planned = scan.end
         before, self.frontier = self.frontier, advanced(self.frontier, scan, watermarks)
         return self.frontier > before
 
     def lags(self, watermarks: Watermarks) -> bool:
-        """Whether windows before `planned` can be final by now: they have to be scanned once more."""
+        """Whether windows before `planned` may be final by now, and have to be scanned again."""
         return self.frontier < min(self.planned, start_of(watermarks.strict, self.size))
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """A window that failed, or is with another monitor: not before `at` (monotonic seconds) again.
+    """A window that failed, or that another monitor computes.
 
-    since: when it was first found with another monitor; None: it is not.
+    at: when to try it again, monotonic seconds. since: when another monitor was first found to compute it, if any.
     """
 
     window: WindowKey
@@ -88,7 +89,7 @@ class Retry(msgspec.Struct, frozen=True):
 class RunPlan:
     """What is left to do for one run. Monotonic seconds are arguments.
 
-    queue: windows to compute now. tries: those to come back to, by name.
+    queue: windows to compute now. tries: those to try again, by name.
     """
 
     def __init__(
@@ -122,23 +123,23 @@ class RunPlan:
 
     @property
     def busy(self) -> bool:
-        """There is something to do at once."""
+        """Whether there is something to do at once."""
         return bool(self.queue or self._filling or self._behind)
 
     @property
     def quiet(self) -> bool:
-        """Nothing can be due unless the run moves."""
+        """Whether nothing can become due until the run moves."""
         return not (self.busy or self.tries) and self._progress is not None and self._progress is self._swept
 
     def refill(self, progress: RunProgress, now: float) -> PlanSteps[list[Track]]:
-        """Queue the windows that closed, or else one that fills.
+        """Queue the windows that have closed, or else one that is open.
 
         Args:
             progress: Of the run, in the snapshot that answers what is yielded.
             now: Monotonic seconds.
 
         Yields:
-            What has to be known of the tables.
+            Queries on the tables.
 
         Returns:
             The tracks whose frontier moved.
@@ -173,7 +174,7 @@ class RunPlan:
         return moved, found
 
     def _sweep(self, progress: RunProgress, now: float) -> PlanSteps[None]:
-        """Look for windows that fill, and for rows that came to provisional ones: a fifth of the time at most."""
+        """Look for open windows with new rows, and for rows of provisional ones, at most a fifth of the time."""
         if not self._filling and self._swept_at > self._sweep_at:
             self._sweep_at = self._swept_at + max(self._open_every_s, 5 * (now - self._swept_at))
         if not self._filling and self._progress is not self._swept and now >= self._sweep_at:
@@ -189,22 +190,22 @@ class RunPlan:
             self.queue.append(self._filling.popleft())
 
     def settled(self, window: WindowKey) -> None:
-        """It was written, so that the frontier may move."""
+        """Note that a window is written, so that the frontier may move."""
         self.tries.pop(window.name, None)
         self._behind = True
 
     def taken(self, window: WindowKey, now: float) -> None:
-        """Another monitor computes it: try again soon, in case that one dies."""
+        """Note that another monitor computes a window. It is tried again soon, in case that monitor dies."""
         known = self.tries.get(window.name, Retry(window, now))
         since = now if known.since is None else known.since
         self.tries[window.name] = msgspec.structs.replace(known, at=now + 0.05, since=since)
 
     def withheld(self, since: float) -> list[WindowKey]:
-        """Windows that another monitor has had from that moment on, or before."""
+        """List the windows that another monitor has had since `since` (monotonic seconds) or longer."""
         return [t.window for t in self.tries.values() if t.since is not None and t.since <= since]
 
     def failed(self, window: WindowKey, reason: str, now: float) -> Retry:
-        """Come back to it after 0.2 s, twice that after each further failure, at most 30 s."""
+        """Note that a window failed. It is tried again after 0.2 s, twice that after each failure, up to 30 s."""
         known = self.tries.get(window.name)
         failures = known.failures + 1 if known else 1
         self.tries[window.name] = Retry(window, now + backoff_s(failures, 0.2, 30.0), failures, reason)

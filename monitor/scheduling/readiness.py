@@ -16,7 +16,7 @@ from storage.windows import PartitionProgress, RowCounts, StoredRun, WindowScan,
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long to wait, in ms of wall time: for a sign of life, and for rows."""
+    """How long to wait, in ms of wall time: for a consumer's sign of life, and for rows."""
 
     alive: int
     idle: int
@@ -43,7 +43,15 @@ UNKNOWN = Watermarks(NEVER, NEVER)
 
 
 def is_idle(partition: PartitionProgress, now: int, patience: Patience) -> bool:
-    """Its consumer lives, has read all there is, and nothing came for a while. A dead one is not idle: unknown."""
+    """Whether a partition has had no records for a while, and its consumer is alive and has read all there are.
+
+    A partition whose consumer is dead is not idle: nothing is known about it.
+
+    Args:
+        partition: Its progress.
+        now: Wall time by the database, ms.
+        patience: How long a sign of life counts, and how long a partition may rest.
+    """
     return (
         partition.beat_at is not None
         and abs(now - partition.beat_at) < patience.alive  # ahead of now: from before the clock was set back
@@ -54,14 +62,24 @@ def is_idle(partition: PartitionProgress, now: int, patience: Patience) -> bool:
 
 
 def watermark_of(partition: PartitionProgress, lateness: int) -> int:
-    """A partition's own watermark, M - L."""
+    """Return a partition's own watermark, M - L. lateness: L, ms."""
     return END if partition.finished else partition_watermark(partition.max_event_time, lateness)
 
 
 def topic_watermarks(
     partitions: Sequence[PartitionProgress], lateness: int, now: int, patience: Patience
 ) -> Watermarks:
-    """Of one run in all partitions of a topic. UNKNOWN for a topic that nobody has met."""
+    """Compute the watermarks of one run in a topic.
+
+    Args:
+        partitions: All partitions that the run waits for.
+        lateness: Allowed lateness, ms.
+        now: Wall time by the database, ms.
+        patience: From when on a partition is idle.
+
+    Returns:
+        The smallest of all partitions; UNKNOWN if there are none yet.
+    """
     if not partitions:
         return UNKNOWN
     own = [(watermark_of(p, lateness), is_idle(p, now, patience)) for p in partitions]
@@ -72,7 +90,7 @@ def topic_watermarks(
 
 
 def both(one: Watermarks, other: Watermarks) -> Watermarks:
-    """Of a stream that is joined with another: as far as both have come."""
+    """Return the watermarks of joined topics: as far as both have come."""
     return Watermarks(min(one.watermark, other.watermark), min(one.strict, other.strict))
 
 
@@ -125,7 +143,7 @@ def is_due(holds: RowCounts, written: WrittenResult | None, closing: Closing) ->
 
 
 def start_of(time: int, size: int) -> int:
-    """The start of the window that `time` falls into, in ms; NEVER and END stay what they are."""
+    """Return the start of the window that `time` falls into, ms; NEVER and END stay as they are."""
     return time if time in (NEVER, END) else time // size * size
 
 
@@ -152,7 +170,16 @@ def growing(scan: WindowScan, watermarks: Watermarks, min_rows: int) -> list[int
 
 
 def advanced(frontier: int, scan: WindowScan, watermarks: Watermarks) -> int:
-    """The frontier, moved past all that is final. It never moves back, nor over anything that was not scanned."""
+    """Move the frontier past all windows that are final.
+
+    Args:
+        frontier: All windows that start before it (ms) are final.
+        scan: Windows and their results.
+        watermarks: Of their topic.
+
+    Returns:
+        The new frontier. It never moves back, nor past windows that were not scanned.
+    """
     if scan.start > frontier:
         return frontier
     settled = min(scan.end, start_of(watermarks.strict, scan.size))

@@ -173,7 +173,7 @@ class Scheduler:
         known = plan.tries.get(window.name)
         hopeless = known is not None and known.failures >= self._settings.attempts
         try:
-            outcome = self._worker.work(
+            outcome = self._worker.compute(
                 plan.run, window, plan.close_times, known.reason if known and hopeless else None
             )
         except Exception as error:

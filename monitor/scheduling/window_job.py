@@ -1,4 +1,4 @@
-"""One window, from its chunks to its row."""
+"""Computes a window: claims it, loads its rows, compares them with the reference, writes the result."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ TAKEN: Taken = "taken"
 
 
 class WindowTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A window as one snapshot shows it.
+    """A window, as one snapshot shows it.
 
-    holds: rows by the index of panes. first: it has no closed result yet. closed_at: wall time, ms; None while
-    it is open. timed: the time since then can be measured.
+    holds: rows by the index of panes. first: whether it has no closed result yet. closed_at: wall time, ms; None
+    while it is open. timed: whether the time since then can be measured.
     """
 
     closing: Closing
@@ -54,17 +54,24 @@ class WindowWorker:
         self._cache = cache
         self._patience = patience
 
-    def work(
+    def compute(
         self, run: StoredRun, window: WindowKey, close_times: CloseTimes, failure: str | None = None
     ) -> Receipt | Taken | None:
-        """Compute a window and write it. None: there was nothing to say. `taken`: another monitor is at it.
+        """Compute a window and write it.
 
-        1. Claim it: other monitors pass it by until this transaction ends.
-        2. In one snapshot begun after that: is it still due? What does it hold? Load its rows.
+        1. Claim it: other monitors skip it until this transaction ends.
+        2. In one snapshot begun after that, check that it is still due, and load its rows.
         3. Compute its figures.
-        4. Write row and columns, unless what is there is as good, and commit.
+        4. Write row and columns, unless the stored result is as good, and commit.
 
-        failure: why it cannot be computed. It is then written without figures, all its columns `failed`.
+        Args:
+            run: The run.
+            window: Key of the window.
+            close_times: When windows of the run closed.
+            failure: Why it cannot be computed: it is then written without figures, all its columns `failed`.
+
+        Returns:
+            The receipt; None if nothing had to be written; `taken` if another monitor computes it.
         """
         with self._store.claim(window) as claim:
             if claim is None:
@@ -148,7 +155,7 @@ def _skip(snapshot: Snapshot, window: WindowKey, other: Records | None) -> tuple
 
 
 def log_fields(window: WindowKey) -> dict[str, Any]:
-    """A window's key, as log lines give it."""
+    """Format a window's key for log lines."""
     key = window.key
     return {
         "run": key["run_id"],

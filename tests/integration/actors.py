@@ -174,7 +174,7 @@ class Monitor:
             self._store.advance(self._run_id, track.records.role, track.size, track.frontier)
         for _ in range(min(windows, len(plan.queue))):
             window = plan.queue.popleft()
-            if self._worker.work(plan.run, window, plan.close_times) == TAKEN:
+            if self._worker.compute(plan.run, window, plan.close_times) == TAKEN:
                 plan.taken(window, self._now)
             else:
                 plan.settled(window)
