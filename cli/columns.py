@@ -78,16 +78,16 @@ def _line(stream: str, name: str, figures: Mapping[str, ColumnRow]) -> Line:
         severity=severity,
         score=score,
         threshold=threshold,
-        missing=_beside(figures.get(MISSING), percent=True),
-        new=_beside(figures.get(NEW), percent=True),
-        out_of_range=_beside(figures.get(OUTSIDE), percent=True),
-        median=_beside(figures.get(MEDIAN)),
-        mae=_beside(figures.get("mae")),
+        missing=_figure_text(figures.get(MISSING), percent=True),
+        new=_figure_text(figures.get(NEW), percent=True),
+        out_of_range=_figure_text(figures.get(OUTSIDE), percent=True),
+        median=_figure_text(figures.get(MEDIAN)),
+        mae=_figure_text(figures.get("mae")),
         remark="; ".join(reasons),
     )
 
 
-def _beside(row: ColumnRow | None, *, percent: bool = False) -> str:
+def _figure_text(row: ColumnRow | None, *, percent: bool = False) -> str:
     """Format a figure with the reference in brackets, if known: `8.8 % (10.5 %)`."""
     if row is None or row.value is None:
         return ""

@@ -29,7 +29,7 @@ MAX_SEVERITY = 1e6
 def event_figures(window: pa.Table, reference: Reference, config: Config) -> WindowFigures:
     """Compute the figures of a window of events.
 
-    Raises nothing for what is wrong with the rows: each column says so for itself.
+    Never raises because of the rows: a column that cannot be computed has its reason in its own figures.
 
     Args:
         window: Rows in the layout of chunks, in canonical order, with their predictions.

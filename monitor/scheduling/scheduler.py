@@ -1,4 +1,4 @@
-"""All runs, side by side: what closed is computed first, what fills when there is nothing else to do."""
+"""Schedules all runs side by side: closed windows first, open ones when there is nothing else to do."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ TURN_S = 0.2
 """Seconds that one run is served before the others, and that chunks are merged before windows are computed."""
 
 WITHHELD_S = 60.0
-"""From then on it is not well that others have a window and do not write it."""
+"""From then on the monitor is unhealthy if others hold windows and do not write them."""
 
 COMPACT_S = 5.0
 HEALTH_S = 2.0
 SURVEY_S = 30.0
 ENOUGH_WINDOWS = 24
-"""From so many on, most of which have too few rows, a size is called too small."""
+"""A size is called too small if most of its windows have too few rows, and there are this many."""
 
 
 class Scheduler:
-    """One session with the database. Any method may raise `storage.errors.Error`: begin a new session then."""
+    """One session with the database. Any method may raise `storage.errors.Error`; begin a new session then."""
 
     def __init__(
         self, store: ResultStore, worker: WindowWorker, model: str, settings: Settings, gauges: MonitorGauges
@@ -74,7 +74,7 @@ class Scheduler:
         self._small: set[tuple[str, int]] = set()
 
     def run(self, stop: threading.Event) -> None:
-        """Until stopped, or until the named run is final. Raises DriftlineError where that can never be."""
+        """Work until stopped, or until the named run is final. Raises DriftlineError if that can never happen."""
         moved: set[str] = set()
         while not stop.is_set():
             polled = self._poll(moved)
@@ -89,7 +89,7 @@ class Scheduler:
             moved = self._store.wait(0.0 if busy else 0.1)
 
     def _round(self, stop: threading.Event) -> bool:
-        """Look at the runs that are due, at the small ones among many for one turn; whether there is more to do."""
+        """Serve the runs that are due; small runs share one turn. Returns whether there is more to do."""
         busy, ends = False, time.monotonic() + TURN_S
         for run_id, can_wait in self._turns.round([*self._plans]):
             busy |= self._serve(self._plans[run_id], stop)
@@ -100,7 +100,7 @@ class Scheduler:
         return busy or bool(self._turns)
 
     def _poll(self, moved: set[str]) -> bool:
-        """Now and then, and when a run moves that is not known yet: which have something left to do?"""
+        """Find the runs with something left to do, at an interval, and when an unknown run moves."""
         now, only = time.monotonic(), self._settings.until_done
         if now - self._polled < self._settings.poll_s and moved <= {*self._plans, *self._skipped}:
             return False
@@ -122,7 +122,7 @@ class Scheduler:
         return True
 
     def _report_withheld(self, now: float) -> None:
-        """Say that this round is done; once a minute, that windows are withheld from us."""
+        """Count the round; warn once a minute about windows that other sessions hold."""
         withheld = [window for plan in self._plans.values() for window in plan.withheld(now - WITHHELD_S)]
         self._gauges.withheld = len(withheld)
         self._gauges.record_round()
@@ -169,7 +169,7 @@ class Scheduler:
         return plan.busy
 
     def _attempt(self, plan: RunPlan, window: WindowKey) -> None:
-        """Compute one window. Whatever is wrong with it stays with it: the others go on."""
+        """Compute one window. A failure affects this window only."""
         known = plan.tries.get(window.name)
         hopeless = known is not None and known.failures >= self._settings.attempts
         try:
@@ -194,7 +194,7 @@ class Scheduler:
             self._gauges.record_written(window, outcome)
 
     def _compact(self, now: float) -> None:
-        """Now and then, when nothing else is to do: merge the small chunks that a slow stream leaves."""
+        """Merge the small chunks of slow streams, at an interval."""
         if now - self._compacted < COMPACT_S:
             return
         self._compacted = now
@@ -220,7 +220,7 @@ class Scheduler:
                 log.warning("chunks_not_merged", run=run.run_id, reason=str(error))
 
     def _warn_of_small_windows(self, run: StoredRun) -> None:
-        """Once for each size: most of its windows have too few rows for a verdict, and nobody may be looking."""
+        """Warn, once for each size, that most of its windows have too few rows for a verdict."""
         min_rows = self._settings.metrics.min_rows
         for shortage in self._store.shortages(run.run_id, min_rows):
             if shortage.windows >= ENOUGH_WINDOWS and (run.run_id, shortage.size_s) not in self._small:
@@ -260,7 +260,7 @@ class Scheduler:
 def run_scheduler(
     settings: Settings, stop: threading.Event, engine: Engine, gauges: MonitorGauges | None = None
 ) -> None:
-    """Run sessions with the database, one after the other: what is decoded, prepared and counted outlives them.
+    """Run sessions with the database, one after the other; caches and metrics are kept between them.
 
     Args:
         settings: Of the monitor.
@@ -269,7 +269,7 @@ def run_scheduler(
         gauges: What Prometheus reads.
 
     Raises:
-        DriftlineError: Waiting cannot help.
+        DriftlineError: Trying again cannot help.
     """
     cache, gauges = ChunkCache(settings.cache_mb * 1_000_000), gauges or MonitorGauges()
 
