@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from cli.remarks import unattended
+from cli.removal import default_runs
 from local.stack.doctor import Check, checks
 from models import artifact
 from models.artifact import Scorers
 from models.names import resolve_name
 from producer import topics as rules
 from runtime.connections import database_url, kafka_config, refused_setting
+from schemas.advice import SHARED_PREFIX, begin_anew
 from schemas.definition import Stream
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
@@ -96,11 +98,21 @@ def _topics(environ: Mapping[str, str], streams: Iterable[Stream], prefix: str) 
         else:
             yield Check("topics", False, f"Kafka did not list them ({reason})", "see the line of kafka")
         return
-    for name in dict.fromkeys(prefix + records.topic for stream in streams for records in stream.topics):
-        if name in topics:
+    for topic in dict.fromkeys(records.topic for stream in streams for records in stream.topics):
+        if (name := prefix + topic) in topics:
             yield _topic(admin, name, len(topics[name].partitions))
         else:
-            yield Check(f"topic {name}", True, "not there yet", "`driftline produce` makes it", warning=True)
+            yield _missing_topic(name, sorted(other for other in topics if other.endswith(topic)))
+
+
+def _missing_topic(name: str, others: Sequence[str]) -> Check:
+    """others: topics of the same name with another prefix."""
+    do = "`driftline produce` makes it"
+    if not others:
+        return Check(f"topic {name}", True, "not there yet", do, warning=True)
+    return Check(
+        f"topic {name}", True, f"not there yet, but {', '.join(others[:3])}", f"{do}; {SHARED_PREFIX}", warning=True
+    )
 
 
 def _topic(admin: AdminClient, name: str, partitions: int) -> Check:
@@ -124,12 +136,13 @@ def _runs(environ: Mapping[str, str]) -> Iterator[Check]:
     try:
         with connect_now(database_url(environ)) as connection:
             found = connection.execute(_SQL["newest_times"]).fetchall()
+            defaults = default_runs(connection, [run_id for run_id, _ in found])
     except (DriftlineError, Error):  # of the server another check speaks; the tables may not be there yet
         return
     for run_id, time in found:
         if advice := misread_unit(time):
             detail = f"its newest event time is {moment(time):%Y-%m-%d %H:%M}: it {advice}"
-            yield Check(f"run {run_id}", True, detail, "replay it under another --run", warning=True)
+            yield Check(f"run {run_id}", True, detail, begin_anew(run_id, defaults[run_id]), warning=True)
 
 
 def _unattended(environ: Mapping[str, str]) -> Iterator[Check]:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import msgspec
 
+from cli.streams import DEFAULT_STREAM
 from models import names
-from models.names import Artifact
+from models.names import DEFAULT, OF_DEMO, Artifact
+from schemas.advice import begin_anew
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, RunConflict, UsageError
 from storage.connect import Connection
 from storage.errors import MISSING_TABLES, NOT_ALLOWED
 from storage.queries import load_queries
+from storage.streams import definitions_of
 
 SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -53,10 +56,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def scored(self) -> str:
-        if self.runs is None:
-            return "not known"
-        more = f" and {len(self.runs) - 3:,} more" if len(self.runs) > 3 else ""
-        return ", ".join(self.runs[:3]) + more
+        return "not known" if self.runs is None else _shortened(self.runs)
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -135,21 +135,36 @@ def _one(name: str, folder: Path, scored: Mapping[str, Sequence[str]] | None, fo
 
 
 def _refuse_needed(artifact: Artifact, scored: Mapping[str, Sequence[str]] | None) -> None:
-    short = artifact.hash[:12]
+    """Raises ModelUnusable with all that the model is needed for."""
+    needs: list[tuple[str, str]] = []
     if artifact.names:
-        raise ModelUnusable(
-            f"model {short} is {', '.join(artifact.names)}", "train another in its place first, or add --force"
-        )
+        needs.append((f"is {', '.join(artifact.names)}", _instead(artifact.names)))
     if scored is None:
-        raise ModelUnusable(
-            f"no database says whether runs were scored by model {short}", "start it, or add --force"
+        needs.append(("may have scored runs, which no database says", "start the database"))
+    elif runs := scored.get(artifact.hash):
+        needs.append(
+            (
+                f"scored {_shortened(runs)}, whose reports and `recompute` need it",
+                "remove those runs first with `driftline runs rm`",
+            )
         )
-    if runs := scored.get(artifact.hash):
-        raise ModelUnusable(
-            f"model {short} scored {len(runs)} run(s) that are still there ({', '.join(runs[:3])}…),"
-            " whose reports and `recompute` need it",
-            "remove those runs first with `driftline runs rm`, or add --force",
-        )
+    if needs:
+        what, do = zip(*needs, strict=True)
+        raise ModelUnusable(f"model {artifact.hash[:12]} {' and '.join(what)}", "; ".join((*do, "or add --force")))
+
+
+def _instead(names: Sequence[str]) -> str:
+    """What to do before a model with these names is removed."""
+    if DEFAULT.name in names:
+        return "make another the default first with `driftline train`"
+    if all(name.startswith(OF_DEMO) for name in names):
+        return "the next `driftline demo` of that month would train it again"
+    return "see that no stage is started with that name"
+
+
+def _shortened(runs: Sequence[str]) -> str:
+    more = f" and {len(runs) - 3:,} more" if len(runs) > 3 else ""
+    return ", ".join(runs[:3]) + more
 
 
 def remove_models(chosen: Sequence[Artifact]) -> None:
@@ -208,8 +223,26 @@ def _held(connection: Connection, run: str) -> Removed:
         raise UsageError(f"there is no run {run}", "`driftline runs` lists them")
     seconds, rows, windows, dead = found
     if seconds is not None and seconds < QUIET_S:
+        default = default_runs(connection, [run])[run]
         raise RunConflict(
             f"run {run} was written to {seconds:.0f} s ago",
-            f"stop its producer, and try again when it has received no data for {QUIET_S} s",
+            begin_anew(run, default)
+            if run == default
+            else f"stop its producer, and try again when it has received no data for {QUIET_S} s",
         )
     return Removed(run, rows, windows, dead)
+
+
+def default_runs(connection: Connection, runs: Sequence[str]) -> dict[str, str]:
+    """Map each of these runs to the default run of its stream: that of records that name none."""
+    streams = definitions_of(connection, runs, DEFAULT_STREAM)
+    return {run: streams.get(run, DEFAULT_STREAM).default_run for run in runs}
+
+
+def describe_removed(default_runs: Mapping[str, str]) -> str:
+    """Say what becomes of the records of runs that were removed. default_runs: as the function of that name."""
+    anew = [run for run, default in default_runs.items() if run == default]
+    texts = [f"the next record that names no run begins {run} anew" for run in anew]
+    if len(anew) < len(default_runs):
+        texts.append("to have records again, replay them under another --run")
+    return "; ".join(["removed; what was read of them stays in Kafka and is not read again", *texts])

@@ -10,6 +10,7 @@ import structlog
 from consumer.ledger import Foreign
 from consumer.store import RunBinding, Store
 from consumer.windows import LatenessPolicy
+from schemas.advice import begin_anew
 from schemas.compatibility import incompatibility, other_stream, same_bounds
 from schemas.definition import LABELS, Records, RunConfig, Stream
 from schemas.durations import duration_text
@@ -135,14 +136,10 @@ class Runs:
 
     def _another_run(self, run_id: str) -> str:
         """How the records of a foreign run come to be this consumer's."""
-        if run_id != self._stream.default_run:
-            return "replay its records under another --run, or send them on under another run_id"
-        if not self._store.binding(run_id).is_of(self._stream):
+        default = self._stream.default_run
+        if run_id == default and not self._store.binding(run_id).is_of(self._stream):
             return f"give stream {self._stream.name} a default_run of its own, and restart its consumers"
-        return (
-            f"stop the consumers, `driftline runs rm {run_id}` a minute later, start them: "
-            "the next record begins it anew"
-        )
+        return begin_anew(run_id, default)
 
 
 def _short(model: str | None) -> str:

@@ -23,6 +23,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.ledger import Partition
 from runtime.connections import refused_setting
+from schemas.advice import SHARED_PREFIX
 from schemas.definition import Stream
 from schemas.errors import BrokerUnreachable, LogUnreadable
 from schemas.topics import consumer_group, topic_id
@@ -114,6 +115,10 @@ class KafkaSource:
             self._raise_fatal()
         there = [name for name in sorted(self._topics) if name in found]
         return [Partition(self._topics[name], number) for name in there for number in found[name].partitions]
+
+    def awaited(self) -> dict[str, str]:
+        """Return the fields of the log event for topics that nobody has created yet."""
+        return {"topics": ", ".join(self._topics), "do": f"start `driftline produce`; {SHARED_PREFIX}"}
 
     def subscribe(self) -> None:
         """Join the group. Assignments arrive during `read`."""
@@ -277,7 +282,7 @@ class KafkaSource:
         return TopicPartition(self._prefix + partition.topic, partition.number, offset)
 
 
-_ANEW = "replay a new --run on a fresh --topic-prefix with a fresh database"
+_ANEW = "start again with a fresh --topic-prefix and a fresh database, and send the records there"
 
 
 def unreadable(place: object, why: str) -> LogUnreadable:

@@ -83,7 +83,7 @@ def _wait_for_topics(source: KafkaSource, store: Store, health: Health, stop: th
             if gone:
                 log.error("topic_deleted", **deleted(gone))
             else:
-                log.info("waiting_for_topics", do="start `driftline produce`")
+                log.info("waiting_for_topics", **source.awaited())
         waited += 1
         store.beat([])
         if gone:

@@ -24,6 +24,7 @@ from consumer.settings import Settings
 from consumer.source import KafkaSource
 from consumer.store import RunBinding, Store
 from runtime.failpoint import failpoint
+from schemas.advice import SHARED_PREFIX
 from schemas.definition import Records
 
 log = structlog.get_logger()
@@ -214,4 +215,5 @@ class Worker:
             return
         self._checked_awaited = True
         if not self._store.knows(run_id):
-            log.info("waiting_for_run", run=run_id, do="start `driftline produce`, or look at `driftline runs`")
+            do = f"start `driftline produce`, or look at `driftline runs`; {SHARED_PREFIX}"
+            log.info("waiting_for_run", run=run_id, do=do)

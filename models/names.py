@@ -24,6 +24,8 @@ ARTIFACTS = Path(__file__).parent / "artifacts"
 DEFAULT = ARTIFACTS / "default"
 """Where `train` writes and the others look, unless another is named."""
 CARD = "card.json"
+OF_DEMO = "demo-"
+"""Names of the models that `driftline demo` trains begin so."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SHORTEST = 4

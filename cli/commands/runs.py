@@ -54,12 +54,13 @@ def runs_rm(
     yes: bool = options.YES,
     as_json: bool = options.JSON,
 ) -> None:
-    """Remove runs with all their rows, windows, dead letters and alarms: all of the runs, or none if one cannot be.
+    """Remove runs with their rows, windows, dead letters and incidents: all of the runs, or none if one cannot be.
 
     A run to which anything was written within a minute is refused. Records stay in Kafka and are not read again,
-    since positions stay where they are: to have them again, replay them under another --run.
+    since positions stay where they are: to have them again, replay them under another --run. The run of records
+    that name none (`live`) begins anew with the next of them.
     """
-    from cli.removal import holdings, remove_runs
+    from cli.removal import default_runs, describe_removed, holdings, remove_runs
 
     with servers.database() as connection:
         found = holdings(connection, run)
@@ -68,6 +69,7 @@ def runs_rm(
             say(f"run {each.run_id}: {holds}")
         if not yes:
             confirm("Remove for good?")
+        defaults = default_runs(connection, run)
         remove_runs(connection, run)
     listing.show(output.console, found, as_json=as_json)
-    say("removed; their records stay in Kafka and are not read again: replay them under another --run")
+    say(describe_removed(defaults))

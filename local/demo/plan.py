@@ -10,7 +10,7 @@ from pathlib import Path
 
 from local.settings import DemoSettings
 from models import artifact
-from models.names import ARTIFACTS
+from models.names import ARTIFACTS, OF_DEMO
 from models.taxi import SCORERS
 from producer import scenario, scenarios
 from producer.source import Source
@@ -95,7 +95,7 @@ def _earlier(source: Source, files: Sequence[Path], say: Say, *, real: bool) -> 
 
 
 def _model(source: Source, say: Say) -> Path:
-    name = ARTIFACTS / ("demo-" + re.sub(r"[^A-Za-z0-9]+", "-", source.name).strip("-"))
+    name = ARTIFACTS / (OF_DEMO + re.sub(r"[^A-Za-z0-9]+", "-", source.name).strip("-"))
     try:
         found = artifact.load(name, TRIPS, SCORERS)
     except ModelUnusable:

@@ -20,6 +20,7 @@ from monitor.scheduling.window_job import TAKEN, WindowWorker, log_fields
 from monitor.settings import Settings
 from monitor.sizes import fits, misfit
 from monitor.starting import INSTANCE
+from schemas.advice import SHARED_PREFIX
 from schemas.definition import Records
 from schemas.durations import duration_text
 from schemas.errors import DriftlineError
@@ -115,7 +116,8 @@ class Scheduler:
                 self._done = snapshot.run(only, self._settings.stream) is not None
                 if not self._done and not self._waiting:
                     self._waiting = True
-                    log.info("waiting_for_run", run=only, do="start a consumer, or look at `driftline runs`")
+                    do = f"start a consumer, or look at `driftline runs`; {SHARED_PREFIX}"
+                    log.info("waiting_for_run", run=only, do=do)
         # In the order of `runs`: that with the most rows first.
         self._plans = {run_id: self._plans[run_id] for run_id in runs if run_id in self._plans}
         self._report_withheld(now)

@@ -63,15 +63,22 @@ def test_a_model_that_is_damaged_is_a_failure(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_a_run_that_counts_seconds_is_a_warning(database: str, tmp_path: Path) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
-        for run, newest in (("good", 1_643_673_600_000), ("seconds", 1_643_673_600), ("waits", None)):
+        for run, newest in (
+            ("good", 1_643_673_600_000),
+            ("live", 1_643_673_601),
+            ("seconds", 1_643_673_600),
+            ("waits", None),
+        ):
             connection.execute(
                 "INSERT INTO driftline.run_progress (run_id, topic, partition, first_offset, max_event_time_ms)"
                 " VALUES (%s, 'trips', 0, 0, %s)",
                 (run, newest),
             )
     environ = {"DATABASE_URL": database, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
-    (found,) = [check for check in checks(environ, tmp_path) if check.name.startswith("run ")]
+    found, live = [check for check in checks(environ, tmp_path) if check.name.startswith("run ")][::-1]
     assert (found.name, found.state) == ("run seconds", "warning")
+    assert "another --run" in found.do
+    assert "`driftline runs rm live`" in live.do
     assert found.detail == "its newest event time is 1970-01-20 00:34: it looks like seconds: send milliseconds"
 
 
@@ -154,6 +161,13 @@ def test_streams_of_one_database_are_listed_side_by_side(
 def test_a_stream_that_carries_its_prediction_needs_no_model(tmp_path: Path) -> None:
     names = {check.name for check in checks({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, tmp_path, stream=OTHER)}
     assert "model" not in names
+
+
+def test_a_topic_of_the_same_name_with_another_prefix_is_named() -> None:
+    found = doctor._missing_topic("trips", ["mine-trips"])
+    assert (found.ok, found.warning, found.detail) == (True, True, "not there yet, but mine-trips")
+    assert "same --topic-prefix" in found.do
+    assert "prefix" not in doctor._missing_topic("trips", []).do
 
 
 def test_a_misspelt_variable_of_kafka_is_named() -> None:

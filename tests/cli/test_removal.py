@@ -13,7 +13,16 @@ import pytest
 from msgspec import structs
 
 from cli import main as command_line
-from cli.removal import Removed, holdings, models, removable, remove_runs, runs_of_models
+from cli.removal import (
+    Removed,
+    default_runs,
+    describe_removed,
+    holdings,
+    models,
+    removable,
+    remove_runs,
+    runs_of_models,
+)
 from consumer.retry import connect
 from consumer.store import Beat, RunBinding, RunRemoved, Store
 from models.card import Card, Errors, encode, seal
@@ -82,16 +91,40 @@ def test_what_models_scored_is_not_known_without_a_database(folder: Path) -> Non
 def test_a_model_that_is_needed_is_not_removed_unless_told(
     folder: Path, default: Artifact, older: Artifact
 ) -> None:
-    with pytest.raises(ModelUnusable, match=f"model {default.hash[:12]} is default: .*--force"):
+    with pytest.raises(
+        ModelUnusable, match=f"model {default.hash[:12]} is default: .*`driftline train`; or .*--force"
+    ):
         removable(["default"], folder, {}, force=False)
-    with pytest.raises(ModelUnusable, match=r"scored 1 run\(s\) .*`driftline runs rm`"):
-        removable([older.hash[:10]], folder, {older.hash: ["r"]}, force=False)
+    with pytest.raises(ModelUnusable, match=r"scored a, b, c and 1 more, .*`driftline runs rm`"):
+        removable([older.hash[:10]], folder, {older.hash: ["a", "b", "c", "d"]}, force=False)
+    with pytest.raises(
+        ModelUnusable, match=r"is default and scored r, whose .*`driftline train`; .*runs rm`; or add"
+    ):
+        removable(["default"], folder, {default.hash: ["r"]}, force=False)
     with pytest.raises(ModelUnusable, match="no database says"):
         removable([older.hash], folder, None, force=False)
     with pytest.raises(ModelUnusable, match="`driftline models` lists them"):
         removable(["nosuch"], folder, {}, force=True)
     assert removable([older.hash], folder, {}, force=False) == [older]
     assert removable(["default", default.hash], folder, None, force=True) == [default]
+
+
+def test_a_model_of_the_demo_has_no_other_trained_in_its_place(folder: Path, older: Artifact) -> None:
+    link(folder / "demo-synthetic-2022-01", older.hash)
+    with pytest.raises(ModelUnusable, match=r"`driftline demo` of that month .*; or add --force$") as refused:
+        removable(["demo-synthetic-2022-01"], folder, {}, force=False)
+    assert "`driftline train`" not in str(refused.value)
+    link(folder / "mine", older.hash)
+    with pytest.raises(ModelUnusable, match="is demo-synthetic-2022-01, mine: see that no stage is started with"):
+        removable(["mine"], folder, {}, force=False)
+
+
+def test_what_becomes_of_records_depends_on_whether_they_name_their_run() -> None:
+    named, live = describe_removed({"a": "live", "b": "live"}), describe_removed({"live": "live"})
+    assert ("another --run" in named, "begins" in named) == (True, False)
+    assert ("another --run" in live, "begins live anew" in live) == (False, True)
+    both = describe_removed({"live": "live", "a": "live"})
+    assert ("another --run" in both, "begins live anew" in both) == (True, True)
 
 
 def test_a_name_goes_with_its_model(folder: Path, default: Artifact, older: Artifact) -> None:
@@ -132,33 +165,42 @@ def test_a_run_goes_whole_and_a_consumer_that_remembers_it_begins_anew(
     connection: psycopg.Connection, database: str
 ) -> None:
     store = Store(connection, "me")
-    for run in ("old", "kept"):
+    for run in ("old", "kept", "live"):
         store.register([run], OURS, TAXI)
     store.seed(PLACE, 0, 0)
     claim = store.claim(PLACE)
     flush = flushed(
-        [trip(START, 0, "old"), trip(START, 1, "old", trip_distance="x"), trip(START, 0, "kept")], claim
+        [
+            trip(START, 0, "old"),
+            trip(START, 1, "old", trip_distance="x"),
+            trip(START, 0, "kept"),
+            *[trip(START, run=None)] * 2,
+        ],
+        claim,
     )
     store.commit(flush, ["trips"])
-    assert runs_of_models(connection)["a" * 64] == ["kept", "old"]
+    assert runs_of_models(connection)["a" * 64] == ["live", "kept", "old"]
     with pytest.raises(UsageError, match="there is no run never"):
         remove_runs(connection, ["old", "never"])
     with pytest.raises(RunConflict, match="run old was written to 0 s ago: stop its producer"):
         remove_runs(connection, ["old"])
+    with pytest.raises(RunConflict, match=r"run live was written to 0 s ago: stop the consumers, .*monitors again"):
+        remove_runs(connection, ["live"])
+    assert default_runs(connection, ["old", "live"]) == {"old": "live", "live": "live"}
     for table, column in (("run_progress", "moved_at"), ("dead_letter", "written_at")):
         connection.execute(f"UPDATE driftline.{table} SET {column} = now() - interval '2 minutes'")
     assert holdings(connection, ["old"]) == [Removed("old", 1, 0, 1)]
     remove_runs(connection, ["old"])
     left = {
-        table: query(database, f"SELECT DISTINCT run_id FROM driftline.{table}")
+        table: query(database, f"SELECT DISTINCT run_id FROM driftline.{table} ORDER BY 1")
         for table in ("run", "run_progress", "chunk", "pane", "dead_letter")
     }
-    assert left == {table: [("kept",)] for table in left} | {"dead_letter": []}
-    assert query(database, "SELECT next_offset FROM driftline.partition_progress WHERE topic = 'trips'") == [(3,)]
+    assert left == {table: [("kept",), ("live",)] for table in left} | {"dead_letter": []}
+    assert query(database, "SELECT next_offset FROM driftline.partition_progress WHERE topic = 'trips'") == [(5,)]
     with pytest.raises(RunRemoved, match="a run was removed"):
-        store.beat([Beat(PLACE, claim.epoch, 3, True)])
+        store.beat([Beat(PLACE, claim.epoch, 5, True)])
     with pytest.raises(RunRemoved, match="a run was removed"):
-        store.commit(replace(flush, claim=flush.committed(), next_offset=4), ["trips"])
+        store.commit(replace(flush, claim=flush.committed(), next_offset=6), ["trips"])
     assert "old" not in store.claim(PLACE).runs
 
 

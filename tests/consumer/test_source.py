@@ -29,6 +29,13 @@ class Placed:
         return self._partition
 
 
+def test_topics_that_are_waited_for_are_named_as_they_are_in_kafka() -> None:
+    source = KafkaSource({"bootstrap.servers": "127.0.0.1:1"}, "mine-", TAXI)
+    assert source.awaited()["topics"] == "mine-trips, mine-outcomes"
+    assert "produce, consume and monitor the same --topic-prefix" in source.awaited()["do"]
+    assert source.close(5)
+
+
 @pytest.mark.parametrize(
     ("places", "stretches"),
     [

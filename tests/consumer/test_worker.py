@@ -558,6 +558,7 @@ def test_records_that_name_no_run_are_not_to_be_replayed_under_another_name(log:
     made.drain()
     assert {d.run_id for d in books.flushes[0].dead} == {"live"}
     assert "`driftline runs rm live`" in books.flushes[0].dead[0].detail
+    assert "start consumers and monitors again" in books.flushes[0].dead[0].detail
     assert "another --run" not in books.flushes[0].dead[0].detail
 
 
