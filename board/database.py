@@ -16,9 +16,10 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from board.http_errors import Busy, Problem, Unavailable
+from runtime.connections import login_advice
 from schemas.definition import Stream
 from schemas.errors import DatabaseUnreachable
-from storage.address import CORRECT, connection_parameters, redacted
+from storage.address import connection_parameters, redacted
 from storage.connect import AsyncConnection, Connection, configure_session, connect, snapshots
 from storage.errors import InsufficientPrivilege, explain
 from storage.queries import load_queries
@@ -152,7 +153,7 @@ class Database:
         if self._full(error):
             return self._busy()
         if error.sqlstate is None and refuses(self.refused or str(error)):
-            return Unavailable(f"Postgres refused {self._where}", CORRECT)
+            return Unavailable(f"Postgres refused {self._where}", login_advice())
         if (failure := explain(error, self._url, "read the tables")) is None:
             log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
             return Unavailable("the database answered with an error", "see the board's log")

@@ -7,7 +7,7 @@ from functools import partial
 from confluent_kafka import KafkaException
 
 from consumer.store import Fenced, RunRemoved
-from runtime.connections import kafka_advice
+from runtime.connections import is_answer, kafka_advice
 from storage import connect as postgres
 from storage import retry
 from storage.retry import Trouble
@@ -37,7 +37,11 @@ def _explain(error: Exception) -> Trouble | None:
     if isinstance(error, Fenced):
         return Trouble("fenced", words, "nothing: another consumer has the partition, and goes on")
     if isinstance(error, KafkaException):
-        return Trouble("kafka_down", words, f"{kafka_advice()}: it goes on then")
+        code = error.args[0].code()
+        do = kafka_advice(code=code)
+        if is_answer(code):
+            return Trouble("kafka_not_ready", words, do)
+        return Trouble("kafka_down", words, f"{do}: it goes on then")
     return None
 
 

@@ -21,7 +21,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 from producer.gauges import Gauges
 from producer.topics import LONGEST, TopicSettings, longest, setting_problems
 from runtime.backoff import Backoff
-from runtime.connections import kafka_advice, refused_setting
+from runtime.connections import is_answer, kafka_advice, refused_setting
 from runtime.failpoint import failpoint
 from schemas.errors import BrokerUnreachable, DriftlineError, LogUnwritable, UsageError
 from schemas.topics import PARTITIONS, topic_id
@@ -220,17 +220,18 @@ class Log:
                 self._raise_if_refused(error.args[0])
                 self.poll()
                 if time.monotonic() > deadline:
-                    raise self._unreachable("did not answer") from error
-                self.log_waiting(error.args[0].str(), gives_up_in_s=max(0, round(deadline - time.monotonic())))
+                    raise self._timed_out(error.args[0], patience_s) from error
+                self.log_waiting(error.args[0], gives_up_in_s=max(0, round(deadline - time.monotonic())))
             if self._stop.wait(backoff.next_s()):
                 raise Stopped
 
-    def log_waiting(self, error: str, **more: object) -> None:
+    def log_waiting(self, error: KafkaError, **more: object) -> None:
         """Log that we wait for Kafka, and what to do; repeat it if the wait is long."""
-        self._gauges.health.trouble(f"waiting_for_kafka: {error}")
+        self._gauges.health.trouble(f"waiting_for_kafka: {error.str()}")
         if time.monotonic() >= self._logged_at + _LOG_AGAIN_S:
             self._logged_at = time.monotonic()
-            log.warning("waiting_for_kafka", at=self._where, error=error, do=kafka_advice(), **more)
+            do = kafka_advice(code=error.code())
+            log.warning("waiting_for_kafka", at=self._where, error=error.str(), do=do, **more)
 
     def _partition_counts(self, names: Sequence[str]) -> dict[str, int]:
         known = self._producer.list_topics(timeout=_ANSWER_S).topics
@@ -359,6 +360,12 @@ class Log:
     def _raise_if_refused(self, error: KafkaError) -> None:
         if error.code() in _REFUSED:
             raise self._unreachable(f"refused: {error.str()}")
+
+    def _timed_out(self, error: KafkaError, patience_s: float) -> BrokerUnreachable:
+        if is_answer(error.code()):
+            what = f"Kafka at {self._where} is not ready after {patience_s:g} s ({error.str()})"
+            return BrokerUnreachable(what, "see the brokers' logs, and run it again")
+        return self._unreachable("did not answer")
 
     def _unreachable(self, what: str) -> BrokerUnreachable:
         return BrokerUnreachable(f"Kafka at {self._where} {what}", kafka_advice())

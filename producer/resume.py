@@ -179,6 +179,6 @@ class _Reader:
         ):
             return end
         if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-            self._kafka.log_waiting(error.str())
+            self._kafka.log_waiting(error)
             return begin
         raise LogUnreadable(f"Kafka: {error.str()}", "check that this user may read the topics")

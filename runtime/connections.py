@@ -31,6 +31,10 @@ _FOREIGN_SCHEME = re.compile(
 """librdkafka takes the names of Kafka's protocols before an address, and skips an address with any other."""
 
 
+_OF_ANSWERS = (-188, -190, -180)
+"""KafkaError._UNKNOWN_TOPIC, _UNKNOWN_PARTITION, _WAIT_COORD: what librdkafka makes of brokers' answers."""
+
+
 def make_folder(folder: Path, state: Path | None = None) -> Path:
     """Make a folder, and those above it.
 
@@ -90,9 +94,28 @@ def drop_platform_variables(environ: MutableMapping[str, str]) -> None:
         del environ[name]
 
 
-def kafka_advice(environ: Mapping[str, str] = os.environ) -> str:
-    """Advise on a Kafka that does not answer: check the one that was named, else start the embedded one."""
+def kafka_advice(environ: Mapping[str, str] = os.environ, *, code: int | None = None) -> str:
+    """Advise on a Kafka that does not answer: check the one that was named, else start the embedded one.
+
+    Args:
+        environ: The environment.
+        code: Of the KafkaError, if there was one. Where a broker answered, it is only not ready.
+    """
+    if code is not None and is_answer(code):
+        return "nothing: Kafka answers, and gets ready; if that takes minutes, see the brokers' logs"
     return _advice("Kafka", "KAFKA_BOOTSTRAP_SERVERS", environ)
+
+
+def is_answer(code: int) -> bool:
+    """Whether an error with this code means that a broker answered. librdkafka's own errors are negative."""
+    return code > 0 or code in _OF_ANSWERS
+
+
+def login_advice(environ: Mapping[str, str] = os.environ) -> str:
+    """Advise on a Postgres that refuses the login, or lacks the database."""
+    if environ.get("DATABASE_URL", "").strip():
+        return "correct DATABASE_URL, or the password that Postgres has for its role"
+    return "restart the embedded Postgres with `driftline stack down` and `driftline stack up`"
 
 
 def database_advice(environ: Mapping[str, str] = os.environ) -> str:

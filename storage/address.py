@@ -11,8 +11,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from schemas.errors import UsageError
 
-CORRECT = "correct DATABASE_URL, or the password that Postgres has for its role"
-"""What to do where Postgres refuses."""
 _UNREADABLE = (
     "DATABASE_URL is no libpq URL",
     "write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
@@ -72,8 +70,9 @@ def connection_parameters(url: str, name: str = "driftline") -> dict[str, Any]:
 
 def redacted(url: str) -> str:
     """Write a URL as it may be shown: without the password."""
-    parts = {"user": "", "host": "localhost", "port": 5432, "dbname": ""} | parse_url(url)
-    return "{user}@{host}:{port}/{dbname}".format_map(parts)
+    parts = {"host": "localhost", "port": 5432} | parse_url(url)
+    user, database = (f"{parts[name]}" if parts.get(name) else "" for name in ("user", "dbname"))
+    return f"{user}@" * bool(user) + f"{parts['host']}:{parts['port']}" + f"/{database}" * bool(database)
 
 
 def without_password(url: str) -> tuple[str, str | None]:

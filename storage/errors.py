@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import psycopg
 from psycopg import errors
 
-from runtime.connections import database_advice
+from runtime.connections import database_advice, login_advice
 from schemas.errors import DatabaseUnreachable
-from storage.address import CORRECT, redacted
+from storage.address import redacted
 
 Error = psycopg.Error
 DataCorrupted = errors.DataCorrupted
@@ -44,16 +44,16 @@ class Failure(NamedTuple):
 class _Meaning(NamedTuple):
     """A row of the table.
 
-    what: {where} is the server, {action} what was tried. do: where empty, it depends on the environment.
+    what: {where} is the server, {action} what was tried. do: a function where it depends on the environment.
     """
 
     event: str
     what: str
-    do: str
+    do: str | Callable[[], str]
     transient: bool = True
 
 
-_DOWN = _Meaning("database_down", "Postgres does not answer at {where}", "")
+_DOWN = _Meaning("database_down", "Postgres does not answer at {where}", database_advice)
 _STARTING = _Meaning("database_down", "Postgres at {where} starts or stops", "nothing, if somebody restarts it")
 _IDLE = _Meaning(
     "database_down",
@@ -65,7 +65,7 @@ _FULL = _Meaning(
     "the disk of Postgres at {where} is full",
     "free space on the disk of Postgres: nothing is lost",
 )
-_REFUSED = _Meaning("database_refused", "Postgres refused {where}", CORRECT, transient=False)
+_REFUSED = _Meaning("database_refused", "Postgres refused {where}", login_advice, transient=False)
 _TABLES = _Meaning(
     "tables_outdated", "there are no tables of this version at {where}", "run `driftline migrate`", transient=False
 )
@@ -166,7 +166,7 @@ def explain(error: BaseException, url: str, action: str = "use the tables") -> F
         return None
     detail = error.diag.message_primary or " ".join(str(error).split())
     what = meaning.what.format(where=redacted(url), action=action)
-    do = meaning.do or f"{database_advice()}; see that its disk is not full"
+    do = meaning.do if isinstance(meaning.do, str) else meaning.do()
     return Failure(meaning.event, what, detail, do, meaning.transient)
 
 

@@ -13,8 +13,9 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.conninfo import make_conninfo
 
+from runtime.connections import login_advice
 from schemas.errors import DatabaseUnreachable, UsageError
-from storage.address import CORRECT, connection_parameters, redacted
+from storage.address import connection_parameters, redacted
 
 _SQLSTATE = re.compile(r": {2}([0-9A-Z]{5})$", re.MULTILINE)
 _ONLY_SQLSTATE = 3  # PQERRORS_SQLSTATE
@@ -59,7 +60,7 @@ def connection_error(error: psycopg.OperationalError, url: str) -> Exception:
     """
     reason = failure_reason(error, url)
     if refuses(reason):
-        return DatabaseUnreachable(f"Postgres refused {redacted(url)}", f"{CORRECT} ({reason})")
+        return DatabaseUnreachable(f"Postgres refused {redacted(url)}", f"{login_advice()} ({reason})")
     state = _STATE.search(reason)
     try:
         return errors.lookup(state[1])(reason) if state else error

@@ -12,9 +12,8 @@ import msgspec
 from local.stack import jars, java
 from local.stack.embedded import CACHE, status
 from local.stack.postgres import as_somebody, binaries
-from runtime.connections import STATE
+from runtime.connections import STATE, login_advice
 from schemas.errors import DriftlineError
-from storage.address import CORRECT
 from storage.refusal import refuses
 
 ROOM = 2 * 10**9
@@ -52,7 +51,7 @@ def checks(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> Iter
         if server.trouble == "not running":
             yield Check(server.name, False, "not running", "`driftline stack up` starts it")
         elif server.name == "postgres" and refuses(server.trouble):
-            yield Check(server.name, False, f"{where}, refuses ({server.trouble})", CORRECT)
+            yield Check(server.name, False, f"{where}, refuses ({server.trouble})", login_advice(environ))
         elif server.trouble:
             do = "see that it runs and that user and password are right" if server.yours else f"see {server.log}"
             yield Check(server.name, False, f"{where}, does not answer ({server.trouble})", do)

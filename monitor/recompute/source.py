@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from runtime.connections import kafka_advice, refused_setting
+from runtime.connections import is_answer, kafka_advice, refused_setting
 from schemas.errors import BrokerUnreachable, LogUnreadable
 from schemas.topics import topic_id
 from storage.windows import Ranges
@@ -81,7 +81,7 @@ def records(
                     del left[number]
                     consumer.pause([TopicPartition(topic, number)])
             if time.monotonic() > deadline:
-                raise _silent(where, "nothing came for half a minute")
+                raise _silent(where, KafkaError(KafkaError._TIMED_OUT, "nothing came for half a minute"))
     finally:
         consumer.close()
 
@@ -101,7 +101,7 @@ def _check(consumer: Consumer, topic: str, ranges: Ranges, where: str) -> None:
         except KafkaException as error:
             if error.args[0].code() in _GONE:
                 raise _gone(topic, number, error.args[0].str()) from None
-            raise _silent(where, error.args[0].str()) from None
+            raise _silent(where, error.args[0]) from None
         if not low <= first <= last < high:
             raise _gone(topic, number, f"it holds {low} to {high - 1}, not {first} to {last}")
 
@@ -113,7 +113,7 @@ def _check_topic(kafka: Mapping[str, str], topic: str, begun_in: str | None, whe
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_S)
         now = topic_id(described[topic].result())
     except KafkaException as error:
-        raise _silent(where, error.args[0].str()) from None
+        raise _silent(where, error.args[0]) from None
     if begun_in is not None and now is not None and now != begun_in:
         raise LogUnreadable(
             f"topic {topic} was deleted and recreated since it was read (its id was {begun_in} and is {now})",
@@ -124,9 +124,11 @@ def _check_topic(kafka: Mapping[str, str], topic: str, begun_in: str | None, whe
 def _gone(topic: str, partition: object, why: str) -> LogUnreadable:
     return LogUnreadable(
         f"{topic}/{partition} does not hold the window's records ({why})",
-        "retention deleted them, or the topic was recreated: this window can no longer be recomputed from the log",
+        "give the --topic-prefix of its producer, if it has one; else retention deleted them, or the topic was"
+        " recreated, and this window can no longer be recomputed from the log",
     )
 
 
-def _silent(where: str, why: str) -> BrokerUnreachable:
-    return BrokerUnreachable(f"Kafka did not answer at {where} ({why})", kafka_advice())
+def _silent(where: str, error: KafkaError) -> BrokerUnreachable:
+    what = "is not ready" if is_answer(error.code()) else "did not answer"
+    return BrokerUnreachable(f"Kafka at {where} {what} ({error.str()})", kafka_advice(code=error.code()))

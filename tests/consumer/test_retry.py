@@ -83,6 +83,23 @@ def test_where_a_server_was_named_the_log_does_not_advise_to_start_ours(
     assert f"`driftline stack up`, or set {name}" in ours
 
 
+@pytest.mark.parametrize(
+    "code", [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError._WAIT_COORD]
+)
+def test_a_broker_that_answers_is_not_said_to_be_down(code: int) -> None:
+    errors = [KafkaException(KafkaError(code))]
+
+    def session() -> None:
+        if errors:
+            raise errors.pop()
+
+    with capture_logs() as logs:
+        run_sessions(session, URL, threading.Event(), longest=0.01)
+    (said,) = logs
+    assert said["event"] == "kafka_not_ready"
+    assert said["do"].startswith("nothing: Kafka answers")
+
+
 def test_a_programming_mistake_is_not_tried_again() -> None:
     def session() -> None:
         raise ValueError("mistake")

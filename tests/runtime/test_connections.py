@@ -17,6 +17,7 @@ from runtime.connections import (
     is_platform_variable,
     kafka_advice,
     kafka_config,
+    login_advice,
     make_folder,
     refused_setting,
 )
@@ -146,6 +147,12 @@ def test_who_named_a_server_is_not_told_to_start_ours(advice: Callable[[dict[str
     assert "stack up" not in named
     for environ in ({}, {name: ""}, {name: " \n"}):
         assert advice(environ) == f"run `driftline stack up`, or set {name}"
+
+
+def test_of_a_refused_login_only_who_set_the_variable_is_told_to_correct_it() -> None:
+    assert login_advice({"DATABASE_URL": "somewhere"}).startswith("correct DATABASE_URL")
+    assert "DATABASE_URL" not in login_advice({})
+    assert "`driftline stack down`" in login_advice({})
 
 
 def test_a_damaged_address_file_is_no_stack(tmp_path: Path) -> None:

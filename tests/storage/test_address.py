@@ -93,6 +93,10 @@ def test_what_is_written_for_another_program_is_explained(url: str, what: str, d
         ("postgresql://u:p@h1:1,h2:2/d?target_session_attrs=read-write", "u@h1,h2:1,2/d"),
         ("host=/run/postgresql dbname=d user=u password='a b'", "u@/run/postgresql:5432/d"),
         ("postgresql://u@[::1]:6000/d?application_name=a@b", "u@::1:6000/d"),
+        ("postgresql://127.0.0.1:1/d", "127.0.0.1:1/d"),
+        ("postgresql://:p@h/d", "h:5432/d"),
+        ("postgresql://u@h", "u@h:5432"),
+        ("", "localhost:5432"),
     ],
 )
 def test_what_libpq_reads_is_read(url: str, shown: str) -> None:
