@@ -15,6 +15,7 @@ import uvicorn
 from board.app import Board, application
 from board.connections import HttpConnection, WaitingConnections
 from board.settings import Settings
+from runtime.invocation import exit_with_command
 from schemas.errors import DriftlineError
 from storage.connect import connect
 from storage.errors import Error
@@ -96,3 +97,7 @@ def address(host: str, port: int) -> str:
     host = host.strip("[]")
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}/"
+
+
+if __name__ == "__main__":
+    exit_with_command("board")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -31,6 +32,9 @@ NAMES = ("pid",)
 """Numbers for copying: without thousands separators."""
 WIDE = 6
 """Significant digits of a number in a table; JSON has all of them."""
+SECONDS = "%Y-%m-%dT%H:%M:%S"
+_UNBOUNDED = 10**6
+"""Characters of a line that nobody reads in a terminal."""
 
 
 class Replayed(Protocol):
@@ -64,7 +68,7 @@ def show(
         emit(printable_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()))
         return
     if not rows:
-        console.print(pasteable(empty), markup=False, highlight=False)
+        console.print(pasteable(empty), markup=False, highlight=False, soft_wrap=True)
         return
     known = rows[0].__struct_fields__
     shown = [f for f in fields or known if any(getattr(row, f) not in (None, "", ()) for row in rows)]
@@ -76,9 +80,20 @@ def show(
         )
     for row in rows:
         values = ((field, getattr(row, field)) for field in shown)
-        cells = (str(value) if field in NAMES and value else cell(value) for field, value in values)
+        cells = (_cell(field, value) for field, value in values)
         table.add_row(*map(Text, cells))  # which, unlike a string, holds no markup
+    if not console.is_terminal:  # a program reads whole lines
+        unbounded = console.options.update(max_width=_UNBOUNDED)
+        console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)
     console.print(table)
+
+
+def _cell(field: str, value: Any) -> str:
+    if field in NAMES and value:
+        return str(value)
+    if field.endswith("_at") and isinstance(value, datetime):  # of the wall clock, hence seldom at a whole minute
+        return f"{value:{SECONDS}}"
+    return cell(value)
 
 
 def cell(value: Any) -> str:
@@ -92,7 +107,7 @@ _exactly: dict[type, Callable[[Any], str]] = {
     bool: lambda value: "yes" if value else "no",
     int: "{:,}".format,
     float: f"{{:.{WIDE}g}}".format,
-    datetime: lambda value: f"{value:%Y-%m-%dT%H:%M:%S}".removesuffix(":00"),
+    datetime: lambda value: f"{value:{SECONDS}}".removesuffix(":00"),
     str: lambda value: pasteable(printable(value)),
 }
 

@@ -14,6 +14,7 @@ import typer
 
 from cli import exits, output
 from cli.commands import data, local, models, results, runs, stack, stages
+from cli.wrong_values import PlainGroup
 from runtime import connections
 from runtime.invocation import pasteable, program
 from schemas.errors import DriftlineError, UsageError
@@ -40,6 +41,7 @@ Step by step:
 `{program} doctor` says what is missing, `{program} --help` lists all commands."""
 
 app = typer.Typer(
+    cls=PlainGroup,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -86,7 +86,7 @@ def option(
         check: Raises a DriftlineError for an invalid value.
         command: The only command that reads the variable, where the option means something else in others.
         from_environment: Whether there is a variable at all.
-        formerly_shared: Whether the variable without the command set this option before.
+        formerly_shared: Whether the variable without the command set this option before, and still sets another.
         more: For `typer.Option`. show_default: Describes the default, where it is None.
     """
     if from_environment:
@@ -207,6 +207,7 @@ MODEL_OUT = option(
     "Folder to write the model to.",
     check=checks.output_folder,
     command="train",
+    formerly_shared=False,
     show_default="models/artifacts/<model>",
 )
 IF_MISSING = option("if-missing", False, "Do nothing if the folder holds a model already.")
@@ -307,6 +308,7 @@ REPORT_OUT = option(
     "HTML file to write.",
     check=checks.output_file,
     command="report",
+    formerly_shared=False,
     show_default="a file in .driftline/reports",
 )
 BACK = option("back", None, "Address of the window's page, for a link.", from_environment=False, hidden=True)
@@ -319,6 +321,7 @@ BACKUP_OUT = option(
     "File to write.",
     check=checks.output_file,
     command="backup",
+    formerly_shared=False,
     show_default="a file in .driftline/backups",
 )
 REPLACE = option("yes", False, "Replace the runs that are there.", from_environment=False)

@@ -17,7 +17,7 @@ err = Console(stderr=True)
 
 def say(text: str) -> None:
     """Print progress to stderr, so that stdout has only the result."""
-    err.print(pasteable(text), style="dim", markup=False, highlight=False)
+    err.print(pasteable(text), style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
@@ -29,5 +29,6 @@ def confirm(question: str) -> None:
     """Ask for a confirmation; a no ends the command. Raises UsageError if there is no terminal."""
     if not sys.stdin.isatty():
         raise UsageError("cannot ask for confirmation without a terminal", "add --yes")
-    if not typer.confirm(question, err=True):
+    err.print(f"{question} [y/N]:", end=" ", markup=False, highlight=False)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):  # not by `typer.confirm`: it takes Ctrl-C for a no
         raise typer.Exit(1)

@@ -20,6 +20,7 @@ from consumer.store import Store
 from consumer.worker import Predictor, Worker
 from models.artifact import load
 from runtime.health import Health
+from runtime.invocation import exit_with_command
 from runtime.metrics_server import serving
 from storage.migrations import migrate
 
@@ -104,3 +105,7 @@ def _rare_collections() -> Iterator[None]:
     finally:
         gc.enable()
         gc.unfreeze()
+
+
+if __name__ == "__main__":
+    exit_with_command("consume")

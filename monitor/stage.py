@@ -10,6 +10,7 @@ from monitor.engine import load_reference
 from monitor.gauges import MonitorGauges
 from monitor.settings import Settings
 from monitor.starting import announced, check_sizes, unless_stopped
+from runtime.invocation import exit_with_command
 from runtime.metrics_server import serving
 from storage.connect import connect
 from storage.migrations import migrate
@@ -51,3 +52,7 @@ def _prepare(settings: Settings) -> None:
     with connect(settings.database_url) as connection:
         migrate(connection)
         check_sizes(connection, settings)
+
+
+if __name__ == "__main__":
+    exit_with_command("monitor")

@@ -20,6 +20,7 @@ from producer.replay import replay
 from producer.settings import Settings
 from producer.source import Source
 from producer.transmit import Progress, Transmission
+from runtime.invocation import exit_with_command
 from runtime.metrics_server import serving
 from schemas.records import Manifest
 from schemas.text import printable
@@ -165,3 +166,7 @@ def _summary(transmission: Transmission | None, before: int, began: float, *, fi
     if finished:
         log.info("finished", **progress.counts, seconds=round(seconds, 1))
     return Summary(progress.records, before, finished, seconds)
+
+
+if __name__ == "__main__":
+    exit_with_command("produce")

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 OURS = Path(sys.executable).with_name("driftline")
 """Beside the Python that runs this."""
@@ -25,3 +26,9 @@ def program() -> str:
 def pasteable(text: str) -> str:
     """Make every command that a text quotes in backticks, such as `driftline stack up`, one that can be pasted."""
     return re.sub("(?<=`)driftline(?= )", lambda _: program(), text)
+
+
+def exit_with_command(command: str) -> NoReturn:
+    """End a module that is run by itself, and name the command that does what it is for. Exit code 2."""
+    print(f"driftline: this module is not a program: run `{program()} {command}`", file=sys.stderr)
+    sys.exit(2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 LONGEST = 500
@@ -35,11 +35,19 @@ def printable_json(text: str) -> str:
 
 
 def printable_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Escape the fields of a log line, so that none moves the cursor or forges a line; a structlog processor."""
+    """Write lists out and escape the fields of a log line, so that none forges a line; a structlog processor."""
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = printable(value, 20_000, keep=_LINES if name == "exception" else "")
+        text = _listed(value)
+        if isinstance(text, str):
+            event[name] = printable(text, 20_000, keep=_LINES if name == "exception" else "")
     return event
+
+
+def _listed(value: Any) -> Any:
+    """A list as people write it: `a, b`, or `a 1, b 2` for a dict; anything else as it is."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _escaped(text: str, keep: str) -> Iterator[str]:

@@ -21,7 +21,9 @@ def migrate() -> None:
     applied = prepare(servers.database_url(), os.environ)
     done = ", ".join(map(str, applied))
     output.console.print(
-        f"applied migrations {done}" if applied else "tables and roles are up to date", highlight=False
+        f"applied migrations {done}" if applied else "tables and roles are up to date",
+        highlight=False,
+        soft_wrap=True,
     )
 
 

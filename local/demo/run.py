@@ -52,7 +52,7 @@ def run(settings: DemoSettings, out: Console) -> None:
     """Run the demo up to its summary. Raises DriftlineError if a stage fails."""
 
     def say(text: str) -> None:
-        out.print(f"· {text}", style="dim", markup=False, highlight=False)
+        out.print(f"· {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def warn(text: str) -> None:
         out.print(f"! {text}", style="bold yellow", markup=False, highlight=False, soft_wrap=True)
@@ -91,7 +91,11 @@ def run(settings: DemoSettings, out: Console) -> None:
                 soft_wrap=True,
             )
         elif waits and not stays:
-            out.print(pasteable("All of it again: `driftline stack up`, then `driftline board`."), markup=False)
+            out.print(
+                pasteable("All of it again: `driftline stack up`, then `driftline board`."),
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 def servers_end(environ: Mapping[str, str]) -> bool:
@@ -157,7 +161,9 @@ def _show_board(board: Page, out: Console) -> bool:
     if address := board.wait(BOARD_S):
         return _show(address, out)
     if board.ended:
-        out.print(f"· no board; its log says why: {board.log}", style="dim", markup=False, highlight=False)
+        out.print(
+            f"· no board; its log says why: {board.log}", style="dim", markup=False, highlight=False, soft_wrap=True
+        )
     return False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pty
 import re
 import signal
 import socket
@@ -119,6 +120,53 @@ def test_ctrl_c_ends_what_computes_or_waits(words: tuple[str, ...], tmp_path: Pa
     with started(*(word.format(tmp_path) for word in words), stdout=subprocess.PIPE, env=environ) as child:
         assert_interrupted(child, "pyarrow")
     assert list(tmp_path.iterdir()) == []
+
+
+def at_a_prompt(answer: bytes) -> tuple[int, str]:
+    """Exit code and stderr of a command in a terminal, to whose prompt somebody answers."""
+    ours, theirs = pty.openpty()
+    code = (
+        "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+        "from runtime import interrupts\n"
+        "sys.argv = ['driftline']; interrupts.end_on_interrupt()\n"
+        "from cli import main, output; import typer\n"
+        "main.app = typer.Typer(); main.app.command()(lambda: output.confirm('Remove for good?'))\n"
+        "main.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdin=theirs,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as child:
+        os.close(theirs)
+        assert child.stderr
+        said = b""
+        while b"[y/N]" not in said and (piece := os.read(child.stderr.fileno(), 1_000)):
+            said += piece
+        os.write(ours, answer)
+        said += child.stderr.read()
+        ended = child.wait(60)
+    os.close(ours)
+    return ended, said.decode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [(b"\x03", 130), (b"n\n", 1), (b"\n", 1), (b"\x04", 1), (b"y\n", 0), (b"Yes\n", 0)]
+)
+def test_a_prompt_tells_ctrl_c_from_a_no(answer: bytes, code: int) -> None:
+    assert at_a_prompt(answer) == (code, "Remove for good? [y/N]: ")
+
+
+@pytest.mark.parametrize("module", ["consumer", "producer", "monitor", "board"])
+def test_a_stage_that_is_run_as_a_file_names_its_command(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, f"{module}/stage.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    command = {"consumer": "consume", "producer": "produce"}.get(module, module)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(rf"driftline {command}`$", done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,23 @@ def test_a_cell_is_as_a_person_reads_it(value: object, text: str) -> None:
     assert cell(value) == text
 
 
+def test_a_line_that_nobody_sees_in_a_terminal_is_not_broken() -> None:
+    lines = shown([Row("x" * 400, 1, ROWS[0].at)]).splitlines()
+    assert [line.split()[0] for line in lines] == ["name", "x" * 400]
+    file = StringIO()
+    show(Console(file=file, width=50, force_terminal=True), [Row("x" * 400, 1, ROWS[0].at)], as_json=False)
+    assert len(file.getvalue().splitlines()) > 8
+
+
+def test_moments_of_the_wall_clock_have_seconds_even_at_a_whole_minute() -> None:
+    class Started(msgspec.Struct, frozen=True):
+        started_at: datetime
+        window_start: datetime
+
+    moments = Started(datetime(2022, 2, 1, 6, tzinfo=UTC), datetime(2022, 2, 1, 6, tzinfo=UTC))
+    assert shown([moments]).split()[-2:] == ["2022-02-01T06:00:00", "2022-02-01T06:00"]  # type: ignore[list-item]
+
+
 def test_a_process_id_can_be_pasted() -> None:
     class Server(msgspec.Struct, frozen=True):
         pid: int | None

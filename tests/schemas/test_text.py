@@ -57,3 +57,10 @@ def test_a_line_of_the_log_stays_one_line(text: str) -> None:
     assert event["rows"] == 3
     assert event["exception"].startswith("Traceback\n  ")
     assert "\x1b" not in event["exception"]
+
+
+def test_a_list_in_the_log_is_written_as_people_write_it() -> None:
+    event = printable_event(
+        None, "", {"partitions": ["a/0", "b/1"], "reasons": {"late": 3, "future": 1}, "rows": 3}
+    )
+    assert event == {"partitions": "a/0, b/1", "reasons": "late 3, future 1", "rows": 3}
