@@ -97,14 +97,18 @@ class Liveness:
         beats = self._beats()
         self._store.beat(beats)
         claims = [owned.claim for owned in self._assignment]
-        measures = self._meter.measures(now, claims, [beat.log_end for beat in beats])
+        trouble = self._trouble(missing, self._lacks_assignment(now))
+        measures = self._meter.measures(now, claims, [beat.log_end for beat in beats]) | trouble
         self._store.report(self._meter.run_id, measures)
         self._gauges.measured(
             measures,
             {b.partition: b.log_end - c.next_offset for b, c in zip(beats, claims, strict=True)},
             {owned.claim.partition: owned.pending.records for owned in self._assignment},
         )
-        self._update_health(missing, self._lacks_assignment(now))
+        if trouble:
+            self._gauges.health.trouble(trouble["trouble"])
+        else:
+            self._gauges.health.well()
         return {"run": self._meter.run_id} | measures
 
     def _lacks_assignment(self, now: float) -> bool:
@@ -120,19 +124,18 @@ class Liveness:
             self._reported_unassigned = True
         return lacks
 
-    def _update_health(self, missing: list[str], lacks_assignment: bool) -> None:
-        health = self._gauges.health
+    def _trouble(self, missing: list[str], lacks_assignment: bool) -> dict[str, str]:
+        """Return what keeps this consumer from its work, as a field of `health`; empty if nothing does."""
+        answered, self._kafka_answered = self._kafka_answered, False
         if missing:
-            health.trouble(f"topic_deleted: {', '.join(missing)}")
-        elif lacks_assignment:
-            health.trouble("no_assignment: Kafka's group coordinator does not say which partitions are ours")
-        elif self._model_failures >= MODEL_FAILURES:
-            health.trouble(f"model_fails: on each of the last {self._model_failures:,} records")
-        elif self._kafka_answered or not self._assignment:
-            health.well()
-        else:
-            health.trouble("kafka_silent: Kafka delivers no records, and does not confirm that there are none")
-        self._kafka_answered = False
+            return {"trouble": f"topic_deleted: {', '.join(missing)}"}
+        if lacks_assignment:
+            return {"trouble": "no_assignment: Kafka's group coordinator does not say which partitions are ours"}
+        if self._model_failures >= MODEL_FAILURES:
+            return {"trouble": f"model_fails: on each of the last {self._model_failures:,} records"}
+        if answered or not self._assignment:
+            return {}
+        return {"trouble": "kafka_silent: Kafka delivers no records, and does not confirm that there are none"}
 
     def _beats(self) -> list[Beat]:
         """Return one for each owned partition. Caught up: read and committed to the end of its log.

@@ -89,7 +89,7 @@ function readings(status, size) {
   setText(byId("watermark"), moment(status.watermark));
   setText(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to result, ${size}: p95 ${milliseconds(status.latency_p95_ms)}` : "");
   setText(byId("lag"), count(status.lag));
-  setText(byId("lag-note"), status.lag ? "records to read" : "all is read");
+  setText(byId("lag-note"), troubles(status) || (status.lag ? "records to read" : "all is read"));
   setText(byId("rows"), count(status.rows));
   setText(byId("rows-note"), sequence(status));
   setText(byId("dead"), count((status.late ?? 0) + (status.dead ?? 0)));
@@ -125,6 +125,12 @@ export function updateAge(data, now) {
   const text = status?.finished ? "the run has ended" : age > STALE_MS ? silent : "results are coming in";
   setText(byId("age-note"), Number.isFinite(age) ? text : "none yet");
   byId("age").parentElement.dataset.stale = String(!status?.finished && age > STALE_MS);
+}
+
+/** What keeps stages from their work, in their own words. @param {any} status */
+export function troubles({ stages, now }) {
+  const said = (stages ?? []).filter(({ at, measures }) => Math.abs(now - at) < STALE_MS && measures?.trouble);
+  return [...new Set(said.map(({ stage, measures }) => `${stage}: ${measures.trouble}`))].join("; ");
 }
 
 /** Stages that reported lately. @param {any} status @param {number} now */

@@ -100,6 +100,7 @@ class Books:
     streams: dict[str, str] = field(default_factory=dict)
     definitions: dict[str, Stream | None] = field(default_factory=dict)
     configs: dict[str, RunConfig] = field(default_factory=dict)
+    reported: dict[str, Any] = field(default_factory=dict)
 
     def unseeded(self, partitions: Iterable[Partition]) -> list[Partition]:
         return [p for p in partitions if p not in self.seeded]
@@ -136,7 +137,7 @@ class Books:
         self.beats.append(beats)
 
     def report(self, run_id: str | None, measures: Mapping[str, Any]) -> None:
-        pass
+        self.reported = dict(measures)
 
     def is_finished(self, run_id: str) -> bool:
         return self.finished
@@ -673,7 +674,7 @@ def test_a_deleted_topic_is_not_well_and_says_what_to_do(log: Log, books: Books,
     books.seeded = [Partition("outcomes", 0)]
     gauges = ConsumerGauges()
     made = worker(log, books, gauges)
-    del log.topics[gone]
+    id = log.topics.pop(gone)
     log.rebalance = () if gone == "trips" else None  # what is gone is assigned to nobody
     with capture_logs() as logs:
         for now in (2.0, 4.0, 6.0):
@@ -681,7 +682,10 @@ def test_a_deleted_topic_is_not_well_and_says_what_to_do(log: Log, books: Books,
     said = [entry for entry in logs if entry["event"] == "topic_deleted"]
     assert [entry["topics"] for entry in said] == [gone]
     assert "fresh --topic-prefix" in said[0]["do"]
-    assert gauges.health.report().reason == f"topic_deleted: {gone}"
+    assert gauges.health.report().reason == books.reported["trouble"] == f"topic_deleted: {gone}"
+    log.topics[gone] = id
+    made.step(8.0)
+    assert "topic_deleted" not in books.reported.get("trouble", "")
 
 
 def test_what_was_read_before_its_topic_was_deleted_is_committed(log: Log, books: Books) -> None:

@@ -21,7 +21,7 @@ ROOMS = (
 )
 RAISED = re.compile(
     r"""log\.(?:warning|error|exception)\(\s*"(\w+)"   # by name
-    |trouble\(f?"(\w+):                               # the reason that /healthz gives
+    |trouble(?:\(|":\s)f?"(\w+):                            # the reason that /healthz gives
     |(?:Trouble|_Meaning)\(\s*"(\w+)" """,  # why a session begins anew, or ends
     re.VERBOSE,
 )

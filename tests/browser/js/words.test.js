@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { parse, text } from "../static/address.js";
 import { band, position, ramp } from "../static/severity.js";
 import { withUnit } from "../static/format.js";
-import { explainScarcity, explainNoWindow, ofNoRun, sequence } from "../static/now.js";
+import { explainScarcity, explainNoWindow, ofNoRun, sequence, troubles } from "../static/now.js";
 import { moved, quantile, story, isNotable } from "../static/story.js";
 import { levels, ticks } from "../static/ticks.js";
 
@@ -16,6 +16,13 @@ test("an address says what is shown, and says it again", () => {
 test("what an address cannot mean is left out", () => {
   assert.deepEqual(parse("?axis=moon&from=20&to=10"), { run: null, size: null, axis: "event", range: null });
   assert.equal(parse("?from=x&to=1").range, null);
+});
+
+test("what keeps a stage from its work is said while it reports it, and once", () => {
+  const stage = (at, trouble) => ({ stage: "consumer", at, measures: trouble ? { lag: 3, trouble } : { lag: 3 } });
+  const status = { now: 100_000, stages: [stage(99_000, "topic_deleted: a"), stage(98_000, "topic_deleted: a"), stage(1_000, "old"), stage(99_000, "")] };
+  assert.equal(troubles(status), "consumer: topic_deleted: a");
+  assert.equal(troubles({ now: 100_000, stages: [] }), "");
 });
 
 test("bands meet at their limits", () => {
