@@ -23,7 +23,6 @@ from monitor.settings import Settings as MonitorSettings
 from producer.settings import Settings as ProducerSettings
 from producer.sources import defaults as replay
 from schemas.durations import duration_ms, duration_text, moment_ms
-from schemas.errors import DriftlineError
 from schemas.topics import PARTITIONS as PARTITION_COUNT
 
 PREFIX = "DRIFTLINE_"
@@ -109,12 +108,7 @@ def _callback(check: Callable[[Any], object] | None, formerly: str) -> Callable[
                 f"{formerly} no longer sets {parameter.opts[0]} of `driftline {context.info_name}`: "
                 f"{parameter.envvar} does"
             )
-        if check is not None and value is not None:
-            try:
-                check(value)
-            except DriftlineError as error:
-                raise typer.BadParameter(f"{error.what}: {error.do}.") from None
-        return value
+        return value if check is None else checks.checked(check)(value)
 
     return callback
 

@@ -3,18 +3,7 @@ from __future__ import annotations
 import pytest
 
 from runtime.health import Health, HealthReport
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.runtime.clock import Clock
 
 
 @pytest.fixture

@@ -18,18 +18,7 @@ from runtime.metrics import Instruments
 from runtime.metrics_server import serving
 from schemas.errors import PortUnusable
 from tests.fleet import PATIENCE_S, eventually
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.runtime.clock import Clock
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -86,18 +84,6 @@ def test_merged_rows_are_sorted_by_pane_and_offset_and_indexed(times: list[list[
         panes = made.batch[TRIPS.time].to_numpy() // PANE * PANE
         assert np.flatnonzero(panes == start).tolist() == [*range(first, first + count)]
     assert sum(made.counts) == at
-
-
-@pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
-    with Feed(database) as made:
-        yield made
-
-
-@pytest.fixture
-def store(feed: Feed) -> Iterator[ResultStore]:
-    with open_store(feed.url) as made:
-        yield made
 
 
 def trickle(feed: Feed, count: int, partition: int = 0) -> list[Chunk]:

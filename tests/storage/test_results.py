@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,18 +20,6 @@ from tests.monitor.feed import HOUR, T0, Feed, results, until
 pytestmark = pytest.mark.integration
 
 WINDOW = WindowKey("r", TRIPS, HOUR, T0)
-
-
-@pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
-    with Feed(database) as made:
-        yield made
-
-
-@pytest.fixture
-def store(feed: Feed) -> Iterator[ResultStore]:
-    with open_store(feed.url) as made:
-        yield made
 
 
 def result(status: WindowStatus, rows: int, joined: int = 0, **more: object) -> WindowResult:
