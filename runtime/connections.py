@@ -34,6 +34,9 @@ _FOREIGN_SCHEME = re.compile(
 _OF_ANSWERS = (-188, -190, -180)
 """KafkaError._UNKNOWN_TOPIC, _UNKNOWN_PARTITION, _WAIT_COORD: what librdkafka makes of brokers' answers."""
 
+_REFUSALS = (29, 30, 31, 58, -169)
+"""KafkaError.TOPIC_, GROUP_ and CLUSTER_AUTHORIZATION_FAILED, SASL_AUTHENTICATION_FAILED, _AUTHENTICATION."""
+
 
 def make_folder(folder: Path, state: Path | None = None) -> Path:
     """Make a folder, and those above it.
@@ -101,6 +104,8 @@ def kafka_advice(environ: Mapping[str, str] = os.environ, *, code: int | None = 
         environ: The environment.
         code: Of the KafkaError, if there was one. Where a broker answered, it is only not ready.
     """
+    if code in _REFUSALS:
+        return "correct KAFKA_… (user, password, rights)"
     if code is not None and is_answer(code):
         return "nothing: Kafka answers, and gets ready; if that takes minutes, see the brokers' logs"
     return _advice("Kafka", "KAFKA_BOOTSTRAP_SERVERS", environ)

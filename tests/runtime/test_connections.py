@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from runtime.connections import (
@@ -14,6 +14,7 @@ from runtime.connections import (
     Addresses,
     database_advice,
     database_url,
+    is_answer,
     is_platform_variable,
     kafka_advice,
     kafka_config,
@@ -147,6 +148,19 @@ def test_who_named_a_server_is_not_told_to_start_ours(advice: Callable[[dict[str
     assert "stack up" not in named
     for environ in ({}, {name: ""}, {name: " \n"}):
         assert advice(environ) == f"run `driftline stack up`, or set {name}"
+
+
+def test_the_codes_of_kafka_are_those_of_its_client() -> None:
+    refused = (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError._AUTHENTICATION,
+    )
+    assert {kafka_advice(code=code) for code in refused} == {"correct KAFKA_… (user, password, rights)"}
+    assert all(map(is_answer, (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError._WAIT_COORD)))
+    assert not any(map(is_answer, (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)))
 
 
 def test_of_a_refused_login_only_who_set_the_variable_is_told_to_correct_it() -> None:
