@@ -17,7 +17,7 @@ from monitor.drift.figures import Config
 from monitor.gauges import MonitorGauges
 from monitor.scheduling.scheduler import run_scheduler
 from monitor.settings import Settings
-from schemas.definition import Records, Stream
+from schemas.definition import Field, Records, Stream
 from schemas.durations import moment
 from schemas.figures import ColumnFigure, WindowFigures
 from schemas.streams.taxi import TAXI, TRIPS
@@ -31,6 +31,15 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 PANE = 5 * MINUTE
 LATENESS = {"trips": 10 * MINUTE, "outcomes": 2 * HOUR}
 MODEL = "a" * 64
+SCORED = Records(
+    topic="payments",
+    kind="payment",
+    id="payment",
+    time="at",
+    fields=(Field(name="amount", type="float", role="number"), Field(name="risk", type="float", role="number")),
+    prediction="risk",
+)
+"""Of a stream without labels; each record carries its prediction."""
 
 
 def rows_at(stream: Records, times: Sequence[int], offsets: Sequence[int], partition: int) -> pa.RecordBatch:

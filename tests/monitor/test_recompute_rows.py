@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from monitor.recompute.rows import BATCH, window_rows
-from schemas.definition import Field, Records
 from schemas.records import LIVE
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import OFFSET, PREDICTION, layout
 from storage.panes import LoadedRows
 from storage.windows import WindowKey
 from tests import logs
-from tests.monitor.feed import HOUR, T0, StubModel
+from tests.monitor.feed import HOUR, SCORED, T0, StubModel
 
 RECORD = logs.trip_of(logs.trips(1, 0.001)[0])
 
@@ -106,16 +105,6 @@ def test_a_record_that_names_no_run_is_of_its_streams_own_default() -> None:
     entries = [(0, 0, trip(None, run=None)), (0, 1, trip(None, run="live"))]
     found = window_rows(WindowKey("now", TRIPS, HOUR, T0), entries, set(), StubModel(), "now")  # type: ignore[arg-type]
     assert found.table[OFFSET].to_pylist() == [0]
-
-
-SCORED = Records(
-    topic="payments",
-    kind="payment",
-    id="payment",
-    time="at",
-    fields=(Field(name="amount", type="float", role="number"), Field(name="risk", type="float", role="number")),
-    prediction="risk",
-)
 
 
 def test_a_prediction_that_the_record_carries_is_read_again_without_a_model() -> None:

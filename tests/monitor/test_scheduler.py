@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from monitor.gauges import MonitorGauges
 from monitor.scheduling.scheduler import Scheduler
-from schemas.definition import Field, Records, Stream
+from schemas.definition import Stream
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
@@ -29,6 +29,7 @@ from tests.monitor.feed import (
     LATENESS,
     MINUTE,
     MODEL,
+    SCORED,
     T0,
     Feed,
     Running,
@@ -370,16 +371,7 @@ def test_a_run_of_another_model_is_refused_and_the_others_go_on(database: str, f
     assert feed.connection.execute("SELECT DISTINCT run_id FROM driftline.window_result").fetchall() == [("r",)]
 
 
-SCORED = Records(
-    topic="payments",
-    kind="payment",
-    id="payment",
-    time="at",
-    fields=(Field(name="amount", type="float", role="number"), Field(name="risk", type="float", role="number")),
-    prediction="risk",
-)
 PAYMENTS = Stream(name="payments", events=SCORED)
-"""Without labels; each record carries its prediction."""
 
 
 def test_streams_side_by_side_are_each_computed_by_a_monitor_with_their_reference(
