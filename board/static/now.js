@@ -67,6 +67,7 @@ const STARTING_MS = 120_000;
 export function explainNoWindow(data) {
   const { status, attended, monitor, started_at: at } = data;
   if (activeStages(status, status.now).has("monitor")) {
+    if (isSkipped(data)) return `No window: the monitor compares with another model than the one that scored this run, and skips it. ${monitor ? `Start \`${monitor}\`` : "That model is not here"}.`;
     const { filling } = status;
     const few = filling && filling.rows < filling.needed ? ` It has ${count(filling.rows)} of the ${filling.needed} rows from which on it is shown before.` : "";
     const first = `No window has closed yet: the first does when the watermark has passed its end.${few}`;
@@ -78,6 +79,12 @@ export function explainNoWindow(data) {
   if (!monitor) return "No window yet. The model that scored this run is not here, and a monitor with another one passes it over.";
   const start = `start \`${monitor}\``;
   return status.now - at < STARTING_MS ? `No window yet: a monitor that was just started takes a while; if none was, ${start}.` : `No window yet, and no monitor reports: ${start}.`;
+}
+
+/** Whether all monitors that report are known to compare with another model than the run's. @param {any} data of the board */
+function isSkipped({ status, model }) {
+  const known = status.stages.filter(({ stage, at }) => stage === "monitor" && Math.abs(status.now - at) < STALE_MS).map(({ measures }) => measures?.model);
+  return Boolean(model) && known.every((each) => each && each !== model);
 }
 
 function readings(status, size) {

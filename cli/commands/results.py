@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from cli import chosen, listing, options, output, servers
-from cli.output import say
+from cli.output import say, warn
 from models.names import ARTIFACTS
 from schemas.durations import duration_ms, moment_ms
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
+
+if TYPE_CHECKING:
+    from storage.listings import WindowRow
 
 WINDOW_FIELDS = (
     *("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift"),
@@ -32,8 +37,8 @@ def windows(
     as_json: bool = options.JSON,
 ) -> None:
     """List the windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
-    from cli.remarks import why_no_window
-    from cli.windows import drifted, explained, judged, latest
+    from cli.remarks import unattended, why_no_window
+    from cli.windows import explained, latest
     from monitor.drift.figures import Config
     from storage import listings
     from storage.streams import definition_of
@@ -44,12 +49,12 @@ def windows(
         found = listings.windows(connection, name, None if size is None else duration_ms(size) // 1_000)
         sizes = listings.sizes(connection, name) if size and not found else []
         small = listings.shortages(connection, name, Config().min_rows)
-        why = why_no_window(known, listings.monitors(connection), Config().min_rows)
+        monitors = listings.monitors(connection)
         if any(row.remark for row in found):
             found = explained(found, definition_of(connection, name, chosen.stream()).labels)
-    empty = (
-        f"no windows of {size}: run {name} has {', '.join(sizes)}" if sizes else f"no windows of run {name}: {why}"
-    )
+    empty = f"no windows of {size}: run {name} has {', '.join(sizes)}"
+    if not sizes:
+        empty = f"no windows of run {name}: {why_no_window(known, monitors, Config().min_rows)}"
     if fail_on is not None and sizes:
         raise UsageError(empty, "choose one of them with --size")
     listed = latest(found, newest, closed=fail_on is not None)
@@ -59,12 +64,23 @@ def windows(
             say(shortage.describe(Config().min_rows))
     if fail_on is None:
         return
+    if found and known.finished_at is None and (why := unattended(known, monitors)):
+        warn(f"newer windows of run {name} are not computed: {why}")
+    _fail(listed, fail_on, f"none of the listed windows of run {name} has a verdict" if found else empty)
+
+
+def _fail(listed: Sequence[WindowRow], fail_on: options.FailOn, unknown: str) -> None:
+    """End with the exit code of `--fail-on`, unless a listed window has a verdict and none has drifted.
+
+    unknown: why nothing is known, where no window has a verdict.
+    """
+    from cli.windows import drifted, judged
+
     dataset = fail_on is options.FailOn.dataset
     if drifted(listed, dataset=dataset):
         raise typer.Exit(DRIFTED)
     if not judged(listed, dataset=dataset):
-        none = f"none of the listed windows of run {name} has a verdict" if found else empty
-        raise DriftlineError(f"nothing can be said of drift: {none}", "`driftline runs` and `doctor` say more")
+        raise DriftlineError(f"nothing can be said of drift: {unknown}", "`driftline runs` and `doctor` say more")
 
 
 def columns(

@@ -277,6 +277,19 @@ def test_a_script_learns_of_drift_by_exit_code_3(call: Call) -> None:
     assert call("windows --size 7h --fail-on dataset")[0] == 2, "else a script with a wrong size passes for ever"
 
 
+@pytest.mark.integration
+def test_a_script_is_warned_that_newer_windows_of_a_run_are_not_computed(call: Call, figures: str) -> None:
+    with psycopg.connect(figures, autocommit=True) as connection:
+        ended = "UPDATE driftline.run SET finished_at = %s WHERE run_id = 'dummy'"
+        connection.execute("UPDATE driftline.health SET at = at - interval '1 hour'")
+        assert "newer windows" not in call("windows --run dummy --size 1d --fail-on drift")[2]
+        connection.execute(ended, (None,))
+        code, _, said = call("windows --run dummy --size 1d --fail-on drift")
+        connection.execute(ended, (T0,))
+    assert code == 3
+    assert "newer windows of run dummy are not computed: no monitor is running" in said
+
+
 @pytest.fixture
 def unwatched(figures: str) -> Iterator[None]:
     """A run with rows and no window, beside the other; no monitor reports."""

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from schemas.streams.taxi import TAXI
 from storage.connect import Connection, Jsonb, connect
 from storage.snapshot import snapshot_of
+from storage.streams import _SQL as SQL
 from storage.streams import DefinitionUnreadable, definition_of, definitions_of, newest, remember
 from tests.databases import fresh_database
 
@@ -47,6 +48,16 @@ def test_each_run_keeps_the_definition_that_it_was_begun_with(connection: Connec
     assert definitions_of(connection, [*found], fallback) == found
     assert found["second"].hash == CHANGED.hash
     assert connection.execute("SELECT count(*) FROM driftline.stream").fetchone() == (3,)
+
+
+def test_a_definition_is_sent_once_however_many_runs_share_it(connection: Connection) -> None:
+    begun = {f"{stream.name}-{n}": stream for stream in (TAXI, OTHER) for n in range(3)}
+    for run_id, stream in begun.items():
+        remember(connection, stream)
+        begin(connection, run_id, stream)
+    rows = connection.execute(SQL["definitions_of"], {"run_ids": [*begun]}).fetchall()
+    assert sum(definition is not None for *_, definition in rows) == 2
+    assert definitions_of(connection, [*begun], CHANGED) == begun
 
 
 def test_a_definition_of_another_version_keeps_no_run_of_another_stream_waiting(connection: Connection) -> None:

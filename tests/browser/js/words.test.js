@@ -118,6 +118,9 @@ test("nobody is told to start what is starting, nor a monitor that would pass th
   assert.equal(of({ monitor: "driftline monitor --model m/b" }), "No window yet, and no monitor reports: start `driftline monitor --model m/b`.");
   assert.match(of({ monitor: null }), /is not here/);
   assert.match(of({}, [{ stage: "monitor", at: 1e9 - 1_000 }]), /has passed its end\.$/);
+  const skipped = { model: "b", status: { now: 1e9, stages: [{ stage: "monitor", at: 1e9 - 1_000, measures: { model: "a" } }] } };
+  assert.match(of(skipped), /^No window: the monitor compares with another model .* Start `driftline monitor`\.$/);
+  assert.match(of({ ...skipped, model: "a" }), /has passed its end\.$/);
   const filling = { status: { now: 1e9, stages: [{ stage: "monitor", at: 1e9 - 1_000 }], filling: { rows: 12, needed: 30 } } };
   assert.match(of(filling), /has passed its end\. It has 12 of the 30 rows from which on it is shown before\.$/);
   const read = { status: { now: 1e9, stages: [{ stage: "monitor", at: 1e9 - 1_000 }], lag: 0 } };
