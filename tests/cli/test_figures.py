@@ -343,7 +343,7 @@ def test_a_run_whose_records_were_all_rejected_is_no_wrong_usage(call: Call) -> 
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("letters")
+@pytest.mark.usefixtures("dead_letters")
 def test_records_that_name_no_run_are_counted_beside_the_runs(call: Call) -> None:
     assert "2 rejected records in which no run could be read" in call("runs")[2]
     code, _, said = call("windows --run live")
