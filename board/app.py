@@ -157,7 +157,7 @@ async def board_data(request: HttpRequest) -> HttpResponse:
     run, size_s = query_params.run_param(query), query_params.size_param(query)
     async with board.database.snapshot() as reader:
         found = await board.board_reader.board(reader, run, size_s)
-    command = await asyncio.to_thread(monitor_command, found.pop("model"), board.settings.models)
+    command = await asyncio.to_thread(monitor_command, found.pop("reference"), board.settings.models)
     return json_response(request, found | {"monitor": command, "attended": board.settings.attended})
 
 

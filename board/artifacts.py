@@ -1,4 +1,4 @@
-"""The model that scored a run: its artifact, by the hash that the run remembers."""
+"""The artifact that a run is compared with, by the hash that the run remembers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ DEFAULT = ARTIFACTS / "default"
 
 
 def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
-    """Return the folder of a model: one of these, or below one of them. Raises Conflict where it is not there."""
+    """Return the folder of an artifact: one of these, or below one of them. Raises Conflict where there is none."""
     if wanted is None:
         raise Conflict(
-            "this run was scored upstream: there is no reference to compare with", "see the scores instead"
+            "no monitor has written a window of this run: it is not known which reference it is compared with",
+            "start a monitor for it",
         )
     for folder in folders:
         try:
@@ -27,14 +28,15 @@ def artifact_of(wanted: str | None, folders: Iterable[Path]) -> Path:
         except ModelUnusable:
             continue
     raise Conflict(
-        f"the model that scored this run ({wanted[:12]}) is not here", "start the board with --model and its folder"
+        f"the model that this run is compared with ({wanted[:12]}) is not here",
+        "start the board with --model and its folder",
     )
 
 
 def monitor_command(wanted: str | None, folders: Iterable[Path]) -> str | None:
-    """Return the command of a monitor for what this model has scored: a monitor with another model skips the run.
+    """Return the command of a monitor for runs that are compared with this artifact: one with another skips them.
 
-    None where the model is not here.
+    None where the artifact is not here.
     """
     try:
         path = artifact_of(wanted, folders)

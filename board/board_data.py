@@ -74,7 +74,7 @@ class BoardReader:
             "source": run.source,
             "scenario": run.scenario,
             "period": run.period,
-            "model": run.model,
+            "reference": run.reference,
             "started_at": run.started_at,
             "stream": run.stream.name,
             "labelled": run.stream.labels is not None,

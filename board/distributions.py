@@ -50,12 +50,12 @@ class Distributions:
             run = await find_run(reader, run_id)
         window = WindowKey(run_id, run.stream.events, size_s * 1_000, start)
         async with self._free:
-            return await asyncio.to_thread(self._compared, run.stream, window, run.model)
+            return await asyncio.to_thread(self._compared, run.stream, window, run.reference)
 
-    def _compared(self, stream: Stream, window: WindowKey, model: str | None) -> dict[str, Any]:
+    def _compared(self, stream: Stream, window: WindowKey, reference: str | None) -> dict[str, Any]:
         from board import histograms  # noqa: PLC0415 - pandas and scipy take a second, and are needed here only
 
-        bins, about, reference_rows = self._reference(stream, model)
+        bins, about, reference_rows = self._reference(stream, reference)
         events, labels, rows = self._rows(stream, window)
         return {
             "rows": rows,
@@ -94,13 +94,13 @@ class Distributions:
                 ) from None
         return events, labels, rows
 
-    def _reference(self, stream: Stream, model: str | None) -> tuple[Any, dict[str, Any], int]:
+    def _reference(self, stream: Stream, hash: str | None) -> tuple[Any, dict[str, Any], int]:
         """Return the bins of the reference, what is known of the model, and the rows. Raises Conflict."""
         from board import histograms  # noqa: PLC0415
         from models.artifact import load as load_model  # noqa: PLC0415
 
-        path = artifact_of(model, self._models)
-        key = model or "", stream.hash
+        path = artifact_of(hash, self._models)
+        key = hash or "", stream.hash
         prepared = self._prepared.get(key)
         if prepared is None:
             try:

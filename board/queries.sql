@@ -45,9 +45,9 @@ ORDER BY EXISTS (SELECT FROM driftline.window_result w
          r.started_at DESC, r.run_id LIMIT 1;
 
 -- name: run
--- What a run is; its period, the hash of its model and the definition of its stream.
+-- What a run is; its period, the hash of the artifact that it is compared with and the definition of its stream.
 SELECT r.run_id, left(r.source, 300) AS source, left(r.manifest ->> 'scenario', 300) AS scenario,
-       r.manifest -> 'period' AS period, r.finished_at IS NOT NULL AS finished, r.model,
+       r.manifest -> 'period' AS period, r.finished_at IS NOT NULL AS finished, coalesce(r.model, r.reference),
        (extract(epoch FROM r.started_at) * 1000)::bigint AS started_at, s.definition
 FROM driftline.run r LEFT JOIN driftline.stream s ON s.name = r.stream AND s.hash = r.stream_hash
 WHERE r.run_id = %(run)s;

@@ -50,13 +50,13 @@ an origin, and load nothing."""
 
 
 class ReportRequest(msgspec.Struct, frozen=True):
-    """Which report. version: of the rows that it is made of. model: hash of the one that scored them."""
+    """Which report. version: of the rows that it is made of. reference: hash of what they are compared with."""
 
     run: str
     size_s: int
     start: int
     version: str
-    model: str | None
+    reference: str | None
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ class Reports:
         rows = await reader.rows("versions", run=run_id, size_s=size_s, start=moment(start))
         if not rows:
             raise NotFound("there is no such window", "see the board for those that are")
-        return ReportRequest(run_id, size_s, start, repr(rows), run.model)
+        return ReportRequest(run_id, size_s, start, repr(rows), run.reference)
 
     def state(self, wanted: ReportRequest) -> dict[str, Any]:
         """Return the state of a report, as JSON takes it."""
@@ -156,7 +156,7 @@ class Reports:
         """Return the command, at a lower priority than the stages."""
         nice = [path, "-n", "5"] if (path := shutil.which("nice")) else []
         made = self._settings.report_command or (sys.executable, str(ROOT / "driftline.py"), "report")
-        model = artifact_of(wanted.model, self._settings.models)
+        model = artifact_of(wanted.reference, self._settings.models)
         size, start = duration_text(1_000 * wanted.size_s), moment(wanted.start).isoformat()
         options = {"--run": wanted.run, "--size": size, "--window": start, "--model": str(model), "--out": str(out)}
         options["--back"] = f"/window?{urlencode({'run': wanted.run, 'size': size, 'start': wanted.start})}"

@@ -25,7 +25,8 @@ class RunInfo(msgspec.Struct, frozen=True):
 
     Attributes:
         period: Event time that it covers, ms, end exclusive.
-        model: Hash of the model that scored it; None where the records carry their prediction.
+        reference: Hash of the artifact that it is compared with: of the model that scored it or, where the records
+            carry their prediction, of the one that its first monitor had; None while there is no window.
         started_at: Wall clock, ms.
         stream: The definition of its stream.
     """
@@ -35,7 +36,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     scenario: str | None
     period: list[int] | None
     finished: bool
-    model: str | None
+    reference: str | None
     started_at: int
     stream: Stream
 

@@ -48,7 +48,7 @@ def monitor_settings(model: Path, **more: Any) -> Any:
     return Settings(
         stream=stream(),
         scorers=scorers(),
-        model=usable_model(model),
+        model=model,
         kafka=connections.kafka_config(os.environ),
         database_url=servers.database_url(),
         **more,

@@ -37,19 +37,21 @@ class Line(msgspec.Struct, frozen=True):
     remark: str
 
 
-def with_reference(rows: Sequence[ColumnRow], stream: Stream, model: str | None, folder: Path) -> list[ColumnRow]:
+def with_reference(
+    rows: Sequence[ColumnRow], stream: Stream, reference: str | None, folder: Path
+) -> list[ColumnRow]:
     """Add the figures of the reference to those of a window.
 
     Args:
         rows: The figures.
         stream: Of the run.
-        model: Hash of the model that scored the run.
-        folder: Where that model is looked for.
+        reference: Hash of the artifact that the run is compared with.
+        folder: Where that artifact is looked for.
 
     Raises:
-        ModelUnusable: The run's model is not there.
+        ModelUnusable: It is not there.
     """
-    known = reference_figures(load(find_by_hash(model, folder), stream.events).reference(), stream)
+    known = reference_figures(load(find_by_hash(reference, folder), stream.events).reference(), stream)
     return [msgspec.structs.replace(r, reference=known.get((r.column_name, r.metric))) for r in rows]
 
 

@@ -137,7 +137,7 @@ RUN_MODEL = option(
     "model",
     None,
     _MODEL_HELP,
-    show_default="the one that scored the run",
+    show_default="the one that the run was compared with",
     from_environment=False,
 )
 METRICS_PORT = option(
@@ -282,7 +282,7 @@ ATTENDED = option(
 )
 
 # runs, models, windows, columns, dead-letters, report
-FORCE = option("force", False, "Remove named models and those that scored runs, too.", from_environment=False)
+FORCE = option("force", False, "Remove named models and those that runs use, too.", from_environment=False)
 SIZE = option("size", ..., "Window size, such as 1h.", check=duration_ms)
 ANY_SIZE = option("size", None, "Window size, such as 1h.", check=duration_ms, show_default="all")
 WINDOW = option("window", ..., "Start of the window, such as 2022-02-14T06:00.", check=moment_ms)

@@ -40,7 +40,7 @@ def unattended(run: RunRow, monitors: Sequence[MonitorRow]) -> str | None:
         monitors: Those that reported lately.
     """
     if not monitors:
-        named = f" --model {run.model[:HASH]}" if run.model else ""
+        named = f" --model {run.reference[:HASH]}" if run.reference else ""
         return f"no monitor is running: `driftline monitor{named}`"
     refusals = [_refusal(run, monitor) for monitor in monitors]
     return None if None in refusals else refusals[0]
@@ -54,10 +54,11 @@ def _refusal(run: RunRow, monitor: MonitorRow) -> str | None:
         return None
     if None not in (run.stream, monitor.stream) and run.stream != monitor.stream:
         return f"it is of stream {run.stream}, and the monitor of stream {monitor.stream}: start another"
-    if run.model not in (None, monitor.model):
-        theirs, ours = str(run.model)[:HASH], monitor.model[:HASH]
+    if run.reference not in (None, monitor.model):
+        theirs, ours = str(run.reference)[:HASH], monitor.model[:HASH]
+        what = "scored it" if run.model else "is its reference"
         return (
-            f"the monitor skips it: model {theirs} scored it, and the monitor's is {ours}:"
+            f"the monitor skips it: model {theirs} {what}, and the monitor's is {ours}:"
             f" `driftline monitor --model {theirs}`"
         )
     if not any(fits(1_000 * size_s, run.pane_ms) for size_s in monitor.sizes_s or ()):

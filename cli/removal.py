@@ -31,7 +31,7 @@ _DELETES = (
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A model. runs: those that it scored, newest first; None if no database answered.
+    """A model. runs: those that it scored or that are compared with its reference, newest first; None if unknown.
 
     path: None where runs remember a model that is not here. mae: minutes, on trips that it did not learn from.
     """
@@ -55,7 +55,7 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
         return ", ".join(self.names)
 
     @property
-    def scored(self) -> str:
+    def used_by(self) -> str:
         return "not known" if self.runs is None else _shortened(self.runs)
 
 
@@ -68,17 +68,17 @@ class Removed(msgspec.Struct, frozen=True):
     dead_letters: int
 
 
-def models(folder: Path, scored: Mapping[str, Sequence[str]] | None) -> list[ModelRow]:
-    """List the models below a folder, and those that only runs refer to. scored: hash → runs; None if unknown."""
+def models(folder: Path, used: Mapping[str, Sequence[str]] | None) -> list[ModelRow]:
+    """List the models below a folder, and those that only runs refer to. used: hash → runs; None if unknown."""
     here = names.list_artifacts(folder)
-    gone = (scored or {}).keys() - {artifact.hash for artifact in here}
+    gone = (used or {}).keys() - {artifact.hash for artifact in here}
     return [
-        *(row(artifact, scored) for artifact in here),
-        *(ModelRow(hash=hash, source="not here", runs=tuple((scored or {})[hash])) for hash in sorted(gone)),
+        *(row(artifact, used) for artifact in here),
+        *(ModelRow(hash=hash, source="not here", runs=tuple((used or {})[hash])) for hash in sorted(gone)),
     ]
 
 
-def row(artifact: Artifact, scored: Mapping[str, Sequence[str]] | None) -> ModelRow:
+def row(artifact: Artifact, used: Mapping[str, Sequence[str]] | None) -> ModelRow:
     card = artifact.card
     start, end = (f"{moment(at):%Y-%m-%d}" for at in card.period)
     return ModelRow(
@@ -89,13 +89,13 @@ def row(artifact: Artifact, scored: Mapping[str, Sequence[str]] | None) -> Model
         period=(start, end),
         rows=card.rows,
         mae=card.mae,
-        runs=None if scored is None else tuple(scored.get(artifact.hash, ())),
+        runs=None if used is None else tuple(used.get(artifact.hash, ())),
         path=str(artifact.path),
     )
 
 
 def runs_of_models(connection: Connection) -> dict[str, list[str]]:
-    """Map hashes of models to the runs they scored, newest first; empty if there are no tables yet."""
+    """Map hashes of models to the runs that use them, newest first; empty if there are no tables yet."""
     try:
         return dict(connection.execute(SQL["runs_of_models"]).fetchall())
     except MISSING_TABLES:
@@ -103,26 +103,26 @@ def runs_of_models(connection: Connection) -> dict[str, list[str]]:
 
 
 def removable(
-    wanted: Sequence[str], folder: Path, scored: Mapping[str, Sequence[str]] | None, *, force: bool
+    wanted: Sequence[str], folder: Path, used: Mapping[str, Sequence[str]] | None, *, force: bool
 ) -> list[Artifact]:
     """Find the models that are meant, by name or by the beginning of the hash.
 
     Args:
         wanted: What the operator wrote.
         folder: Where models lie.
-        scored: Hash → runs that are still there; None where that is not known.
-        force: Also the default, and what scored runs.
+        used: Hash → runs that are still there; None where that is not known.
+        force: Also the default, and what runs use.
 
     Raises:
         ModelUnusable: There is no such model, or it is needed.
         UsageError: Several begin so.
     """
     return list(
-        {artifact.path: artifact for name in wanted for artifact in [_one(name, folder, scored, force)]}.values()
+        {artifact.path: artifact for name in wanted for artifact in [_one(name, folder, used, force)]}.values()
     )
 
 
-def _one(name: str, folder: Path, scored: Mapping[str, Sequence[str]] | None, force: bool) -> Artifact:
+def _one(name: str, folder: Path, used: Mapping[str, Sequence[str]] | None, force: bool) -> Artifact:
     found = [a for a in names.list_artifacts(folder) if name in a.names] or list(names.find_by_prefix(name, folder))
     if not found:
         raise ModelUnusable(f"there is no model {name} in {folder}", "`driftline models` lists them")
@@ -130,21 +130,21 @@ def _one(name: str, folder: Path, scored: Mapping[str, Sequence[str]] | None, fo
         raise UsageError(f"{len(found)} models begin with {name}", "give more characters of the hash")
     artifact = found[0]
     if not force:
-        _refuse_needed(artifact, scored)
+        _refuse_needed(artifact, used)
     return artifact
 
 
-def _refuse_needed(artifact: Artifact, scored: Mapping[str, Sequence[str]] | None) -> None:
+def _refuse_needed(artifact: Artifact, used: Mapping[str, Sequence[str]] | None) -> None:
     """Raises ModelUnusable with all that the model is needed for."""
     needs: list[tuple[str, str]] = []
     if artifact.names:
         needs.append((f"is {', '.join(artifact.names)}", _instead(artifact.names)))
-    if scored is None:
-        needs.append(("may have scored runs, which no database says", "start the database"))
-    elif runs := scored.get(artifact.hash):
+    if used is None:
+        needs.append(("may be used by runs, which no database says", "start the database"))
+    elif runs := used.get(artifact.hash):
         needs.append(
             (
-                f"scored {_shortened(runs)}, whose reports and `recompute` need it",
+                f"is used by {_shortened(runs)}, whose reports and `recompute` need it",
                 "remove those runs first with `driftline runs rm`",
             )
         )
@@ -222,7 +222,7 @@ def _held(connection: Connection, run: str) -> Removed:
     if found is None:
         raise UsageError(f"there is no run {run}", "`driftline runs` lists them")
     seconds, rows, windows, dead = found
-    if seconds is not None and seconds < QUIET_S:
+    if seconds < QUIET_S:
         default = default_runs(connection, [run])[run]
         raise RunConflict(
             f"run {run} was written to {seconds:.0f} s ago",

@@ -1,7 +1,7 @@
 -- name: runs_of_models
--- By the hash of the model, the newest first. What was scored upstream, or made up, has none.
-SELECT model, array_agg(run_id ORDER BY started_at DESC, run_id) FROM driftline.run
-WHERE model ~ '^[0-9a-f]{64}$' GROUP BY model;
+-- By the hash of the model that scored them or that they are compared with, the newest first. What was made up has none.
+SELECT coalesce(model, reference), array_agg(run_id ORDER BY started_at DESC, run_id) FROM driftline.run
+WHERE coalesce(model, reference) ~ '^[0-9a-f]{64}$' GROUP BY 1;
 
 -- name: fence
 -- Whoever reads these partitions remembers where the runs stand: let them begin anew from what is left in the tables.
@@ -16,8 +16,9 @@ WHERE (p.topic, p.partition) = (held.topic, held.partition);
 SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;
 
 -- name: holdings
--- Seconds since anything of the run was written (NULL: nothing ever was), and what it has.
+-- Seconds since anything of the run was written, itself included, and what it has.
 SELECT extract(epoch FROM clock_timestamp() - greatest(
+           r.started_at,
            (SELECT max(moved_at) FROM driftline.run_progress WHERE run_id = r.run_id),
            (SELECT max(written_at) FROM driftline.dead_letter WHERE run_id = r.run_id),
            (SELECT max(written_at) FROM driftline.window_result WHERE run_id = r.run_id)))::float8,

@@ -69,8 +69,12 @@ ON CONFLICT DO NOTHING;
 -- name: runs
 SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.max_ahead_ms, r.model, r.stream, r.stream_hash,
        t.topic
-FROM driftline.run r JOIN driftline.run_topic t ON t.run_id = r.run_id AND t.role = 'events'
+FROM driftline.run r LEFT JOIN driftline.run_topic t ON t.run_id = r.run_id AND t.role = 'events'
 WHERE r.run_id = ANY(%(run_ids)s);
+
+-- name: keep_runs
+-- Nobody removes them until this transaction ends.
+SELECT run_id FROM driftline.run WHERE run_id = ANY(%(run_ids)s) ORDER BY run_id FOR KEY SHARE;
 
 -- name: run
 SELECT FROM driftline.run WHERE run_id = %(run_id)s;

@@ -115,7 +115,7 @@ class Runs:
         """What keeps the run from being this consumer's, or None."""
         theirs, ours = self._store.binding(run_id), self._ours
         if not theirs.is_of(self._stream):
-            name = theirs.stream or theirs.events_topic
+            name = theirs.stream or theirs.events_topic or "?"
             return Foreign("stream", other_stream(run_id, name, self._stream.name))
         if theirs.definition is None:
             return Foreign("stream", f"run {run_id} was begun by another version, whose definition cannot be read")

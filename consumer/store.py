@@ -48,7 +48,7 @@ class RunBinding:
         model: Hash of the model that scores its events; None where they bring their predictions.
         stream: Name of its stream; None: the run was begun before definitions were kept.
         stream_hash: Of the definition that it was begun with; None as for `stream`.
-        events_topic: The topic of its events.
+        events_topic: The topic of its events; None where its definition names none.
         definition: That one, by which its records are judged; None: this version cannot read it, or the run belongs
             to another stream. Of a run that was begun before definitions were kept it is the consumer's own.
     """
@@ -57,7 +57,7 @@ class RunBinding:
     model: str | None
     stream: str | None
     stream_hash: str | None
-    events_topic: str
+    events_topic: str | None
     definition: Stream | None = None
 
     @classmethod
@@ -143,13 +143,14 @@ class Store:
             ours: What new runs are begun with.
             stream: Its definition is kept beside them.
         """
-        if not (new := [run_id for run_id in run_ids if run_id not in self._bindings]):
-            return
-        with self._connection.transaction():
-            streams.remember(self._connection, stream)
-            values = msgspec.structs.asdict(ours.config) | {"model": ours.model}
-            self._do("register_runs", run_ids=new, stream=ours.stream, stream_hash=ours.stream_hash, **values)
-        self._learn(new, stream)
+        names = [*run_ids]
+        # More than once only where somebody removes a run meanwhile.
+        while new := [run_id for run_id in names if run_id not in self._bindings]:
+            with self._connection.transaction():
+                streams.remember(self._connection, stream)
+                values = msgspec.structs.asdict(ours.config) | {"model": ours.model}
+                self._do("register_runs", run_ids=new, stream=ours.stream, stream_hash=ours.stream_hash, **values)
+            self._learn(new, stream)
 
     def find_bindings(self, run_ids: Iterable[str], stream: Stream) -> dict[str, RunBinding]:
         """Return what runs were begun with, without those that nobody has begun.
@@ -185,7 +186,8 @@ class Store:
     def commit(self, flush: Flush, topics: Sequence[str]) -> None:
         """Write a flush, all or nothing.
 
-        1. move the position, if epoch and position are what the flush builds on
+        1. move the position, if epoch and position are what the flush builds on; runs that are new in this
+           partition, whose removal raised no epoch here, must still be there
         2. event-time state and tallies of each run
         3. chunks, each with the index of its panes
         4. dead letters
@@ -200,10 +202,12 @@ class Store:
 
         Raises:
             Fenced: The partition has another owner by now.
+            RunRemoved: A run was removed, so that what is known here of runs is no longer true.
         """
         place = {"topic": flush.claim.partition.topic, "partition": flush.claim.partition.number}
         with self._connection.transaction():
             self._advance(flush, place)
+            self._keep_runs(flush)
             failpoint("consumer.after_update")
             progress = [place | _progress(run) for run in flush.runs]
             execute_each(self._connection, _SQL["write_run_progress"], progress)
@@ -260,6 +264,11 @@ class Store:
         if moved != 1:
             place_and_epoch = f"{claim.partition} at {claim.next_offset}, epoch {claim.epoch}"
             raise self._fenced(place_and_epoch, {claim.partition: claim.epoch})
+
+    def _keep_runs(self, flush: Flush) -> None:
+        new = sorted({run.run_id for run in flush.runs} & self._bindings.keys() - flush.claim.runs.keys())
+        if new and len(self._run("keep_runs", run_ids=new)) < len(new):
+            raise RunRemoved(f"a run was removed before its first records were written ({flush.claim.partition})")
 
     def _fenced(self, what: str, epochs: Mapping[Partition, int]) -> Fenced:
         """Say who raised the epochs: another consumer, or `driftline runs rm`, which leaves the owner as it is."""

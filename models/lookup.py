@@ -1,4 +1,4 @@
-"""Find the artifact that scored a run, by the hash that the run refers to."""
+"""Find the artifact that a run is compared with, by the hash that the run refers to."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ def find_by_hash(wanted: str | None, folder: Path) -> Path:
     """Find the artifact below a folder with this hash.
 
     Args:
-        wanted: The hash that a run refers to; None for a run without a model.
+        wanted: The hash that a run refers to; None where it is not known.
         folder: Where to look.
 
     Raises:
-        ModelUnusable: There is none, or the run used none.
+        ModelUnusable: There is none, or it is not known which.
     """
     if wanted == MANUFACTURED:
         raise ModelUnusable("`driftline dummy` wrote this run: it has metrics but no records", "choose another run")
+    if wanted is None:
+        raise ModelUnusable(
+            "no monitor has kept which reference the windows of this run are compared with", "name one with --model"
+        )
     for artifact in names.list_artifacts(folder):
         if artifact.hash == wanted:
             return artifact.path
     raise ModelUnusable(
-        f"no model in {folder} is the one that scored this run ({(wanted or 'none')[:12]})",
+        f"no model in {folder} is the one that this run is compared with ({wanted[:12]})",
         "give its folder with --model; `driftline models` lists all",
     )

@@ -61,20 +61,23 @@ def failed(stream: Records, reason: str) -> WindowFigures:
 def check_model(run: StoredRun, model: str, stream: Stream) -> None:
     """Check that a run can be compared with the reference that is loaded.
 
-    The records of a run without a model carry their predictions: the reference is whatever the operator has named.
+    Where the records carry their predictions, the first monitor that writes a window decides on the reference.
 
     Args:
         run: The run.
-        model: Hash of the model that is loaded.
+        model: Hash of the artifact that is loaded.
         stream: What its reference is of.
 
     Raises:
-        ModelUnusable: The run was scored by another model, is of another stream, or had other columns.
+        ModelUnusable: The run was scored by another model, or compared with another reference; or it is of another
+            stream, or had other columns.
     """
-    if run.model not in (None, model):
+    if run.reference not in (None, model):
+        theirs = str(run.reference)[:12]
+        what = "scored by model" if run.stream.needs_model else "compared with the reference"
         raise ModelUnusable(
-            f"run {run.run_id} was scored by model {str(run.model)[:12]}, the loaded one is {model[:12]}",
-            f"name the run's model, --model {str(run.model)[:12]}: `driftline models` lists them",
+            f"run {run.run_id} was {what} {theirs}, the loaded one is {model[:12]}",
+            f"name the run's, --model {theirs}: `driftline models` lists them",
         )
     if conflict := incompatibility(run.run_id, run.stream, stream):
         raise ModelUnusable(conflict, "start another monitor for it, with a reference of its stream: --model")

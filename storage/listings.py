@@ -36,6 +36,8 @@ class RunRow(msgspec.Struct, frozen=True):
     invalid: records that are undecodable or invalid, and name the run. unscored: valid ones that belong to another
         model or stream, or that the model failed on. `run_progress.invalid` holds both together.
     lag: records that are not read yet and may be of this run; 0 once it is over.
+    model: hash of the model that scored it; None where the records carry their predictions. reference: hash of the
+        artifact with whose reference its windows are compared; None while it is not known.
     remark: why there is no window of it.
     """
 
@@ -55,6 +57,7 @@ class RunRow(msgspec.Struct, frozen=True):
     lag: int
     scenario: str | None
     model: str | None
+    reference: str | None
     stream: str | None
     pane_ms: int
     remark: str | None = None

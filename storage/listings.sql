@@ -3,7 +3,7 @@
 SELECT r.run_id, r.source, r.started_at, r.finished_at,
        timestamptz 'epoch' + w.watermark_ms * interval '1 millisecond' AS watermark, p.rows, p.late, p.future, p.invalid - u.unscored AS invalid, u.unscored, p.duplicates,
        p.missing, driftline.run_lag(r.run_id) AS lag, (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id) AS windows,
-       r.manifest ->> 'scenario' AS scenario, r.model, r.stream, r.pane_ms
+       r.manifest ->> 'scenario' AS scenario, r.model, coalesce(r.model, r.reference) AS reference, r.stream, r.pane_ms
 FROM driftline.run r
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(q.accepted), 0)::bigint AS rows, coalesce(sum(q.late), 0)::bigint AS late,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 import schemas
+from storage.queries import load_queries
 
 _TABLES = Path(schemas.__file__).parent / "tables"
+_SQL = load_queries(Path(__file__).with_suffix(".sql"))
 _TRIES = 10
 _RACE = ("23505", "42P06", "42P07", "40P01")
 """SQLSTATE of an attempt to create a schema or table that another process is creating: it exists then."""
@@ -83,4 +86,14 @@ def _apply(connection: psycopg.Connection[Any]) -> list[int]:
         connection.execute(text)
         connection.execute("INSERT INTO driftline.migration (number, name) VALUES (%s, %s)", (number, name))
         applied.append(number)
+    _hand_over(connection)
     return applied
+
+
+def _hand_over(connection: psycopg.Connection[Any]) -> None:
+    """Give what is new to the owner of the other tables: it, too, must be able to bring them up to date next time.
+
+    A login that may not become that owner keeps them; what the migrations grant suffices for reading and writing.
+    """
+    with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+        connection.execute(_SQL["hand_over"])

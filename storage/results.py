@@ -41,6 +41,20 @@ class WindowClaim:
         self._connection = connection
         self._window = window
 
+    def bind_reference(self, reference: str) -> str | None:
+        """Keep the reference that the run's windows are compared with, unless it has one.
+
+        Args:
+            reference: Hash of its artifact.
+
+        Returns:
+            That which the run has now; None where the run was removed.
+        """
+        where = {"run_id": self._window.run_id}
+        self._connection.execute(SQL["bind_reference"], where | {"reference": reference})
+        row = self._connection.execute(SQL["reference"], where).fetchone()
+        return None if row is None else row[0]
+
     def publish(self, result: WindowResult) -> Receipt | None:
         """Write a result with its columns.
 

@@ -16,6 +16,7 @@ from schemas.records import MAX_TIME
 from schemas.watermark import END
 from storage.compact import Chunk
 from storage.connect import Connection, snapshots
+from storage.keepalive import kept_alive
 from storage.queries import load_queries
 from storage.streams import definition_of, definitions_of
 from storage.windows import (
@@ -180,8 +181,8 @@ class Snapshot:
 
 @contextmanager
 def snapshot_of(connection: Connection) -> Iterator[Snapshot]:
-    """A snapshot on a connection of one's own, for commands that only read."""
-    with snapshots(connection).transaction():
+    """A snapshot on a connection of one's own, for commands that only read, however long they compute meanwhile."""
+    with snapshots(connection).transaction(), kept_alive([connection]):
         yield Snapshot(connection)
 
 
@@ -191,8 +192,8 @@ def _span(window: WindowKey) -> dict[str, Any]:
 
 
 def _run(row: Sequence[Any], stream: Stream) -> StoredRun:
-    run_id, pane, lateness, label_lateness, model, started_at = row
-    return StoredRun(run_id, stream, pane, {EVENTS: lateness, LABELS: label_lateness}, model, _ms(started_at))
+    run_id, pane, lateness, label_lateness, reference, started_at = row
+    return StoredRun(run_id, stream, pane, {EVENTS: lateness, LABELS: label_lateness}, reference, _ms(started_at))
 
 
 def _ms(at: datetime) -> int:

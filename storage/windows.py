@@ -20,16 +20,17 @@ Ranges = Mapping[str, tuple[int, int]]
 class StoredRun(msgspec.Struct, frozen=True):
     """What belongs to a run.
 
-    stream: as it was defined when the run began. lateness: allowed, by role, ms. model: hash of the model that
-    scored it; None where the records carry their predictions. started_at: wall time; a run that was removed and
-    begun anew under its name has another.
+    stream: as it was defined when the run began. lateness: allowed, by role, ms. started_at: wall time; a run that
+    was removed and begun anew under its name has another. reference: hash of the artifact with whose reference its
+    windows are compared: of the model that scored it or, where the records carry their predictions, of the one that
+    the first monitor had; None while that has written no window.
     """
 
     run_id: str
     stream: Stream
     pane: int
     lateness: Mapping[Role, int]
-    model: str | None
+    reference: str | None
     started_at: int = 0
 
 

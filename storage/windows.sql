@@ -1,6 +1,6 @@
 -- name: runs
 -- Runs whose windows of these sizes are not all final, that with the most rows first; only one where it is named.
-SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model, r.started_at
+SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, coalesce(r.model, r.reference), r.started_at
 FROM driftline.run r
 WHERE (%(only)s::text IS NULL OR r.run_id = %(only)s)
   AND (SELECT count(*) FROM driftline.frontier f
@@ -10,7 +10,7 @@ ORDER BY (SELECT sum(p.accepted) FROM driftline.run_progress p WHERE p.run_id = 
          r.started_at, r.run_id;
 
 -- name: run
-SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, r.model, r.started_at
+SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, coalesce(r.model, r.reference), r.started_at
 FROM driftline.run r WHERE r.run_id = %(run_id)s;
 
 -- name: frontiers
@@ -108,6 +108,14 @@ JOIN driftline.dead_letter d ON d.topic = %(topic)s AND d.partition = r.partitio
 -- Until the transaction ends, by commit or by death: no other monitor computes this window.
 -- Of two windows with the same slot one waits; unlike an advisory lock, no reader can take it.
 SELECT slot FROM driftline.claim WHERE slot = hashtext(%(name)s) & 1023 FOR UPDATE SKIP LOCKED;
+
+-- name: bind_reference
+-- The first monitor decides. Another one waits here until it has committed.
+UPDATE driftline.run SET reference = %(reference)s
+WHERE run_id = %(run_id)s AND model IS NULL AND reference IS NULL;
+
+-- name: reference
+SELECT coalesce(model, reference) FROM driftline.run WHERE run_id = %(run_id)s;
 
 -- name: publish
 -- Never fewer rows, never a lower status: `above` and `below` are those of higher and lower rank than the new one. A

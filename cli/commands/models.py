@@ -13,10 +13,10 @@ from models.names import ARTIFACTS, CARD, read_card, resolve_name
 from producer.sources.defaults import TRAINING_MONTH
 from schemas.errors import DriftlineError
 
-MODEL_FIELDS = ("model", "name", "kind", "source", "rows", "mae", "scored")
+MODEL_FIELDS = ("model", "name", "kind", "source", "rows", "mae", "used_by")
 
 app = typer.Typer(
-    help="All models and the runs that they scored; `models rm` removes some.", invoke_without_command=True
+    help="All models and the runs that use them; `models rm` removes some.", invoke_without_command=True
 )
 
 
@@ -61,12 +61,12 @@ def train(
 
 @app.callback()
 def models(context: typer.Context, as_json: bool = options.JSON) -> None:
-    """List all models: training data, error, the runs that they scored. `models rm` removes some."""
+    """List all models: training data, error, the runs that use them. `models rm` removes some."""
     if context.invoked_subcommand:
         return
     from cli import removal
 
-    found = removal.models(ARTIFACTS, _scored())
+    found = removal.models(ARTIFACTS, _used())
     listing.show(
         output.console, found, as_json=as_json, empty="no models yet: `driftline train`", fields=MODEL_FIELDS
     )
@@ -79,26 +79,26 @@ def models_rm(
     yes: bool = options.YES,
     as_json: bool = options.JSON,
 ) -> None:
-    """Remove models. One that has a name (`default`) or scored a run that still exists needs --force."""
+    """Remove models. One that has a name (`default`) or is used by a run that still exists needs --force."""
     from cli import removal
 
-    scored = _scored()
-    chosen = removal.removable(model, ARTIFACTS, scored, force=force)
+    used = _used()
+    chosen = removal.removable(model, ARTIFACTS, used, force=force)
     for artifact in chosen:
         say(f"model {artifact.hash[:12]} of {artifact.card.source}: {artifact.path}")
     if not yes:
         confirm("Remove for good?")
     removal.remove_models(chosen)
-    listing.show(output.console, [removal.row(a, scored) for a in chosen], as_json=as_json, fields=MODEL_FIELDS)
+    listing.show(output.console, [removal.row(a, used) for a in chosen], as_json=as_json, fields=MODEL_FIELDS)
 
 
-def _scored() -> dict[str, list[str]] | None:
-    """Map models, by hash, to the runs they scored; None, with a message, if no database answers."""
+def _used() -> dict[str, list[str]] | None:
+    """Map models, by hash, to the runs that use them; None, with a message, if no database answers."""
     from cli.removal import runs_of_models
 
     try:
         with servers.database() as connection:
             return runs_of_models(connection)
     except DriftlineError as error:
-        say(f"it is not known which runs they scored: {error}")
+        say(f"it is not known which runs use them: {error}")
         return None

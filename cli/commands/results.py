@@ -102,7 +102,7 @@ def columns(
     if drifted:
         found = figures.drifted(found)
     try:
-        found = figures.with_reference(found, stream, known.model, ARTIFACTS)
+        found = figures.with_reference(found, stream, known.reference, ARTIFACTS)
     except ModelUnusable as error:
         say(f"without the reference's figures: {error.what}")
     rows = found if as_json else figures.lines(found)
@@ -175,7 +175,7 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         run: Name of the run; None for the only one.
         size: As on the command line.
         window: Its start, as on the command line.
-        named: The model to use instead of the one that scored the run.
+        named: The model to use instead of the one that the run is compared with.
 
     Returns:
         Run, length and start of the window (ms), and the folder of the model.
@@ -191,5 +191,5 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         known.run_id,
         length,
         start,
-        chosen.model(named) if named else find_by_hash(known.model, ARTIFACTS),
+        chosen.model(named) if named else find_by_hash(known.reference, ARTIFACTS),
     )

@@ -107,7 +107,7 @@ def monitor(
     from monitor import stage
 
     settings = chosen.monitor_settings(
-        model,
+        chosen.usable_model(model),
         topic_prefix=topic_prefix,
         until_done=until_done,
         sizes=sizes_ms(sizes, 1_000),

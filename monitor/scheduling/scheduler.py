@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from math import inf
 
+import msgspec
 import structlog
 
 from monitor.engine import Engine, check_model
@@ -23,7 +24,7 @@ from monitor.starting import INSTANCE
 from schemas.advice import SHARED_PREFIX
 from schemas.definition import Records
 from schemas.durations import duration_text
-from schemas.errors import DriftlineError
+from schemas.errors import DriftlineError, ModelUnusable
 from storage.compact import Chunk, groups
 from storage.errors import DataCorrupted, explain
 from storage.panes import ChunkCache
@@ -134,12 +135,18 @@ class Scheduler:
             log.warning("windows_withheld", **log_fields(withheld[0]), count=len(withheld), do=do)
 
     def _is_met(self, run: StoredRun) -> bool:
-        """Whether it is planned or skipped: this very run, not one that was removed since and had its name."""
-        plan = self._plans.get(run.run_id)
-        return self._skipped.get(run.run_id) == run or (plan is not None and plan.run == run)
+        """Whether it is planned or skipped: this very run, not one that was removed since and had its name.
+
+        A planned run may have been given the reference that is loaded here, by another monitor.
+        """
+        if (plan := self._plans.get(run.run_id)) is None:
+            return self._skipped.get(run.run_id) == run
+        planned = msgspec.structs.replace(plan.run, reference=run.reference)
+        return planned == run and run.reference in (None, self._model)
 
     def _meet(self, run: StoredRun, frontiers: Mapping[tuple[str, int], int]) -> None:
         """Plan a run that is new, as far as its windows can be computed here."""
+        self._plans.pop(run.run_id, None)
         try:
             check_model(run, self._model, self._settings.stream)
             sizes = _check_sizes(run, self._settings.sizes, strict=self._settings.until_done is not None)
@@ -178,6 +185,10 @@ class Scheduler:
             outcome = self._worker.compute(
                 plan.run, window, plan.close_times, known.reason if known and hopeless else None
             )
+        except ModelUnusable:  # another monitor has decided on the run's reference: it is met anew
+            plan.queue.clear()
+            self._polled = -inf
+            return
         except Exception as error:
             if explain(error, self._settings.database_url) and not isinstance(error, DataCorrupted):
                 raise  # no fault of the window; a damaged page is one of its rows
@@ -192,6 +203,7 @@ class Scheduler:
             return
         plan.settled(window)
         if isinstance(outcome, Receipt):
+            plan.run = msgspec.structs.replace(plan.run, reference=self._model)  # it is stored now
             self._meter.record(outcome.latency, window.size)
             self._gauges.record_written(window, outcome)
 

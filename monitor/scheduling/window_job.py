@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
-from monitor.engine import Engine, failed
+from monitor.engine import Engine, check_model, failed
 from monitor.scheduling.close_times import CloseTimes
 from monitor.scheduling.planning import read_progress
 from monitor.scheduling.readiness import Patience, is_wanted
@@ -19,7 +19,7 @@ from schemas.durations import moment
 from schemas.status import Closing
 from storage.chunk import PREDICTION
 from storage.panes import ChunkCache, LoadedRows, load_rows, unreadable_rows
-from storage.results import ResultStore
+from storage.results import ResultStore, WindowClaim
 from storage.snapshot import Snapshot
 from storage.windows import Receipt, RowCounts, StoredRun, WindowKey, WindowResult, joined_with
 
@@ -62,7 +62,8 @@ class WindowWorker:
         1. Claim it: other monitors skip it until this transaction ends.
         2. In one snapshot begun after that, check that it is still due, and load its rows.
         3. Compute its figures.
-        4. Write row and columns, unless the stored result is as good, and commit.
+        4. Store which reference a run without one is compared with.
+        5. Write row and columns, unless the stored result is as good, and commit.
 
         Args:
             run: The run.
@@ -72,6 +73,9 @@ class WindowWorker:
 
         Returns:
             The receipt; None if nothing had to be written; `taken` if another monitor computes it.
+
+        Raises:
+            ModelUnusable: Another monitor has given the run another reference meanwhile.
         """
         with self._store.claim(window) as claim:
             if claim is None:
@@ -81,6 +85,8 @@ class WindowWorker:
             if task is None:
                 return None
             result = self._result(window, task, failure)
+            if run.reference is None:
+                self._bind_reference(claim, run)
             receipt = claim.publish(result)
             failpoint("monitor.before_commit")
         failpoint("monitor.after_commit")
@@ -90,6 +96,10 @@ class WindowWorker:
         fields = {"status": result.status, "rows": task.holds.rows, "revision": receipt.revision}
         write("window_written", **log_fields(window), **fields)
         return receipt if task.first else msgspec.structs.replace(receipt, latency=None)
+
+    def _bind_reference(self, claim: WindowClaim, run: StoredRun) -> None:
+        reference = claim.bind_reference(self._engine.model)
+        check_model(msgspec.structs.replace(run, reference=reference), self._engine.model, run.stream)
 
     def _task(
         self, snapshot: Snapshot, run: StoredRun, window: WindowKey, close_times: CloseTimes, failure: str | None

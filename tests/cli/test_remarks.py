@@ -14,7 +14,7 @@ OURS, THEIRS = "a" * 64, "b" * 64
 
 def run(**more: Any) -> RunRow:
     fields = dict.fromkeys(RunRow.__struct_fields__, 0) | {"run_id": "r", "stream": "taxi", "pane_ms": 300_000}
-    return RunRow(**fields | {"rows": 9, "model": OURS} | more)
+    return RunRow(**fields | {"rows": 9, "model": OURS, "reference": OURS} | more)
 
 
 def monitor(**more: Any) -> MonitorRow:
@@ -50,7 +50,12 @@ def test_a_run_that_a_monitor_serves_waits_for_rows(monitors: list[MonitorRow]) 
 
 
 def test_predictions_that_come_with_the_records_need_no_particular_model() -> None:
-    assert unattended(run(model=None), [monitor(model=THEIRS)]) is None
+    assert unattended(run(model=None, reference=None), [monitor(model=THEIRS)]) is None
+
+
+def test_a_run_that_is_compared_with_another_reference_names_it() -> None:
+    found = unattended(run(model=None), [monitor(model=THEIRS)]) or ""
+    assert found.startswith("the monitor skips it: model aaaaaaaaaaaa is its reference, and the monitor's is bbbb")
 
 
 def test_a_run_without_rows_says_what_became_of_its_records() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -73,19 +74,19 @@ def older(folder: Path) -> Artifact:
     return next(artifact for artifact in list_artifacts(folder) if not artifact.names)
 
 
-def test_models_are_listed_with_what_they_scored_and_those_that_are_gone(
+def test_models_are_listed_with_the_runs_that_use_them_and_those_that_are_gone(
     folder: Path, default: Artifact, older: Artifact
 ) -> None:
     rows = models(folder, {older.hash: ["c", "b", "a", "z"], "f" * 64: ["lost"]})
-    assert [(row.hash, row.names, row.scored) for row in rows[-1:]] == [("f" * 64, (), "lost")]
+    assert [(row.hash, row.names, row.used_by) for row in rows[-1:]] == [("f" * 64, (), "lost")]
     by_hash = {row.hash: row for row in rows}
-    assert by_hash[older.hash].scored == "c, b, a and 1 more"
+    assert by_hash[older.hash].used_by == "c, b, a and 1 more"
     assert (by_hash[default.hash].name, by_hash[default.hash].runs) == ("default", ())
     assert by_hash[default.hash].period == ("2022-02-01", "2022-02-02")
 
 
-def test_what_models_scored_is_not_known_without_a_database(folder: Path) -> None:
-    assert {row.scored for row in models(folder, None)} == {"not known"}
+def test_what_uses_a_model_is_not_known_without_a_database(folder: Path) -> None:
+    assert {row.used_by for row in models(folder, None)} == {"not known"}
 
 
 def test_a_model_that_is_needed_is_not_removed_unless_told(
@@ -95,10 +96,10 @@ def test_a_model_that_is_needed_is_not_removed_unless_told(
         ModelUnusable, match=f"model {default.hash[:12]} is default: .*`driftline train`; or .*--force"
     ):
         removable(["default"], folder, {}, force=False)
-    with pytest.raises(ModelUnusable, match=r"scored a, b, c and 1 more, .*`driftline runs rm`"):
+    with pytest.raises(ModelUnusable, match=r"is used by a, b, c and 1 more, .*`driftline runs rm`"):
         removable([older.hash[:10]], folder, {older.hash: ["a", "b", "c", "d"]}, force=False)
     with pytest.raises(
-        ModelUnusable, match=r"is default and scored r, whose .*`driftline train`; .*runs rm`; or add"
+        ModelUnusable, match=r"is default and is used by r, whose .*`driftline train`; .*runs rm`; or add"
     ):
         removable(["default"], folder, {default.hash: ["r"]}, force=False)
     with pytest.raises(ModelUnusable, match="no database says"):
@@ -136,7 +137,7 @@ def test_removing_asks_and_says_what_to_do_where_nobody_can_answer(
     folder: Path, older: Artifact, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("cli.commands.models.ARTIFACTS", folder)
-    monkeypatch.setattr("cli.commands.models._scored", lambda: {})
+    monkeypatch.setattr("cli.commands.models._used", lambda: {})
     monkeypatch.setattr(command_line, "logging", lambda: None)  # set up for a whole process; here others follow
     monkeypatch.setattr(command_line, "ENVIRONMENT", {})
     monkeypatch.setattr("sys.argv", ["driftline", "models", "rm", older.hash[:8]])
@@ -187,7 +188,7 @@ def test_a_run_goes_whole_and_a_consumer_that_remembers_it_begins_anew(
     with pytest.raises(RunConflict, match=r"run live was written to 0 s ago: stop the consumers, .*monitors again"):
         remove_runs(connection, ["live"])
     assert default_runs(connection, ["old", "live"]) == {"old": "live", "live": "live"}
-    for table, column in (("run_progress", "moved_at"), ("dead_letter", "written_at")):
+    for table, column in (("run_progress", "moved_at"), ("dead_letter", "written_at"), ("run", "started_at")):
         connection.execute(f"UPDATE driftline.{table} SET {column} = now() - interval '2 minutes'")
     assert holdings(connection, ["old"]) == [Removed("old", 1, 0, 1)]
     remove_runs(connection, ["old"])
@@ -202,6 +203,62 @@ def test_a_run_goes_whole_and_a_consumer_that_remembers_it_begins_anew(
     with pytest.raises(RunRemoved, match="a run was removed"):
         store.commit(replace(flush, claim=flush.committed(), next_offset=6), ["trips"])
     assert "old" not in store.claim(PLACE).runs
+
+
+@pytest.mark.integration
+def test_a_run_that_was_begun_a_moment_ago_is_not_removed_though_nothing_of_it_is_written(
+    connection: psycopg.Connection,
+) -> None:
+    Store(connection, "me").register(["new"], OURS, TAXI)
+    with pytest.raises(RunConflict, match="run new was written to 0 s ago"):
+        remove_runs(connection, ["new"])
+
+
+@pytest.mark.integration
+def test_the_first_records_of_a_run_that_was_removed_meanwhile_are_read_again(
+    connection: psycopg.Connection, database: str
+) -> None:
+    """Nothing in the partition says that its consumer knows the run: it was frozen before it wrote anything."""
+    frozen = Store(connection, "frozen")
+    frozen.register(["r"], OURS, TAXI)
+    frozen.seed(PLACE, 0, 0)
+    flush = flushed([trip(START, 0)], frozen.claim(PLACE))
+    connection.execute("UPDATE driftline.run SET started_at = now() - interval '2 minutes'")
+    remove_runs(connection, ["r"])
+    with pytest.raises(RunRemoved, match="a run was removed"):
+        frozen.commit(flush, ["trips"])
+    assert query(database, "SELECT run_id FROM driftline.run_progress") == []
+    again = Store(connection, "frozen")
+    again.register(["r"], OURS, TAXI)
+    again.commit(flushed([trip(START, 0)], again.claim(PLACE)), ["trips"])
+    assert query(database, "SELECT run_id, rows FROM driftline.chunk") == [("r", 1)]
+
+
+@pytest.mark.integration
+def test_a_run_that_is_removed_while_a_consumer_meets_it_is_begun_anew(
+    connection: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed after the consumer found it there, and before it has read what the run was begun with."""
+    Store(connection, "first").register(["r"], OURS, TAXI)
+    learn, removals = Store._learn, iter([True])
+
+    def removed_meanwhile(store: Store, *arguments: Any) -> None:
+        if next(removals, False):
+            query(database, "DELETE FROM driftline.run RETURNING 1")
+        learn(store, *arguments)
+
+    monkeypatch.setattr(Store, "_learn", removed_meanwhile)
+    second = Store(connection, "second")
+    second.register(["r"], OURS, TAXI)
+    assert second.binding("r") == OURS
+
+
+@pytest.mark.integration
+def test_a_run_that_a_reference_is_kept_for_uses_its_model(connection: psycopg.Connection) -> None:
+    Store(connection, "me").register(["r"], replace(OURS, model=None), TAXI)
+    assert runs_of_models(connection) == {}
+    connection.execute("UPDATE driftline.run SET reference = %s", ("b" * 64,))
+    assert runs_of_models(connection) == {"b" * 64: ["r"]}
 
 
 @pytest.mark.integration

@@ -19,9 +19,12 @@ import psycopg
 import pytest
 
 from board.settings import Settings as BoardSettings
+from cli.commands import results
+from cli.removal import runs_of_models
 from consumer import stage as consumer
 from consumer.settings import Settings as ConsumerSettings
 from grafana.generate import dashboards
+from models.artifact import load
 from models.taxi import SCORERS as TAXI_SCORERS
 from monitor import stage as monitor
 from monitor.settings import Settings as MonitorSettings
@@ -30,7 +33,9 @@ from producer.settings import Settings as ProducerSettings
 from producer.sources.selection import from_generator
 from runtime.connections import Addresses
 from schemas.definition import Stream
+from schemas.durations import moment
 from schemas.streams.taxi import TAXI
+from storage import listings
 from storage.connect import connect
 from storage.prepare import prepare
 from storage.streams import definition_of
@@ -56,6 +61,7 @@ class House:
     """A database in which a run of each stream stands, finished. models: artifact of each."""
 
     url: str
+    prefix: str
     models: dict[str, Path]
     reading: oracle.Reading
 
@@ -74,7 +80,7 @@ def house(
             _replay(stream, url, kafka_config, prefix, models[stream.name])
         rules = oracle.Rules(TAXI.terms.pane_ms, _lateness(), TAXI.terms.max_ahead_ms)
         reading = oracle.read(logs.read_back(kafka_config, prefix, (*BY_TOPIC,)), BY_TOPIC, rules)
-        yield House(url, models, reading)
+        yield House(url, prefix, models, reading)
     logs.delete(kafka_config, prefix, (*BY_TOPIC,))
 
 
@@ -212,12 +218,31 @@ def test_the_board_shows_each_run_as_what_it_is(board: Served) -> None:
 @pytest.mark.parametrize("name", GUESTS)
 def test_the_board_lays_a_window_beside_its_reference(name: str, board: Served) -> None:
     stream = GUESTS[name]
-    if not stream.needs_model:  # no run says which reference its monitor compared it with
-        assert board.get("/api/distributions", run=name, size="1h", start=START).status_code == 409
-        return
     found = board.json("/api/distributions", run=name, size="1h", start=START)["columns"]
     expected = {*stream.events.numbers, *stream.events.categories, "prediction"}
     assert {*found} == expected | ({stream.label} if stream.label else set())
+
+
+def test_a_run_says_which_reference_it_is_compared_with_whoever_made_its_predictions(house: House) -> None:
+    hashes = {name: load(path).hash for name, path in house.models.items()}
+    with connect(house.url) as connection:
+        listed = {run.run_id: run for run in listings.runs(connection)}
+        used = runs_of_models(connection)
+    assert {name: run.reference for name, run in listed.items()} == hashes
+    assert {name: run.model for name, run in listed.items()} == hashes | {"payments": None}
+    assert used == {hash: [name] for name, hash in hashes.items()}
+
+
+def test_a_run_without_a_model_is_recomputed_and_reported_on_without_naming_its_reference(
+    house: House, kafka_config: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "ARTIFACTS", house.models["payments"].parent)
+    monkeypatch.setenv("DATABASE_URL", house.url)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_config["bootstrap.servers"])
+    window = {"size": "1h", "window": f"{moment(START):%FT%R}", "run": "payments", "model": None}
+    results.recompute(**window, topic_prefix=house.prefix, as_json=True)
+    results.report(**window, out=tmp_path / "report.html", back=None)
+    assert "Run payments" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", dashboards())

@@ -15,13 +15,15 @@ from structlog.testing import capture_logs
 
 from monitor.gauges import MonitorGauges
 from monitor.scheduling.scheduler import Scheduler
-from schemas.definition import Stream
+from schemas.definition import Records, Stream
 from schemas.durations import moment
 from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
+from schemas.figures import WindowFigures
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from schemas.watermark import END
 from storage.connect import connect
 from storage.listings import MonitorRow, monitors
+from storage.panes import LoadedRows
 from tests.fleet import PATIENCE_S
 from tests.monitor.feed import (
     DAY,
@@ -396,6 +398,66 @@ def test_streams_side_by_side_are_each_computed_by_a_monitor_with_their_referenc
         ]
         ends = "SELECT stream FROM driftline.frontier WHERE run_id = 'paid' AND next_start_ms = %s"
         assert paid.connection.execute(ends, (END,)).fetchall() == [("events",)]
+
+
+OTHER_REFERENCE = "b" * 64
+
+
+class Slower(StubEngine):
+    """Has another reference, and computes while the monitor with the first one writes."""
+
+    model = OTHER_REFERENCE
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__()
+        self.feed = feed
+
+    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
+        self.feed.connection.execute("UPDATE driftline.run SET reference = %s", (MODEL,))
+        return super().figures(stream, rows, joined)
+
+
+@pytest.fixture
+def paid(database: str) -> Iterator[Feed]:
+    with Feed(database, run="paid", model=None, stream=PAYMENTS) as made:
+        made.flush(SCORED, 0, [T0, T0 + HOUR])
+        made.finish()
+        yield made
+
+
+def test_the_first_monitor_decides_which_reference_a_run_is_compared_with(paid: Feed) -> None:
+    other = StubEngine()
+    other.model = OTHER_REFERENCE
+    monitor(paid.url, other, until_done="paid", stream=PAYMENTS)
+    assert paid.connection.execute("SELECT model, reference FROM driftline.run").fetchall() == [
+        (None, OTHER_REFERENCE)
+    ]
+    paid.connection.execute("DELETE FROM driftline.frontier")
+    with pytest.raises(ModelUnusable, match=r"compared with the reference bbbbbbbbbbbb, .* is aaaaaaaa"):
+        monitor(paid.url, until_done="paid", stream=PAYMENTS)
+    monitor(paid.url, other, until_done="paid", stream=PAYMENTS)
+
+
+def test_of_two_monitors_with_different_references_the_slower_one_writes_nothing(paid: Feed) -> None:
+    with pytest.raises(ModelUnusable, match="run paid was compared with the reference aaaaaaaaaaaa"):
+        monitor(paid.url, Slower(paid), until_done="paid", stream=PAYMENTS)
+    assert results(paid.connection) == []
+    with capture_logs() as logs, Running(settings(paid.url, until_done=None, stream=PAYMENTS), StubEngine()):
+        until(lambda: status_of(paid.connection, T0 + HOUR, SCORED) == ("final", 1, 0))
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == []
+
+
+def test_a_monitor_that_watches_all_runs_skips_one_that_is_given_another_reference(paid: Feed) -> None:
+    def skipped() -> list[str]:
+        return [entry["reason"] for entry in logs if entry["event"] == "run_skipped"]
+
+    with (
+        capture_logs() as logs,
+        Running(settings(paid.url, until_done=None, stream=PAYMENTS), Slower(paid)),
+    ):
+        until(lambda: bool(skipped()))
+    assert skipped() == ["run paid was compared with the reference aaaaaaaaaaaa, the loaded one is bbbbbbbbbbbb"]
+    assert results(paid.connection) == []
 
 
 def test_a_run_is_of_the_definition_that_it_was_begun_with(database: str) -> None:

@@ -13,8 +13,12 @@ from schemas.durations import moment
 from schemas.figures import ColumnFigure, WindowFigures
 from schemas.status import WindowStatus
 from schemas.streams.taxi import TAXI, TRIPS
+from storage.connect import connect
 from storage.results import ResultStore, open_store
+from storage.snapshot import snapshot_of
 from storage.windows import Receipt, RowCounts, WindowKey, WindowResult
+from tests.consumer.helpers import query
+from tests.databases import limit_sleep
 from tests.monitor.feed import HOUR, T0, Feed, results, until
 
 pytestmark = pytest.mark.integration
@@ -233,3 +237,10 @@ def test_health_of_a_day_is_kept(feed: Feed, store: ResultStore) -> None:
         store.report_health("here:1", "r", {"pending": pending})
     found = feed.connection.execute("SELECT run_id, measures FROM driftline.health_sample ORDER BY at").fetchall()
     assert found == [("r", {"pending": 1}), ("r", {"pending": 2})]
+
+
+def test_a_command_may_compute_for_longer_than_postgres_lets_a_transaction_idle(database: str) -> None:
+    limit_sleep(database)
+    with connect(database) as connection, snapshot_of(connection) as snapshot:
+        query(database, "SELECT pg_sleep(1.5)")
+        assert snapshot.run("nobody", TAXI) is None

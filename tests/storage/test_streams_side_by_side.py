@@ -147,6 +147,10 @@ def test_the_owner_of_the_tables_can_use_them_though_another_login_migrated(stac
             for (name,) in connection.execute(f"{found} = 'driftline'::regnamespace").fetchall():
                 connection.execute(f"ALTER {kind} {name} OWNER TO {owner}")
         migrate(connection)
+        owners = (
+            "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'driftline'::regnamespace"
+        )
+        assert connection.execute(owners).fetchall() == [(owner,)]
         connection.execute(f"SET ROLE {owner}")
         remember(connection, TAXI)
         for view in ("window_overview", "run_partition", "timed_letter", "run_watermark", "ml_metrics"):
