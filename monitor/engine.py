@@ -14,7 +14,7 @@ from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
 from schemas.figures import DRIFT, ColumnFigure, WindowFigures
 from storage.panes import LoadedRows
-from storage.windows import StoredRun
+from storage.windows import StoredRun, WindowKey
 
 
 class Engine(Protocol):
@@ -26,8 +26,8 @@ class Engine(Protocol):
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         """Of very many rows those that `figures` would take; sampling parts first changes nothing."""
 
-    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
-        """joined: id and prediction of each row of the stream that holds them, where `stream` holds labels."""
+    def figures(self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
+        """joined: id and prediction of each row of the events, where the window is of labels."""
 
 
 def load_reference(settings: Settings) -> Model:

@@ -45,6 +45,7 @@ def _ready(settings: Settings) -> Callable[[threading.Event, MonitorGauges], Non
     from monitor.scheduling.scheduler import run_scheduler  # noqa: PLC0415
 
     engine = DriftEngine(settings)
+    engine.prepare(settings.sizes)
     return lambda stop, gauges: run_scheduler(settings, stop, engine, gauges)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pyarrow as pa
 
 from monitor.drift.sampling import sample
 from monitor.engine import load_reference
-from monitor.evidently.reference import Reference
+from monitor.evidently.reference import Reference, Span
 from monitor.evidently.window_figures import event_figures, label_figures
 from monitor.settings import Settings
 from schemas.definition import Records
 from schemas.figures import WindowFigures
 from storage.panes import LoadedRows
+from storage.windows import WindowKey
 
 
 class DriftEngine:
@@ -31,7 +34,12 @@ class DriftEngine:
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return sample(rows, stream.id, self.config.max_rows)
 
-    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
+    def prepare(self, sizes: Iterable[int]) -> None:
+        """Draw the thresholds of windows of these sizes, in ms: seconds."""
+        self.reference.prepare(sizes)
+
+    def figures(self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
+        span = Span(window.start, window.size)
         if joined is None:
-            return event_figures(rows.table, self.reference, self.config)
-        return label_figures(rows.table, joined.table, self.reference, self.config)
+            return event_figures(rows.table, self.reference, self.config, span)
+        return label_figures(rows.table, joined.table, self.reference, self.config, span)

@@ -19,7 +19,7 @@ from monitor.drift.number import NumberReference
 from monitor.drift.sampling import sample
 from monitor.evidently.metrics import data_definition  # first: it keeps the warnings of Evidently's import inside
 from monitor.evidently.page import Heading, page
-from monitor.evidently.reference import Reference
+from monitor.evidently.reference import Reference, Span
 from schemas.errors import UsageError
 from storage.chunk import PREDICTION
 
@@ -51,6 +51,7 @@ def write_html(
     heading: Heading,
     *,
     labels: pa.Table | None = None,
+    span: Span | None = None,
 ) -> tuple[str, ...]:
     """Write drift, summary and, where labels are known, regression.
 
@@ -66,6 +67,7 @@ def write_html(
         config: As for `event_figures`.
         heading: Shown above the report.
         labels: Of the same window, in the layout of chunks; None if none are known.
+        span: As for `event_figures`.
 
     Returns:
         The columns that had to be left out, since Evidently's presets cannot take them.
@@ -83,7 +85,7 @@ def write_html(
     usable = [name for name in wanted if _values(current, name) >= FEWEST <= _values(base, name)]
     if not usable:
         raise UsageError("the window has too few values for a report", "choose another window")
-    found = _report(current[usable], base[usable], reference, config).get_html_str(as_iframe=False)
+    found = _report(current[usable], base[usable], reference, config, span).get_html_str(as_iframe=False)
     path.write_text(page(found, heading), encoding="utf-8")
     return tuple(name for name in wanted if name not in usable)
 
@@ -133,7 +135,9 @@ def _values(side: pd.DataFrame, name: str) -> int:
     return int(side[name].count()) if name in side else 0
 
 
-def _report(window: pd.DataFrame, base: pd.DataFrame, reference: Reference, config: Config) -> Any:
+def _report(
+    window: pd.DataFrame, base: pd.DataFrame, reference: Reference, config: Config, span: Span | None
+) -> Any:
     names = [str(name) for name in window]
     numbers = {name for name in names if window[name].dtype.kind == "f"}
     target = reference.stream.label
@@ -142,21 +146,22 @@ def _report(window: pd.DataFrame, base: pd.DataFrame, reference: Reference, conf
     kinds = data_definition(numbers, set(names) - numbers, **roles)
     tested = [name for name in names if _values(window, name) >= config.min_rows <= _values(base, name)]
     tables = [[name for name in tested if name != target], [name for name in tested if name == target]]
-    drift = [_drift(columns, window, reference, config) for columns in tables if columns]
+    drift = [_drift(columns, window, reference, config, span) for columns in tables if columns]
     presets = [*drift, DataSummaryPreset(), *([RegressionPreset()] if regression else [])]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         return Report(presets).run(Dataset.from_pandas(window, kinds), Dataset.from_pandas(base, kinds))
 
 
-def _drift(columns: list[str], window: pd.DataFrame, reference: Reference, config: Config) -> DriftTable:
-    methods = {name: reference.methods[name] for name in columns}
+def _drift(
+    columns: list[str], window: pd.DataFrame, reference: Reference, config: Config, span: Span | None
+) -> DriftTable:
     return DriftTable(
         columns=columns,
         drift_share=config.drift_share,
-        per_column_method={name: method.name for name, method in methods.items()},
+        per_column_method={name: reference.methods[name].name for name in columns},
         per_column_threshold={
-            name: config.thresholds.get(name) or method.threshold(_values(window, name))
-            for name, method in methods.items()
+            name: config.thresholds.get(name) or reference.threshold(name, _values(window, name), span)
+            for name in columns
         },
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -14,6 +14,7 @@ from monitor.drift.category import CategoryReference
 from monitor.drift.columns import Column, Ints, ReferenceColumn, monitored, monitored_columns
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
+from monitor.drift.window_thresholds import WindowThresholds, fit
 from monitor.evidently.metrics import ArrowDataset, PredictionError, report
 from monitor.evidently.stattests import DISTANCES, score, test_of
 from schemas.definition import LABELS, Records, Stream
@@ -22,7 +23,7 @@ from storage.chunk import PREDICTION
 
 @dataclass(frozen=True)
 class Method:
-    """How the drift of a column is measured, and from which score on it is drift.
+    """How the drift of a column is measured.
 
     distance: the score grows with drift; else it is a p-value, which falls.
     default: Evidently's threshold, below which a calibrated one never goes.
@@ -31,45 +32,104 @@ class Method:
     name: str
     distance: bool
     default: float
-    calibration: Calibration | None = None
 
-    def threshold(self, rows: int) -> float:
-        """rows: usable values of the window, at least 1."""
-        return self.calibration.threshold(rows, self.default) if self.calibration else self.default
+
+class Span(NamedTuple):
+    """Where a window lies in event time. start: ms since the epoch; size: ms."""
+
+    start: int
+    size: int
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The reference side of every figure. columns: prepared, or the reason why that could not be."""
+    """The reference side of every figure.
+
+    columns: prepared, or the reason why that could not be.
+    min_rows: usable values that a threshold is drawn from. calibrated: thresholds are drawn from the table.
+    """
 
     table: pa.Table
     stream: Stream
     columns: Mapping[str, ReferenceColumn | str]
     methods: Mapping[str, Method]
+    min_rows: int
+    calibrated: bool
+    _fitted: dict[tuple[str, int], WindowThresholds | None] = field(default_factory=dict, compare=False, repr=False)
+    _drawn: dict[str, Calibration | None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_table(cls, table: pa.Table, stream: Stream, config: Config, *, calibrated: bool = True) -> Reference:
-        """Prepare all that does not depend on a window.
+        """Prepare all that does not depend on a window, but for the thresholds: see `prepare`.
 
         Args:
             table: Events in the layout of chunks, without offset, with the label where the stream has labels; by
                 event time, ascending.
             stream: What the table is of.
             config: Methods, and quantiles to clip to.
-            calibrated: Draw thresholds from the table, which takes some seconds; else they are Evidently's.
+            calibrated: Draw thresholds from the table; else they are Evidently's.
 
         Raises:
             UsageError: Evidently does not have a method for a column's type.
         """
         columns, methods = {}, {}
-        times = table[stream.events.time].to_numpy()
         for column in monitored_columns(stream):
-            method = _method(column, config)
-            prepared = columns[column.name] = _reference_column(column, table, config)
-            if calibrated and method.distance and not isinstance(prepared, str) and prepared.count:
-                method = _calibrated(method, table[column.name], times, prepared, config.min_rows)
-            methods[column.name] = method
-        return cls(table, stream, columns, methods)
+            methods[column.name] = _method(column, config)
+            columns[column.name] = _reference_column(column, table, config)
+        return cls(table, stream, columns, methods, config.min_rows, calibrated)
+
+    def prepare(self, sizes: Iterable[int]) -> None:
+        """Draw the thresholds of windows of these sizes, which takes some seconds, before the first window.
+
+        Args:
+            sizes: In ms.
+        """
+        for size in sizes:
+            for name in self.methods:
+                self.threshold(name, 1, Span(0, size))
+
+    def threshold(self, column: str, rows: int, span: Span | None = None) -> float:
+        """Return the score from which on a column of a window has drifted.
+
+        Args:
+            column: Its name.
+            rows: Usable values of the window, at least 1.
+            span: Of the window; None where only its number of rows counts, as for a reference that is too short.
+        """
+        method, prepared = self.methods[column], self.columns[column]
+        if not self.calibrated or not method.distance or isinstance(prepared, str) or not prepared.count:
+            return method.default
+        fitted = self._of_windows(column, prepared, span.size) if span else None
+        if span and fitted:
+            return fitted.threshold(span.start, rows, method.default)
+        drawn = self._of_blocks(column, prepared)
+        return drawn.threshold(rows, method.default) if drawn else method.default
+
+    def _of_windows(self, column: str, prepared: ReferenceColumn, size: int) -> WindowThresholds | None:
+        key = (column, size)
+        if key not in self._fitted:
+            measure = partial(score, self.methods[column].name, prepared)
+            self._fitted[key] = fit(
+                self.table[column],
+                self._times,
+                prepared,
+                measure,
+                min_rows=self.min_rows,
+                size=size,
+                season=self.stream.season_ms or 0,
+            )
+        return self._fitted[key]
+
+    def _of_blocks(self, column: str, prepared: ReferenceColumn) -> Calibration | None:
+        if column not in self._drawn:
+            measure = partial(score, self.methods[column].name, prepared)
+            self._drawn[column] = calibrate(self.table[column], self._times, prepared, measure, self.min_rows)
+        return self._drawn[column]
+
+    @cached_property
+    def _times(self) -> Ints:
+        times: Ints = self.table[self.stream.events.time].to_numpy()
+        return times
 
     @cached_property
     def dataset(self) -> ArrowDataset:
@@ -109,10 +169,3 @@ def _reference_column(column: Column, table: pa.Table, config: Config) -> Refere
         return CategoryReference.from_column(table[column.name])
     except (TypeError, pa.ArrowException) as error:
         return str(error)
-
-
-def _calibrated(
-    method: Method, column: pa.ChunkedArray, times: Ints, prepared: ReferenceColumn, min_rows: int
-) -> Method:
-    found = calibrate(column, times, prepared, partial(score, method.name, prepared), min_rows)
-    return Method(method.name, method.distance, method.default, found)

@@ -13,6 +13,7 @@ from monitor.engine import check_model
 from monitor.evidently.engine import DriftEngine
 from monitor.evidently.html import write_html
 from monitor.evidently.page import Heading
+from monitor.evidently.reference import Span
 from monitor.settings import Settings
 from runtime.connections import STATE, make_folder
 from schemas.definition import EVENTS, Records
@@ -76,6 +77,7 @@ def report(
             engine.config,
             heading(window, events.num_rows, figures, engine.config, back),
             labels=labels,
+            span=Span(start, size),
         )
     except OSError as error:
         raise UsageError(f"the report could not be written to {path} ({error})", "name another --out") from error

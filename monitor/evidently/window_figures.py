@@ -18,7 +18,7 @@ from monitor.drift.columns import Column, monitored
 from monitor.drift.figures import Config, score_of, totals
 from monitor.drift.sampling import sample
 from monitor.evidently.metrics import ArrowDataset, Measurement, measurements
-from monitor.evidently.reference import Method, Reference
+from monitor.evidently.reference import Reference, Span
 from schemas.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS, ColumnFigure, ColumnStatus, WindowFigures
 from storage.chunk import PREDICTION
 
@@ -26,7 +26,9 @@ MAX_SEVERITY = 1e6
 """Of a p-value of 0, which would be infinite."""
 
 
-def event_figures(window: pa.Table, reference: Reference, config: Config) -> WindowFigures:
+def event_figures(
+    window: pa.Table, reference: Reference, config: Config, span: Span | None = None
+) -> WindowFigures:
     """Compute the figures of a window of events.
 
     Never raises because of the rows: a column that cannot be computed has its reason in its own figures.
@@ -35,11 +37,12 @@ def event_figures(window: pa.Table, reference: Reference, config: Config) -> Win
         window: Rows in the layout of chunks, in canonical order, with their predictions.
         reference: What they are compared with.
         config: Thresholds, drift_share, min_rows and max_rows; methods and clip are those of the reference.
+        span: Where the window lies; None where that is to make no difference to the thresholds.
     """
     events = reference.stream.events
     rows = sample(window, events.id, config.max_rows)
     measured = _run(reference.event_report, rows, reference, config)
-    columns = _columns(monitored(events), measured, reference.methods, config.thresholds)
+    columns = _columns(monitored(events), measured, reference, span, config.thresholds)
     return WindowFigures(
         **totals(columns, config.drift_share),
         prediction_drift=score_of(columns, PREDICTION),
@@ -49,7 +52,9 @@ def event_figures(window: pa.Table, reference: Reference, config: Config) -> Win
     )
 
 
-def label_figures(labels: pa.Table, events: pa.Table, reference: Reference, config: Config) -> WindowFigures:
+def label_figures(
+    labels: pa.Table, events: pa.Table, reference: Reference, config: Config, span: Span | None = None
+) -> WindowFigures:
     """Compute the figures of a window of labels, joined with the events of the same window by their id.
 
     Args:
@@ -57,12 +62,13 @@ def label_figures(labels: pa.Table, events: pa.Table, reference: Reference, conf
         events: The same; of these, id and prediction are read.
         reference: Of a stream that has labels.
         config: As for `event_figures`.
+        span: As for `event_figures`.
     """
     records = reference.labels
     joined, coverage = _joined(labels, events, records.id, reference.stream.events.id)
     rows = sample(joined, records.id, config.max_rows)
     measured = _run(reference.label_report, rows, reference, config)
-    columns = _columns(monitored(records), measured, reference.methods, config.thresholds)
+    columns = _columns(monitored(records), measured, reference, span, config.thresholds)
     error = measured[PREDICTION]
     return WindowFigures(
         **totals(columns, config.drift_share),
@@ -95,19 +101,22 @@ def _joined(labels: pa.Table, events: pa.Table, label_id: str, event_id: str) ->
 def _columns(
     columns: Iterable[Column],
     measured: Mapping[str, Measurement],
-    methods: Mapping[str, Method],
+    reference: Reference,
+    span: Span | None,
     thresholds: Mapping[str, float],
 ) -> tuple[ColumnFigure, ...]:
     return tuple(
         figure
         for column in columns
-        for figure in _figures(column, measured[column.name], methods[column.name], thresholds.get(column.name))
+        for figure in _figures(column, measured[column.name], reference, span, thresholds.get(column.name))
     )
 
 
-def _figures(column: Column, found: Measurement, method: Method, fixed: float | None) -> Iterable[ColumnFigure]:
+def _figures(
+    column: Column, found: Measurement, reference: Reference, span: Span | None, fixed: float | None
+) -> Iterable[ColumnFigure]:
     """All rows of one column: drift first, then the other metrics. fixed: a threshold set by the operator."""
-    yield _drift_figure(column.name, found, method, fixed)
+    yield _drift_figure(column.name, found, reference, span, fixed)
     figures = found.summary.figures if found.summary else {}
     for metric in (NUMBER_METRICS if column.numeric else CATEGORY_METRICS)[1:]:
         value = figures.get(metric)
@@ -121,10 +130,13 @@ def _figures(column: Column, found: Measurement, method: Method, fixed: float | 
             yield ColumnFigure(column.name, metric, status="failed", reason="beyond the range of floats")
 
 
-def _drift_figure(name: str, found: Measurement, method: Method, fixed: float | None) -> ColumnFigure:
+def _drift_figure(
+    name: str, found: Measurement, reference: Reference, span: Span | None, fixed: float | None
+) -> ColumnFigure:
+    method = reference.methods[name]
     if found.score is None or found.summary is None:
         return ColumnFigure(name, DRIFT, method.name, status=_absent(found), reason=found.reason)
-    limit = fixed if fixed is not None else method.threshold(found.summary.count)
+    limit = fixed if fixed is not None else reference.threshold(name, found.summary.count, span)
     severity = severity_of(found.score, limit, distance=method.distance)
     return ColumnFigure(name, DRIFT, method.name, found.score, limit, severity, "drift" if severity >= 1 else "ok")
 

@@ -101,7 +101,7 @@ class Recomputation:
         other = joined_with(self.run.stream, window.records)
         rows = self._read(window, stored.offsets)
         joined = self._read(window.with_records(other), stored.joined_offsets) if other else None
-        figures = self.engine.figures(window.records, rows, joined)
+        figures = self.engine.figures(window, rows, joined)
         log.info("recomputed", run=window.run_id, stream=window.records.role, rows=rows.table.num_rows)
         return compare(window.records.role, stored, rows, joined, figures)
 

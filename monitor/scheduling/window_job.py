@@ -144,7 +144,7 @@ class WindowWorker:
         failpoint("monitor.mid_report")
         began = time.perf_counter()
         if failure is None:
-            figures = self._engine.figures(window.records, task.rows, task.joined)
+            figures = self._engine.figures(window, task.rows, task.joined)
         else:
             figures = failed(window.records, failure)
         return WindowResult(

@@ -26,6 +26,7 @@ from schemas.figures import WindowFigures
 from schemas.streams.taxi import TAXI
 from storage.panes import ChunkCache, LoadedRows
 from storage.results import ResultStore
+from storage.windows import WindowKey
 from tests.rows import BY_TOPIC, Connection
 
 
@@ -124,9 +125,9 @@ class Checksums:
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return rows
 
-    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
+    def figures(self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
         return WindowFigures(
-            mae=checksum(rows.table[stream.id].to_pylist()),
+            mae=checksum(rows.table[window.records.id].to_pylist()),
             rmse=float(joined.table.num_rows if joined else 0),
             sampled=rows.table.num_rows,
             sufficient=True,
@@ -136,7 +137,7 @@ class Checksums:
 class Dying(Checksums):
     """An engine whose process is killed in the middle of its report."""
 
-    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
+    def figures(self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
         raise Crash
 
 

@@ -22,11 +22,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import consumer.store
 from consumer.ledger import Partition
 from consumer.store import Fenced
-from schemas.definition import Records, RunConfig
+from schemas.definition import RunConfig
 from schemas.figures import WindowFigures
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
 from storage.panes import LoadedRows
 from storage.results import open_store
+from storage.windows import WindowKey
 from tests import oracle, rows
 from tests.integration.actors import AGREEING, Checksums, Consumer, Crash, Dying, Monitor, Sent, checksum
 from tests.logs import outcome_of, trip_of, trips
@@ -214,9 +215,9 @@ class Machine(RuleBasedStateMachine):
         first, second = self.monitors
 
         class Slow(Checksums):
-            def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
+            def figures(self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
                 second.work(2)
-                return super().figures(stream, rows, joined)
+                return super().figures(window, rows, joined)
 
         first.use(Slow())
         first.work(2)

@@ -24,6 +24,7 @@ from schemas.streams.taxi import TAXI, TRIPS
 from storage.chunk import PREDICTION, encode, layout
 from storage.panes import LoadedRows
 from storage.streams import remember
+from storage.windows import WindowKey
 from tests.fleet import PATIENCE_S
 
 T0 = 1_643_673_600_000  # 2022-02-01
@@ -200,11 +201,11 @@ class StubEngine:
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return rows
 
-    def figures(self, stream: Records, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
-        self.computed.append((stream.topic, rows.table.num_rows))
+    def figures(self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
+        self.computed.append((window.records.topic, rows.table.num_rows))
         if self.break_on(rows.table):
             raise ZeroDivisionError("broken on purpose")
-        numbers = [name for name in stream.numbers if name in rows.table.column_names]
+        numbers = [name for name in window.records.numbers if name in rows.table.column_names]
         columns = tuple(ColumnFigure(name, "drift", "sum", in_order(rows.table[name])) for name in numbers)
         return WindowFigures(
             columns_tested=len(columns),
