@@ -54,10 +54,11 @@ def month(text: str) -> None:
 
 
 def scenario(where: str) -> None:
-    """Raises SourceUnusable if there is no such scenario, or it cannot be read."""
+    """Raises UsageError if there is no such scenario, or it is not one of the stream, moments aside."""
+    from cli.streams import DEFAULT_STREAM  # noqa: PLC0415
     from producer import scenarios  # noqa: PLC0415
 
-    scenarios.read(where)
+    scenarios.load(where, DEFAULT_STREAM)
 
 
 def sizes(text: str) -> None:

@@ -67,6 +67,7 @@ def begin(
 app.command()(local.demo)
 app.command()(models.train)
 app.command()(stages.produce)
+app.command()(stages.scenarios)
 app.command()(stages.consume)
 app.command()(stages.monitor)
 app.command()(data.migrate)

@@ -184,7 +184,7 @@ VOLUME = option(
     check=checks.positive,
 )
 SEED = option("seed", replay.SEED, "Seed of the synthetic trips.", min=0)
-_SCENARIO_HELP = "Drift to inject: a TOML file, or the name of a built-in one (miles-to-km)."
+_SCENARIO_HELP = "Drift to inject: a TOML file, or a name that `driftline scenarios` lists."
 SCENARIO = option("scenario", ProducerSettings.scenario, _SCENARIO_HELP, check=checks.scenario)
 
 # train

@@ -88,10 +88,21 @@ class ReplayPlan:
         """Return the moments of the scheduled heartbeats in (after, until], ascending, ms since the epoch."""
         return np.arange((after // self.grid_ms + 1) * self.grid_ms, until + 1, self.grid_ms, dtype=np.int64)
 
-    def position(self, records: Records, record: Mapping[str, Any]) -> Position:
-        """Return the position of a lane whose last record of this run is `record`, data or any heartbeat."""
+    def position(
+        self, records: Records, record: Mapping[str, Any], heartbeat: Mapping[str, Any] | None = None
+    ) -> Position:
+        """Return the position of a lane.
+
+        Args:
+            records: What the lane holds.
+            record: Its last record of this run, data or any heartbeat.
+            heartbeat: Its last heartbeat of this run; None if it is no longer there. The times of the last data
+                record then have to do, which a scenario may have moved.
+        """
         if record["kind"] != records.kind:
             return Position(record["seq"], record["at"], bool(record.get("final")))
+        if heartbeat is not None:
+            return Position(record["seq"], heartbeat["at"])
         known_at = record.get(records.known_at or "", record[records.time])
         clock = int(self.clocks(max(record[records.time], known_at)))
         return Position(record["seq"], max(self.start, clock // self.grid_ms * self.grid_ms))

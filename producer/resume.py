@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import msgspec
 import structlog
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from msgspec.structs import replace
 
 from producer.log import Log
 from producer.plan import Lane, Position, ReplayPlan
@@ -71,13 +73,16 @@ def find(kafka: Log, config: Mapping[str, str], plan: ReplayPlan, prefix: str, p
             (lane, stream) for stream in plan.stream.topics for lane in plan.lanes if lane.topic == stream.topic
         ):
             values = reader.read_backwards(prefix + lane.topic, lane.partition)
-            last = next(_records(values, plan.run_id, stream), None)
-            if last is not None:
-                positions[lane] = plan.position(stream, last)
-            if lane == plan.lanes[0]:
-                if last is None:
+            records = _records(values, plan.run_id, stream)
+            last = next(records, None)
+            if last is None:
+                if lane == plan.lanes[0]:
                     return FoundRun()
-                manifest = _manifest(last) or _first_manifest(values, plan.run_id, stream)
+                continue
+            heartbeat = next((each for each in chain([last], records) if each["kind"] == HEARTBEAT), None)
+            positions[lane] = plan.position(stream, last, heartbeat)
+            if lane == plan.lanes[0]:
+                manifest = _manifest(heartbeat or {}) or _first_manifest(values, plan.run_id, stream)
         return FoundRun(positions, manifest)
     finally:
         reader.close()
@@ -92,6 +97,8 @@ def check_manifest(found: Manifest | None, ours: Manifest) -> None:
     if found is None:
         log.warning("manifest_gone", reason="the start of the run is no longer in the topic", resuming="unchecked")
         return
+    if not any(each.kind for each in found.injected):  # begun by a version that did not say
+        ours = replace(ours, injected=tuple(replace(i, kind="", segment="", change="") for i in ours.injected))
     names = ["source", "period", "partitions", "scenario", "injected"]
     if found.events is not None and ours.events is not None:
         names.append("events")

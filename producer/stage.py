@@ -11,12 +11,14 @@ from itertools import chain
 import pyarrow as pa
 import structlog
 
-from producer import resume, scenario, scenarios
+from producer import resume, scenarios
+from producer.bend import bend
 from producer.gauges import Gauges
 from producer.log import Log, Stopped
 from producer.pace import Pace
 from producer.plan import Lane, Position, ReplayPlan
 from producer.replay import replay
+from producer.scenario import Scenario, injected
 from producer.settings import Settings
 from producer.source import Source
 from producer.transmit import Progress, Transmission
@@ -106,24 +108,23 @@ def _run(
         return _summary(transmission, before, began, finished=False)
 
 
-def _scenario(settings: Settings) -> scenario.Scenario | None:
+def _scenario(settings: Settings) -> Scenario | None:
     if settings.scenario is None:
         return None
-    name, text = scenarios.read(settings.scenario)
-    return scenario.parse(name, text, settings.source.period, settings.stream.events)
+    return scenarios.load(settings.scenario, settings.stream, settings.source.period)
 
 
-def _plan(settings: Settings, drift: scenario.Scenario | None, kafka: Log) -> ReplayPlan:
+def _plan(settings: Settings, drift: Scenario | None, kafka: Log) -> ReplayPlan:
     names = [settings.topic_prefix + records.topic for records in settings.stream.topics]
     partitions = kafka.ensure_topics(names, settings.partitions, settings.patience_s)
     manifest = Manifest(
         source=printable(settings.source.name),
         period=settings.source.period,
         speed=settings.speed,
-        events=settings.source.events,
+        events=None if drift and drift.resizes else settings.source.events,
         partitions=partitions,
         scenario=printable(drift.name, 200) if drift else None,
-        injected=scenario.injected(drift) if drift else (),
+        injected=injected(drift) if drift else (),
     )
     return ReplayPlan(settings.stream, settings.run_id, manifest, partitions)
 
@@ -147,11 +148,11 @@ def _resume(settings: Settings, plan: ReplayPlan, kafka: Log) -> tuple[ReplayPla
     return plan, {lane: found.positions[lane] for lane in plan.lanes if lane in found.positions}
 
 
-def _tables(settings: Settings, drift: scenario.Scenario | None) -> Iterator[pa.Table]:
+def _tables(settings: Settings, drift: Scenario | None) -> Iterator[pa.Table]:
     source: Source = settings.source
     for table in source.tables():
-        changed = scenario.apply(table, drift, settings.stream.events.time) if drift else table
-        yield source.labelled(changed)
+        labelled = source.labelled(table)
+        yield bend(labelled, drift) if drift else labelled
 
 
 def _open(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:

@@ -38,7 +38,7 @@ class LogUnwritable(DriftlineError):
 
 
 class SourceUnusable(DriftlineError):
-    """A file of trips, or a scenario, cannot be used as it stands."""
+    """A file of trips cannot be used as it stands."""
 
 
 class ModelUnusable(DriftlineError):

@@ -55,12 +55,19 @@ _Name = Annotated[str, Meta(max_length=200)]
 
 
 class Injected(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of the run that a scenario bends: event time, ms since the epoch, end exclusive."""
+    """A stretch of the run that a scenario bends: event time, ms since the epoch, end exclusive.
+
+    columns: whose values are changed; none if records are lost, repeated or sent at another time.
+    kind: of the drift, such as `scale`. segment: the records it is of, '' for all. change: what it does to them.
+    """
 
     starts_at: Time
     ends_at: Time
     label: _Text
     columns: Annotated[tuple[_Name, ...], Meta(max_length=500)] = ()
+    kind: _Name = ""
+    segment: _Name = ""
+    change: _Name = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.connections import ROOT
+from schemas.streams.taxi import STREAMS
 from tests.streams import flights, payments
 
 ROOMS = ("consumer", "monitor", "board", "grafana", "schemas/tables")
@@ -41,6 +42,15 @@ def test_no_room_speaks_of_taxi(words: re.Pattern[str]) -> None:
         if words.search(line) and not ("tables/0005" in place and MIGRATED.search(line))
     ]
     assert not found, "\n".join(found[:20])
+
+
+def test_the_producer_names_no_column_of_taxi_outside_of_its_sources() -> None:
+    """What the shipped scenarios bend stands in their TOML files."""
+    fields = {field.name for records in STREAMS for field in records.fields}
+    names = [name for name in fields if "_" in name or name != name.lower()]
+    word = re.compile(rf"\b({'|'.join(sorted(names))})\b")
+    found = [f"{place}: {line.strip()[:100]}" for place, line in lines("producer") if word.search(line)]
+    assert [each for each in found if not re.match(r"producer/(sources/|scenarios/[a-z-]+\.toml)", each)] == []
 
 
 @pytest.mark.parametrize("guest", [flights, payments])

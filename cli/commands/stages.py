@@ -1,4 +1,4 @@
-"""`driftline produce`, `consume`, `monitor`, `board`: the stages, each until it is done or stopped."""
+"""`driftline produce`, `consume`, `monitor`, `board`: the stages, each until it is done or stopped; `scenarios`."""
 
 from __future__ import annotations
 
@@ -52,6 +52,14 @@ def produce(
     with listing.replay_bar(output.err) as report:
         stage.run(settings, stop, report)
     exit_now()
+
+
+def scenarios(as_json: bool = options.JSON) -> None:
+    """List the drift scenarios that `produce` and `demo` can inject; docs/scenarios.md says how to write one."""
+    from producer import scenarios as known
+
+    found = known.summaries(chosen.stream())
+    listing.show(output.console, found, as_json=as_json, fields=("name", "course", "description"))
 
 
 def consume(

@@ -12,14 +12,15 @@ from local.settings import DemoSettings
 from models import artifact
 from models.names import ARTIFACTS, OF_DEMO
 from models.taxi import SCORERS
-from producer import scenario, scenarios
+from producer import scenarios
+from producer.scenario import injected
 from producer.source import Source
 from producer.sources.defaults import MONTH
 from producer.sources.selection import choose, from_files, sample
 from schemas.durations import moment
 from schemas.errors import ModelUnusable, SourceUnusable
 from schemas.records import Injected
-from schemas.streams.taxi import TRIPS
+from schemas.streams.taxi import TAXI, TRIPS
 
 REPLAY_S = 80
 """Wall seconds that a replay takes at speed `auto`."""
@@ -62,12 +63,11 @@ def plan(settings: DemoSettings, say: Say, warn: Say) -> DemoPlan:
     caution = _SAME if learnt is source else ""
     if caution:
         warn(caution)
-    name, text = scenarios.read(settings.scenario)
-    bent = scenario.parse(name, text, source.period, TRIPS)
+    drift = scenarios.load(settings.scenario, TAXI, source.period)
     return DemoPlan(
         source=source,
         model=_model(learnt, say),
-        injected=scenario.injected(bent),
+        injected=injected(drift),
         produce=(
             *_same(settings, real=real),
             "--speed",

@@ -25,10 +25,10 @@ FROM driftline.run_progress LEFT JOIN driftline.run_topic USING (run_id, topic)
 WHERE run_id = %(run)s GROUP BY topic, role ORDER BY role = 'events' DESC NULLS LAST, topic;
 
 -- name: injected
--- What the manifest says was bent.
+-- What the manifest says was bent, the first times.
 SELECT (i->>'starts_at')::bigint AS starts_at_ms, (i->>'ends_at')::bigint AS ends_at_ms, i->>'label' AS label,
        ARRAY(SELECT jsonb_array_elements_text(i->'columns')) AS columns
-FROM driftline.run, jsonb_array_elements(manifest->'injected') AS i WHERE run_id = %(run)s ORDER BY 1;
+FROM driftline.run, jsonb_array_elements(manifest->'injected') AS i WHERE run_id = %(run)s ORDER BY 1 LIMIT %(limit)s;
 
 -- name: worth_a_look
 -- One closed window of events: of the day in which most columns drifted, the first within the injected drift if any.
@@ -60,7 +60,7 @@ ORDER BY w.window_start DESC LIMIT %(limit)s;
 SELECT DISTINCT ON (w.size_s) w.size_s, w.window_start, w.window_end, c.column_name, c.severity
 FROM driftline.window_result w
 JOIN driftline.column_metric c USING (run_id, stream, size_s, window_start, segment)
-WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.status <> 'open'
+WHERE w.run_id = %(run)s AND w.status <> 'open'
   AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s) AND w.window_end > %(starts_at)s
 ORDER BY w.size_s, w.window_start, c.severity DESC;
 
@@ -81,9 +81,9 @@ GROUP BY 1;
 SELECT w.size_s, count(*)::int AS windows, count(*) FILTER (WHERE w.columns_drifted > 0)::int AS flagged,
        count(*) FILTER (WHERE EXISTS (
            SELECT 1 FROM driftline.column_metric c
-           WHERE (c.run_id, c.stream, c.size_s, c.window_start, c.segment)
-               = (w.run_id, w.stream, w.size_s, w.window_start, w.segment)
-             AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s)))::int AS by_these
+           WHERE (c.run_id, c.size_s, c.window_start, c.segment) = (w.run_id, w.size_s, w.window_start, w.segment)
+             AND c.stream IN ('events', 'labels') AND c.metric = 'drift' AND c.severity >= 1
+             AND c.column_name = ANY(%(columns)s)))::int AS by_these
 FROM driftline.window_result w
 WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.status = 'final' AND w.window_end <= %(starts_at)s
 GROUP BY 1 ORDER BY 1;

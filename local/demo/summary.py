@@ -16,6 +16,9 @@ from schemas.errors import DriftlineError
 from schemas.figures import severity_text
 from storage.connect import Connection
 
+_STRETCHES = 3
+"""Of injected drift, which may recur: the summary is about the first ones."""
+
 
 def show(connection: Connection, run: str, out: Console, *, seconds: float, held_out: float | None = None) -> None:
     """Print the summary. held_out: the model's mean absolute error in training, minutes.
@@ -60,7 +63,7 @@ def _windows(connection: Connection, run: str) -> str:
 def _detections(connection: Connection, run: str, held_out: float | None) -> list[tuple[str, str]]:
     """Per injected drift: its time, the model's error, the windows that detected it first, earlier false alarms."""
     lines = []
-    for injected in execute(connection, "injected", run=run):
+    for injected in execute(connection, "injected", run=run, limit=_STRETCHES):
         columns, start = injected["columns"], moment(injected["starts_at_ms"])
         lines.append(("injected", f"{injected['label']}, {start:%a %d %b %H:%M}"))
         parts = execute(connection, "errors", run=run, starts_at=start, ends_at=moment(injected["ends_at_ms"]))
@@ -72,7 +75,7 @@ def _detections(connection: Connection, run: str, held_out: float | None) -> lis
             text = f"{worst}, closed {late:.1f} h after it began"
             lines.append((f"seen, {_size(row)}", text))
         calm = execute(connection, "calm_before", run=run, columns=columns, starts_at=start)
-        if calm:
+        if calm and columns:
             names = ", ".join(columns)
             lines.append(("before it", f"flagged by {names}: {_flagged(calm, 'by_these')}"))
             lines.append(("", f"by any column: {_flagged(calm, 'flagged')} calm windows"))

@@ -44,6 +44,9 @@ STARTING = "starting the monitor, which imports Evidently and prepares the refer
 _BEFORE = 42
 """Characters to the left of the first of these columns."""
 
+_STRETCHES = 3
+"""Of a drift that recurs: so many are listed."""
+
 _FRAME = 4
 """Characters of the surrounding frame."""
 
@@ -264,8 +267,10 @@ def render(snapshot: DemoSnapshot, frame: Frame) -> RenderableType:
     )
     notes = [
         Text(f"injected  {label}, {_clock(start)} to {_clock(end)}", style="magenta")
-        for start, end, label in frame.injected
+        for start, end, label in frame.injected[:_STRETCHES]
     ]
+    if (more := len(frame.injected) - _STRETCHES) > 0:
+        notes.append(Text(f"          and {more} more times", style="magenta"))
     if frame.board:
         notes.insert(0, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
     body = _Windows(snapshot, frame) if snapshot.windows else Text(_waiting_reason(snapshot, frame), style="dim")

@@ -55,6 +55,7 @@ def test_the_names_that_others_build_on_are_there() -> None:
         ("stack", "status"): {"--json"},
         ("train",): {"--file", "--month", "--synthetic", "--model", "--out"},
         ("produce",): {"--run", "--file", "--month", "--synthetic", "--speed", "--scenario", "--partitions"},
+        ("scenarios",): {"--json"},
         ("consume",): {"--until-done", "--model", "--pane", "--lateness", "--outcome-lateness"},
         ("monitor",): {"--until-done", "--sizes"},
         ("runs",): {"--json"},

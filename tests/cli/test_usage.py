@@ -56,7 +56,8 @@ WRONG = [
     ("produce --run r --speed fast", 2, "'fast' is not a speed: write `600x`"),
     ("produce --run r --speed 0x", 2, "'0x' is not a speed"),
     ("produce --run r --month February", 2, "'February' is not a month"),
-    ("produce --run r --scenario nowhere.toml", 2, "give a TOML file, or one of: miles-to-km"),
+    ("produce --run r --scenario nowhere.toml", 2, "give a TOML file, or one of: delayed-events"),
+    ("produce --run r --scenario {file}", 2, "scenario file: Expected '=' after a key"),
     ("produce --run r --partitions 0", 2, "'--partitions'"),
     ("produce --run r --synthetic", 2, "no Kafka: run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS"),
     ("demo --speed quick", 2, "'quick' is not a speed"),
@@ -157,6 +158,24 @@ def test_a_wrong_call_is_refused_at_once_and_says_what_to_do(
     assert (found, message in text) == (code, True), text
     assert [path.name for path in tmp_path.iterdir()] == ["file"], "something is left behind"
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["produce --run r", "demo"])
+@pytest.mark.parametrize(
+    ("mistyped", "said"),
+    [
+        ('column = "trip_distanec"', "'trip_distanec' is no column of decimals; these are: congestion_surcharge,"),
+        ("faktor = 3.0", "scenario mine: drift 1: Object contains unknown field `faktor`"),
+    ],
+)
+def test_a_mistyped_scenario_is_refused_before_anything_is_started(
+    command: str, mistyped: str, said: str, tmp_path: Path, refused: Call
+) -> None:
+    keys = {"column": '"trip_distance"', "factor": "2.0", "starts_at": '"0%"', "ends_at": '"9%"', "kind": '"scale"'}
+    keys |= dict([mistyped.split(" = ")])
+    (tmp_path / "mine.toml").write_text("\n".join(["[[drift]]", *(f"{key} = {keys[key]}" for key in keys)]))
+    code, text = refused([*command.split(), "--scenario", str(tmp_path / "mine.toml")])
+    assert (code, said in text) == (2, True), text
 
 
 @pytest.mark.parametrize("setting", FROM_ENVIRONMENT)

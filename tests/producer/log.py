@@ -12,9 +12,13 @@ from typing import Any
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from msgspec.structs import replace
 
+from producer import scenarios
+from producer.bend import bend
 from producer.plan import Lane, ReplayPlan
 from producer.replay import replay
+from producer.scenario import injected
 from producer.settings import Settings
 from producer.source import Source
 from runtime.connections import ROOT
@@ -39,14 +43,16 @@ def settings(kafka: Mapping[str, str], prefix: str, **options: Any) -> Settings:
 
 def expected(wanted: Settings, partitions: int = 2) -> dict[Lane, list[bytes]]:
     """What must stand in each lane once the run is complete, beats and repetitions aside."""
-    given = wanted.source
+    given, tables = wanted.source, [*wanted.source.tables()]
     manifest = Manifest(
         source=given.name, period=given.period, speed=wanted.speed, events=given.events, partitions=partitions
     )
+    if wanted.scenario:
+        drift = scenarios.load(wanted.scenario, TAXI, given.period)
+        tables = [bend(table, drift) for table in tables]
+        manifest = replace(manifest, events=None, scenario=drift.name, injected=injected(drift))
     lanes: dict[Lane, list[bytes]] = {}
-    for batches in replay(
-        ReplayPlan(TAXI, wanted.run_id, manifest, partitions), map(given.labelled, given.tables()), {}
-    ):
+    for batches in replay(ReplayPlan(TAXI, wanted.run_id, manifest, partitions), tables, {}):
         for batch in batches:
             lanes.setdefault(batch.lane, []).extend(batch.values)
     return {lane: essence(values) for lane, values in lanes.items()}

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -81,6 +82,38 @@ def test_stopped_and_started_at_another_speed_it_is_the_same_run(kafka_config: K
     assert done.finished
     assert 200 <= halfway.records <= done.already_there < done.records
     assert essences(kafka_config, prefix) == expected(settings(kafka_config, prefix, speed=PACED))
+
+
+SHAKEN = """
+[[drift]]
+kind = "clock"
+offset = "7h"
+share = 0.5
+starts_at = "0%"
+ends_at = "100%"
+[[drift]]
+kind = "delayed"
+by = "3h"
+share = 0.3
+starts_at = "0%"
+ends_at = "100%"
+[[drift]]
+kind = "duplicated"
+share = 0.2
+starts_at = "10%"
+ends_at = "100%"
+"""
+
+
+def test_a_scenario_that_moves_records_within_the_log_is_resumed_where_it_was(
+    kafka_config: Kafka, prefix: str, tmp_path: Path
+) -> None:
+    (tmp_path / "shaken.toml").write_text(SHAKEN)
+    wanted = settings(kafka_config, prefix, speed=PACED, scenario=str(tmp_path / "shaken.toml"))
+    for trips in (200, 600):
+        stopped_after(trips, wanted)
+    assert run(wanted, threading.Event()).finished
+    assert essences(kafka_config, prefix) == expected(wanted)
 
 
 def values(kafka: Kafka, prefix: str) -> list[bytes]:

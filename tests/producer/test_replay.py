@@ -9,13 +9,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from producer import scenario
+from producer.bend import bend
 from producer.plan import Lane, Position, ReplayPlan
 from producer.replay import LaneBatch, replay
 from schemas.definition import Field, Records, Stream
 from schemas.errors import RunConflict
 from schemas.records import Manifest, decoder
-from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
-from tests.producer.trips import DAY, HOUR, MINUTE, START, Times, plainly, plan, tables
+from schemas.streams.taxi import OUTCOMES, STREAMS, TAXI, TRIPS
+from tests.producer.trips import DAY, HOUR, MINUTE, START, Times, plainly, plan, table, tables
 
 PERIOD = (START, START + 2 * HOUR)
 
@@ -87,12 +89,61 @@ def test_a_beat_as_the_last_record_says_the_same_as_the_record_before_it(
 def positions_after(
     plan: ReplayPlan, whole: Mapping[Lane, list[bytes]], cuts: Mapping[Lane, int]
 ) -> dict[Lane, Position]:
-    streams = {stream.topic: stream for stream in STREAMS}
-    return {
-        lane: plan.position(streams[lane.topic], json.loads(records[cuts[lane] - 1]))
-        for lane, records in whole.items()
-        if cuts[lane]
-    }
+    """Where each lane stands by the records before its cut."""
+    streams, found = {stream.topic: stream for stream in STREAMS}, {}
+    for lane, values in whole.items():
+        records = [json.loads(value) for value in values[: cuts[lane]]]
+        if records:
+            heartbeat = [record for record in records if record["kind"] == "heartbeat"][-1]
+            found[lane] = plan.position(streams[lane.topic], records[-1], heartbeat)
+    return found
+
+
+SHAKEN = """
+[[drift]]
+kind = "delayed"
+by = "25m"
+share = 0.4
+starts_at = "20%"
+ends_at = "90%"
+[[drift]]
+kind = "clock"
+offset = "-50m"
+share = 0.3
+starts_at = "0%"
+ends_at = "100%"
+[[drift]]
+kind = "clock"
+offset = "7h"
+share = 0.2
+starts_at = "0%"
+ends_at = "100%"
+[[drift]]
+kind = "duplicated"
+share = 0.3
+starts_at = "0%"
+ends_at = "60%"
+[[drift]]
+kind = "lost"
+share = 0.2
+starts_at = "0%"
+ends_at = "100%"
+"""
+"""Everything that moves records within the log."""
+
+
+@settings(max_examples=60, deadline=None)
+@given(_plans, _times, st.integers(1, 50), st.data())
+def test_what_a_scenario_delays_is_in_order_of_sending_and_resumed_from_any_cut(
+    plan: ReplayPlan, times: Times, cut: int, data: st.DataObject
+) -> None:
+    drifts = scenario.parse("shaken", SHAKEN, TAXI, PERIOD)
+    whole = plainly(plan, times, bend(table(times), drifts))
+    pieces = [bend(piece, drifts) for piece in tables(times, cut)]
+    assert values(s for batches in replay(plan, pieces, {}) for s in batches) == whole
+    cuts = {lane: data.draw(st.integers(0, len(records)), str(lane)) for lane, records in whole.items()}
+    rest = values(s for batches in replay(plan, pieces, positions_after(plan, whole, cuts)) for s in batches)
+    assert {lane: whole[lane][: cuts[lane]] + rest.get(lane, []) for lane in whole} == whole
 
 
 @given(_times)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from producer.bend import SENT
 from producer.plan import Lane, ReplayPlan
 from producer.sources.canonical import SCHEMA, with_durations
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
@@ -63,18 +64,24 @@ def plan(period: tuple[int, int], partitions: int = 2, **options: int) -> Replay
     )
 
 
-def plainly(plan: ReplayPlan, times: Times) -> dict[Lane, list[bytes]]:
-    """What each lane must hold, in order: first heartbeat, data and scheduled heartbeats, final heartbeat."""
+def plainly(plan: ReplayPlan, times: Times, bent: pa.Table | None = None) -> dict[Lane, list[bytes]]:
+    """What each lane must hold, in order: first heartbeat, data and scheduled heartbeats, final heartbeat.
+
+    bent: the same trips, but for what a scenario did to them.
+    """
     low, high = plan.manifest.period
     events: dict[str, list[tuple[int, dict[str, Any]]]] = {TRIPS.topic: [], OUTCOMES.topic: []}
-    for row in table(times).to_pylist():
-        pickup, dropoff = row["pickup_at"], row["dropoff_at"]
+    for row in (table(times) if bent is None else bent).to_pylist():
+        pickup, dropoff, late = (
+            row["pickup_at"],
+            row["dropoff_at"],
+            row.get(SENT, row["pickup_at"]) - row["pickup_at"],
+        )
         trip = {k: row[k] for k in ("trip_id", "pickup_at", *(f.name for f in TRIPS.fields))}
-        events["trips"].append((min(max(pickup, low), high - 1), trip))
-        if dropoff is not None:
-            outcome = {"trip_id": row["trip_id"], "pickup_at": pickup, "dropoff_at": dropoff}
-            outcome["duration_min"] = (dropoff - pickup) / MINUTE
-            events["outcomes"].append((min(max(pickup, dropoff, low), high - 1), outcome))
+        events["trips"].append((min(max(pickup + late, low), high - 1), trip))
+        if row["duration_min"] is not None:
+            outcome = {k: row[k] for k in ("trip_id", "pickup_at", "dropoff_at", "duration_min")}
+            events["outcomes"].append((min(max(pickup + late, dropoff + late, low), high - 1), outcome))
     last = max((clock for happened in events.values() for clock, _ in happened), default=low)
     grid = range((low // plan.grid_ms + 1) * plan.grid_ms, last + 1, plan.grid_ms)
     lanes: dict[Lane, list[bytes]] = defaultdict(list)

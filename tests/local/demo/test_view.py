@@ -98,6 +98,16 @@ def test_the_last_frame_shows_calm_windows_and_then_the_injected_drift() -> None
     assert last_frame_end(short, 9) == DAY + timedelta(hours=6) + 3 * timedelta(seconds=FRAME.size_s)
 
 
+def test_of_a_drift_that_recurs_the_view_lists_the_first_times() -> None:
+    days = tuple((DAY + timedelta(days=n), DAY + timedelta(days=n, hours=4), f"night {n}") for n in range(14))
+    console = Console(file=StringIO(), width=140, color_system=None)
+    with console.capture() as shot:
+        console.print(render(FULL, replace(FRAME, injected=days)))
+    assert "night 2" in shot.get()
+    assert "night 3" not in shot.get()
+    assert "and 11 more times" in shot.get()
+
+
 def test_a_window_that_closed_unwritten_is_not_laid_to_the_watermark() -> None:
     unwritten = replace(BLANK, event_time=DAY, watermark=DAY)
     assert "waiting for the monitor" in shown(unwritten)
