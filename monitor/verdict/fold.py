@@ -30,14 +30,14 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         signals: In the order of `WindowScore.z`.
-        drift: k: what is taken from each score before it is added.
-        line: The evidence at which an alarm fires.
+        drift: Of each signal, k: what is taken from its score before it is added.
+        line: Of each signal, the evidence at which an alarm fires.
         rates: Of each signal, of the exponential tail of its evidence in calm windows.
     """
 
     signals: tuple[Signal, ...]
-    drift: float
-    line: float
+    drift: tuple[float, ...]
+    line: tuple[float, ...]
     rates: tuple[float, ...]
 
 
@@ -209,7 +209,7 @@ class _Folding:
             self.points.append(Point(score=score, level=0.0, signal=None))
             return
         cusum = self._accumulate(series, score)
-        worst = int(np.argmax(cusum.sums)) if cusum.level > 0 else None
+        worst = int(np.argmax(np.array(cusum.sums) / np.array(series.line))) if cusum.level > 0 else None
         signal = None if worst is None else series.signals[worst].name
         self.points.append(Point(score=score, level=cusum.level, signal=signal))
         self._advance(score)
@@ -218,10 +218,10 @@ class _Folding:
         size = len(series.signals)
         cusum = self.state.cusums.setdefault(_name(score.role, score.size), Cusum([0.0] * size, [0] * size))
         before = np.array(cusum.sums)
-        sums = np.maximum(0.0, before + np.array(score.z) - series.drift)
+        sums = np.maximum(0.0, before + np.array(score.z) - np.array(series.drift))
         cusum.since = np.where(before > 0, cusum.since, score.start).tolist()
         cusum.sums = sums.tolist()
-        cusum.level = float(sums.max(initial=0.0)) / series.line
+        cusum.level = float((sums / np.array(series.line)).max(initial=0.0))
         cusum.peak = max(cusum.peak, cusum.level)
         cusum.end, cusum.shares = score.end, dict(score.shares)
         return cusum
@@ -276,14 +276,14 @@ class _Folding:
                 role=role,
                 size=size,
                 signal=signal,
-                value=total / series.line,
+                value=total / line,
                 chance=chance_of(total, rate),
                 since=since,
             )
             for (role, size), series in sorted(self._watch.series.items())
             if (cusum := self.state.cusums.get(_name(role, size)))
-            for signal, total, since, rate in zip(
-                series.signals, cusum.sums, cusum.since, series.rates, strict=True
+            for signal, total, line, since, rate in zip(
+                series.signals, cusum.sums, series.line, cusum.since, series.rates, strict=True
             )
         ]
 

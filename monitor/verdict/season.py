@@ -53,6 +53,10 @@ class Season(msgspec.Struct, frozen=True):
         """Return when the season began that holds this moment, ms since the epoch."""
         return time - (time - _MONDAY) % self.length
 
+    def holds(self, size: int) -> bool:
+        """Whether no window of a size, which begin at whole multiples of it, crosses the border of a season."""
+        return _MONDAY % size == 0 and self.length % size == 0
+
     def slots(self, starts: Ints) -> Ints:
         """Return the slots of stretches of time, for each of LEVELS.
 

@@ -1,12 +1,209 @@
-"""Signals (distances first)."""
+"""Signals: how far a window is from what its hours usually hold, one number for each thing that may move.
+
+The reference of a window is the sum of what the slots of its hours hold in an average calm week. Pure.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from operator import add, sub
 
 import numpy as np
 from scipy.special import rel_entr
 
 from monitor.drift.columns import Floats, Ints
-from monitor.verdict.layout import NumberLayout
+from monitor.verdict.layout import ERROR, CategoryLayout, ColumnLayout, NumberLayout, SummaryLayout
+from monitor.verdict.members import Signal, SignalKind
+from monitor.verdict.season import HOUR, Season
+from monitor.verdict.summary import SUMS, Summary
+from schemas.definition import LABELS, Role
+from storage.chunk import PREDICTION
+
+MIN_ROWS = 20
+"""Of fewer rows, or fewer expected rows, a window says nothing."""
+
+MIN_SLOT_ROWS = 30
+"""A slot of fewer rows falls back to a coarser one."""
+
+
+def signals(layout: SummaryLayout, role: Role) -> tuple[Signal, ...]:
+    """List the signals of the records of a role, in the order of `Scores`.
+
+    Args:
+        layout: Of the stream.
+        role: Of the records.
+    """
+    columns = layout.columns(role)
+    found = [Signal(c.name, _kind(c.name, role), None if c.name == ERROR else c.name) for c in columns]
+    last = Signal("coverage", "coverage") if role == LABELS else Signal("volume", "volume")
+    return (*found, last)
+
+
+def _kind(column: str, role: Role) -> SignalKind:
+    if column == ERROR:
+        return "error"
+    if role == LABELS:
+        return "label"
+    return "prediction" if column == PREDICTION else "column"
+
+
+@dataclass(frozen=True)
+class SlotSums:
+    """What the slots of a season hold, added up. They add up and are taken from one another.
+
+    Attributes:
+        hours: Hours that were added up, shape (slots,).
+        rows: Their records, shape (slots,).
+        counts: Their records by bin, shape (slots, bins).
+        sums: As in `Summary`, shape (slots, sums).
+    """
+
+    hours: Ints
+    rows: Ints
+    counts: Ints
+    sums: Ints
+
+    @classmethod
+    def of(cls, summary: Summary, season: Season) -> SlotSums:
+        """Add up the hours of a summary, which begins at a full hour, slot by slot."""
+        hourly = summary.by_step(HOUR)
+        slots = season.slots(hourly.start + HOUR * np.arange(len(hourly.rows)))[0]
+        of_hours = hourly.rows, hourly.counts, hourly.sums
+        made = [np.zeros((season.numbers[0], *a.shape[1:]), np.int64) for a in of_hours]
+        for sums, values in zip(made, of_hours, strict=True):
+            np.add.at(sums, slots, values)
+        return cls(np.bincount(slots, minlength=season.numbers[0]), *made)
+
+    def __add__(self, other: SlotSums) -> SlotSums:
+        return SlotSums(*map(add, self.arrays, other.arrays))
+
+    def __sub__(self, other: SlotSums) -> SlotSums:
+        return SlotSums(*map(sub, self.arrays, other.arrays))
+
+    @property
+    def arrays(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """All that it holds."""
+        return self.hours, self.rows, self.counts, self.sums
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What windows are compared with.
+
+    Attributes:
+        season: Of the stream.
+        known: Calm time, added up by slot.
+        recent: The newest of it: the level of the volume is taken from there, its shape from all of `known`.
+    """
+
+    season: Season
+    known: SlotSums
+    recent: SlotSums
+
+    @cached_property
+    def levels(self) -> Ints:
+        """Which of `season.LEVELS` each slot is compared with, shape (slots,)."""
+        enough = [rows >= MIN_SLOT_ROWS for rows, _ in self._pooled]
+        return np.where(enough[0], 0, np.where(enough[1], 1, 2))
+
+    @cached_property
+    def rows(self) -> Floats:
+        """Expected rows of an hour of each slot, shape (slots,)."""
+        shape = self._by_hour(self.known.rows, self.known.hours)
+        expected = float(self.recent.hours @ shape)
+        return shape * (float(self.recent.rows.sum()) / expected if expected > 0 else 1.0)
+
+    @cached_property
+    def counts(self) -> Floats:
+        """Expected rows of an hour of each slot by bin, shape (slots, bins)."""
+        slots = np.arange(len(self.levels))
+        held = np.stack([counts for _, counts in self._pooled])[self.levels, slots].astype(np.float64)
+        rows = np.stack([rows for rows, _ in self._pooled])[self.levels, slots].astype(np.float64)
+        return held * (self.rows / np.maximum(rows, 1))[:, None]
+
+    @cached_property
+    def coverage(self) -> float:
+        """Expected share of events that have a label; 1 where nothing is known."""
+        events, matched = (float(self.known.sums[:, SUMS.index(name)].sum()) for name in ("events", "matched"))
+        return matched / events if events else 1.0
+
+    @cached_property
+    def _pooled(self) -> tuple[tuple[Ints | Floats, Ints | Floats], ...]:
+        """Rows and counts of each slot at each of LEVELS, shapes (slots,) and (slots, bins)."""
+        fine, rows, counts = self.known.hours, self.known.rows, self.known.counts
+        hour = np.arange(len(fine)) % self.season.numbers[1]
+        same = (hour == hour[:, None]).astype(np.float64)  # exact, and many times as fast as whole numbers
+        every = np.ones_like(same)
+        return (rows, counts), (same @ rows, same @ counts), (every @ rows, every @ counts)
+
+    def _by_hour(self, rows: Ints, hours: Ints) -> Floats:
+        """Rows of an hour of each slot; of a slot that was never seen, those of the same hour, or of all."""
+        hour = np.arange(len(hours)) % self.season.numbers[1]
+        same = (hour == hour[:, None]).astype(np.int64)
+        found = np.full(len(hours), rows.sum() / max(hours.sum(), 1))
+        for member in (same, np.eye(len(hours), dtype=np.int64)):
+            seen = member @ hours
+            found = np.where(seen > 0, member @ rows / np.maximum(seen, 1), found)
+        return found
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Raw scores of windows of one size.
+
+    Attributes:
+        values: 0 where nothing has moved, shape (windows, signals).
+        rows: What each is drawn from: records, labels with an error, or expected records, shape (windows, signals).
+        expected: Expected records, or expected labels, shape (windows,).
+        found: Records, or labels, shape (windows,).
+    """
+
+    values: Floats
+    rows: Floats
+    expected: Floats
+    found: Floats
+
+
+def scores(layout: SummaryLayout, reference: Reference, summary: Summary, size: int) -> Scores:
+    """Compare the windows of a summary with their reference.
+
+    Args:
+        layout: Of the summary.
+        reference: Of the same role.
+        summary: Starts and ends where windows of the size do.
+        size: Of the windows, ms.
+    """
+    steps, parts = len(summary.rows), size // summary.step
+    starts = summary.start + summary.step * np.arange(steps)
+    slots = reference.season.slots(starts)[0].reshape(-1, parts)
+    share = (slots[:, :, None] == np.arange(len(reference.rows))).sum(1) * (summary.step / HOUR)
+    window = summary.by_step(size)
+    expected, rows = share @ reference.rows, window.rows.astype(np.float64)
+    counts = share @ reference.counts
+    found = [_score(c, window.counts[:, place], counts[:, place]) for c, place in layout.slices(summary.role)]
+    drawn = [rows] * len(found)
+    if summary.role == LABELS:
+        events, matched = (window.sum(name).astype(np.float64) for name in ("events", "matched"))
+        drawn = [window.sum("errors").astype(np.float64) if c.name == ERROR else rows for c in layout.labels]
+        covered = matched / np.maximum(events, 1)
+        found.append(np.abs(covered - reference.coverage) + 1 / (events + 1))
+        return Scores(np.stack(found, 1), np.stack([*drawn, events], 1), events * reference.coverage, matched)
+    found.append(np.abs(np.log((rows + 1) / (expected + 1))))
+    return Scores(np.stack(found, 1), np.stack([*drawn, expected], 1), expected, rows)
+
+
+def _score(column: ColumnLayout, current: Ints, reference: Floats) -> Floats:
+    if isinstance(column, CategoryLayout):
+        return jensen_shannon(current, reference)
+    return wasserstein(column, current, reference) + _outside(current, reference)
+
+
+def _outside(current: Ints, reference: Floats) -> Floats:
+    """How much more or less is missing or below all edges, as shares: each counts as a value one scale away."""
+    apart = np.abs(_shares(current) - _shares(reference))
+    return apart[:, -1] + apart[:, 0]
 
 
 def wasserstein(column: NumberLayout, current: Ints | Floats, reference: Floats) -> Floats:
@@ -22,14 +219,15 @@ def wasserstein(column: NumberLayout, current: Ints | Floats, reference: Floats)
     Returns:
         Shape (windows,); 0 where a side has no values.
     """
-    gap = np.cumsum(_shares(current[:, :-1]) - _shares(reference[:, :-1]), axis=1)[:, :-1]
+    current, reference = current[:, :-1], reference[:, :-1]
+    gap = np.cumsum(_shares(current) - _shares(reference), axis=1)[:, :-1]
     left, right = gap[:, :-1], gap[:, 1:]
     total = np.abs(left) + np.abs(right)
     # Between two edges both distribution functions are taken as straight; where they cross, two triangles remain.
     crossing = left * right < 0
     area = np.where(crossing, (left**2 + right**2) / np.where(crossing, total, 1), total) / 2
     distance: Floats = area @ np.diff(column.bounds) / column.scale
-    return distance
+    return np.where((current.sum(1) > 0) & (reference.sum(1) > 0), distance, 0.0)
 
 
 def jensen_shannon(current: Ints | Floats, reference: Floats) -> Floats:
@@ -49,7 +247,15 @@ def jensen_shannon(current: Ints | Floats, reference: Floats) -> Floats:
     return np.where(usable, np.sqrt(np.maximum(total, 0.0) / 2), 0.0)
 
 
+def total(parts: Iterable[SlotSums]) -> SlotSums:
+    """Add up one or more."""
+    first, *others = parts
+    for part in others:
+        first += part
+    return first
+
+
 def _shares(counts: Ints | Floats) -> Floats:
-    total = counts.sum(axis=1, keepdims=True)
-    shares: Floats = counts / np.where(total > 0, total, 1)
+    rows = counts.sum(axis=1, keepdims=True)
+    shares: Floats = counts / np.where(rows > 0, rows, 1)
     return shares

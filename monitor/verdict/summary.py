@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.drift.columns import Floats, Ints
 from monitor.verdict.layout import ERROR, CategoryLayout, ColumnLayout, NumberLayout, SummaryLayout, errors
-from schemas.definition import EVENTS, LABELS, Stream
+from schemas.definition import EVENTS, LABELS, Role, Stream
 from schemas.errors import UsageError
 from storage.chunk import PREDICTION
 
@@ -47,7 +47,7 @@ class Summary:
     """
 
     layout: str
-    role: str
+    role: Role
     start: int
     step: int
     rows: Ints
@@ -94,7 +94,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     """What `encode` writes; widths: bytes of an entry of rows and counts, and of sums."""
 
     layout: str
-    role: str
+    role: Role
     start: int
     step: int
     steps: int
@@ -113,7 +113,7 @@ def error_unit(layout: SummaryLayout) -> float:
     return float(2.0 ** (ceil(log2(scale)) - _FINE))
 
 
-def empty(layout: SummaryLayout, role: str, start: int, size: int) -> Summary:
+def empty(layout: SummaryLayout, role: Role, start: int, size: int) -> Summary:
     """Make the summary of a window without rows."""
     step, steps = step_of(size), size // step_of(size)
     sums = np.zeros((steps, len(SUMS) if role == LABELS else 0), np.int64)

@@ -34,8 +34,10 @@ Scoring = Callable[[Place], tuple[float, ...]]
 
 def watch_of(season: int, line: float = 10.0) -> Watch:
     series = {
-        (role, size): Series(signals=SIGNALS[role], drift=0.7, line=line, rates=(1.4,) * len(SIGNALS[role]))
-        for role in LATENESS
+        (role, size): Series(
+            signals=signals, drift=(0.7,) * len(signals), line=(line,) * len(signals), rates=(1.4,) * len(signals)
+        )
+        for role, signals in SIGNALS.items()
         for size in SIZES
     }
     return Watch(season=season, calibration_id="c", promise=0.87, series=series)

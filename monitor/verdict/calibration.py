@@ -1,0 +1,475 @@
+"""Calibration: the line that evidence has to cross, from calm seasons. Pure.
+
+Each calm season is compared with the others, as the next one will be compared with all of them: its scores are
+standardised by coefficients that know neither it nor how it compares, and its evidence begins at zero. The line is
+the largest evidence of any calm season, or a lower rank, as the promise allows.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.drift.columns import Floats, Ints
+from monitor.verdict.evidence import allowances, cusum
+from monitor.verdict.fold import Series, Watch
+from monitor.verdict.layout import SummaryLayout
+from monitor.verdict.members import Signal
+from monitor.verdict.promise import Promise
+from monitor.verdict.season import DAY, HOUR, LEVELS, Season
+from monitor.verdict.signals import MIN_ROWS, Reference, Scores, SlotSums, scores, signals, total
+from monitor.verdict.standardize import Standard
+from monitor.verdict.summary import Summary, empty, merge
+from monitor.verdict.trend import trend
+from schemas.definition import Role
+from schemas.durations import duration_text, moment
+
+SEASONS = 3
+"""Fewer calm seasons than this are compared day by day, and nothing is promised."""
+
+DAYS = 3
+"""Fewer calm days than this say nothing."""
+
+DEFAULT_SIZES = (HOUR, 6 * HOUR, DAY)
+
+_FAMILIES = {"volume": 2, "coverage": 2, "label": 1, "error": 1}
+"""Families of signals. Within one, signals share a scale; a storm that moves the volume, or the error, must not
+raise the line of the inputs."""
+
+_LEAST = 0.5
+"""Added to every scale, in units of z: little must not set off a family that was silent in all calm seasons."""
+
+Key = tuple[Role, int]
+"""Role and size."""
+
+
+@dataclass(frozen=True)
+class CalmSeason:
+    """A season in which nothing happened that should have raised an alarm.
+
+    Attributes:
+        start: Event time, ms since the epoch.
+        summaries: By role, each of the whole season, or of the whole days of it that are known.
+    """
+
+    start: int
+    summaries: Mapping[Role, Summary]
+
+    @classmethod
+    def of(
+        cls, layout: SummaryLayout, start: int, end: int, summaries: Mapping[Role, Sequence[Summary]]
+    ) -> CalmSeason:
+        """Put windows together. Time without a window counts as time without records.
+
+        Args:
+            layout: Of the summaries.
+            start: Of the season, ms.
+            end: Of it, exclusive.
+            summaries: By role, windows inside it, of any one step of an hour or less.
+        """
+        parts = {
+            role: merge([_whole(layout, role, start, end, found), *found]).between(start, end)
+            for role, found in summaries.items()
+        }
+        return cls(start, {role: part.by_step(HOUR) for role, part in parts.items()})
+
+
+def _whole(layout: SummaryLayout, role: Role, start: int, end: int, found: Sequence[Summary]) -> Summary:
+    step = found[0].step if found else HOUR
+    blank = empty(layout, role, start, step)
+    longer = ((end - start) // step, *(1,) * (blank.counts.ndim - 1))
+    rows, counts, sums = np.tile(blank.rows, longer[0]), np.tile(blank.counts, longer), np.tile(blank.sums, longer)
+    return Summary(blank.layout, role, start, step, rows, counts, sums)
+
+
+class SetBy(msgspec.Struct, frozen=True):
+    """What set the line: the signal that moved most in a calm season. season: its start, ms."""
+
+    season: int
+    role: Role
+    size: int
+    signal: str
+
+    def __str__(self) -> str:
+        return f"{self.signal} at {duration_text(self.size)} in the week of {moment(self.season):%Y-%m-%d}"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a season is watched, from calm seasons before it.
+
+    Attributes:
+        id: sha256 in hex of what it was made of.
+        layout: Of the summaries.
+        season: Whose slots windows are compared by: of the stream, or of days where there are few calm seasons.
+        seasons: Starts of the calm seasons, ms.
+        maxima: Of each of them, in units of the line, shape (seasons,).
+        set_by: What set the line.
+        promise: What is promised, where `refused` is None.
+        refused: Why nothing is promised.
+        unwatched: Why a role and size are not watched.
+        known, recent: Of each role, as in `Reference`.
+        standards: Of each role and size that are watched.
+        lines: Evidence at which an alarm fires, shape (signals,).
+        rates: Of the exponential tail of calm evidence, shape (signals,).
+    """
+
+    id: str
+    layout: SummaryLayout
+    season: Season
+    seasons: tuple[int, ...]
+    maxima: tuple[float, ...]
+    set_by: SetBy | None
+    promise: Promise
+    refused: str | None
+    unwatched: Mapping[Key, str]
+    known: Mapping[Role, SlotSums]
+    recent: Mapping[Role, SlotSums]
+    standards: Mapping[Key, Standard]
+    lines: Mapping[Key, Floats]
+    rates: Mapping[Key, Floats]
+
+    @property
+    def watched(self) -> tuple[Key, ...]:
+        """Roles and sizes that are watched."""
+        return tuple(self.standards)
+
+    def signals(self, role: Role) -> tuple[Signal, ...]:
+        """List the signals of a role, in the order of `z`."""
+        return signals(self.layout, role)
+
+    @cached_property
+    def references(self) -> Mapping[Role, Reference]:
+        """What windows are compared with, by role."""
+        return {role: Reference(self.season, known, self.recent[role]) for role, known in self.known.items()}
+
+    def scores(self, summary: Summary, size: int) -> Scores:
+        """Compare the windows of a summary with what their hours usually hold.
+
+        Args:
+            summary: Of one window of this size, or of several that follow one another.
+            size: Of the windows, ms.
+        """
+        return scores(self.layout, self.references[summary.role], summary, size)
+
+    def z(self, summary: Summary, size: int) -> Floats:
+        """Standardise the scores of windows, shape (windows, signals).
+
+        Args:
+            summary: As for `scores`.
+            size: Of the windows, ms, one that is watched.
+        """
+        return self._standardized(summary, size, self.scores(summary, size))
+
+    def score(self, summary: Summary) -> tuple[tuple[float, ...], dict[str, float]]:
+        """Score one window: z by signal, and rows (`volume`) or labels (`coverage`) as shares of what is expected.
+
+        Args:
+            summary: Of a window of a role and size that are watched.
+        """
+        raw = self.scores(summary, summary.size)
+        kind = self.signals(summary.role)[-1].name
+        shares = {kind: float(raw.found[0] / raw.expected[0])} if raw.expected[0] >= 1 else {}
+        return tuple(self._standardized(summary, summary.size, raw)[0].tolist()), shares
+
+    def level(self, summary: Summary) -> str:
+        """Return the coarsest of `LEVELS` that the hours of a window are compared with."""
+        starts = summary.start + summary.step * np.arange(len(summary.rows))
+        levels = self.references[summary.role].levels[self.season.slots(starts)[0]]
+        return LEVELS[int(levels.max(initial=0))]
+
+    def watch(self, season: int) -> Watch:
+        """Say how a season is watched, for `fold`. season: its start, ms."""
+        series = {
+            key: Series(
+                signals=self.signals(key[0]),
+                drift=tuple(allowances(self.signals(key[0]), key[1]).tolist()),
+                line=tuple(self.lines[key].tolist()),
+                rates=tuple(self.rates[key].tolist()),
+            )
+            for key in self.watched
+        }
+        promised = None if self.refused else self.promise.rate
+        return Watch(season=season, calibration_id=self.id, promise=promised, series=series)
+
+    def sentence(self) -> str:
+        """Say what is watched and promised, or why nothing is."""
+        watched = sum(len(self.signals(role)) for role in {role for role, _ in self.watched})
+        sizes = ", ".join(duration_text(size) for size in sorted({size for _, size in self.watched}))
+        if not watched:
+            return f"Nothing is watched yet. {self.refused}"
+        if self.refused:
+            return f"Watching {watched} signals at {sizes}, without a promise. {self.refused}"
+        return self.promise.sentence(watched, sizes)
+
+    def encode(self) -> bytes:
+        """Encode the calibration; `decode` reads it."""
+        sums = {
+            name: {role: [*map(_pack, one.arrays)] for role, one in getattr(self, name).items()}
+            for name in ("known", "recent")
+        }
+        by_key = {
+            "standards": [
+                [*key, [_pack(getattr(one, f.name)) for f in fields(one)]] for key, one in self.standards.items()
+            ],
+            "lines": [[*key, _pack(line)] for key, line in self.lines.items()],
+            "rates": [[*key, _pack(rate)] for key, rate in self.rates.items()],
+            "unwatched": [[*key, reason] for key, reason in self.unwatched.items()],
+        }
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        return zlib.compress(msgspec.msgpack.encode(plain | sums | by_key), 6)
+
+    def _standardized(self, summary: Summary, size: int, raw: Scores) -> Floats:
+        starts = summary.start + size * np.arange(len(raw.values))
+        return self.standards[summary.role, size].z(raw, self.season.positions(starts, size))
+
+
+def decode(payload: bytes, layout: SummaryLayout) -> Calibration:
+    """Decode what `Calibration.encode` returned. layout: of the summaries that it was made from."""
+    raw: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(payload))
+    return Calibration(
+        layout=layout,
+        **{name: msgspec.convert(raw[name], type_) for name, type_ in _PLAIN.items()},
+        unwatched={(role, size): reason for role, size, reason in raw["unwatched"]},
+        known={role: SlotSums(*map(_unpack, arrays)) for role, arrays in raw["known"].items()},
+        recent={role: SlotSums(*map(_unpack, arrays)) for role, arrays in raw["recent"].items()},
+        standards={(role, size): Standard(*map(_unpack, arrays)) for role, size, arrays in raw["standards"]},
+        lines={(role, size): _unpack(line) for role, size, line in raw["lines"]},
+        rates={(role, size): _unpack(rate) for role, size, rate in raw["rates"]},
+    )
+
+
+_PLAIN: Mapping[str, Any] = {
+    "id": str,
+    "season": Season,
+    "seasons": tuple[int, ...],
+    "maxima": tuple[float, ...],
+    "set_by": SetBy | None,
+    "promise": Promise,
+    "refused": str | None,
+}
+
+
+def _pack(array: NDArray[Any]) -> tuple[str, tuple[int, ...], bytes]:
+    small = array.astype(np.int32) if array.dtype == np.int64 and np.abs(array).max(initial=0) < 2**31 else array
+    return small.dtype.str, small.shape, small.tobytes()
+
+
+def _unpack(packed: Sequence[Any]) -> NDArray[Any]:
+    type_, shape, data = packed
+    array = np.frombuffer(data, type_).reshape(shape)
+    return array.astype(np.int64) if array.dtype.kind == "i" else array
+
+
+def calibrate(
+    layout: SummaryLayout,
+    season: Season,
+    calm: Sequence[CalmSeason],
+    *,
+    sizes: Sequence[int] = DEFAULT_SIZES,
+    promise: float = 1.0,
+) -> Calibration:
+    """Draw the line from calm seasons.
+
+    Args:
+        layout: Of the summaries.
+        season: Of the stream.
+        calm: Calm seasons, oldest first, without those that people or a calendar exclude. They are the reference:
+            the last K (rolling), or those of the training.
+        sizes: Of the windows that are to be watched, ms.
+        promise: False alarms a month that are accepted.
+
+    Returns:
+        The calibration. Where nothing can be promised it says so, and draws the line from what there is.
+    """
+    by_day = len(calm) < SEASONS
+    units = [*_days(calm)] if by_day else [dict(one.summaries) for one in calm]
+    made = _Calibrating(layout, Season(DAY) if by_day and season.period else season, calm, units, by_day)
+    chosen = Promise.of(promise, len(calm), season.length)
+    watched, unwatched = _watched(season, units, sizes, by_day)
+    return made.calibration(watched, unwatched, chosen)
+
+
+def _days(calm: Iterable[CalmSeason]) -> Iterable[dict[Role, Summary]]:
+    for one in calm:
+        for start in range(one.start, next(iter(one.summaries.values())).end, DAY):
+            yield {role: summary.between(start, start + DAY) for role, summary in one.summaries.items()}
+
+
+def _watched(
+    season: Season, units: Sequence[Mapping[Role, Summary]], sizes: Sequence[int], by_day: bool
+) -> tuple[list[Key], dict[Key, str]]:
+    watched, why = [], {}
+    for role in units[0] if units else ():
+        for size in sorted(sizes):
+            reason = _unwatchable(season, [unit[role] for unit in units], size, by_day)
+            if reason is None:
+                watched.append((role, size))
+            else:
+                why[role, size] = reason
+    return watched, why
+
+
+def _unwatchable(season: Season, units: Sequence[Summary], size: int, by_day: bool) -> str | None:
+    if len(units) < DAYS:
+        return "fewer than 3 calm days are known"
+    if not season.holds(size) or (by_day and DAY % size):
+        return "its windows cross the border of a day or of the season"
+    whole = [unit.by_step(size) if size >= unit.step else unit for unit in units]
+    rows = np.concatenate([unit.rows for unit in whole]) * min(1.0, size / units[0].step)
+    if np.median(rows) < MIN_ROWS:
+        return f"half of its windows have fewer than {MIN_ROWS} rows"
+    return None
+
+
+@dataclass
+class _Calibrating:
+    """The season, the calm seasons, and the units that are compared with one another: seasons, or days."""
+
+    layout: SummaryLayout
+    season: Season
+    calm: Sequence[CalmSeason]
+    units: Sequence[Mapping[Role, Summary]]
+    by_day: bool
+    _by_role: dict[Role, Sequence[SlotSums]] = field(default_factory=dict)
+    _references: dict[tuple[Role, int, frozenset[int]], Reference] = field(default_factory=dict)
+
+    def calibration(self, watched: Sequence[Key], unwatched: Mapping[Key, str], promise: Promise) -> Calibration:
+        evidence = {key: self._evidence(*key) for key in watched}
+        scales = {key: self._scale(key, found) for key, (found, _) in evidence.items()}
+        peaks = {key: found.max(1) / scales[key] for key, (found, _) in evidence.items()}
+        maxima = np.array(
+            [max(peak[at].max() for peak in peaks.values()) for at in range(len(self.calm))] if peaks else []
+        )
+        order = np.argsort(-maxima, kind="stable")
+        line = float(maxima[order[promise.rank - 1]]) if len(maxima) else 1.0
+        known = {role: total(self._sums(role)) for role in (self.units[0] if self.units else ())}
+        return Calibration(
+            id=self._id(watched, promise),
+            layout=self.layout,
+            season=self.season,
+            seasons=tuple(one.start for one in self.calm),
+            maxima=tuple((maxima / line).tolist()),
+            set_by=self._set_by(peaks, int(order[promise.rank - 1])) if len(maxima) else None,
+            promise=promise,
+            refused=self._refused(promise),
+            unwatched=unwatched,
+            known=known,
+            recent={role: self._recent(role, len(self.units)) for role in known},
+            standards={key: standard for key, (_, standard) in evidence.items()},
+            lines={key: scale * line for key, scale in scales.items()},
+            rates={key: _tail(found) for key, (found, _) in evidence.items()},
+        )
+
+    def _evidence(self, role: Role, size: int) -> tuple[Floats, Standard]:
+        """Evidence of the calm seasons, each compared with the others, shape (seasons, windows, signals)."""
+        number, positions = len(self.units), self._positions(role, size)
+        alone = [self._compared(role, size, at, frozenset({at})) for at in range(number)]
+        final = Standard.fit(_joined(alone), np.concatenate(positions))
+        if self.by_day:
+            z = [final.z(one, positions[at]) for at, one in enumerate(alone)]
+            z = [np.concatenate(z[first:last]) for first, last in self._day_ranges()]
+        else:
+            z = [self._unseen(role, size, at, positions).z(alone[at], positions[at]) for at in range(number)]
+        longest = max(len(one) for one in z)
+        padded = np.stack([np.pad(one, ((0, longest - len(one)), (0, 0))) for one in z], axis=1)
+        found = cusum(padded, allowances(signals(self.layout, role), size))
+        return found.swapaxes(0, 1), final
+
+    def _unseen(self, role: Role, size: int, held: int, positions: Sequence[Ints]) -> Standard:
+        """Coefficients from the other seasons alone."""
+        others = [at for at in range(len(self.units)) if at != held]
+        found = [self._compared(role, size, at, frozenset({at, held})) for at in others]
+        return Standard.fit(_joined(found), np.concatenate([positions[at] for at in others]))
+
+    def _compared(self, role: Role, size: int, at: int, without: frozenset[int]) -> Scores:
+        """Scores of a unit against the units that are not in `without`."""
+        return scores(self.layout, self._reference(role, at, without), self.units[at][role], size)
+
+    def _reference(self, role: Role, at: int, without: frozenset[int]) -> Reference:
+        key = role, at, without
+        if key not in self._references:
+            known = total(sums for other, sums in enumerate(self._sums(role)) if other not in without)
+            self._references[key] = Reference(self.season, known, self._recent(role, at, without))
+        return self._references[key]
+
+    def _sums(self, role: Role) -> Sequence[SlotSums]:
+        if role not in self._by_role:
+            self._by_role[role] = [SlotSums.of(unit[role], self.season) for unit in self.units]
+        return self._by_role[role]
+
+    def _recent(self, role: Role, at: int, without: frozenset[int] = frozenset()) -> SlotSums:
+        """Where the level of the volume comes from: the season before (after the first one); of days, all."""
+        sums, left = self._sums(role), [n for n in range(len(self.units)) if n not in without]
+        if self.by_day:
+            return total(sums[n] for n in left)
+        return sums[max((n for n in left if n < at), default=left[0])]
+
+    def _positions(self, role: Role, size: int) -> Sequence[Ints]:
+        return [
+            self.season.positions(unit[role].start + size * np.arange(unit[role].size // size), size)
+            for unit in self.units
+        ]
+
+    def _day_ranges(self) -> Iterable[tuple[int, int]]:
+        first = 0
+        for one in self.calm:
+            days = next(iter(one.summaries.values())).size // DAY
+            yield first, first + days
+            first += days
+
+    def _scale(self, key: Key, found: Floats) -> Floats:
+        """The mean of the seasons' largest evidence in the family of each signal, shape (signals,)."""
+        families = np.array([_FAMILIES.get(signal.kind, 0) for signal in signals(self.layout, key[0])])
+        peaks = found.max(1)
+        means = {family: float(peaks[:, families == family].max(1).mean()) for family in {*families.tolist()}}
+        return np.array([means[family] for family in families.tolist()]) + _LEAST
+
+    def _set_by(self, peaks: Mapping[Key, Floats], at: int) -> SetBy:
+        role, size = max(peaks, key=lambda key: float(peaks[key][at].max()))
+        signal = signals(self.layout, role)[int(peaks[role, size][at].argmax())]
+        return SetBy(self.calm[at].start, role, size, signal.name)
+
+    def _refused(self, promise: Promise) -> str | None:
+        if self.by_day or not promise.is_kept:
+            return promise.price
+        if trend(self.layout, [[*one.summaries.values()] for one in self.calm]):
+            return "The calm weeks drift away from one another: the next will not be like them."
+        return None
+
+    def _id(self, watched: Sequence[Key], promise: Promise) -> str:
+        made = sha256(self.layout.hash.encode())
+        made.update(
+            msgspec.json.encode([self.season, [one.start for one in self.calm], [*watched], promise, _VERSION])
+        )
+        for one in self.calm:
+            for summary in one.summaries.values():
+                made.update(
+                    sha256(np.ascontiguousarray(summary.counts).tobytes() + summary.sums.tobytes()).digest()
+                )
+        return made.hexdigest()
+
+
+_VERSION = 1
+"""Raised whenever the same calm seasons give another line."""
+
+
+def _joined(found: Sequence[Scores]) -> Scores:
+    return Scores(
+        *(np.concatenate([getattr(one, name) for one in found]) for name in ("values", "rows", "expected", "found"))
+    )
+
+
+def _tail(found: Floats) -> Floats:
+    """Rate of the exponential tail of calm evidence, shape (signals,)."""
+    above = found > 0
+    rates: Floats = 1.0 / np.maximum((found * above).sum((0, 1)) / np.maximum(above.sum((0, 1)), 1), 0.1)
+    return rates

@@ -1,0 +1,45 @@
+"""Evidence: what windows say together, added up since the season began. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from monitor.drift.columns import Floats
+from monitor.verdict.members import Signal
+from monitor.verdict.season import HOUR
+
+_ALLOWANCE, _OF_HOURS, _OF_HOURLY_VOLUME = 0.7, 1.2, 4.0
+"""k: of small windows, which are many, more. Hours of a storm resemble one another: of their volume only a collapse
+counts, and what is left of it shows in larger windows."""
+
+
+def allowances(signals: Sequence[Signal], size: int) -> Floats:
+    """Return k of each signal, which is taken from every z before it is added, shape (signals,).
+
+    Args:
+        signals: Of a role.
+        size: Of the windows, ms.
+    """
+    if size > HOUR:
+        return np.full(len(signals), _ALLOWANCE)
+    return np.array([_OF_HOURLY_VOLUME if signal.kind == "volume" else _OF_HOURS for signal in signals])
+
+
+def cusum(z: Floats, k: Floats) -> Floats:
+    """Add up what z exceeds k by, never below 0.
+
+    Args:
+        z: Of successive windows of one season, shape (windows, …).
+        k: As `allowances` returns it.
+
+    Returns:
+        The evidence after each window, of the same shape.
+    """
+    found = np.empty_like(z)
+    level = np.zeros(z.shape[1:])
+    for at, one in enumerate(z):
+        level = np.maximum(0.0, level + one - k)
+        found[at] = level
+    return found

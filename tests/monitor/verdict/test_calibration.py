@@ -1,0 +1,237 @@
+"""The line is drawn from calm weeks, each unknown to itself, and nothing is promised that cannot be kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, decode
+from monitor.verdict.evidence import allowances, cusum
+from monitor.verdict.fold import State, WindowScore, fold
+from monitor.verdict.season import DAY, HOUR, WEEK, Season
+from monitor.verdict.signals import Reference, Scores, SlotSums, scores, total
+from monitor.verdict.standardize import Standard
+from monitor.verdict.summary import empty, merge
+from monitor.verdict.trend import trend
+from schemas.definition import EVENTS, LABELS, Role
+from tests.monitor.verdict.weeks import HOURS, LAYOUT, MONDAY, Floats, apart, hours, without_rows
+
+SEASON = Season(WEEK)
+CALM = apart(hours(5, seed=1))
+MADE = calibrate(LAYOUT, SEASON, CALM[:4])
+
+
+def evidence(made: Calibration, week: CalmSeason) -> float:
+    """The most evidence in a week, in units of the line."""
+    return max(
+        float((cusum(z, allowances(made.signals(role), size)) / made.lines[role, size]).max())
+        for role, size in made.watched
+        for z in [made.z(week.summaries[role], size)]
+    )
+
+
+def brute_force_peaks(weeks: list[CalmSeason], role: Role, size: int) -> Floats:
+    """The largest evidence of each week against the others, shape (weeks, signals), one comparison at a time."""
+    sums = [SlotSums.of(week.summaries[role], SEASON) for week in weeks]
+
+    def compared(at: int, *without: int) -> Scores:
+        left = [n for n in range(len(weeks)) if n not in {at, *without}]
+        before = [n for n in left if n < at]
+        reference = Reference(SEASON, total(sums[n] for n in left), sums[before[-1] if before else left[0]])
+        return scores(LAYOUT, reference, weeks[at].summaries[role], size)
+
+    positions = SEASON.positions(np.arange(0, WEEK, size) + MONDAY, size)
+    peaks = []
+    for held in range(len(weeks)):
+        others = [compared(at, held) for at in range(len(weeks)) if at != held]
+        joined = Scores(
+            *(np.concatenate([getattr(o, f) for o in others]) for f in ("values", "rows", "expected", "found"))
+        )
+        z = Standard.fit(joined, np.tile(positions, len(others))).z(compared(held), positions)
+        peaks.append(cusum(z, allowances(MADE.signals(role), size)).max(0))
+    return np.stack(peaks)
+
+
+def test_the_line_is_the_largest_evidence_of_any_week_compared_with_the_others() -> None:
+    found = [
+        (brute_force_peaks(CALM[:4], role, size) / MADE.lines[role, size]).max(1) for role, size in MADE.watched
+    ]
+    assert np.max(found, axis=0) == pytest.approx(MADE.maxima)
+    assert max(MADE.maxima) == pytest.approx(1.0)
+
+
+def test_all_roles_and_sizes_are_watched_and_the_line_says_who_set_it() -> None:
+    assert set(MADE.watched) == {(role, size) for role in (EVENTS, LABELS) for size in (HOUR, 6 * HOUR, DAY)}
+    assert MADE.set_by is not None
+    assert MADE.set_by.season in MADE.seasons
+    assert MADE.set_by.signal in {signal.name for signal in MADE.signals(MADE.set_by.role)}
+    assert "2022-01-" in str(MADE.set_by)
+
+
+def test_calm_scores_are_about_zero_with_a_spread_of_about_one() -> None:
+    for (role, size), week in zip(MADE.watched, [CALM[4]] * 6, strict=True):
+        z = MADE.z(week.summaries[role], size)
+        assert np.isfinite(z).all()
+        assert abs(np.median(z)) < 0.6
+        assert z.std() < 2.0
+
+
+def test_a_week_that_repeats_the_others_is_as_calm_as_they() -> None:
+    week = CALM[0].summaries[EVENTS]
+    same = [CalmSeason(MONDAY + n * WEEK, {EVENTS: replace(week, start=MONDAY + n * WEEK)}) for n in range(5)]
+    made = calibrate(LAYOUT, SEASON, same[:4])
+    z = made.z(same[4].summaries[EVENTS], DAY)
+    assert np.isfinite(z).all()
+    assert z == pytest.approx(made.z(same[0].summaries[EVENTS], DAY))
+
+
+def test_a_changed_column_is_what_moves_most() -> None:
+    bent = hours(1, seed=9, bend=lambda name, shares: shares[::-1] if name == "word" else shares)
+    week = bent.summaries[EVENTS]
+    z = MADE.z(week, DAY)
+    assert MADE.signals(EVENTS)[int(z.sum(0).argmax())].name == "word"
+    assert evidence(MADE, bent) > 1
+
+
+def test_rows_that_stay_away_are_evidence_and_say_nothing_of_columns() -> None:
+    gone = without_rows(CALM[4].summaries[EVENTS], 0, 48)
+    z = MADE.z(gone, 6 * HOUR)[:8]
+    assert (z[:, -1] == 6.0).all()
+    assert (z[:, :-1] == 0).all()
+    start = MONDAY + 4 * WEEK
+    assert MADE.score(empty(LAYOUT, EVENTS, start, 6 * HOUR))[1] == {"volume": 0.0}
+
+
+def test_a_window_alone_scores_as_it_does_among_others() -> None:
+    week = CALM[4]
+    for role, size in MADE.watched:
+        every = MADE.z(week.summaries[role], size)
+        for number in (0, 3, WEEK // size - 1):
+            start = week.start + number * size
+            z, shares = MADE.score(week.summaries[role].between(start, start + size))
+            assert z == pytest.approx(every[number].tolist())
+            assert [*shares] == ["volume" if role == EVENTS else "coverage"]
+
+
+def test_evidence_that_is_folded_window_by_window_is_that_of_the_calibration() -> None:
+    week, key = hours(1, seed=5, bend=lambda name, s: s[::-1] if name == "word" else s), (EVENTS, 6 * HOUR)
+    starts = range(week.start, week.start + WEEK, 6 * HOUR)
+    points = fold(
+        State(),
+        [
+            WindowScore(
+                role=EVENTS, size=6 * HOUR, start=start, due=start, season=week.start, z=MADE.score(part)[0]
+            )
+            for start in starts
+            for part in [week.summaries[EVENTS].between(start, start + 6 * HOUR)]
+        ],
+        MADE.watch(week.start),
+    ).points
+    levels = cusum(MADE.z(week.summaries[EVENTS], 6 * HOUR), allowances(MADE.signals(EVENTS), 6 * HOUR))
+    assert [point.level for point in points] == pytest.approx((levels / MADE.lines[key]).max(1).tolist())
+
+
+def test_the_same_weeks_give_the_same_calibration_and_it_survives_storage() -> None:
+    again = calibrate(LAYOUT, SEASON, apart(hours(5, seed=1))[:4])
+    assert again.encode() == MADE.encode()
+    read = decode(MADE.encode(), LAYOUT)
+    assert (read.id, read.refused, read.set_by, read.sentence()) == (MADE.id, None, MADE.set_by, MADE.sentence())
+    for role, size in MADE.watched:
+        assert np.array_equal(read.z(CALM[4].summaries[role], size), MADE.z(CALM[4].summaries[role], size))
+    others = calibrate(LAYOUT, SEASON, CALM[:4], promise=2.0), calibrate(LAYOUT, SEASON, CALM[1:], sizes=(DAY,))
+    assert len({MADE.id, *(other.id for other in others)}) == 3
+
+
+def test_a_higher_rate_lowers_the_line() -> None:
+    often = calibrate(LAYOUT, SEASON, CALM, sizes=(DAY,), promise=3.0)
+    rarely = calibrate(LAYOUT, SEASON, CALM, sizes=(DAY,), promise=1.0)
+    assert (often.promise.rank, rarely.promise.rank) == (4, 1)
+    assert (often.lines[EVENTS, DAY] < rarely.lines[EVENTS, DAY]).all()
+
+
+@pytest.mark.parametrize(
+    ("weeks", "price"), [(1, "3 more calm weeks"), (2, "2 more calm weeks"), (3, "1 more calm week ")]
+)
+def test_with_too_few_weeks_alarms_come_without_a_promise_and_its_price_is_told(weeks: int, price: str) -> None:
+    made = calibrate(LAYOUT, SEASON, CALM[:weeks])
+    assert made.refused is not None
+    assert price in made.refused
+    assert made.watch(0).promise is None
+    assert made.watched
+    bent = hours(1, seed=9, bend=lambda name, shares: shares[::-1] if name == "word" else shares)
+    assert evidence(made, bent) > 1
+
+
+def test_with_enough_weeks_the_promise_is_made() -> None:
+    assert MADE.refused is None
+    assert MADE.watch(0).promise == pytest.approx(0.87, abs=0.01)
+    assert "at most 0.9 false alarms a month" in MADE.sentence()
+
+
+def test_nothing_is_watched_without_calm_days() -> None:
+    made = calibrate(LAYOUT, SEASON, [])
+    assert not made.watched
+    assert made.sentence().startswith("Nothing is watched yet")
+    assert decode(made.encode(), LAYOUT).unwatched == made.unwatched
+    days = CalmSeason(MONDAY, {role: s.between(MONDAY, MONDAY + 2 * DAY) for role, s in CALM[0].summaries.items()})
+    assert "fewer than 3 calm days" in calibrate(LAYOUT, SEASON, [days]).unwatched[EVENTS, HOUR]
+
+
+def test_sizes_with_few_rows_or_across_a_border_are_not_watched() -> None:
+    made = calibrate(LAYOUT, SEASON, apart(hours(4, seed=2, rate=6.0)), sizes=(HOUR, 6 * HOUR, 5 * HOUR, DAY))
+    assert {size for _, size in made.watched} == {6 * HOUR, DAY}
+    assert "fewer than 20 rows" in made.unwatched[EVENTS, HOUR]
+    assert "cross the border" in made.unwatched[EVENTS, 5 * HOUR]
+
+
+@pytest.mark.parametrize("weeks", [4, 7])
+def test_weeks_that_move_away_from_one_another_are_refused(weeks: int) -> None:
+    def tilt(week: int, shares: Floats) -> Floats:
+        return shares * np.linspace(1, 1 + 0.4 * week, len(shares))
+
+    drifting = [hours(1, seed=n, bend=lambda _, s, n=n: tilt(n, s)) for n in range(weeks)]  # type: ignore[misc]
+    moved = [
+        CalmSeason(MONDAY + n * WEEK, {r: replace(s, start=MONDAY + n * WEEK) for r, s in week.summaries.items()})
+        for n, week in enumerate(drifting)
+    ]
+    made = calibrate(LAYOUT, SEASON, moved, sizes=(DAY,))
+    assert made.refused is not None
+    assert "away from one another" in made.refused
+
+
+def test_weeks_that_are_alike_are_hardly_ever_refused() -> None:
+    found = [trend(LAYOUT, [[*one.summaries.values()] for one in apart(hours(4, seed=s))]) for s in range(12)]
+    assert sum(found) <= 1
+
+
+def test_a_level_that_grows_is_taken_from_the_week_before() -> None:
+    growing = apart(hours(5, seed=4, growth=0.15))
+    made = calibrate(LAYOUT, SEASON, growing[:4])
+    assert evidence(made, growing[4]) < 1.5
+    expected = made.scores(growing[4].summaries[EVENTS], DAY).expected.sum()
+    assert expected == pytest.approx(growing[3].summaries[EVENTS].rows.sum(), rel=0.02)
+
+
+def test_hours_with_few_rows_are_compared_with_the_same_hour_of_any_day() -> None:
+    thin = calibrate(LAYOUT, SEASON, apart(hours(4, seed=2, rate=4.0)), sizes=(DAY,))
+    summary = hours(1, seed=3).summaries[EVENTS]
+    night, noon = (
+        thin.level(summary.between(MONDAY + 5 * DAY + h * HOUR, MONDAY + 5 * DAY + (h + 1) * HOUR)) for h in (18, 6)
+    )
+    assert (night, noon) == ("hour", "hour")
+    assert MADE.level(summary) == "slot"
+
+
+def test_windows_are_put_together_to_a_week_and_time_without_one_has_no_rows() -> None:
+    week = CALM[0]
+    parts = {
+        role: [s.between(MONDAY + n * DAY, MONDAY + (n + 1) * DAY) for n in (0, 2)]
+        for role, s in week.summaries.items()
+    }
+    made = CalmSeason.of(LAYOUT, MONDAY, MONDAY + WEEK, parts)
+    assert len(made.summaries[EVENTS].rows) == HOURS
+    assert made.summaries[EVENTS].rows[24:48].sum() == 0
+    assert merge(parts[EVENTS]).rows.sum() == made.summaries[EVENTS].rows.sum()
+    assert CalmSeason.of(LAYOUT, MONDAY, MONDAY + WEEK, {LABELS: []}).summaries[LABELS].rows.sum() == 0
