@@ -36,6 +36,19 @@ def test_a_run_does_not_go_on_with_something_else(other: dict[str, Any]) -> None
         check_manifest(BEGUN, msgspec.structs.replace(BEGUN, **other))
 
 
+def test_a_run_that_an_earlier_version_began_goes_on_though_its_manifest_says_less() -> None:
+    now = Injected(starts_at=1, ends_at=2, label="x", columns=("a",), kind="scale", segment="b 1", change="× 2")
+    before = msgspec.structs.replace(now, kind="", segment="", change="")
+    ours = msgspec.structs.replace(BEGUN, injected=(now,))
+    check_manifest(msgspec.structs.replace(BEGUN, injected=(before,)), ours)
+    for other in ({"label": "y"}, {"ends_at": 3}):
+        begun = msgspec.structs.replace(BEGUN, injected=(msgspec.structs.replace(before, **other),))
+        with pytest.raises(RunConflict, match="injected"):
+            check_manifest(begun, ours)
+    with pytest.raises(RunConflict, match="injected"):
+        check_manifest(msgspec.structs.replace(ours, injected=(msgspec.structs.replace(now, change="× 3"),)), ours)
+
+
 def test_a_run_whose_start_is_gone_goes_on_and_says_that_nobody_checked() -> None:
     with capture_logs() as logs:
         check_manifest(None, BEGUN)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from producer import scenario, scenarios
 from producer.bend import HAPPENED, SENT, bend
+from producer.drift_kinds import KINDS
 from producer.scenario import Scenario
+from runtime.connections import ROOT
 from schemas.definition import Stream
 from schemas.durations import moment_ms
 from schemas.errors import UsageError
@@ -247,6 +251,19 @@ def test_a_table_without_a_named_column_or_without_times_is_refused() -> None:
     with pytest.raises(UsageError, match="'pickup_at' holds no event times"):
         bend(whole.set_column(1, "pickup_at", stamps), parsed(GOOD))
     assert bend(whole.select(["pickup_at", "trip_distance"]), parsed(GOOD))["trip_distance"].to_pylist() == [2.32]
+
+
+def test_the_documented_example_is_a_scenario_and_every_kind_is_documented() -> None:
+    text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", text, re.M | re.S)
+    (found,) = scenario.injected(parsed(example))
+    assert (found.kind, found.segment, found.change) == ("scale", "VendorID 2", "× 1.1 growing over 3d")
+    rows = re.findall(r"^\| (`[^|]*) \|([^|]*)\|", text, re.M)
+    assert {kind for kinds, _ in rows for kind in re.findall(r"`(\w+)`", kinds)} == set(KINDS)
+    for kinds, needs in rows:
+        for kind in re.findall(r"`(\w+)`", kinds):
+            fields = {field.name for field in msgspec.structs.fields(KINDS[kind]) if field.required}
+            assert set(re.findall(r"`(\w+)`", needs)) == fields - {"starts_at", "ends_at"}, kind
 
 
 def test_scenarios_are_for_any_stream() -> None:
