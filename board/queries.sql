@@ -106,13 +106,15 @@ WHERE run_id = %(run)s AND size_s = %(size_s)s AND segment = ''
 
 -- name: annotations
 -- Drift that was injected, and alarms, on both clocks: by the wall, from the first to the last closed window that they
--- overlap. A gap is a moment. Of alarms the newest.
+-- overlap. A gap in the log is a moment. Of alarms the newest.
 WITH annotation AS (
     (SELECT 'injected' AS what, starts_at, ends_at, left(label, 300) AS label, kind, NULL::float8 AS severity
      FROM driftline.event WHERE run_id = %(run)s AND kind = 'injected' ORDER BY starts_at LIMIT 1000)
     UNION ALL
-    (SELECT 'alarm', started_at, CASE kind WHEN 'gap' THEN started_at ELSE recovered_at END, left(message, 300), kind, severity
+    (SELECT 'alarm', started_at, CASE WHEN kind = 'gap' AND state IS NULL THEN started_at ELSE recovered_at END,
+            left(message, 300), kind, severity
      FROM driftline.alarm WHERE run_id = %(run)s AND (size_s IS NULL OR size_s = %(size_s)s)
+       AND (state IS NULL OR state IN ('firing', 'recovered'))
      ORDER BY started_at DESC LIMIT 1000))
 SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM ends_at) * 1000)::bigint,
        label, kind, severity,

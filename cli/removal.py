@@ -25,7 +25,8 @@ QUIET_S = 60
 
 _DELETES = (
     *("delete_progress", "delete_chunks", "delete_panes", "delete_dead_letters", "delete_events"),
-    *("delete_alarms", "delete_frontier", "delete_windows", "delete_run"),
+    *("delete_watch", "delete_evidence", "delete_calibrations", "delete_alarms", "delete_alarm_changes"),
+    *("delete_alarm_acks", "delete_unfolded", "delete_frontier", "delete_windows", "delete_run"),
 )
 """In the order in which the stages lock these tables."""
 

@@ -42,14 +42,32 @@ DELETE FROM driftline.dead_letter WHERE run_id = %(run_id)s;
 -- name: delete_events
 DELETE FROM driftline.event WHERE run_id = %(run_id)s;
 
+-- name: delete_watch
+DELETE FROM driftline.watch WHERE run_id = %(run_id)s;
+
+-- name: delete_evidence
+DELETE FROM driftline.evidence WHERE run_id = %(run_id)s;
+
+-- name: delete_calibrations
+DELETE FROM driftline.calibration WHERE run_id = %(run_id)s;
+
 -- name: delete_alarms
 DELETE FROM driftline.alarm WHERE run_id = %(run_id)s;
+
+-- name: delete_alarm_changes
+DELETE FROM driftline.alarm_change WHERE run_id = %(run_id)s;
+
+-- name: delete_alarm_acks
+DELETE FROM driftline.alarm_ack WHERE run_id = %(run_id)s;
+
+-- name: delete_unfolded
+DELETE FROM driftline.unfolded WHERE run_id = %(run_id)s;
 
 -- name: delete_frontier
 DELETE FROM driftline.frontier WHERE run_id = %(run_id)s;
 
 -- name: delete_windows
--- Their columns go with them.
+-- Their columns and summaries go with them.
 DELETE FROM driftline.window_result WHERE run_id = %(run_id)s;
 
 -- name: delete_run

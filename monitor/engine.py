@@ -9,6 +9,7 @@ import pyarrow as pa
 from models import artifact
 from models.artifact import Model
 from monitor.settings import Settings
+from monitor.summaries import Summarizer
 from schemas.compatibility import incompatibility
 from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
@@ -18,10 +19,16 @@ from storage.windows import StoredRun, WindowKey
 
 
 class Engine(Protocol):
-    """What the monitor computes with. model: hash of the model whose reference it has."""
+    """What the monitor computes with.
+
+    model: hash of the model whose reference it has. summarizer: None where no summaries are kept.
+    """
 
     @property
     def model(self) -> str: ...
+
+    @property
+    def summarizer(self) -> Summarizer | None: ...
 
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         """Of very many rows those that `figures` would take; sampling parts first changes nothing."""

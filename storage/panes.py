@@ -30,6 +30,9 @@ _PARTITION = INTERNAL + "partition"
 Reduce = Callable[[pa.Table], pa.Table]
 """Makes a large table smaller, row by row: reducing the parts first must not change what is left in the end."""
 
+Observe = Callable[[pa.Table], None]
+"""Is given every row once, in tables of any size and order, before any are left out."""
+
 Ints = NDArray[np.integer[Any]]
 
 Place = tuple[str, str, int, int, str]
@@ -61,7 +64,9 @@ def load_rows(
     window: WindowKey,
     cache: ChunkCache,
     columns: Sequence[str] | None = None,
+    *,
     reduce: Reduce | None = None,
+    observe: Observe | None = None,
 ) -> LoadedRows:
     """Load the rows of a window.
 
@@ -71,12 +76,13 @@ def load_rows(
         cache: Of decoded chunks.
         columns: Only these; None for all.
         reduce: Makes a large table smaller. Either bounds the memory that a large window takes.
+        observe: Is given the rows that were not reduced yet.
 
     Raises:
         ValueError: A chunk is missing or cannot be read.
     """
     index = snapshot.index(window)
-    gathered = RowCollector(window.records, columns, reduce)
+    gathered = RowCollector(window.records, columns, reduce, observe)
     for at in range(0, len(index), FETCH):
         for partition, rows in _pieces(snapshot, window, index[at : at + FETCH], cache):
             gathered.add(partition, rows)
@@ -91,10 +97,17 @@ def unreadable_rows(snapshot: Snapshot, window: WindowKey) -> LoadedRows:
 class RowCollector:
     """Rows that come in any order, cut anywhere; they leave in canonical order."""
 
-    def __init__(self, stream: Records, columns: Sequence[str] | None = None, reduce: Reduce | None = None) -> None:
+    def __init__(
+        self,
+        stream: Records,
+        columns: Sequence[str] | None = None,
+        reduce: Reduce | None = None,
+        observe: Observe | None = None,
+    ) -> None:
         self._schema = layout(stream)
         self._columns = self._schema.names if columns is None else [OFFSET, *columns]
         self._reduce = reduce
+        self._observe = observe
         self._ranges: dict[int, tuple[int, int]] = {}
         self._pieces: list[pa.RecordBatch] = []
         self._partitions: list[int] = []
@@ -124,6 +137,8 @@ class RowCollector:
         partitions = np.repeat(np.array(self._partitions, np.int32), counts)
         self._pieces, self._partitions = [], []
         self._stretch(partitions, table[OFFSET].to_numpy())
+        if self._observe is not None:
+            self._observe(table)
         return table.append_column(_PARTITION, pa.array(partitions))
 
     def _stretch(self, partitions: Ints, offsets: Ints) -> None:

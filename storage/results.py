@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from runtime.failpoint import failpoint
 from schemas.definition import Records
 from schemas.durations import moment
@@ -18,6 +20,7 @@ from schemas.figures import ColumnFigure
 from schemas.notices import PROGRESS
 from schemas.status import above, below
 from schemas.text import printable
+from storage.alarms import FoldTransaction, WatchTerms, lock_watch, to_fold
 from storage.chunk import EncodedChunk, encode
 from storage.chunks import write_chunks
 from storage.compact import Chunk, merged
@@ -28,7 +31,7 @@ from storage.listings import Shortage, shortages
 from storage.notices import listen_statement, notify_windows
 from storage.panes import decode_chunk
 from storage.snapshot import SCALARS, SQL, Snapshot
-from storage.windows import Receipt, StoredRun, WindowKey, WindowResult
+from storage.windows import UNREADABLE, EncodedSummary, Receipt, StoredRun, WindowKey, WindowResult
 
 PATIENCE_S = 300.0
 """For an answer of Postgres: of a large run, some take seconds."""
@@ -75,9 +78,16 @@ class WindowClaim:
         columns = {f: [getattr(c, f) for c in result.figures.columns] for f in ColumnFigure.__struct_fields__}
         columns["reason"] = [reason and printable(reason) for reason in columns["reason"]]
         self._connection.execute(SQL["write_columns"], self._window.key | columns)
+        if result.status != "open" and result.summary is not None:
+            self._write_summary(result.summary)
         notify_windows(self._connection, [self._window.notice(result.status)])
         revision, latency = row
         return Receipt(revision, latency, result.status, result.compute_ms)
+
+    def _write_summary(self, summary: EncodedSummary) -> None:
+        """In place of that of the revision before; and note that it has to be made evidence of."""
+        params = msgspec.structs.asdict(summary) | {"is_known": summary is not UNREADABLE}
+        self._connection.execute(SQL["write_summary"], self._window.key | params)
 
 
 class ResultStore:
@@ -101,6 +111,28 @@ class ResultStore:
         with self._writer.transaction():
             row = self._writer.execute(SQL["claim"], {"name": window.name}).fetchone()
             yield WindowClaim(self._writer, window) if row else None
+
+    def keep_layout(self, hash: str, layout: bytes) -> None:
+        """Store the bins that summaries refer to, unless they are there. layout: JSON."""
+        self._writer.execute(SQL["keep_layout"], {"hash": hash, "layout": layout.decode()})
+
+    @contextmanager
+    def fold(self, run_id: str, terms: WatchTerms) -> Iterator[FoldTransaction | None]:
+        """Fold a run; None where another monitor does. Commits at the end, rolls back on an exception.
+
+        terms: How the run is watched from now on, if it is not yet.
+        """
+        with self._writer.transaction():
+            watch = lock_watch(self._writer, run_id, terms)
+            if watch is None:
+                yield None
+                return
+            with self._reader.transaction():
+                yield FoldTransaction(self._reader, self._writer, run_id, watch)
+
+    def to_fold(self, run_ids: Sequence[str]) -> set[str]:
+        """Those of these runs that have something left to fold."""
+        return to_fold(self._reader, run_ids)
 
     def advance(self, run_id: str, stream: str, size: int, frontier: int) -> None:
         where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}

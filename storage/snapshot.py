@@ -21,6 +21,7 @@ from storage.queries import load_queries
 from storage.streams import definition_of, definitions_of
 from storage.windows import (
     ChunkSlice,
+    EncodedSummary,
     PartitionProgress,
     Ranges,
     RowCounts,
@@ -51,7 +52,9 @@ class Snapshot:
     def _one(self, query: str, **params: Any) -> Any:
         return self._rows(query, **params)[0][0]
 
-    def runs(self, sizes: Sequence[int], fallback: Stream, only: str | None = None) -> list[StoredRun]:
+    def runs(
+        self, sizes: Sequence[int], fallback: Stream, only: str | None = None, *, folds: bool = False
+    ) -> list[StoredRun]:
         """List the runs that have something left to do, that with the most rows first.
 
         Those whose definition is of another version are left out.
@@ -60,9 +63,10 @@ class Snapshot:
             sizes: Of the windows that are to be computed, ms.
             fallback: The stream of runs of the version before, which kept no definition.
             only: Only the run of this name.
+            folds: Whether something is left to do also while windows are not folded.
         """
         sizes_s = [size // 1_000 for size in sizes]
-        return self._with_streams(self._rows("runs", only=only, sizes_s=sizes_s, end=END), fallback)
+        return self._with_streams(self._rows("runs", only=only, sizes_s=sizes_s, end=END, folds=folds), fallback)
 
     def run(self, run_id: str, fallback: Stream) -> StoredRun | None:
         """The run of that name. fallback: as for `runs`. Raises DefinitionUnreadable."""
@@ -119,8 +123,8 @@ class Snapshot:
             size,
             start,
             end,
-            {_ms(at): RowCounts(n, others.get(at, 0)) for at, n in rows.items()},
-            {_ms(at): WrittenResult(status, RowCounts(n, of_others)) for at, status, n, of_others in written},
+            {ms_of(at): RowCounts(n, others.get(at, 0)) for at, n in rows.items()},
+            {ms_of(at): WrittenResult(status, RowCounts(n, of_others)) for at, status, n, of_others in written},
         )
 
     def index(self, window: WindowKey) -> list[ChunkSlice]:
@@ -162,6 +166,11 @@ class Snapshot:
             columns={(column["column"], column["metric"]): column for column in columns},
         )
 
+    def summary(self, window: WindowKey) -> EncodedSummary | None:
+        """What a closed window held; None where that was not kept."""
+        found = self._rows("summary", **window.key)
+        return EncodedSummary(*found[0]) if found else None
+
     def topic_id(self, topic: str) -> str | None:
         """Kafka's id of the topic that offsets are of; None where it is not known."""
         known: str | None = self._one("topic_id", topic=topic)
@@ -193,15 +202,16 @@ def _span(window: WindowKey) -> dict[str, Any]:
 
 def _run(row: Sequence[Any], stream: Stream) -> StoredRun:
     run_id, pane, lateness, label_lateness, reference, started_at = row
-    return StoredRun(run_id, stream, pane, {EVENTS: lateness, LABELS: label_lateness}, reference, _ms(started_at))
+    return StoredRun(run_id, stream, pane, {EVENTS: lateness, LABELS: label_lateness}, reference, ms_of(started_at))
 
 
-def _ms(at: datetime) -> int:
+def ms_of(at: datetime) -> int:
+    """A moment in ms since the epoch."""
     return round(at.timestamp() * 1_000)
 
 
 def _ms_or_none(at: datetime | None) -> int | None:
-    return None if at is None else _ms(at)
+    return None if at is None else ms_of(at)
 
 
 def _moment(ms: int) -> datetime:

@@ -135,9 +135,22 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
     columns: Mapping[tuple[str, str], Mapping[str, Any]]
 
 
+class EncodedSummary(msgspec.Struct, frozen=True):
+    """What a window held, as it is stored. layout: hash of the bins. rows: that were counted."""
+
+    layout: str
+    rows: int
+    payload: bytes
+
+
+UNREADABLE = EncodedSummary("", 0, b"")
+"""In place of a summary, of a window whose rows cannot be read."""
+
+
 class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written of a window.
 
+    summary: of a closed window, or UNREADABLE; None where no summaries are kept.
     compute_ms: wall time that its figures took. closed_at: wall time; None while it is open. timed: the wall clock
     was not set since `closed_at`.
     """
@@ -147,6 +160,7 @@ class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
     figures: WindowFigures
     offsets: Ranges
     joined_offsets: Ranges = {}
+    summary: EncodedSummary | None = None
     compute_ms: float | None = None
     closed_at: int | None = None
     timed: bool = True

@@ -1,11 +1,16 @@
 -- name: runs
--- Runs whose windows of these sizes are not all final, that with the most rows first; only one where it is named.
+-- Runs whose windows of these sizes are not all final, or not all folded, that with the most rows first; only one where
+-- it is named. What is watched in other sizes is left to whoever computes those.
 SELECT r.run_id, r.pane_ms, r.lateness_ms, r.outcome_lateness_ms, coalesce(r.model, r.reference), r.started_at
 FROM driftline.run r
 WHERE (%(only)s::text IS NULL OR r.run_id = %(only)s)
-  AND (SELECT count(*) FROM driftline.frontier f
-       WHERE f.run_id = r.run_id AND f.size_s = ANY(%(sizes_s)s) AND f.next_start_ms >= %(end)s)
-      < cardinality(%(sizes_s)s::int[]) * (SELECT count(*) FROM driftline.run_topic t WHERE t.run_id = r.run_id)
+  AND ((SELECT count(*) FROM driftline.frontier f
+        WHERE f.run_id = r.run_id AND f.size_s = ANY(%(sizes_s)s) AND f.next_start_ms >= %(end)s)
+       < cardinality(%(sizes_s)s::int[]) * (SELECT count(*) FROM driftline.run_topic t WHERE t.run_id = r.run_id)
+       OR %(folds)s AND coalesce((SELECT w.sizes_s <@ %(sizes_s)s::int[] AND NOT w.done FROM driftline.watch w
+                                  WHERE w.run_id = r.run_id), false)
+       OR %(folds)s AND EXISTS (SELECT FROM driftline.unfolded u WHERE u.run_id = r.run_id)
+          AND NOT EXISTS (SELECT FROM driftline.watch w WHERE w.run_id = r.run_id AND NOT w.sizes_s <@ %(sizes_s)s::int[]))
 ORDER BY (SELECT sum(p.accepted) FROM driftline.run_progress p WHERE p.run_id = r.run_id) DESC NULLS LAST,
          r.started_at, r.run_id;
 
@@ -94,6 +99,11 @@ FROM driftline.column_metric
 WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
   AND segment = '';
 
+-- name: summary
+SELECT layout, rows, payload FROM driftline.window_summary
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
+  AND segment = '';
+
 -- name: topic_id
 SELECT max(topic_id) FROM driftline.partition_progress WHERE topic = %(topic)s;
 
@@ -163,6 +173,25 @@ SELECT %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, c.*
 FROM unnest(
     %(column)s::text[], %(metric)s::text[], %(method)s::text[], %(value)s::float8[], %(threshold)s::float8[],
     %(severity)s::float8[], %(status)s::text[], %(reason)s::text[]) AS c;
+
+-- name: keep_layout
+INSERT INTO driftline.summary_layout (hash, layout) VALUES (%(hash)s, %(layout)s::json) ON CONFLICT DO NOTHING;
+
+-- name: write_summary
+-- Where the rows cannot be read there is none; that it closed has to be known all the same.
+WITH gone AS (
+    DELETE FROM driftline.window_summary
+    WHERE NOT %(is_known)s::bool AND run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s
+      AND window_start = %(window_start)s AND segment = ''
+), written AS (
+    INSERT INTO driftline.window_summary (run_id, stream, size_s, window_start, layout, rows, payload)
+    SELECT %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, %(layout)s, %(rows)s, %(payload)s
+    WHERE %(is_known)s::bool
+    ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
+        layout = excluded.layout, rows = excluded.rows, payload = excluded.payload
+)
+INSERT INTO driftline.unfolded (run_id, stream, size_s, window_start)
+VALUES (%(run_id)s, %(stream)s, %(size_s)s, %(window_start)s);
 
 -- name: chunk_sizes
 SELECT partition, first_offset, rows FROM driftline.chunk

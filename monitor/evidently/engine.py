@@ -11,6 +11,8 @@ from monitor.engine import load_reference
 from monitor.evidently.reference import Reference, Span
 from monitor.evidently.window_figures import event_figures, label_figures
 from monitor.settings import Settings
+from monitor.summaries import Summarizer
+from monitor.verdict.layout import SummaryLayout
 from schemas.definition import Records
 from schemas.figures import WindowFigures
 from storage.panes import LoadedRows
@@ -25,7 +27,10 @@ class DriftEngine:
         self.stream = settings.stream
         self.scorer = load_reference(settings)
         self.config = settings.metrics
-        self.reference = Reference.from_table(self.scorer.reference(), self.stream, settings.metrics)
+        table = self.scorer.reference()
+        self.reference = Reference.from_table(table, self.stream, settings.metrics)
+        layout = SummaryLayout.from_reference(table, self.stream)
+        self.summarizer: Summarizer | None = Summarizer(layout, self.stream)
 
     @property
     def model(self) -> str:

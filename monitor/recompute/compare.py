@@ -8,6 +8,7 @@ from math import isclose
 from typing import Any
 
 import msgspec
+import numpy as np
 import structlog
 
 from models.artifact import Model
@@ -16,6 +17,7 @@ from monitor.evidently.engine import DriftEngine
 from monitor.recompute.rows import window_rows
 from monitor.recompute.source import records
 from monitor.settings import Settings
+from monitor.verdict.summary import decode
 from schemas.errors import UsageError
 from schemas.figures import WindowFigures
 from storage.connect import connect_now
@@ -103,7 +105,22 @@ class Recomputation:
         joined = self._read(window.with_records(other), stored.joined_offsets) if other else None
         figures = self.engine.figures(window, rows, joined)
         log.info("recomputed", run=window.run_id, stream=window.records.role, rows=rows.table.num_rows)
-        return compare(window.records.role, stored, rows, joined, figures)
+        yield from compare(window.records.role, stored, rows, joined, figures)
+        yield from self._compare_summary(window, rows, joined)
+
+    def _compare_summary(
+        self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None
+    ) -> Iterator[Difference]:
+        """Compare the counts of a closed window; before they were kept there are none."""
+        stored, summarizer = self.snapshot.summary(window), self.engine.summarizer
+        if stored is None or summarizer is None or stored.layout != summarizer.layout.hash:
+            return
+        held = decode(stored.payload, summarizer.layout)
+        computed = summarizer.summarize(window, [rows.table], joined.table if joined else None)
+        for name in ("rows", "counts", "sums"):
+            if not np.array_equal(getattr(held, name), getattr(computed, name)):
+                sums = [int(getattr(one, name).sum()) for one in (held, computed)]
+                yield Difference(window.records.role, f"summary {name}", *sums)
 
     def _read(self, window: WindowKey, ranges: Ranges) -> LoadedRows:
         topic = window.records.topic

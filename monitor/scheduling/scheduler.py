@@ -290,6 +290,8 @@ def run_scheduler(
     def session() -> None:
         with open_store(settings.database_url) as store:
             store.forget_health()
+            if engine.summarizer is not None:
+                store.keep_layout(engine.summarizer.layout.hash, engine.summarizer.layout.encode())
             log.info(
                 "watching",
                 sizes=",".join(map(duration_text, settings.sizes)),

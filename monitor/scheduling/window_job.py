@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any, Literal
 
 import msgspec
+import pyarrow as pa
 import structlog
 
 from monitor.engine import Engine, check_model, failed
 from monitor.scheduling.close_times import CloseTimes
 from monitor.scheduling.planning import read_progress
 from monitor.scheduling.readiness import Patience, is_wanted
+from monitor.summaries import encoded
 from runtime.failpoint import failpoint
 from schemas.definition import Records
 from schemas.durations import moment
@@ -21,7 +23,16 @@ from storage.chunk import PREDICTION
 from storage.panes import ChunkCache, LoadedRows, load_rows, unreadable_rows
 from storage.results import ResultStore, WindowClaim
 from storage.snapshot import Snapshot
-from storage.windows import Receipt, RowCounts, StoredRun, WindowKey, WindowResult, joined_with
+from storage.windows import (
+    UNREADABLE,
+    EncodedSummary,
+    Receipt,
+    RowCounts,
+    StoredRun,
+    WindowKey,
+    WindowResult,
+    joined_with,
+)
 
 log = structlog.get_logger()
 
@@ -33,7 +44,7 @@ class WindowTask(msgspec.Struct, frozen=True, kw_only=True):
     """A window, as one snapshot shows it.
 
     holds: rows by the index of panes. first: whether it has no closed result yet. closed_at: wall time, ms; None
-    while it is open. timed: whether the time since then can be measured.
+    while it is open. timed: whether the time since then can be measured. summary: of a window that has closed.
     """
 
     closing: Closing
@@ -43,6 +54,15 @@ class WindowTask(msgspec.Struct, frozen=True, kw_only=True):
     timed: bool
     rows: LoadedRows
     joined: LoadedRows | None
+    summary: EncodedSummary | None
+
+
+class _Content(msgspec.Struct, frozen=True):
+    """What a window holds: its rows, those that they are joined with, all of them summarised."""
+
+    rows: LoadedRows
+    joined: LoadedRows | None
+    summary: EncodedSummary | None = None
 
 
 class WindowWorker:
@@ -63,7 +83,7 @@ class WindowWorker:
         2. In one snapshot begun after that, check that it is still due, and load its rows.
         3. Compute its figures.
         4. Store which reference a run without one is compared with.
-        5. Write row and columns, unless the stored result is as good, and commit.
+        5. Write row, columns and summary, unless the stored result is as good, and commit.
 
         Args:
             run: The run.
@@ -116,29 +136,39 @@ class WindowWorker:
             return None
         written, closed = scan.written.get(window.start), closing != "open"
         closed_at = close_times.closed_at(records.role, window.end, progress.now) if closed else None
-        read = self._load if failure is None else _skip
-        rows, joined = read(snapshot, window, joined_records)
+        if failure is None:
+            content = self._load(snapshot, window, joined_records, summarized=closed)
+        else:
+            content = _skip(snapshot, window, joined_records, UNREADABLE if self._engine.summarizer else None)
         return WindowTask(
             closing=closing,
             holds=scan.holds[window.start],
             first=closed and (written is None or written.status == "open"),
             closed_at=closed_at,
             timed=closed_at is not None and close_times.is_timed(closed_at),
-            rows=rows,
-            joined=joined,
+            rows=content.rows,
+            joined=content.joined,
+            summary=content.summary,
         )
 
-    def _load(
-        self, snapshot: Snapshot, window: WindowKey, other: Records | None
-    ) -> tuple[LoadedRows, LoadedRows | None]:
+    def _load(self, snapshot: Snapshot, window: WindowKey, other: Records | None, *, summarized: bool) -> _Content:
         """Load a window's rows and those that they are joined with; without such, rows can be sampled meanwhile."""
+        summarizer = self._engine.summarizer if summarized else None
         if other is None:
-            reduce = partial(self._engine.sample, window.records)
-            return load_rows(snapshot, window, self._cache, reduce=reduce), None
-        joined = window.with_records(other)
-        return load_rows(snapshot, window, self._cache), load_rows(
-            snapshot, joined, self._cache, columns=(other.id, PREDICTION)
-        )
+            parts: list[pa.Table] = []
+            rows = load_rows(
+                snapshot,
+                window,
+                self._cache,
+                reduce=partial(self._engine.sample, window.records),
+                observe=parts.append if summarizer else None,
+            )
+            return _Content(rows, None, encoded(summarizer.summarize(window, parts, None)) if summarizer else None)
+        rows = load_rows(snapshot, window, self._cache)
+        columns = (other.id, other.time, PREDICTION)
+        joined = load_rows(snapshot, window.with_records(other), self._cache, columns=columns)
+        summary = encoded(summarizer.summarize(window, [rows.table], joined.table)) if summarizer else None
+        return _Content(rows, joined, summary)
 
     def _result(self, window: WindowKey, task: WindowTask, failure: str | None) -> WindowResult:
         failpoint("monitor.mid_report")
@@ -153,15 +183,16 @@ class WindowWorker:
             figures=figures,
             offsets=task.rows.offsets,
             joined_offsets=task.joined.offsets if task.joined else {},
+            summary=task.summary,
             compute_ms=(time.perf_counter() - began) * 1_000,
             closed_at=task.closed_at,
             timed=task.timed,
         )
 
 
-def _skip(snapshot: Snapshot, window: WindowKey, other: Records | None) -> tuple[LoadedRows, LoadedRows | None]:
+def _skip(snapshot: Snapshot, window: WindowKey, other: Records | None, summary: EncodedSummary | None) -> _Content:
     joined = unreadable_rows(snapshot, window.with_records(other)) if other else None
-    return unreadable_rows(snapshot, window), joined
+    return _Content(unreadable_rows(snapshot, window), joined, summary)
 
 
 def log_fields(window: WindowKey) -> dict[str, Any]:

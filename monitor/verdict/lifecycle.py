@@ -92,7 +92,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
     def name(self, run_id: str, track: str = "change") -> str:
         """Its id: the same for the same evidence, whoever folded it and when."""
-        return f"{track}:{run_id}:{self.role}:{duration_text(self.size)}:{moment(self.start):%Y-%m-%dT%H:%M:%S}"
+        return alarm_id(run_id, *self.key, track=track)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -109,6 +109,11 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
             f"{first}{more} since {moment(self.first_evidence):%a %d %b %Y %H:%M}:"
             f" evidence {self.value:.1f} × the line{held}"
         )
+
+
+def alarm_id(run_id: str, role: Role, size: int, start: int, *, track: str) -> str:
+    """Name the alarm of a run that a window raised."""
+    return f"{track}:{run_id}:{role}:{duration_text(size)}:{moment(start):%Y-%m-%dT%H:%M:%S}"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

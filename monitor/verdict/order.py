@@ -12,13 +12,9 @@ from collections.abc import Sequence
 import msgspec
 
 from monitor.verdict.fold import Order
+from monitor.verdict.season import Season
 from schemas.definition import Role
 from schemas.watermark import END
-
-DAY = 86_400_000
-WEEK = 7 * DAY
-MONDAY = 4 * DAY
-"""The first Monday since the epoch."""
 
 
 class Extent(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +49,6 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return self.season, self.due, self.size, self.role
 
 
-def season_of(time: int, season: int | None) -> int:
-    """The start of the season that holds a moment; weeks begin on Monday. season: its length, ms; None: a week."""
-    length = season or WEEK
-    return (time - MONDAY) // length * length + MONDAY
-
-
 def first_start(pane: int, sizes: Sequence[int]) -> int:
     """Where the windows of a run begin: those before its first record, or cut by it, say nothing.
 
@@ -70,7 +60,7 @@ def first_start(pane: int, sizes: Sequence[int]) -> int:
 
 
 def next_windows(
-    first: int, extents: Sequence[Extent], last: Order | None, season: int | None, most: int
+    first: int, extents: Sequence[Extent], last: Order | None, season: Season, most: int
 ) -> tuple[list[Place], bool]:
     """List the windows of one season that come next.
 
@@ -78,7 +68,7 @@ def next_windows(
         first: Where the run begins (`first_start`).
         extents: Of all roles and sizes that are watched.
         last: The last window that was folded; None: none.
-        season: Length of the stream's season, ms.
+        season: Of the stream.
         most: So many at most.
 
     Returns:
@@ -86,9 +76,9 @@ def next_windows(
     """
     horizon = min((e.until + e.lateness for e in extents if not e.is_over), default=None)
     end = max((e.until for e in extents), default=first)
-    at = season_of(first, season) if last is None else last[0]
+    at = season.start(first) if last is None else last[0]
     while at < end:
-        after = season_of(at + (season or WEEK), season)
+        after = at + season.length
         places = [place for e in extents for place in _of_season(e, max(first, at, _least(e, last, at)), at, after)]
         is_complete = all(e.is_over or e.until >= _last_end(e, after) for e in extents)
         limit = END if is_complete or horizon is None else horizon
@@ -123,15 +113,13 @@ def _last_end(extent: Extent, after: int) -> int:
     return -(-after // extent.size) * extent.size
 
 
-def complete_until(watermark: int, first_missing: int | None, size: int, end: int | None) -> int:
+def complete_until(closed: int, first_missing: int | None, size: int) -> int:
     """How far the windows of one role and size are complete.
 
     Args:
-        watermark: Of the role; windows that end up to here are closed.
+        closed: Windows that end up to here are closed.
         first_missing: Start of the first window that has rows and no closed result; None without one.
         size: Of the windows, ms.
-        end: Where the run ends, if it has ended.
     """
-    until = watermark if end is None else end
-    until = until // size * size
+    until = closed // size * size
     return until if first_missing is None else min(until, first_missing)

@@ -17,10 +17,12 @@ from monitor.drift.figures import Config
 from monitor.gauges import MonitorGauges
 from monitor.scheduling.scheduler import run_scheduler
 from monitor.settings import Settings
+from monitor.summaries import Summarizer
+from monitor.verdict.layout import SummaryLayout
 from schemas.definition import Field, Records, Stream
 from schemas.durations import moment
 from schemas.figures import ColumnFigure, WindowFigures
-from schemas.streams.taxi import TAXI, TRIPS
+from schemas.streams.taxi import OUTCOMES, STREAMS, TAXI, TRIPS
 from storage.chunk import PREDICTION, encode, layout
 from storage.panes import LoadedRows
 from storage.streams import remember
@@ -193,8 +195,14 @@ class StubEngine:
 
     model = MODEL
 
-    def __init__(self, break_on: Callable[[pa.Table], bool] = lambda _: False, min_rows: int = 1) -> None:
+    def __init__(
+        self,
+        break_on: Callable[[pa.Table], bool] = lambda _: False,
+        min_rows: int = 1,
+        summarizer: Summarizer | None = None,
+    ) -> None:
         self.break_on = break_on
+        self.summarizer = summarizer
         self.min_rows = min_rows
         self.computed: list[tuple[str, int]] = []
 
@@ -215,6 +223,14 @@ class StubEngine:
             prediction_drift=in_order(rows.table[PREDICTION]) if joined is None else None,
             label_coverage=None if joined is None else rows.table.num_rows / max(joined.table.num_rows, 1),
         )
+
+
+def taxi_summarizer() -> Summarizer:
+    """Bins of rows like those that `rows_at` makes up."""
+    events, labels = (pa.Table.from_batches([rows_at(r, range(T0, T0 + 2_000), range(2_000), 9)]) for r in STREAMS)
+    label = str(OUTCOMES.label)
+    table = events.drop_columns(["offset"]).append_column(label, labels[label].cast(pa.float64()))
+    return Summarizer(SummaryLayout.from_reference(table, TAXI), TAXI)
 
 
 class StubModel:
@@ -281,6 +297,11 @@ def monitor(url: str, engine: StubEngine | None = None, **changes: Any) -> StubE
     running.join()
     return engine
 
+
+FORGET_RESULTS = (
+    "TRUNCATE driftline.window_result, driftline.column_metric, driftline.window_summary, driftline.frontier"
+)
+"""All windows are computed again."""
 
 RESULT = (
     "run_id, stream, size_s, window_start, status, rows, sampled, columns_tested, prediction_drift, label_coverage,"

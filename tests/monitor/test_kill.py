@@ -12,7 +12,19 @@ import pytest
 from runtime.connections import ROOT
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from tests.fleet import PATIENCE_S
-from tests.monitor.feed import HOUR, T0, Feed, Running, StubEngine, monitor, results, settings, status_of, until
+from tests.monitor.feed import (
+    FORGET_RESULTS,
+    HOUR,
+    T0,
+    Feed,
+    Running,
+    StubEngine,
+    monitor,
+    results,
+    settings,
+    status_of,
+    until,
+)
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
@@ -43,7 +55,7 @@ def doomed(url: str, failpoint: str) -> int:
 
 
 def undone(feed: Feed) -> None:
-    feed.connection.execute("TRUNCATE driftline.window_result, driftline.column_metric, driftline.frontier")
+    feed.connection.execute(FORGET_RESULTS)
 
 
 @pytest.mark.parametrize("failpoint", FAILPOINTS)

@@ -23,7 +23,7 @@ from storage.chunk import OFFSET, PREDICTION, decode, encode, layout
 from storage.connect import connect
 from storage.snapshot import snapshot_of
 from tests import logs
-from tests.monitor.feed import DAY, HOUR, LATENESS, PANE, T0, Feed, StubEngine, StubModel, monitor
+from tests.monitor.feed import DAY, FORGET_RESULTS, HOUR, LATENESS, PANE, T0, Feed, StubEngine, StubModel, monitor
 from tests.oracle import Reading, Rules, read
 
 pytestmark = pytest.mark.integration
@@ -163,7 +163,7 @@ def test_whatever_was_changed_in_the_tables_is_named(scene: Scene) -> None:
 
 def test_a_row_that_was_forged_is_noticed(scene: Scene) -> None:
     feed, start = scene.feed, scene.fullest()
-    feed.connection.execute("TRUNCATE driftline.window_result, driftline.column_metric, driftline.frontier")
+    feed.connection.execute(FORGET_RESULTS)
     for where, payload in feed.connection.execute(
         "SELECT ctid::text, payload FROM driftline.chunk WHERE (run_id, topic) = (%s, 'trips')", (logs.RUN,)
     ).fetchall():

@@ -27,6 +27,7 @@ from storage.panes import LoadedRows
 from tests.fleet import PATIENCE_S
 from tests.monitor.feed import (
     DAY,
+    FORGET_RESULTS,
     HOUR,
     LATENESS,
     MINUTE,
@@ -229,7 +230,7 @@ def test_two_monitors_share_the_work_and_leave_the_same_rows(database: str, feed
     feed.finish()
     alone = monitor(database)
     expected = results(feed.connection)
-    feed.connection.execute("TRUNCATE driftline.window_result, driftline.column_metric, driftline.frontier")
+    feed.connection.execute(FORGET_RESULTS)
     engines, both = [StubEngine(), StubEngine()], Barrier(2, timeout=PATIENCE_S / 2)
     for engine in engines:  # each waits in its first window until the other has one too
         engine.break_on = lambda _, own=engine: len(own.computed) == 1 and both.wait() < 0

@@ -16,6 +16,7 @@ from storage.panes import ChunkCache, load_rows
 from storage.results import ResultStore, open_store
 from storage.windows import StoredRun, WindowKey
 from tests.monitor.feed import (
+    FORGET_RESULTS,
     HOUR,
     LATENESS,
     MODEL,
@@ -163,7 +164,7 @@ def test_a_monitor_merges_when_it_has_nothing_else_to_do(feed: Feed, monkeypatch
         feed.finish()
         running.join()
     expected = results(feed.connection)
-    feed.connection.execute("TRUNCATE driftline.window_result, driftline.column_metric, driftline.frontier")
+    feed.connection.execute(FORGET_RESULTS)
     monitor(feed.url)
     assert results(feed.connection) == expected
     assert expected

@@ -96,8 +96,11 @@ def test_a_large_window_is_made_smaller_while_it_is_gathered(monkeypatch: pytest
         return table.filter(pa.array(table[PREDICTION].to_numpy() < 4))
 
     log = [[T0 + n for n in range(200)]] * 2
-    found = load_rows(Chunked(log, [range(0, 200, 10)] * 2), WINDOW, ChunkCache(10**9), reduce=lowest)
+    seen: list[pa.Table] = []
+    chunked = Chunked(log, [range(0, 200, 10)] * 2)
+    found = load_rows(chunked, WINDOW, ChunkCache(10**9), reduce=lowest, observe=seen.append)
     everything = expected(log)
+    assert sorted(pa.concat_tables(seen)[PREDICTION].to_pylist()) == sorted(everything[PREDICTION].to_pylist())
     assert max(sizes) < 200
     kept = found.table.filter(pa.array(found.table[PREDICTION].to_numpy() < 4))
     assert kept.equals(everything.filter(pa.array(everything[PREDICTION].to_numpy() < 4)).combine_chunks())

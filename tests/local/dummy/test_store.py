@@ -38,6 +38,8 @@ NEVER = {
     ("alarm", "segment"),
     ("column_metric", "segment"),
     ("window_result", "segment"),
+    *(("alarm", name) for name in ("state", "track", "harm", "stream", "window_size_s", "window_start")),
+    *(("alarm", name) for name in ("first_evidence", "pending_at", "withdrawn_at", "calibration_id", "promise")),
 }
 
 

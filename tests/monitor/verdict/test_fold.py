@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from monitor.verdict.fold import Folded, Series, State, Watch, WindowScore, decode_state, encode_state, fold
 from monitor.verdict.lifecycle import Alarm
 from monitor.verdict.members import Signal
-from monitor.verdict.order import DAY, MONDAY, WEEK, Extent, Place, first_start, next_windows, season_of
+from monitor.verdict.order import Extent, Place, first_start, next_windows
+from monitor.verdict.season import DAY, HOUR, WEEK, Season
 from schemas.definition import EVENTS, LABELS, Role
 
-HOUR = 3_600_000
-MONDAY_2022 = season_of(1_644_192_000_000, None)  # 2022-02-07
+SEASON = Season()
+MONDAY_2022 = SEASON.start(1_644_192_000_000)  # 2022-02-07
 LATENESS: dict[Role, int] = {EVENTS: 600_000, LABELS: 2 * HOUR}
 SIZES = (HOUR, 6 * HOUR)
 
@@ -35,9 +36,12 @@ Scoring = Callable[[Place], tuple[float, ...]]
 def watch_of(season: int, line: float = 10.0) -> Watch:
     series = {
         (role, size): Series(
-            signals=signals, drift=(0.7,) * len(signals), line=(line,) * len(signals), rates=(1.4,) * len(signals)
+            signals=SIGNALS[role],
+            drift=(0.7,) * len(SIGNALS[role]),
+            line=(line,) * len(SIGNALS[role]),
+            rates=(1.4,) * len(SIGNALS[role]),
         )
-        for role, signals in SIGNALS.items()
+        for role in LATENESS
         for size in SIZES
     }
     return Watch(season=season, calibration_id="c", promise=0.87, series=series)
@@ -52,7 +56,7 @@ def places(hours: int, first: int = MONDAY_2022) -> list[Place]:
     ]
     found: list[Place] = []
     while True:
-        some, more = next_windows(first, extents, found[-1].order if found else None, None, 10_000)
+        some, more = next_windows(first, extents, found[-1].order if found else None, SEASON, 10_000)
         found += some
         if not more:
             return found
@@ -213,7 +217,7 @@ def places_from(hours: int, first: int) -> list[Place]:
     found: list[Place] = []
     more = True
     while more:
-        some, more = next_windows(first, extents, found[-1].order if found else None, None, 10_000)
+        some, more = next_windows(first, extents, found[-1].order if found else None, SEASON, 10_000)
         found += some
     return found
 
@@ -282,7 +286,7 @@ def test_windows_come_in_one_order_whenever_they_become_complete(steps: list[int
         ]
         more = True
         while more:
-            some, more = next_windows(first, extents, found[-1].order if found else None, None, most)
+            some, more = next_windows(first, extents, found[-1].order if found else None, SEASON, most)
             found += some
         assert found == whole[: len(found)]
     assert found == whole
@@ -310,19 +314,12 @@ def test_a_season_begins_only_when_the_one_before_is_complete() -> None:
         Extent(role=LABELS, size=HOUR, lateness=LATENESS[LABELS], until=MONDAY_2022 + WEEK - HOUR),
     ]
     last = (MONDAY_2022, MONDAY_2022 + WEEK + HOUR, HOUR, LABELS)
-    assert next_windows(MONDAY_2022, extents, last, None, 10) == ([], False)
+    assert next_windows(MONDAY_2022, extents, last, SEASON, 10) == ([], False)
     extents[1] = Extent(role=LABELS, size=HOUR, lateness=LATENESS[LABELS], until=MONDAY_2022 + WEEK)
-    (label, *_), more = next_windows(MONDAY_2022, extents, last, None, 10)
+    (label, *_), more = next_windows(MONDAY_2022, extents, last, SEASON, 10)
     assert (label.role, label.start, more) == (LABELS, MONDAY_2022 + WEEK - HOUR, True)
-    (event,), _ = next_windows(MONDAY_2022, extents, label.order, None, 10)
+    (event,), _ = next_windows(MONDAY_2022, extents, label.order, SEASON, 10)
     assert (event.role, event.start) == (EVENTS, MONDAY_2022 + WEEK)
-
-
-def test_weeks_begin_on_monday() -> None:
-    assert (MONDAY - MONDAY_2022) % WEEK == 0
-    assert season_of(MONDAY_2022 - 1, None) == MONDAY_2022 - WEEK
-    assert season_of(MONDAY_2022 + 7 * DAY - 1, WEEK) == MONDAY_2022
-    assert season_of(MONDAY_2022 + DAY + 5, DAY) == MONDAY_2022 + DAY
 
 
 def test_windows_that_the_first_record_cuts_are_left_out() -> None:
@@ -332,6 +329,6 @@ def test_windows_that_the_first_record_cuts_are_left_out() -> None:
         Extent(role=EVENTS, size=size, lateness=0, until=MONDAY_2022 + 2 * DAY, is_over=True)
         for size in (HOUR, DAY)
     ]
-    found, _ = next_windows(first, extents, None, None, 1_000)
+    found, _ = next_windows(first, extents, None, SEASON, 1_000)
     assert min(p.start for p in found if p.size == HOUR) == MONDAY_2022 + 14 * HOUR
     assert [p.start for p in found if p.size == DAY] == [MONDAY_2022 + DAY]

@@ -1,0 +1,83 @@
+"""An alarm as it is stored with each of its changes, published and sent. Times are ms since the epoch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from schemas.records import Time
+
+AlarmState = Literal["pending", "firing", "recovered", "withdrawn"]
+
+
+class AlarmMember(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal that an alarm names.
+
+    Attributes:
+        role: Of its records, `events` or `labels`.
+        name: Of the signal.
+        kind: What it is of, such as `column`, `prediction`, `error` or `volume`.
+        column: That it is of, if any.
+        size_s: Seconds of the windows that show it most.
+        value: The most evidence; 1 is the line.
+        since: Its onset, an estimate.
+        consequence: Whether another member explains it.
+    """
+
+    role: str
+    name: str
+    kind: str
+    column: str | None
+    size_s: int
+    value: float
+    since: Time
+    consequence: bool
+
+
+class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm as it was after a change.
+
+    Attributes:
+        alarm_id: The same for the same evidence.
+        run_id: Of the run.
+        stream: Name of the stream.
+        track: `change`: the stream is not as it was in the weeks before.
+        state: After the change.
+        kind: `drift`, `gap`, `volume` or `coverage`.
+        harm: `harmless`, `concept`, `both` or `unlabelled`; None where that does not apply.
+        message: In a sentence.
+        role, size_s, window_start: The window that raised it.
+        first_evidence: Its onset, an estimate.
+        pending_at, fired_at, recovered_at: When its state changed, event time; None: not yet.
+        value: The most evidence so far; 1 is the line.
+        promise: False alarms a month that were promised; None: nothing was.
+        calibration_id: What the line follows from.
+        members: What it names, the worst first.
+    """
+
+    alarm_id: str
+    run_id: str
+    stream: str
+    track: str
+    state: AlarmState
+    kind: str
+    harm: str | None
+    message: str
+    role: str
+    size_s: int
+    window_start: Time
+    first_evidence: Time
+    pending_at: Time
+    fired_at: Time | None
+    recovered_at: Time | None
+    value: float
+    promise: float | None
+    calibration_id: str
+    members: Annotated[tuple[AlarmMember, ...], Meta(max_length=10_000)]
+
+    @property
+    def columns(self) -> list[str]:
+        """What its members are of, the worst first."""
+        return list(dict.fromkeys(m.column or m.name for m in self.members))

@@ -1,0 +1,124 @@
+"""What windows held is stored with their figures, in bins that add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from monitor.summaries import Summarizer
+from monitor.verdict.summary import Summary, decode, merge
+from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage import panes
+from tests.monitor.feed import (
+    HOUR,
+    MINUTE,
+    T0,
+    Feed,
+    Running,
+    StubEngine,
+    monitor,
+    settings,
+    status_of,
+    taxi_summarizer,
+    until,
+)
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def summarizer() -> Summarizer:
+    return taxi_summarizer()
+
+
+@pytest.fixture
+def feed(database: str) -> Iterator[Feed]:
+    with Feed(database) as made:
+        yield made
+
+
+def fill(feed: Feed, hours: int, per_hour: int = 12) -> None:
+    for hour in range(hours):
+        times = [T0 + hour * HOUR + n * HOUR // per_hour for n in range(per_hour)]
+        for stream in (TRIPS, OUTCOMES):
+            for partition in (0, 1):
+                feed.flush(stream, partition, times[partition::2])
+
+
+def summaries(feed: Feed, summarizer: Summarizer, role: str, size: int) -> dict[int, Summary]:
+    """By start, ms."""
+    rows = feed.connection.execute(
+        "SELECT window_start, payload, rows FROM driftline.window_summary WHERE (stream, size_s) = (%s, %s)",
+        (role, size // 1_000),
+    ).fetchall()
+    found = {round(at.timestamp() * 1_000): decode(payload, summarizer.layout) for at, payload, _ in rows}
+    assert [int(found[round(at.timestamp() * 1_000)].rows.sum()) for at, *_ in rows] == [n for *_, n in rows]
+    return found
+
+
+def same(one: Summary, other: Summary) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("rows", "counts", "sums"))
+
+
+def test_summaries_of_hours_add_up_to_those_of_larger_windows(feed: Feed, summarizer: Summarizer) -> None:
+    fill(feed, 12)
+    feed.finish()
+    monitor(feed.url, StubEngine(summarizer=summarizer), sizes=(HOUR, 6 * HOUR))
+    for role in ("events", "labels"):
+        hours, whole = (summaries(feed, summarizer, role, size) for size in (HOUR, 6 * HOUR))
+        assert (len(hours), len(whole)) == (12, 2)
+        for start, summary in whole.items():
+            assert summary.rows.sum() == 72
+            assert same(merge([hours[start + n * HOUR] for n in range(6)]), summary)
+
+
+def test_every_row_is_counted_though_figures_take_a_sample(
+    feed: Feed, summarizer: Summarizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panes, "REDUCE_FROM", 20)
+    engine = StubEngine(summarizer=summarizer)
+    monkeypatch.setattr(engine, "sample", lambda stream, rows: rows.slice(0, 5))
+    for n in range(10):
+        feed.flush(TRIPS, 0, [T0 + n * MINUTE + second for second in range(30)])
+    feed.finish()
+    monitor(feed.url, engine)
+    assert engine.computed[0][1] < 60
+    assert summaries(feed, summarizer, "events", HOUR)[T0].rows.sum() == 300
+
+
+def test_a_window_that_fills_has_no_summary_and_a_revision_replaces_it(feed: Feed, summarizer: Summarizer) -> None:
+    feed.flush(TRIPS, 0, [T0, T0 + MINUTE])
+    with Running(settings(feed.url, idle_timeout_s=1.0), StubEngine(summarizer=summarizer)):
+        until(lambda: status_of(feed.connection, T0) is not None)
+        assert not summaries(feed, summarizer, "events", HOUR)
+        feed.flush(TRIPS, 0, mark=T0 + 9 * HOUR)
+        feed.mark(T0 + 9 * HOUR, [OUTCOMES])
+        feed.beat(1, caught_up_s=60)
+        until(lambda: status_of(feed.connection, T0) == ("provisional", 2, 0))
+        assert summaries(feed, summarizer, "events", HOUR)[T0].rows.sum() == 2
+    feed.flush(TRIPS, 1, [T0 + 30 * MINUTE])
+    feed.finish()
+    monitor(feed.url, StubEngine(summarizer=summarizer))
+    assert status_of(feed.connection, T0) == ("final", 3, 1)
+    assert summaries(feed, summarizer, "events", HOUR)[T0].rows.sum() == 3
+
+
+def test_a_window_whose_rows_cannot_be_read_has_none(feed: Feed, summarizer: Summarizer) -> None:
+    feed.flush(TRIPS, 0, [T0, T0 + MINUTE])
+    feed.finish()
+    engine = StubEngine(break_on=lambda rows: rows.num_rows == 2, summarizer=summarizer)
+    monitor(feed.url, engine, attempts=1)
+    assert status_of(feed.connection, T0) == ("final", 2, 0)
+    assert not summaries(feed, summarizer, "events", HOUR)
+
+
+def test_the_bins_are_stored_as_they_were_drawn(feed: Feed, summarizer: Summarizer) -> None:
+    fill(feed, 1)
+    feed.finish()
+    monitor(feed.url, StubEngine(summarizer=summarizer))
+    stored = feed.connection.execute("SELECT hash, layout::text FROM driftline.summary_layout").fetchall()
+    assert stored == [(summarizer.layout.hash, summarizer.layout.encode().decode())]
+    found = feed.connection.execute("SELECT DISTINCT layout FROM driftline.window_summary").fetchall()
+    assert found == [(summarizer.layout.hash,)]
