@@ -101,3 +101,19 @@ def test_it_says_what_the_drift_did_to_the_model_and_fits_a_small_terminal(datab
     assert "3.00 before, 4.00 during, 3.00 after; 3.14" in " ".join(text.replace("│", " ").split())
     lines = sum(-(-len(line) // 80) for line in text.splitlines())
     assert lines <= 23, text  # and one for the prompt
+
+
+def test_a_drift_of_labels_is_seen_in_their_windows_and_one_that_recurs_is_told_of_three_times(
+    database: str,
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(DRIFTED.replace("'r', 'events', size_s", "'r', 'labels', size_s"))
+        connection.execute(
+            """UPDATE driftline.run SET manifest = jsonb_build_object('injected', (
+                   SELECT jsonb_agg(jsonb_build_object('starts_at', 7200000 * n, 'ends_at', 7200000 * n + 3600000,
+                                                       'label', 'time ' || n, 'columns', ARRAY['trip_distance']))
+                   FROM generate_series(1, 5) AS n))"""
+        )
+    text = shown(database)
+    assert "trip_distance 12 × its threshold, closed 1.0 h after it began" in text
+    assert [n for n in range(1, 6) if f"time {n}," in text] == [1, 2, 3]
