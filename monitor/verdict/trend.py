@@ -18,7 +18,7 @@ perfect. CHANCE_OF_ONE: of the column with the highest one."""
 
 GROWTH, GROWTH_OF_ONE = 1.5, 4.0
 """By how much, as a share, distances have to grow from neighbours to the ends, else a trend does no harm: calm
-months of taxi trips, on which the promise was kept, show up to 1.1, and up to 4 in one column."""
+months of real data, on which the promise was kept, show up to 1.1, and up to 4 in one column."""
 
 _ORDERS = 2_000
 """That are tried, where there are more."""
