@@ -121,3 +121,17 @@ def _try_to_write(folder: Path) -> None:
 
 def _refused(path: Path, error: OSError) -> UsageError:
     return UsageError(f"cannot write to {path} ({error.strerror})", "choose another path")
+
+
+def promise(text: str) -> None:
+    """Raises UsageError as `monitor.verdict.promise.parse_rate`."""
+    from monitor.verdict.promise import parse_rate  # noqa: PLC0415
+
+    parse_rate(text)
+
+
+def holidays(region: str) -> None:
+    """Raises UsageError if there is no calendar of that name."""
+    from monitor.verdict.season import Season, holiday_seasons  # noqa: PLC0415
+
+    holiday_seasons(Season(), region, 0, 1)

@@ -261,6 +261,19 @@ IDLE_TIMEOUT = option(
     "Stop waiting for a partition after this much silence.",
     check=duration_ms,
 )
+PROMISE = option(
+    "promise",
+    "1/month",
+    "False alarms that are accepted, for runs that nobody watches yet, such as 2/month or 1/week.",
+    check=checks.promise,
+)
+HOLIDAYS = option(
+    "holidays",
+    None,
+    "Calendar whose weeks with a holiday are not calm, such as US-NY, for runs that nobody watches yet.",
+    check=checks.holidays,
+    show_default="none",
+)
 
 # board
 HOST = option("host", _board["host"], "Address to listen on; 0.0.0.0 is every address of this machine.")

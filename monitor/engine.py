@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
 from models import artifact
 from models.artifact import Model
 from monitor.settings import Settings
-from monitor.summaries import Summarizer
 from schemas.compatibility import incompatibility
 from schemas.definition import Records, Stream
 from schemas.errors import ModelUnusable
@@ -17,11 +16,16 @@ from schemas.figures import DRIFT, ColumnFigure, WindowFigures
 from storage.panes import LoadedRows
 from storage.windows import StoredRun, WindowKey
 
+if TYPE_CHECKING:
+    from monitor.calibrating import Calibrator  # numeric libraries, which take long to import
+    from monitor.summaries import Summarizer
+
 
 class Engine(Protocol):
     """What the monitor computes with.
 
-    model: hash of the model whose reference it has. summarizer: None where no summaries are kept.
+    model: hash of the model whose reference it has. summarizer: None where no summaries are kept. calibrator: None
+    where no alarms are raised.
     """
 
     @property
@@ -29,6 +33,9 @@ class Engine(Protocol):
 
     @property
     def summarizer(self) -> Summarizer | None: ...
+
+    @property
+    def calibrator(self) -> Calibrator | None: ...
 
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         """Of very many rows those that `figures` would take; sampling parts first changes nothing."""

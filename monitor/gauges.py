@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from runtime.health import Health
 from runtime.metrics import Instruments
 from schemas.durations import duration_text
@@ -28,6 +30,10 @@ class MonitorGauges:
         )
         self._failures = made.counter("window_failures", "Windows that could not be computed, each time.", "stream")
         self._pending = made.gauge("windows_pending", "Windows planned or to be tried again.")
+        self._evidence = made.gauge("evidence", "Most evidence of any run that it is not as before; 1: the line.")
+        self._firing = made.gauge("alarms_firing", "Runs of which an alarm fires.")
+        self._changes = made.counter("alarm_changes", "Alarms that fired, recovered or were withdrawn.", "state")
+        self._levels: dict[str, tuple[float, bool]] = {}
 
     def record_written(self, window: WindowKey, receipt: Receipt) -> None:
         """Count a window that was committed."""
@@ -48,6 +54,29 @@ class MonitorGauges:
 
     def record_failure(self, window: WindowKey) -> None:
         self._failures.labels(window.records.role).inc()
+
+    def record_fold(self, run_id: str, level: float, state: str | None, changes: Iterable[str]) -> None:
+        """Note what a fold found.
+
+        Args:
+            run_id: The run.
+            level: Evidence, in units of the line.
+            state: Of the open alarm.
+            changes: States that alarms have changed to.
+        """
+        self._levels[run_id] = level, state == "firing"
+        for change in changes:
+            self._changes.labels(change).inc()
+        self._show_levels()
+
+    def watched(self, run_ids: Collection[str]) -> None:
+        """Forget all other runs: they are over, or gone."""
+        self._levels = {run_id: level for run_id, level in self._levels.items() if run_id in run_ids}
+        self._show_levels()
+
+    def _show_levels(self) -> None:
+        self._evidence.set(max((level for level, _ in self._levels.values()), default=0.0))
+        self._firing.set(sum(firing for _, firing in self._levels.values()))
 
     def pending(self, windows: int) -> None:
         self._pending.set(windows)

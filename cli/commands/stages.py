@@ -105,6 +105,8 @@ def monitor(
     sizes: str = options.SIZES,
     model: Path = options.MODEL,
     idle_timeout: str = options.IDLE_TIMEOUT,
+    promise: str = options.PROMISE,
+    holidays: str | None = options.HOLIDAYS,
     topic_prefix: str = options.TOPIC_PREFIX,
     metrics_port: int | None = options.METRICS_PORT,
     metrics_host: str = options.METRICS_HOST,
@@ -113,6 +115,7 @@ def monitor(
     stop = stop_on_signals()
     structlog.get_logger().info("starting", takes="some seconds: Evidently is imported, the reference prepared")
     from monitor import stage
+    from monitor.verdict.promise import parse_rate
 
     settings = chosen.monitor_settings(
         chosen.usable_model(model),
@@ -120,6 +123,8 @@ def monitor(
         until_done=until_done,
         sizes=sizes_ms(sizes, 1_000),
         idle_timeout_s=duration_ms(idle_timeout) / 1_000,
+        promise=parse_rate(promise),
+        holidays=holidays or "",
         metrics_port=metrics_port,
         metrics_host=metrics_host,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from monitor.calibrating import Calibrator
 from monitor.drift.sampling import sample
 from monitor.engine import load_reference
 from monitor.evidently.reference import Reference, Span
@@ -31,6 +32,7 @@ class DriftEngine:
         self.reference = Reference.from_table(table, self.stream, settings.metrics)
         layout = SummaryLayout.from_reference(table, self.stream)
         self.summarizer: Summarizer | None = Summarizer(layout, self.stream)
+        self.calibrator: Calibrator | None = Calibrator(layout, self.stream, table, self.scorer.card.period)
 
     @property
     def model(self) -> str:

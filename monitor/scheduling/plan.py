@@ -131,6 +131,12 @@ class RunPlan:
         """Whether nothing can become due until the run moves."""
         return not (self.busy or self.tries) and self._progress is not None and self._progress is self._swept
 
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """How many windows of each track have closed, as starts: where it moves, there may be more to fold."""
+        known = self._progress.watermarks if self._progress else {}
+        return tuple(start_of(known[t.records.role].watermark, t.size) if known else NEVER for t in self.tracks)
+
     def refill(self, progress: RunProgress, now: float) -> PlanSteps[list[Track]]:
         """Queue the windows that have closed, or else one that is open.
 

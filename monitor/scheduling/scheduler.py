@@ -13,6 +13,8 @@ import structlog
 from monitor.engine import Engine, check_model
 from monitor.gauges import MonitorGauges
 from monitor.scheduling.close_times import WindowMeter
+from monitor.scheduling.fold_job import FoldWorker
+from monitor.scheduling.folds import Folds
 from monitor.scheduling.plan import RunPlan
 from monitor.scheduling.planning import read_progress, run_steps
 from monitor.scheduling.readiness import Patience
@@ -51,9 +53,16 @@ class Scheduler:
     """One session with the database. Any method may raise `storage.errors.Error`; begin a new session then."""
 
     def __init__(
-        self, store: ResultStore, worker: WindowWorker, model: str, settings: Settings, gauges: MonitorGauges
+        self,
+        store: ResultStore,
+        worker: WindowWorker,
+        model: str,
+        settings: Settings,
+        gauges: MonitorGauges,
+        *,
+        folder: FoldWorker | None = None,
     ) -> None:
-        """model: hash of the loaded model."""
+        """model: hash of the loaded model. folder: makes alarms of what is written; None: nobody does."""
         self._store = store
         self._worker = worker
         self._model = model
@@ -74,6 +83,7 @@ class Scheduler:
         self._polled = self._reported = self._surveyed = self._compacted = self._complained = -inf
         self._done = self._waiting = False
         self._small: set[tuple[str, int]] = set()
+        self._folds = Folds(store, folder, gauges, settings) if folder else None
 
     def run(self, stop: threading.Event) -> None:
         """Work until stopped, or until the named run is final. Raises DriftlineError if that can never happen."""
@@ -81,7 +91,9 @@ class Scheduler:
         while not stop.is_set():
             polled = self._poll(moved)
             known = self._plans.items()
-            self._turns.add(run for run, plan in known if polled or not plan.quiet or run in moved)
+            self._turns.add(
+                run for run, plan in known if polled or not plan.quiet or run in moved or self._has_more(run)
+            )
             busy = self._round(stop)
             if not busy:
                 self._compact(time.monotonic())
@@ -89,6 +101,10 @@ class Scheduler:
             if self._done:
                 return
             moved = self._store.wait(0.0 if busy else 0.1)
+
+    def _has_more(self, run_id: str) -> bool:
+        """Whether more of this run can be folded at once."""
+        return self._folds is not None and run_id in self._folds.due
 
     def _round(self, stop: threading.Event) -> bool:
         """Serve the runs that are due; small runs share one turn. Returns whether there is more to do."""
@@ -108,7 +124,8 @@ class Scheduler:
             return False
         self._polled = now
         with self._store.snapshot() as snapshot:
-            runs = {run.run_id: run for run in snapshot.runs(self._settings.sizes, self._settings.stream, only)}
+            found = snapshot.runs(self._settings.sizes, self._settings.stream, only, folds=self._folds is not None)
+            runs = {run.run_id: run for run in found}
             new = [run for run in runs.values() if not self._is_met(run)]
             frontiers = snapshot.frontiers([run.run_id for run in new])
             for run in new:
@@ -119,6 +136,8 @@ class Scheduler:
                     self._waiting = True
                     do = f"start a consumer, or look at `driftline runs`; {SHARED_PREFIX}"
                     log.info("waiting_for_run", run=only, do=do)
+        if self._folds:
+            self._folds.poll([*self._plans])
         # In the order of `runs`: that with the most rows first.
         self._plans = {run_id: self._plans[run_id] for run_id in runs if run_id in self._plans}
         self._report_withheld(now)
@@ -175,7 +194,16 @@ class Scheduler:
         deadline = time.monotonic() + TURN_S
         while plan.queue and time.monotonic() < deadline and not stop.is_set():
             self._attempt(plan, plan.queue.popleft())
-        return plan.busy
+        return self._fold(plan) or plan.busy
+
+    def _fold(self, plan: RunPlan) -> bool:
+        """Make evidence of what was written; whether there is more of it."""
+        if self._folds is None:
+            return False
+        receipt = self._folds.fold(plan, time.monotonic())
+        if receipt is not None and receipt.done and plan.done:
+            self._polled = -inf
+        return receipt is not None and receipt.more
 
     def _attempt(self, plan: RunPlan, window: WindowKey) -> None:
         """Compute one window. A failure affects this window only."""
@@ -204,6 +232,8 @@ class Scheduler:
         plan.settled(window)
         if isinstance(outcome, Receipt):
             plan.run = msgspec.structs.replace(plan.run, reference=self._model)  # it is stored now
+            if self._folds and outcome.status != "open":
+                self._folds.note(window.run_id)
             self._meter.record(outcome.latency, window.size)
             self._gauges.record_written(window, outcome)
 
@@ -286,6 +316,7 @@ def run_scheduler(
         DriftlineError: Trying again cannot help.
     """
     cache, gauges = ChunkCache(settings.cache_mb * 1_000_000), gauges or MonitorGauges()
+    calibrator = engine.calibrator
 
     def session() -> None:
         with open_store(settings.database_url) as store:
@@ -300,7 +331,8 @@ def run_scheduler(
                 model=engine.model[:12],
             )
             worker = WindowWorker(store, engine, cache, patience(settings))
-            Scheduler(store, worker, engine.model, settings, gauges).run(stop)
+            folder = FoldWorker(store, calibrator, patience(settings), settings) if calibrator else None
+            Scheduler(store, worker, engine.model, settings, gauges, folder=folder).run(stop)
 
     run_sessions(session, settings.database_url, stop, on_trouble=gauges.health.trouble)
 

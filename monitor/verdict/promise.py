@@ -11,7 +11,6 @@ import re
 from math import ceil, floor
 
 import msgspec
-from scipy.stats import beta
 
 from monitor.verdict.season import DAY, WEEK
 from schemas.errors import UsageError
@@ -62,6 +61,8 @@ class Promise(msgspec.Struct, frozen=True):
     @property
     def rate_with_confidence(self) -> float:
         """The rate that nine of ten calibrations keep: the chance of a season is Beta(m, K - m + 1)."""
+        from scipy.stats import beta  # noqa: PLC0415 - it takes long, and whoever parses an option needs none
+
         return self.a_month * float(beta.ppf(0.9, self.rank, max(self.seasons - self.rank + 1, 1)))
 
     @property

@@ -198,7 +198,7 @@ def encode(summary: Summary) -> bytes:
         summary.step,
         len(summary.rows),
         widths,
-        zlib.compress(data, 6),
+        zlib.compress(data, 1),
     )
     return msgspec.msgpack.encode(stored)
 

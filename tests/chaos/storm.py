@@ -308,7 +308,7 @@ def settled(fleet: Fleet, check_stages: Callable[[], None]) -> None:
                 ends = logs.ends(fleet.kafka, fleet.prefix)
                 return False
             with snapshot_of(connection) as snapshot:
-                return {run.run_id for run in snapshot.runs(SIZES, TAXI)}.isdisjoint(RUNS)
+                return {run.run_id for run in snapshot.runs(SIZES, TAXI, folds=True)}.isdisjoint(RUNS)
         return False
 
     eventually(is_done, lambda: f"hangs: {_where(fleet)} of {ends}", HANGS_S, every_s=0.05)
@@ -354,8 +354,10 @@ def _where(fleet: Fleet) -> str:
 
 def _of_runs(final: rows.Final) -> rows.Final:
     """Without windows of the run `live`, which never ends: how far those are is a matter of time."""
-    windows, columns = ([r for r in rows if r["run_id"] in RUNS] for rows in (final.windows, final.columns))
-    return replace(final, windows=windows, columns=columns)
+    names = ("windows", "columns", "summaries", "evidence", "calibrations", "watches", "unfolded")
+    kept = {name: [r for r in getattr(final, name) if r["run_id"] in RUNS] for name in names}
+    alarms = [alarm for alarm in final.alarms if alarm["run_id"] in RUNS or alarm["state"] is None]
+    return replace(final, **kept, alarms=alarms)
 
 
 def _record(value: bytes | None) -> dict[str, Any]:

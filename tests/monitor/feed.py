@@ -13,6 +13,7 @@ import psycopg
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from monitor.calibrating import Calibrator
 from monitor.drift.figures import Config
 from monitor.gauges import MonitorGauges
 from monitor.scheduling.scheduler import run_scheduler
@@ -200,9 +201,11 @@ class StubEngine:
         break_on: Callable[[pa.Table], bool] = lambda _: False,
         min_rows: int = 1,
         summarizer: Summarizer | None = None,
+        calibrator: Calibrator | None = None,
     ) -> None:
         self.break_on = break_on
         self.summarizer = summarizer
+        self.calibrator = calibrator
         self.min_rows = min_rows
         self.computed: list[tuple[str, int]] = []
 

@@ -1,0 +1,179 @@
+"""What a season of a run is measured by: calm seasons of the model's reference, and of the run itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, decode
+from monitor.verdict.layout import SummaryLayout
+from monitor.verdict.promise import Promise
+from monitor.verdict.season import DAY, HOUR, Season, holiday_seasons
+from monitor.verdict.summary import Summary, merge, summarize_events, summarize_labels
+from runtime.lru import LruCache
+from schemas.definition import Role, Stream
+from storage.alarms import CalibrationRow, StoredScore, WatchTerms
+
+LEAST = 4
+"""Calm seasons that are taken even where the promise needs fewer."""
+
+Week = Callable[[int], Mapping[Role, Sequence[Summary]]]
+"""Start of a season of the run → its windows by role."""
+
+
+class Measure:
+    """A calibration as it is applied to one season."""
+
+    def __init__(self, season: int, calibration: Calibration) -> None:
+        """season: its start, ms."""
+        self.season = season
+        self.calibration = calibration
+        self.watch = calibration.watch(season)
+
+    @property
+    def id(self) -> str:
+        return self.calibration.id
+
+    def score(self, role: Role, summary: Summary) -> StoredScore:
+        """Score a window; rounded to what is stored of it, so that what is read back gives the same evidence."""
+        rows = int(summary.rows.sum())
+        if (role, summary.size) not in self.watch.series:
+            return StoredScore(calibration_id=self.id, rows=rows, z=(), shares={})
+        z, shares = self.calibration.score(summary)
+        return StoredScore(calibration_id=self.id, rows=rows, z=_rounded(z), shares=shares)
+
+    def silent(self, role: Role, size: int, rows: int) -> StoredScore:
+        """Score a window that held something unknown: it says nothing."""
+        series = self.watch.series.get((role, size))
+        z = (0.0,) * (len(series.signals) if series else 0)
+        return StoredScore(calibration_id=self.id, rows=rows, z=z, shares={})
+
+    def row(self, state: bytes) -> CalibrationRow:
+        """As it is stored. state: before the season."""
+        made = self.calibration
+        return CalibrationRow(
+            season=self.season,
+            calibration_id=self.id,
+            weeks=made.seasons,
+            promise=self.watch.promise,
+            set_by=msgspec.to_builtins(made.set_by),
+            refused=made.refused,
+            about=made.sentence(),
+            signals={role: [s.name for s in made.signals(role)] for role in {role for role, _ in made.watched}},
+            lines=_by_role({key: list(series.line) for key, series in self.watch.series.items()}),
+            unwatched=_by_role(made.unwatched),
+            payload=made.encode(),
+            state=state,
+        )
+
+
+class Calibrator:
+    """Calibrates the seasons of runs of one stream.
+
+    Attributes:
+        layout: Of the summaries.
+        season: Of the stream.
+    """
+
+    def __init__(self, layout: SummaryLayout, stream: Stream, reference: pa.Table, period: tuple[int, int]) -> None:
+        """reference: Of the model, as `models.reference.layout` describes it. period: that it is of, ms."""
+        self.layout = layout
+        self.season = Season.of(stream)
+        self._stream = stream
+        self._table = reference
+        self._period = period
+        self._known = LruCache[tuple[str, int], Measure](16, lambda _: 1)
+
+    @cached_property
+    def reference(self) -> tuple[CalmSeason, ...]:
+        """Whole seasons of the reference, oldest first; where there is none, its whole days."""
+        whole = self._within_period(self.season.length, self.season.start(self._period[0]))
+        if whole:
+            return whole
+        days = self._within_period(DAY, self._period[0] // DAY * DAY)
+        return (_together(days),) if days else ()
+
+    def calibrate(
+        self, season: int, own: Iterable[int], week: Week, *, terms: WatchTerms, excluded: Sequence[int]
+    ) -> Measure:
+        """Measure a season by the calm ones before it.
+
+        Args:
+            season: Its start, ms.
+            own: Starts of the run's whole seasons before it.
+            week: Reads one of them.
+            terms: Of the run.
+            excluded: Seasons that people have excluded.
+        """
+        mine = [*own]
+        calm = dict.fromkeys(mine) | {one.start: one for one in self.reference if one.start not in mine}
+        order = [*(one.start for one in self.reference if one.start not in mine), *mine]
+        left = {*excluded, *self._holidays(order, terms.holidays)}
+        last = [start for start in order if self.season.start(start) not in left][-self._wanted(terms.promise) :]
+        seasons = [calm[start] or self._own(start, week(start)) for start in last]
+        made = calibrate(self.layout, self.season, seasons, sizes=terms.sizes, promise=terms.promise)
+        return Measure(season, decode(made.encode(), self.layout))
+
+    def known(self, calibration_id: str, season: int, payload: Callable[[], bytes]) -> Measure:
+        """Return the measure of a season that has begun. payload: reads it, where it is not remembered here."""
+        key = calibration_id, season
+        found = self._known.get(key)
+        if found is None:
+            found = Measure(season, decode(payload(), self.layout))
+            self._known.put(key, found)
+        return found
+
+    def _wanted(self, promise: float) -> int:
+        return max(LEAST, Promise.of(promise, 0, self.season.length).missing)
+
+    def _holidays(self, starts: Sequence[int], calendar: str) -> Iterable[int]:
+        if not starts:
+            return ()
+        length = self.season.length
+        return holiday_seasons(self.season, calendar or None, min(starts), max(starts) + length)
+
+    def _own(self, start: int, windows: Mapping[Role, Sequence[Summary]]) -> CalmSeason:
+        return CalmSeason.of(self.layout, start, start + self.season.length, windows)
+
+    def _within_period(self, length: int, start: int) -> tuple[CalmSeason, ...]:
+        """The stretches of a length that lie within the period of the reference."""
+        first, end = self._period[0] // HOUR * HOUR, -(-self._period[1] // HOUR) * HOUR
+        starts = range(start, end - length + 1, length)
+        return tuple(CalmSeason(at, self._summaries(at, length)) for at in starts if at >= first)
+
+    def _summaries(self, start: int, size: int) -> dict[Role, Summary]:
+        stream, times = self._stream, self._table[self._stream.events.time]
+        rows = self._table.filter(pc.and_(pc.greater_equal(times, start), pc.less(times, start + size)))
+        found: dict[Role, Summary] = {"events": summarize_events(rows, self.layout, stream, start=start, size=size)}
+        if stream.labels is not None and stream.label in rows.column_names:
+            names = {
+                stream.events.id: stream.labels.id,
+                stream.events.time: stream.labels.time,
+                str(stream.label): str(stream.label),
+            }
+            labels = rows.filter(pc.is_valid(rows[stream.label])).select([*names]).rename_columns([*names.values()])
+            found["labels"] = summarize_labels(labels, rows, self.layout, stream, start=start, size=size)
+        return found
+
+
+def _together(days: Sequence[CalmSeason]) -> CalmSeason:
+    return CalmSeason(days[0].start, {role: merge([d.summaries[role] for d in days]) for role in days[0].summaries})
+
+
+def _rounded(z: Iterable[float]) -> tuple[float, ...]:
+    rounded: tuple[float, ...] = tuple(np.asarray([*z], np.float32).astype(np.float64).tolist())
+    return rounded
+
+
+def _by_role(values: Mapping[tuple[Role, int], Any]) -> dict[Role, dict[str, Any]]:
+    """By role, and by the size in seconds as text, as JSON has it."""
+    found: dict[Role, dict[str, Any]] = {}
+    for (role, size), value in values.items():
+        found.setdefault(role, {})[str(size // 1_000)] = value
+    return found

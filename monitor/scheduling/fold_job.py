@@ -1,0 +1,459 @@
+"""One fold of a run: windows that were written become evidence, and evidence becomes alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+import msgspec
+import structlog
+
+from monitor.calibrating import Calibrator, Measure
+from monitor.scheduling.readiness import Patience, progress_of
+from monitor.settings import Settings
+from monitor.verdict.fold import Folded, State, WindowScore, decode_state, encode_state, fold
+from monitor.verdict.lifecycle import Alarm, alarm_id
+from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
+from monitor.verdict.season import Season
+from monitor.verdict.summary import Summary, decode, empty
+from runtime.failpoint import failpoint
+from schemas.alarms import AlarmMember, AlarmRecord
+from schemas.definition import Records, Role
+from schemas.durations import moment
+from schemas.errors import ModelUnusable
+from schemas.watermark import END
+from storage.alarms import (
+    EvidenceRow,
+    FoldTransaction,
+    StoredScore,
+    StoredSummary,
+    Unfolded,
+    WatchTerms,
+)
+from storage.results import ResultStore
+from storage.windows import StoredRun
+
+log = structlog.get_logger()
+
+TRACK = "change"
+
+MOST = 256
+"""Windows that are folded in one transaction, unless some are folded again."""
+
+Key = tuple[Role, int, int]
+"""Role, size and start of a window."""
+
+
+class FoldReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fold did.
+
+    Attributes:
+        windows: Folded, or folded again.
+        more: There is more to do at once.
+        done: Nothing more can come of this run.
+        level: The newest evidence, in units of the line.
+        state: Of the open alarm; None without one.
+        changes: Of alarms, that were written.
+    """
+
+    windows: int
+    more: bool
+    done: bool
+    level: float
+    state: str | None
+    changes: tuple[AlarmRecord, ...]
+
+
+class FoldWorker:
+    """Folds runs, one after the other."""
+
+    def __init__(self, store: ResultStore, calibrator: Calibrator, patience: Patience, settings: Settings) -> None:
+        self._store = store
+        self._calibrator = calibrator
+        self._patience = patience
+        self._promise = settings.promise
+        self._holidays = settings.holidays
+
+    def fold(self, run: StoredRun, sizes: Sequence[int]) -> FoldReceipt | None:
+        """Fold what is complete and not evidence yet. None: another monitor is at it.
+
+        1. Lock the run's row in `watch`; it says how the run is watched, and how far it was folded.
+        2. In one snapshot begun after that: which windows are complete? Was one behind the position computed again?
+        3. Fold them: from the position, or from the season of the earliest that was computed again.
+        4. Write evidence, calibrations, alarms, their changes and the position, and commit.
+
+        Args:
+            run: The run.
+            sizes: Of its windows here, ms; those that are watched if nobody has folded it yet.
+
+        Raises:
+            ModelUnusable: It is watched by another reference than the one loaded here.
+        """
+        layout = self._calibrator.layout.hash
+        terms = WatchTerms(layout=layout, sizes=tuple(sizes), promise=self._promise, holidays=self._holidays)
+        with self._store.fold(run.run_id, terms) as transaction:
+            if transaction is None:
+                return None
+            if transaction.watch.terms.layout != layout:
+                raise ModelUnusable(
+                    f"run {run.run_id} is watched by another reference than that of the loaded model",
+                    "name the model whose monitor began with it: --model",
+                )
+            receipt = _Fold(transaction, run, self._calibrator, self._patience).run()
+            failpoint("monitor.before_fold_commit")
+        failpoint("monitor.after_fold_commit")
+        for change in receipt.changes:
+            _log_change(change)
+        return receipt
+
+
+class _Fold:
+    """A fold while its transaction is open."""
+
+    def __init__(
+        self, transaction: FoldTransaction, run: StoredRun, calibrator: Calibrator, patience: Patience
+    ) -> None:
+        self._transaction = transaction
+        self._run = run
+        self._calibrator = calibrator
+        self._season = Season.of(run.stream)
+        now, self._partitions = transaction.snapshot.partitions(run)
+        self._progress = progress_of(run, self._partitions, now, patience)
+        self._unfolded = transaction.unfolded()
+        self._fresh: set[Key] = {
+            (u.role, u.size, u.start) for u in self._unfolded if u.role is not None and u.start is not None
+        }
+        self._excluded = transaction.excluded(run.stream.name)
+        stored = transaction.watch.state
+        self._state = State() if stored is None else decode_state(stored)
+        self._again: int | None = None
+        self._measure: Measure | None = None
+        self._windows = 0
+        self._alarms: dict[Key, Alarm] = {}
+        self._dropped: set[Key] = set()
+        self._changes: list[Alarm] = []
+        self._withdrawn: list[AlarmRecord] = []
+
+    def run(self) -> FoldReceipt:
+        panes = [
+            pane
+            for records in self._run.stream.topics
+            if (pane := self._transaction.snapshot.first_pane(self._run.run_id, records.topic, 0)) is not None
+        ]
+        extents = [self._extent(records, size) for records in self._run.stream.topics for size in self._sizes]
+        is_over = all(extent.is_over for extent in extents)
+        more = False
+        if panes:
+            first = first_start(min(panes), self._sizes)
+            self._begin_again(first, extents, is_over=is_over)
+            more = self._fold_all(first, extents)
+        self._withdraw()
+        return self._write(done=is_over and not more, more=more)
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        return self._transaction.watch.terms.sizes
+
+    def _extent(self, records: Records, size: int) -> Extent:
+        """How far the windows of these records are complete.
+
+        What was folded once counts as complete: a partition that was idle, and so was left out, may hold the
+        watermark back again.
+        """
+        lateness, last = self._run.lateness[records.role], self._state.last
+        folded = 0 if last is None else max(last[1] - lateness, 0) // size * size
+        closed = self._closed_until(records.role)
+        missing = self._transaction.first_missing(records, size=size, start=folded, end=closed // size * size)
+        is_over = self._progress.watermarks[records.role].strict == END and missing is None
+        until = complete_until(closed, missing, size)
+        return Extent(
+            role=records.role,
+            size=size,
+            lateness=lateness,
+            until=until if is_over else max(until, folded),
+            is_over=is_over,
+        )
+
+    def _closed_until(self, role: Role) -> int:
+        """Where event time is known to have come; of a run that is over, the end that its records were sent for."""
+        times = [p.max_event_time for p in self._partitions[role] if p.max_event_time is not None]
+        watermarks = self._progress.watermarks[role]
+        if watermarks.strict == END:
+            return max(min(times, default=0), 0)
+        return max(min(watermarks.watermark, max(times, default=0)), 0)
+
+    def _begin_again(self, first: int, extents: Sequence[Extent], *, is_over: bool) -> None:
+        """Go back to the beginning of the earliest season in which something is not as it was folded."""
+        if self._state.last is None:
+            return
+        decided = self._affected_by_people()
+        found = [decided, *self._revised(first), *(self._surplus(extents) if is_over else ())]
+        seasons = [season for season in found if season is not None]
+        if not seasons:
+            return
+        self._again = min(seasons)
+        before = self._transaction.state_before(self._again)
+        if before is not None and self._again != decided:
+            self._measure = self._stored_measure(self._again)
+        self._state = State() if before is None else decode_state(before)
+        self._transaction.forget(self._again)
+        log.info("folding_again", run=self._run.run_id, season=f"{moment(self._again):%F}")
+
+    def _affected_by_people(self) -> int | None:
+        """The first season that is measured otherwise, since weeks were excluded or included."""
+        changed = {*self._excluded} ^ {*self._transaction.watch.excluded}
+        if not changed:
+            return None
+        return next((season for season in self._transaction.seasons() if season > min(changed)), None)
+
+    def _revised(self, first: int) -> Iterable[int]:
+        """Seasons of windows that were folded and have been written again."""
+        for role, size, start in self._fresh:
+            if role in self._run.lateness and size in self._sizes and start >= first:
+                place = self._place(role, size, start)
+                if self._state.last is not None and place.order <= self._state.last:
+                    yield place.season
+
+    def _surplus(self, extents: Sequence[Extent]) -> Iterable[int]:
+        """Seasons of windows that were folded though the run has ended before: none of its records came there."""
+        until = {(extent.role, extent.size): extent.until for extent in extents}
+        for role, size, start in self._transaction.newest():
+            if start + size > until.get((role, size), END):
+                yield self._season.start(until[role, size])
+
+    def _place(self, role: Role, size: int, start: int) -> Place:
+        due = start + size + self._run.lateness[role]
+        return Place(role=role, size=size, start=start, due=due, season=self._season.start(start))
+
+    def _fold_all(self, first: int, extents: Sequence[Extent]) -> bool:
+        """Fold what is complete; whether some was left for the next time."""
+        while True:
+            most = MOST - self._windows if self._again is None else MOST
+            places, more = next_windows(first, extents, self._state.last, self._season, most)
+            if not places:
+                return False
+            self._fold(places, self._measured_by(places[0].season, first))
+            if self._again is None and self._windows >= MOST:
+                return more
+            if not more:
+                return False
+
+    def _measured_by(self, season: int, first: int) -> Measure:
+        """The calibration of a season: as it is stored if the season goes on, else made now."""
+        if self._measure is None or self._measure.season != season:
+            goes_on = self._again is None and self._state.last is not None and self._state.last[0] == season
+            known = self._stored_measure(season) if goes_on else None
+            self._measure = known or self._calibrate(season, first)
+        return self._measure
+
+    def _stored_measure(self, season: int) -> Measure | None:
+        found = self._transaction.calibration_id(season)
+        if found is None:
+            return None
+        return self._calibrator.known(found, season, partial(self._transaction.calibration, season))
+
+    def _calibrate(self, season: int, first: int) -> Measure:
+        begins = self._season.start(first)
+        own = range(begins if begins == first else begins + self._season.length, season, self._season.length)
+        terms, excluded = self._transaction.watch.terms, self._excluded
+        made = self._calibrator.calibrate(season, own, self._week, terms=terms, excluded=excluded)
+        row = made.row(encode_state(self._state))
+        self._transaction.write_calibration(row)
+        log.info("calibrated", run=self._run.run_id, season=f"{moment(season):%F}", about=row.about)
+        return made
+
+    def _week(self, start: int) -> dict[Role, Sequence[Summary]]:
+        """What a season of the run held, by role: one summary for each window of the smallest size."""
+        size, end = min(self._sizes), start + self._season.length
+        return {
+            records.role: [
+                self._summary(records.role, size, at, found.get(at)) for at in range(start, end - size + 1, size)
+            ]
+            for records in self._run.stream.topics
+            for found in [self._transaction.summaries(records.role, size=size, start=start, end=end)]
+        }
+
+    def _summary(self, role: Role, size: int, start: int, stored: StoredSummary | None) -> Summary:
+        layout = self._calibrator.layout
+        if stored is None or stored.payload is None or stored.layout != layout.hash:
+            return empty(layout, role, start, size)
+        return decode(stored.payload, layout)
+
+    def _fold(self, places: Sequence[Place], measure: Measure) -> None:
+        stored, known = self._stored(places), self._known(measure)
+        scores, rows = [], []
+        for place in places:
+            key = (place.role, place.size, place.start)
+            score = known.get(key) or self._score(place, stored.get(key), measure)
+            scores.append(_window_score(place, score))
+            rows.append(score.rows)
+        folded = fold(self._state, scores, measure.watch)
+        self._state = folded.state
+        self._windows += len(places)
+        self._keep(folded)
+        self._transaction.write_evidence(
+            [
+                EvidenceRow(
+                    role=point.score.role,
+                    size=point.score.size,
+                    start=point.score.start,
+                    season=point.score.season,
+                    due=point.score.due,
+                    calibration_id=measure.id,
+                    rows=held,
+                    value=point.level,
+                    signal=point.signal,
+                    z=point.score.z,
+                    shares=point.score.shares,
+                )
+                for point, held in zip(folded.points, rows, strict=True)
+            ]
+        )
+
+    def _stored(self, places: Sequence[Place]) -> dict[Key, StoredSummary]:
+        """What the windows held that have a result, as far as they are among these."""
+        by_series: dict[tuple[Role, int], list[int]] = {}
+        for place in places:
+            by_series.setdefault((place.role, place.size), []).append(place.start)
+        return {
+            (role, size, start): found
+            for (role, size), starts in by_series.items()
+            for start, found in self._transaction.summaries(
+                role, size=size, start=min(starts), end=max(starts) + 1
+            ).items()
+        }
+
+    def _known(self, measure: Measure) -> Mapping[Key, StoredScore]:
+        """Scores of a season that is folded again, of windows that were not written since."""
+        if self._again is None:
+            return {}
+        return {
+            key: score
+            for key, score in self._transaction.scores(measure.season).items()
+            if score.calibration_id == measure.id and key not in self._fresh
+        }
+
+    def _score(self, place: Place, stored: StoredSummary | None, measure: Measure) -> StoredScore:
+        if stored is not None and (stored.payload is None or stored.layout != self._calibrator.layout.hash):
+            return measure.silent(place.role, place.size, stored.rows)  # it held something that is not known
+        return measure.score(place.role, self._summary(place.role, place.size, place.start, stored))
+
+    def _keep(self, folded: Folded) -> None:
+        for key in folded.dropped:
+            self._alarms.pop(key, None)
+            self._dropped.add(key)
+        self._alarms |= folded.alarms
+        self._changes += folded.changes
+
+    def _withdraw(self) -> None:
+        """Drop what was only suspected, and withdraw what had fired, where the evidence is not there any more."""
+        self._dropped -= self._alarms.keys()
+        gone = {self._name(key) for key in self._dropped}
+        if self._again is not None:
+            folded = {alarm.name(self._run.run_id) for alarm in self._alarms.values()}
+            gone |= self._transaction.alarms_since(TRACK, self._again).keys() - folded
+        self._transaction.drop_suspicions(sorted(gone))
+        self._withdrawn = self._transaction.withdraw(sorted(gone)) if self._again is not None else []
+
+    def _name(self, key: Key) -> str:
+        return alarm_id(self._run.run_id, *key, track=TRACK)
+
+    def _write(self, *, done: bool, more: bool) -> FoldReceipt:
+        for alarm in self._alarms.values():
+            self._transaction.write_alarm(self._record(alarm))
+        changes = self._transaction.write_changes([*self._withdrawn, *self._news()])
+        state, last = self._state, self._state.last
+        self._transaction.finish(
+            state=None if last is None else encode_state(state),
+            season=None if last is None else last[0],
+            excluded=self._excluded,
+            done=done,
+            folded=[u.id for u in self._unfolded if done or self._is_folded(u)],
+        )
+        episode = state.episode
+        return FoldReceipt(
+            windows=self._windows,
+            more=more,
+            done=done,
+            level=max((cusum.level for cusum in state.cusums.values()), default=0.0),
+            state=None if episode is None else episode.alarm.state,
+            changes=tuple(changes),
+        )
+
+    def _news(self) -> list[AlarmRecord]:
+        """All changes of the alarms that were folded; of one that only went on, how it is now."""
+        found = [self._record(change) for change in self._changes]
+        changed = {change.alarm_id for change in found}
+        going_on = [self._record(alarm) for alarm in self._alarms.values() if alarm.state != "pending"]
+        return [*found, *(alarm for alarm in going_on if alarm.alarm_id not in changed)]
+
+    def _is_folded(self, unfolded: Unfolded) -> bool:
+        """Whether nothing is left to be done about it: it is evidence now, or no window that is watched."""
+        if unfolded.start is None or unfolded.role is None or unfolded.size not in self._sizes:
+            return True
+        last = self._state.last
+        return last is not None and self._place(unfolded.role, unfolded.size, unfolded.start).order <= last
+
+    def _record(self, alarm: Alarm) -> AlarmRecord:
+        return AlarmRecord(
+            alarm_id=alarm.name(self._run.run_id, TRACK),
+            run_id=self._run.run_id,
+            stream=self._run.stream.name,
+            track=TRACK,
+            state=alarm.state,
+            kind=alarm.kind,
+            harm=alarm.harm,
+            message=alarm.describe(),
+            role=alarm.role,
+            size_s=alarm.size // 1_000,
+            window_start=alarm.start,
+            first_evidence=alarm.first_evidence,
+            pending_at=alarm.pending_at,
+            fired_at=alarm.fired_at,
+            recovered_at=alarm.recovered_at,
+            value=alarm.value,
+            promise=alarm.promise,
+            calibration_id=alarm.calibration_id,
+            members=tuple(
+                AlarmMember(
+                    role=m.role,
+                    name=m.name,
+                    kind=m.kind,
+                    column=m.column,
+                    size_s=m.size // 1_000,
+                    value=m.value,
+                    since=m.since,
+                    consequence=m.consequence,
+                )
+                for m in alarm.members
+            ),
+        )
+
+
+def _window_score(place: Place, score: StoredScore) -> WindowScore:
+    return WindowScore(
+        role=place.role,
+        size=place.size,
+        start=place.start,
+        due=place.due,
+        season=place.season,
+        z=score.z,
+        shares=score.shares,
+    )
+
+
+def _log_change(alarm: AlarmRecord) -> None:
+    """An event for each change, with what to do about it."""
+    fields = {
+        "run": alarm.run_id,
+        "alarm": alarm.alarm_id,
+        "about": alarm.message,
+        "harm": alarm.harm,
+        "evidence": round(alarm.value, 2),
+    }
+    if alarm.state == "firing":
+        log.warning("alarm_firing", **fields, do=f"look at `driftline alarms show {alarm.alarm_id}`")
+    elif alarm.state == "recovered":
+        log.info("alarm_recovered", **fields)
+    else:
+        log.info("alarm_withdrawn", **fields, reason="late rows took the evidence away")

@@ -1,0 +1,218 @@
+"""Evidence and alarms of a run, on a real Postgres: the same whoever folds, in whatever parts, killed wherever."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from runtime.connections import ROOT
+from schemas.durations import moment
+from tests.fleet import PATIENCE_S
+from tests.monitor.feed import HOUR, Feed, Running, settings, until
+from tests.monitor.watched import (
+    DELIVERIES,
+    MONDAY,
+    PARCELS,
+    SIZES,
+    STREAM,
+    alarms,
+    changes,
+    engine,
+    flush,
+    hours,
+    outcome,
+    send,
+    watch,
+)
+
+pytestmark = pytest.mark.integration
+
+DRIFT = 30
+"""Hour in which weights begin to grow."""
+
+
+@pytest.fixture
+def feed(database: str) -> Iterator[Feed]:
+    with Feed(database, stream=STREAM) as made:
+        yield made
+
+
+def drifted(feed: Feed, until_hour: int = 60) -> None:
+    """A calm beginning, then heavier parcels; the run is over."""
+    send(feed, hours(0, DRIFT, seed=2))
+    send(feed, hours(DRIFT, until_hour, seed=2, shift=4.0))
+    end(feed, until_hour)
+
+
+def end(feed: Feed, hour: int) -> None:
+    feed.mark(MONDAY + hour * HOUR, feed.stream.topics)
+    feed.finish()
+
+
+def count(feed: Feed, table: str) -> int:
+    ((found,),) = feed.connection.execute(f"SELECT count(*) FROM driftline.{table}").fetchall()
+    return int(found)
+
+
+def test_a_stream_that_changes_raises_one_alarm_that_names_what_changed(feed: Feed) -> None:
+    drifted(feed)
+    watch(feed.url)
+    ((state, kind, columns, harm),) = alarms(feed.connection)
+    assert (state, kind, columns[0], harm) == ("firing", "drift", "weight", "harmless")
+    ((fired, first, message),) = feed.connection.execute(
+        "SELECT started_at, first_evidence, message FROM driftline.alarm"
+    ).fetchall()
+    assert moment(MONDAY + DRIFT * HOUR) <= fired <= moment(MONDAY + (DRIFT + 8) * HOUR)
+    assert abs((first - moment(MONDAY + DRIFT * HOUR)).total_seconds()) <= 6 * 3_600
+    assert message.startswith("weight")
+    assert changes(feed.connection) == [(1, "firing")]
+
+
+def test_a_calm_stream_raises_none_and_every_window_is_evidence(feed: Feed) -> None:
+    send(feed, hours(0, 60, seed=2))
+    end(feed, 60)
+    watch(feed.url)
+    assert alarms(feed.connection) == []
+    assert count(feed, "evidence") == 2 * (60 + 10)
+    assert count(feed, "unfolded") == 0
+    assert feed.connection.execute("SELECT done, promise, sizes_s FROM driftline.watch").fetchall() == [
+        (True, 1.0, [3_600, 21_600])
+    ]
+    ((about, weeks),) = feed.connection.execute("SELECT about, weeks FROM driftline.calibration").fetchall()
+    assert "From your last 4 calm weeks" in about
+    assert [week.timestamp() * 1_000 for week in weeks] == [MONDAY - n * 7 * 24 * HOUR for n in (4, 3, 2, 1)]
+
+
+def test_alarms_are_the_same_folded_window_by_window_or_all_at_once(feed: Feed, stack: Any) -> None:
+    with Running(settings(feed.url, sizes=SIZES, stream=STREAM, poll_s=0.1), engine()) as running:
+        for first in range(0, 60, 6):
+            send(feed, hours(first, first + 6, seed=2, shift=4.0 if first >= DRIFT else 0.0))
+            expected = max(first - 2, 0)
+            until(lambda expected=expected: count(feed, "evidence") >= expected)  # type: ignore[misc]
+        end(feed, 60)
+        running.join()
+    live = outcome(feed.connection)
+    again(feed)
+    watch(feed.url)
+    assert outcome(feed.connection) == live
+    assert any('"state": "firing"' in alarm for alarm in live["alarm"])
+
+
+def again(feed: Feed) -> None:
+    """Let everything be folded anew from the summaries."""
+    feed.connection.execute("TRUNCATE driftline.evidence, driftline.calibration, driftline.alarm, driftline.watch")
+    feed.connection.execute(
+        "INSERT INTO driftline.unfolded (run_id, stream, size_s, window_start)"
+        " SELECT run_id, stream, size_s, window_start FROM driftline.window_summary"
+    )
+
+
+def doomed(url: str, failpoint: str) -> int:
+    """A monitor in a process of its own, which dies there; its exit code."""
+    program = f"from tests.monitor.watched import watch; watch({url!r})"
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"DRIFTLINE_FAILPOINT": failpoint},
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+        check=False,
+        capture_output=True,
+    ).returncode
+
+
+@pytest.mark.faults
+def test_monitors_killed_while_they_fold_leave_the_alarms_of_a_quiet_one(feed: Feed) -> None:
+    drifted(feed)
+    watch(feed.url)
+    expected, written = outcome(feed.connection), changes(feed.connection)
+    feed.connection.execute(
+        "TRUNCATE driftline.window_result, driftline.column_metric, driftline.window_summary, driftline.frontier,"
+        " driftline.evidence, driftline.calibration, driftline.alarm, driftline.watch, driftline.alarm_change"
+    )
+    for failpoint in ("before_fold_commit:1", "after_fold_commit:1", "before_fold_commit:2", "before_commit:20"):
+        assert doomed(feed.url, f"monitor.{failpoint}") == -9
+    watch(feed.url)
+    assert outcome(feed.connection) == expected
+    assert changes(feed.connection) == written
+
+
+@pytest.mark.faults
+def test_two_monitors_beside_one_another_raise_each_alarm_once(feed: Feed) -> None:
+    with (
+        Running(settings(feed.url, sizes=SIZES, stream=STREAM, poll_s=0.1), engine()) as one,
+        Running(settings(feed.url, sizes=SIZES, stream=STREAM, poll_s=0.1), engine()) as other,
+    ):
+        drifted(feed)
+        one.join()
+        other.join()
+    both, written = outcome(feed.connection), changes(feed.connection)
+    again(feed)
+    watch(feed.url)
+    assert outcome(feed.connection) == both
+    assert written == [(1, "firing")] == changes(feed.connection)
+
+
+def test_a_revision_that_takes_the_evidence_away_withdraws_the_alarm(feed: Feed) -> None:
+    """Partition 1 is idle, and 0 alone has half of the rows; then those of 1 come."""
+    send(feed, hours(0, DRIFT, seed=2))
+    calm = hours(DRIFT, 50, seed=2)
+    for records in (PARCELS, DELIVERIES):
+        flush(feed, records, 0, calm.take(pa.array(range(0, calm.num_rows, 2))))
+        feed.flush(records, 0, mark=MONDAY + 50 * HOUR)
+        feed.beat(0, caught_up_s=60, stream=records)
+        feed.beat(1, caught_up_s=60, stream=records)
+    with Running(settings(feed.url, sizes=SIZES, stream=STREAM, poll_s=0.1, idle_timeout_s=1.0), engine()):
+        until(lambda: [(n, state) for n, state in changes(feed.connection)] == [(1, "firing")])
+    for records in (PARCELS, DELIVERIES):
+        flush(feed, records, 1, calm.take(pa.array(range(1, calm.num_rows, 2))))
+    end(feed, 50)
+    watch(feed.url)
+    assert changes(feed.connection) == [(1, "firing"), (2, "withdrawn")]
+    assert [state for state, *_ in alarms(feed.connection)] == ["withdrawn"]
+    folded = outcome(feed.connection)
+    again(feed)
+    watch(feed.url)
+    assert outcome(feed.connection) == folded
+
+
+def test_hours_without_rows_are_a_gap_and_not_a_drift(feed: Feed) -> None:
+    send(feed, hours(0, DRIFT, seed=2))
+    end(feed, 60)
+    watch(feed.url)
+    ((_, kind, columns, _),) = alarms(feed.connection)
+    assert (kind, columns) == ("gap", ["volume"])
+
+
+def test_an_excluded_week_is_measured_by_no_more(feed: Feed) -> None:
+    send(feed, hours(0, 60, seed=2))
+    end(feed, 60)
+    watch(feed.url)
+    before = feed.connection.execute("SELECT calibration_id FROM driftline.calibration").fetchall()
+    feed.connection.execute(
+        "INSERT INTO driftline.excluded_week (stream, season_start, reason, author)"
+        " VALUES (%s, %s, 'strike', 'me')",
+        (STREAM.name, moment(MONDAY - 7 * 24 * HOUR)),
+    )
+    feed.connection.execute("INSERT INTO driftline.unfolded (run_id) VALUES ('r')")
+    watch(feed.url)
+    ((after, weeks),) = feed.connection.execute(
+        "SELECT calibration_id, weeks FROM driftline.calibration"
+    ).fetchall()
+    assert [after] != [row[0] for row in before]
+    assert len(weeks) == 3
+    assert count(feed, "evidence") == 140
+
+
+def test_the_second_week_is_measured_by_the_first(feed: Feed) -> None:
+    send(feed, hours(0, 180, seed=2))
+    end(feed, 180)
+    watch(feed.url)
+    weeks = feed.connection.execute("SELECT weeks FROM driftline.calibration ORDER BY season_start").fetchall()
+    assert [max(found).timestamp() * 1_000 for (found,) in weeks] == [MONDAY - 7 * 24 * HOUR, MONDAY]
+    assert {len(found) for (found,) in weeks} == {4}
