@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from runtime.connections import make_folder
-from schemas.durations import sizes_ms
+from schemas.durations import duration_ms, moment_ms, sizes_ms
 from schemas.errors import DriftlineError, UsageError
 
 
@@ -70,6 +70,25 @@ def positive(value: float) -> None:
     """Raises UsageError unless the value is positive and finite."""
     if not 0 < value < inf:
         raise UsageError(f"{value:g} is not a positive number", "give one above 0")
+
+
+def words(text: str) -> None:
+    """Raises UsageError for an empty text."""
+    if not text.strip():
+        raise UsageError("it is empty", "say it in a few words")
+
+
+def moments(texts: Sequence[str]) -> None:
+    """Raises UsageError for the first text that is no day or moment since 1970."""
+    for text in texts:
+        if moment_ms(text) < 0:
+            raise UsageError(f"{text!r} is before 1970", "event times count from there")
+
+
+def at_most_a_year(text: str) -> None:
+    """Raises UsageError for a longer duration, or none."""
+    if duration_ms(text) > duration_ms("366d"):
+        raise UsageError(f"{text!r} is longer than a year", "renew it then")
 
 
 def input_files(paths: Sequence[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from models.names import DEFAULT
 from runtime import connections
 from schemas.definition import RunConfig, Stream
 from schemas.durations import duration_ms
+from schemas.errors import UsageError
 
 if TYPE_CHECKING:
     from models.artifact import Scorers
@@ -31,6 +33,20 @@ def scorers() -> Scorers:
     from models.taxi import SCORERS
 
     return SCORERS
+
+
+def author(named: str | None) -> str:
+    """Return who decides: whoever was named, or the login.
+
+    Raises:
+        UsageError: Nobody was named, and the login has no name.
+    """
+    if named is not None and named.strip():
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # such as a number without a name in a container
+        raise UsageError("this login has no name", "say who decides with --author") from None
 
 
 def run_config(**given: str | None) -> RunConfig | None:

@@ -28,8 +28,10 @@ from runtime.invocation import pasteable
 from schemas.durations import approximate_duration, moment
 from schemas.text import printable, printable_json
 
-NAMES = ("pid",)
+NAMES = ("pid", "silence_id")
 """Numbers for copying: without thousands separators."""
+WHOLE = ("alarm",)
+"""Texts for copying: never broken."""
 WIDE = 6
 """Significant digits of a number in a table; JSON has all of them."""
 SECONDS = "%Y-%m-%dT%H:%M:%S"
@@ -76,7 +78,11 @@ def show(
     for field in shown:
         number = all(isinstance(getattr(row, field), int | float | None) for row in rows)
         table.add_column(
-            field.replace("_", " "), justify="right" if number else "left", overflow="fold", vertical="bottom"
+            field.replace("_", " "),
+            justify="right" if number else "left",
+            overflow="fold",
+            vertical="bottom",
+            no_wrap=field in WHOLE,
         )
     for row in rows:
         values = ((field, getattr(row, field)) for field in shown)

@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from cli import exits, output
-from cli.commands import data, local, models, results, runs, stack, stages
+from cli.commands import alarms, data, decisions, local, models, results, runs, stack, stages
 from cli.wrong_values import PlainGroup
 from runtime import connections
 from runtime.invocation import pasteable, program
@@ -78,6 +78,7 @@ app.command()(stages.board)
 app.command()(results.windows)
 app.command()(results.columns)
 app.command("dead-letters")(results.dead_letters)
+app.command()(alarms.calibrate)
 app.command()(results.recompute)
 app.command()(results.report)
 app.command()(local.grafana)
@@ -85,6 +86,9 @@ app.command()(data.doctor)
 app.add_typer(stack.app, name="stack")
 app.add_typer(runs.app, name="runs")
 app.add_typer(models.app, name="models")
+app.add_typer(alarms.app, name="alarms")
+app.add_typer(decisions.silence, name="silence")
+app.add_typer(decisions.weeks, name="weeks")
 
 
 def logging() -> None:

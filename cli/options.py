@@ -60,6 +60,37 @@ class FailOn(StrEnum):
     dataset = "dataset"
 
 
+class AlarmState(StrEnum):
+    """Values of `alarms --state`."""
+
+    pending = "pending"
+    firing = "firing"
+    recovered = "recovered"
+    withdrawn = "withdrawn"
+
+
+class FailOnAlarm(StrEnum):
+    """Values of `alarms --fail-on`."""
+
+    firing = "firing"
+
+
+class Verdict(StrEnum):
+    """Values of `alarms ack --as`."""
+
+    false = "false"
+    known = "known"
+    real = "real"
+
+
+class Track(StrEnum):
+    """Values of `silence add --track`."""
+
+    change = "change"
+    ageing = "ageing"
+    harm = "harm"
+
+
 def variable(name: str, command: str = "") -> str:
     """The environment variable of option `--name`: DRIFTLINE_NAME, or DRIFTLINE_COMMAND_NAME of one command."""
     return PREFIX + "_".join(filter(None, (command, name))).upper().replace("-", "_")
@@ -319,6 +350,60 @@ REPORT_OUT = option(
     show_default="a file in .driftline/reports",
 )
 BACK = option("back", None, "Address of the window's page, for a link.", from_environment=False, hidden=True)
+
+# alarms, silence, weeks, calibrate: nobody decides by a variable
+ALL_RUNS = option("run", None, "Name of the run.", show_default="all")
+STATE = option(
+    "state",
+    None,
+    "List only alarms in this state; may be repeated.",
+    command="alarms",
+    formerly_shared=False,
+    show_default="all",
+)
+FAIL_ON_ALARM = option(
+    "fail-on",
+    None,
+    "Exit with 3 if an alarm fires, listed or not, and is not silenced; with 1 if no evidence is known.",
+    command="alarms",
+    formerly_shared=False,
+)
+VERDICT = option(
+    "as",
+    ...,
+    "What it was: `false`; `known`, such as a holiday; or `real`.",
+    from_environment=False,
+)
+NOTE = option("note", "", "Why.", from_environment=False)
+AUTHOR = option("author", None, "Name of the person who decides.", show_default="the login")
+SILENCED_RUN = option("run", None, "Silence only this run.", show_default="all", from_environment=False)
+TRACK = option("track", None, "Silence only this track.", show_default="all", from_environment=False)
+SILENCED_COLUMN = option(
+    "column",
+    None,
+    "Silence only alarms that name nothing else: a column, `error`, `volume` or `coverage`.",
+    show_default="all",
+    from_environment=False,
+)
+UNTIL = option("until", None, "When it ends, wall time in UTC.", check=moment_ms, from_environment=False)
+DURATION = option(
+    "for",
+    None,
+    "How long it lasts, such as 2h; at most a year.",
+    check=checks.at_most_a_year,
+    from_environment=False,
+)
+WHY = option("reason", ..., "Why.", check=checks.words, from_environment=False)
+WHY_EXCLUDED = option("reason", "", "Why, such as a strike.", from_environment=False)
+ENDED = option("all", False, "List those that have ended, too.", from_environment=False)
+PLOT = option(
+    "plot",
+    None,
+    "HTML file to write: the evidence against the line.",
+    check=checks.output_file,
+    command="calibrate",
+    formerly_shared=False,
+)
 
 # stack, backup, restore
 SHOW_PASSWORD = option("show-password", False, "Print the database URL with its password.")

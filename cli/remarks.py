@@ -32,6 +32,12 @@ def why_no_window(run: RunRow, monitors: Sequence[MonitorRow], min_rows: int) ->
     return unattended(run, monitors) or f"none has closed yet, nor has any the {min_rows} rows of a verdict"
 
 
+def why_no_evidence(run: RunRow, monitors: Sequence[MonitorRow], min_rows: int) -> str:
+    """Explain why no window of a run has become evidence; arguments as of `why_no_window`."""
+    none_yet = "none of its windows is evidence yet: `driftline calibrate` says what is watched"
+    return why_no_window(run, monitors, min_rows) or unattended(run, monitors) or none_yet
+
+
 def unattended(run: RunRow, monitors: Sequence[MonitorRow]) -> str | None:
     """Explain why no monitor computes the windows of a run; None where one does, or is about to.
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from psycopg.rows import class_row
 
 from schemas.durations import duration_text, moment
 from schemas.errors import DriftlineError, UsageError
 from schemas.records import LIVE
 from schemas.text import printable
 from storage.connect import Connection
-from storage.errors import MISSING_TABLES
 from storage.queries import load_queries
+from storage.select import Row, select
 
 SQL = load_queries(Path(__file__).with_suffix(".sql"))
-
-Row = TypeVar("Row")
 
 BEGINNING = 160
 """Characters of a record in a table."""
@@ -311,9 +308,4 @@ def columns_of_window(connection: Connection, run: str, size_s: int, start: int)
 
 
 def _rows(connection: Connection, query: str, row: type[Row], params: Mapping[str, Any]) -> list[Row]:
-    """Select rows; none where no stage has created the tables yet."""
-    with connection.cursor(row_factory=class_row(row)) as cursor:
-        try:
-            return cursor.execute(SQL[query], params).fetchall()
-        except MISSING_TABLES:
-            return []
+    return select(connection, SQL[query], row, params)

@@ -89,6 +89,31 @@ WRONG = [
     ("dead-letters --reason bad", 2, "'undecodable'"),
     ("dead-letters --limit 0", 2, "'--limit'"),
     ("dead-letters", 2, "no database"),
+    ("alarms --state loud", 2, "'firing'"),
+    ("alarms --fail-on pending", 2, "'pending' is not one of 'firing'"),
+    ("alarms loud", 2, "No such command 'loud'"),
+    ("alarms show", 2, "Missing argument 'ID'"),
+    ("alarms show a", 2, "no database"),
+    ("alarms ack a", 2, "Missing option '--as'"),
+    ("alarms ack a --as maybe", 2, "'maybe' is not one of 'false', 'known', 'real'"),
+    ("silence add --for 1h", 2, "Missing option '--reason'"),
+    ("silence add --reason x", 2, "a silence needs one end: give either --until or --for"),
+    ("silence add --reason x --for 1h --until 2030-01-01", 2, "give either --until or --for"),
+    ("silence add --reason x --for ever", 2, "'ever' is not a duration"),
+    ("silence add --reason x --for 9999999999w", 2, "is longer than a year"),
+    ("silence add --reason x --until tomorrow", 2, "'tomorrow' is not a moment"),
+    ("silence add --reason= --for 1h", 2, "it is empty"),
+    ("silence add --reason x --for 1h --track all", 2, "'change'"),
+    (
+        "silence add --reason x --for 1h --column trip_distanse",
+        2,
+        "there is no column trip_distanse: choose one of",
+    ),
+    ("silence end first", 2, "'first' is not a whole number"),
+    ("weeks exclude", 2, "Missing argument 'DAY...'"),
+    ("weeks exclude 2022-02-14 monday", 2, "'monday' is not a moment"),
+    ("weeks exclude 0001-01-01", 2, "is before 1970"),
+    ("calibrate --plot {folder}", 2, "is a folder: name a file"),
     ("restore", 2, "Missing argument"),
     ("runs", 2, "no database: run `driftline stack up`, or set DATABASE_URL"),
 ]
@@ -240,7 +265,16 @@ def test_variables_that_something_reads_and_those_of_a_platform_are_no_misspelli
 
 
 STAGES = ("consume", "monitor", "board", "dummy", "migrate", "backup", "restore {file}", "grafana", "demo")
-LISTS = ("runs", "runs rm r --yes", "windows", "columns --size 1h --window 2022-02-01")
+LISTS = (
+    "alarms",
+    "calibrate",
+    "silence list",
+    "weeks list",
+    "runs",
+    "runs rm r --yes",
+    "windows",
+    "columns --size 1h --window 2022-02-01",
+)
 WINDOWS = ("report --size 1h --window 2022-02-01", "recompute --size 1h --window 2022-02-01")
 
 

@@ -1,0 +1,351 @@
+"""`driftline alarms` and `calibrate`: what is shown of them, and what to do next. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import asdict
+
+from schemas.durations import duration_text, moment
+from storage.alarm_listings import AlarmRow, CalibrationRow, ChangeRow, EvidenceRow, WatchRecord
+from storage.decisions import SilenceRow, silenced_until
+
+NAMED = 2
+"""Columns that a line of a list names."""
+
+WINDOWS = 12
+"""Windows that a table of evidence has at most."""
+
+LOG = ("gap", "volume", "coverage", "model", "stream")
+"""Kinds of alarm about which the log says more than the columns of a window."""
+
+HARM = {
+    "harmless": "inputs moved, the error did not",
+    "concept": "the error moved, inputs did not",
+    "both": "inputs moved, and the error with them",
+    "unlabelled": "inputs moved; no labels since",
+}
+
+
+class ListedAlarm(AlarmRow, frozen=True, kw_only=True):
+    """An alarm. silenced_until: until when nobody is to be told of it; None: it is not silenced."""
+
+    silenced_until: datetime | None
+
+    @property
+    def is_firing(self) -> bool:
+        return self.state == "firing"
+
+
+class AlarmLine(msgspec.Struct, frozen=True):
+    """An alarm, for a table."""
+
+    state: str
+    since: datetime
+    evidence: float | None
+    what: str
+    judged: str
+    alarm: str
+
+
+class MemberLine(msgspec.Struct, frozen=True):
+    """A signal that an alarm names, for a table. evidence: the most so far; 1 is the line."""
+
+    signal: str
+    stream: str
+    size: str
+    evidence: float
+    z: float | None
+    since: datetime
+    remark: str
+
+
+class EvidenceLine(msgspec.Struct, frozen=True):
+    """The evidence after a window, for a table. most: the signal that has most of it."""
+
+    window: datetime
+    size: str
+    stream: str
+    rows: int
+    evidence: float
+    most: str
+
+
+class CalibrationLine(msgspec.Struct, frozen=True):
+    """A calibration, for a table. promise: false alarms a month."""
+
+    season: str
+    calm_weeks: str
+    promise: str
+    line_set_by: str
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Something to do about an alarm. command: to copy."""
+
+    why: str
+    command: str
+
+
+class Details(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of an alarm.
+
+    Attributes:
+        alarm: The alarm.
+        calibration: By which it was measured; None of an incident, or if the season was measured anew since.
+        changes: Of its state, the first one first.
+        evidence: After the windows from its onset to its end.
+        next: What to do.
+    """
+
+    alarm: ListedAlarm
+    calibration: CalibrationRow | None
+    changes: list[ChangeRow]
+    evidence: list[EvidenceRow]
+    next: list[Step]
+
+
+def listed(rows: Sequence[AlarmRow], silences: Sequence[SilenceRow]) -> list[ListedAlarm]:
+    """Add to alarms until when they are silenced."""
+    return [ListedAlarm(**asdict(row), silenced_until=silenced_until(row, silences)) for row in rows]
+
+
+def alarm_lines(rows: Sequence[ListedAlarm], names: Mapping[str, str]) -> list[AlarmLine]:
+    """Make one line per alarm.
+
+    Args:
+        rows: The alarms.
+        names: By id, as of `short_names`.
+    """
+    return [
+        AlarmLine(
+            state=_state(row),
+            since=row.started_at,
+            evidence=_rounded(row.severity),
+            what=_what(row),
+            judged=row.verdict or "",
+            alarm=names[row.alarm_id],
+        )
+        for row in rows
+    ]
+
+
+def short_names(rows: Sequence[AlarmRow]) -> dict[str, str]:
+    """Shorten the ids of alarms: `events:1h:2022-02-15T11:00` where there is no such alarm of another run.
+
+    Args:
+        rows: All alarms.
+    """
+    short = {
+        row.alarm_id: row.alarm_id.removeprefix(f"{row.track}:{row.run_id}:").removesuffix(":00") for row in rows
+    }
+    count = Counter(short.values())
+    return {alarm_id: name if count[name] == 1 else alarm_id for alarm_id, name in short.items()}
+
+
+def _state(row: ListedAlarm) -> str:
+    state = row.state or "incident"
+    return f"{state}, silenced" if row.silenced_until and row.state in ("pending", "firing") else state
+
+
+def _what(row: AlarmRow) -> str:
+    if row.kind != "drift" or not row.columns:
+        return row.kind
+    more = len(row.columns) - NAMED
+    return ", ".join(row.columns[:NAMED]) + (f" +{more}" if more > 0 else "")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def member_lines(alarm: AlarmRow, evidence: Sequence[EvidenceRow]) -> list[MemberLine]:
+    """Make one line per signal that an alarm names, the worst first.
+
+    Args:
+        alarm: The alarm.
+        evidence: After its windows.
+    """
+    return [
+        MemberLine(
+            signal=member.name,
+            stream=member.role,
+            size=duration_text(1_000 * member.size_s),
+            evidence=round(member.value, 2),
+            z=_largest_z(evidence, member.role, member.size_s, member.name),
+            since=member.since,
+            remark="a consequence" if member.consequence else "",
+        )
+        for member in alarm.members
+    ]
+
+
+def _largest_z(evidence: Sequence[EvidenceRow], role: str, size_s: int, signal: str) -> float | None:
+    found = [row.z[signal] for row in evidence if (row.stream, row.size_s) == (role, size_s) and signal in row.z]
+    return _rounded(max(found, default=None))
+
+
+def evidence_lines(evidence: Sequence[EvidenceRow]) -> list[EvidenceLine]:
+    """Make a line for each of the windows with the most evidence, in order of time."""
+    most = sorted(evidence, key=lambda row: -row.value)[:WINDOWS]
+    return [
+        EvidenceLine(
+            window=row.window_start,
+            size=row.size,
+            stream=row.stream,
+            rows=row.rows,
+            evidence=round(row.value, 2),
+            most=row.signal or "",
+        )
+        for row in sorted(most, key=lambda row: (row.window_start, row.size_s, row.stream))
+    ]
+
+
+def facts(found: Details) -> Iterator[tuple[str, str]]:
+    """List what is known of an alarm, with a name for each."""
+    alarm = found.alarm
+    yield "run", alarm.run_id
+    yield "state", _state(alarm)
+    times = {
+        "onset": alarm.first_evidence,
+        "pending": alarm.pending_at,
+        ("firing" if alarm.pending_at else "from"): alarm.started_at if alarm.state != "pending" else None,
+        ("recovered" if alarm.pending_at else "to"): alarm.recovered_at,
+    }
+    yield from ((name, minute(at)) for name, at in times.items() if at is not None)
+    if alarm.withdrawn_at:
+        yield "withdrawn", f"{minute(alarm.withdrawn_at)} (wall time): a window was computed again"
+    if alarm.size_s and alarm.window_start:
+        size = duration_text(1_000 * alarm.size_s)
+        yield "raised by", f"window of {size} of {alarm.stream}, {minute(alarm.window_start)}"
+    if alarm.harm:
+        yield "harm", HARM.get(alarm.harm, alarm.harm)
+    if alarm.state:
+        yield "promise", _promised(alarm)
+    if found.calibration and found.calibration.set_by:
+        yield "line set by", str(found.calibration.set_by)
+    if alarm.verdict:
+        note = f": {alarm.note}" if alarm.note else ""
+        yield "judged", f"{alarm.verdict}, by {alarm.judged_by}{note}"
+    if alarm.silenced_until:
+        yield "silenced", f"until {minute(alarm.silenced_until)} (wall time)"
+
+
+def _promised(alarm: AlarmRow) -> str:
+    if alarm.promise is None:
+        return "none yet: `driftline calibrate` says why"
+    return f"at most {alarm.promise:.1f} false alarms a month on average"
+
+
+def minute(at: datetime) -> str:
+    """Format a moment as options take it; seconds only where there are any."""
+    return f"{at:%Y-%m-%dT%H:%M:%S}".removesuffix(":00")
+
+
+def weeks_of(alarm: AlarmRow, season: Any, newest: datetime | None) -> list[datetime]:
+    """List the seasons that an alarm touches.
+
+    Args:
+        alarm: One with a state.
+        season: `Season` of the stream.
+        newest: Of its windows; it counts while the alarm has not recovered.
+    """
+    first = _ms(alarm.first_evidence or alarm.started_at)
+    last = _ms(alarm.recovered_at or newest or alarm.started_at)
+    return [moment(at) for at in range(season.start(first), max(first, last) + 1, season.length)]
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1_000)
+
+
+def next_steps(alarm: ListedAlarm, weeks: Sequence[datetime]) -> list[Step]:
+    """Say what to do about an alarm, as commands.
+
+    Args:
+        alarm: The alarm.
+        weeks: That it touches.
+    """
+    return [Step(why, shlex.join(words)) for why, words in _steps(alarm, weeks)]
+
+
+def _steps(alarm: ListedAlarm, weeks: Sequence[datetime]) -> Iterator[tuple[str, list[str]]]:
+    run = ["--run", alarm.run_id]
+    if alarm.kind in LOG:
+        yield "see what was rejected", ["driftline", "dead-letters", *run]
+    if alarm.size_s and alarm.window_start:
+        size = ["--size", duration_text(1_000 * alarm.size_s)]
+        if alarm.kind in LOG:
+            yield "see how many rows came", ["driftline", "windows", *run, *size]
+        else:
+            window = [*run, *size, "--window", minute(alarm.window_start)]
+            yield "compare its columns with the reference", ["driftline", "columns", *window]
+            yield "see their distributions", ["driftline", "report", *window]
+    if alarm.state is None or alarm.state == "withdrawn":
+        return
+    if alarm.verdict is None:
+        yield (
+            "say what it was (real, known or false)",
+            ["driftline", "alarms", "ack", alarm.alarm_id, "--as", "real"],
+        )
+    if alarm.is_firing and not alarm.silenced_until:
+        words = ["driftline", "silence", "add", *run, "--for", "1d", "--reason", "being handled"]
+        yield "silence the run for a day", words
+    if alarm.verdict != "false" and weeks:
+        days = [f"{week:%Y-%m-%d}" for week in weeks]
+        words = ["driftline", "weeks", "exclude", *days, "--reason", alarm.alarm_id]
+        yield "if it was real or known, measure later weeks without it", words
+
+
+def calibration_lines(rows: Sequence[CalibrationRow]) -> list[CalibrationLine]:
+    """Make one line per season."""
+    return [
+        CalibrationLine(
+            season=f"{row.season_start:%Y-%m-%d}",
+            calm_weeks=_weeks(row.weeks),
+            promise="none" if row.promise is None else f"{row.promise:.1f} a month",
+            line_set_by=str(row.set_by or ""),
+        )
+        for row in rows
+    ]
+
+
+def _weeks(starts: Sequence[datetime]) -> str:
+    if not starts:
+        return "0"
+    return f"{len(starts)}: {', '.join(f'{start:%y-%m-%d}' for start in starts)}"
+
+
+def unwatched(row: CalibrationRow) -> Iterator[str]:
+    """Say what a calibration leaves unwatched, and why."""
+    for role, sizes in row.unwatched.items():
+        for size_s, why in sizes.items():
+            yield f"{role} at {duration_text(1_000 * int(size_s))} are not watched: {why}"
+
+
+def describe_record(record: WatchRecord) -> str:
+    """Say how the promise was kept: `So far: 8 weeks, 1 alarm, judged real.`"""
+    judged = {"real": record.judged_real, "known": record.judged_known, "false": record.judged_false}
+    verdicts = ", ".join(f"{count} judged {name}" for name, count in judged.items() if count)
+    so_far = f"So far: {_counted(record.seasons, 'week')}, {_counted(record.alarms, 'alarm')}"
+    return f"{so_far}{', ' if verdicts else ''}{verdicts}."
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def fired(rows: Sequence[ListedAlarm]) -> tuple[list[ListedAlarm], list[ListedAlarm]]:
+    """Return the alarms that fire, and those that would if they were not silenced."""
+    firing = [row for row in rows if row.is_firing]
+    return [row for row in firing if not row.silenced_until], [row for row in firing if row.silenced_until]
+
+
+def in_states(rows: Sequence[ListedAlarm], states: Sequence[str]) -> list[ListedAlarm]:
+    """Keep alarms in one of these states; none is any."""
+    return [row for row in rows if not states or row.state in states]
