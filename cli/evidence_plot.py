@@ -29,7 +29,7 @@ def write(path: Path, run: str, evidence: Sequence[EvidenceRow], alarms: Sequenc
     for name, rows in _series(evidence).items():
         ends = [row.window_start + timedelta(seconds=row.size_s) for row in rows]
         signals = [row.signal or "" for row in rows]
-        figure.add_scatter(x=ends, y=[row.value for row in rows], text=signals, name=name)
+        figure.add_scatter(x=ends, y=[row.value for row in rows], hovertext=signals, name=name)
     figure.add_hline(y=1, line_dash="dash", annotation_text="the line")
     newest = max((row.window_start for row in evidence), default=None)
     for alarm in alarms:
