@@ -17,6 +17,7 @@ from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_404_NOT_FOUND
 
 from board import files, query_params, reports
+from board.alarms import read_alarm, read_alarms, read_evidence
 from board.artifacts import monitor_command
 from board.board_data import BoardReader
 from board.database import Database
@@ -129,6 +130,16 @@ def dead_letters_page(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.page("dead-letters"))
 
 
+@get("/alarms", sync_to_thread=True)
+def alarms_page(request: HttpRequest) -> HttpResponse:
+    return board_of(request).file(request, files.page("alarms"))
+
+
+@get("/alarm", sync_to_thread=True)
+def alarm_page(request: HttpRequest) -> HttpResponse:
+    return board_of(request).file(request, files.page("alarm"))
+
+
 @get("/static/{name:path}", sync_to_thread=True)
 def static_file(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.static(str(request.path_params["name"]).lstrip("/")))
@@ -159,6 +170,27 @@ async def board_data(request: HttpRequest) -> HttpResponse:
         found = await board.board_reader.board(reader, run, size_s)
     command = await asyncio.to_thread(monitor_command, found.pop("reference"), board.settings.models)
     return json_response(request, found | {"monitor": command, "attended": board.settings.attended})
+
+
+@get("/api/evidence")
+async def evidence(request: HttpRequest) -> HttpResponse:
+    run, axis = query_params.run_param(request.query_params), query_params.axis_param(request.query_params)
+    async with board_of(request).database.snapshot() as reader:
+        return json_response(request, await read_evidence(reader, await find_run(reader, run), axis))
+
+
+@get("/api/alarms")
+async def alarms(request: HttpRequest) -> HttpResponse:
+    run = query_params.run_param(request.query_params)
+    async with board_of(request).database.snapshot() as reader:
+        return json_response(request, await read_alarms(reader, await find_run(reader, run)))
+
+
+@get("/api/alarm")
+async def alarm(request: HttpRequest) -> HttpResponse:
+    run, name = query_params.run_param(request.query_params), query_params.alarm_param(request.query_params)
+    async with board_of(request).database.snapshot() as reader:
+        return json_response(request, await read_alarm(reader, await find_run(reader, run), name))
 
 
 @get("/api/window")
@@ -281,8 +313,10 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 
 
 HANDLERS: list[Any] = [
-    index, window_page, report_page, dead_letters_page, static_file, report_file, at_moment,
-    runs, board_data, window_details, distributions, dead_letters, report, events, healthz, metrics,
+    index, window_page, report_page, dead_letters_page, alarms_page, alarm_page, static_file, report_file,
+    at_moment,
+    runs, board_data, evidence, alarms, alarm, window_details, distributions, dead_letters, report, events,
+    healthz, metrics,
 ]  # fmt: skip
 
 

@@ -121,10 +121,12 @@ def span(starts: Iterable[int]) -> dict[str, str]:
 async def read_annotations(reader: Reader, run: str, size_s: int) -> dict[str, Any]:
     """Read the injected drift and the alarms of a run, on both clocks."""
     injected, alarms = [], []
-    for what, start, end, label, kind, severity, *wall in await reader.rows("annotations", run=run, size_s=size_s):
+    for what, start, end, label, kind, severity, alarm, *wall in await reader.rows(
+        "annotations", run=run, size_s=size_s
+    ):
         found = {"start": start, "end": end, "label": label, "wall_start": wall[0], "wall_end": wall[1]}
         if what == "injected":
             injected.append(found)
         else:
-            alarms.append(found | {"kind": kind, "severity": severity})
+            alarms.append(found | {"kind": kind, "severity": severity, "id": alarm})
     return {"injected": injected, "alarms": alarms}

@@ -108,16 +108,16 @@ WHERE run_id = %(run)s AND size_s = %(size_s)s AND segment = ''
 -- Drift that was injected, and alarms, on both clocks: by the wall, from the first to the last closed window that they
 -- overlap. A gap in the log is a moment. Of alarms the newest.
 WITH annotation AS (
-    (SELECT 'injected' AS what, starts_at, ends_at, left(label, 300) AS label, kind, NULL::float8 AS severity
+    (SELECT 'injected' AS what, starts_at, ends_at, left(label, 300) AS label, kind, NULL::float8 AS severity, NULL::text AS alarm
      FROM driftline.event WHERE run_id = %(run)s AND kind = 'injected' ORDER BY starts_at LIMIT 1000)
     UNION ALL
     (SELECT 'alarm', started_at, CASE WHEN kind = 'gap' AND state IS NULL THEN started_at ELSE recovered_at END,
-            left(message, 300), kind, severity
+            left(message, 300), kind, severity, CASE WHEN state IS NOT NULL THEN alarm_id END
      FROM driftline.alarm WHERE run_id = %(run)s AND (size_s IS NULL OR size_s = %(size_s)s)
        AND (state IS NULL OR state IN ('firing', 'recovered'))
      ORDER BY started_at DESC LIMIT 1000))
 SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM ends_at) * 1000)::bigint,
-       label, kind, severity,
+       label, kind, severity, alarm,
        (SELECT (extract(epoch FROM w.closed_at) * 1000)::bigint FROM driftline.window_result w
         WHERE (w.run_id, w.stream, w.size_s, w.segment) = (%(run)s, 'events', %(size_s)s, '')
           AND w.window_start > starts_at - %(size_s)s * interval '1 second'
@@ -291,3 +291,86 @@ WHERE d.run_id = %(run)s
    OR (d.run_id = '' AND d.written_at BETWEEN r.started_at AND coalesce(r.finished_at, 'infinity')
        AND d.topic IN (SELECT t.topic FROM driftline.run_topic t WHERE t.run_id = %(run)s))
 ORDER BY d.written_at DESC, d.topic, d.partition, d.kafka_offset DESC LIMIT 50;
+
+-- name: watched
+-- How a run is watched, by what its newest season is measured, and from when to when; no row before one has begun.
+SELECT w.sizes_s, w.promise, w.done, (extract(epoch FROM w.updated_at) * 1000)::bigint,
+       c.promise, left(c.refused, 500), left(c.about, 1000), cardinality(c.weeks), c.set_by,
+       (SELECT (extract(epoch FROM e.window_start) * 1000)::bigint FROM driftline.evidence e
+        WHERE e.run_id = w.run_id ORDER BY e.season_start, e.due_at LIMIT 1),
+       (SELECT (extract(epoch FROM e.window_start) * 1000)::bigint + 1000 * e.size_s FROM driftline.evidence e
+        WHERE e.run_id = w.run_id ORDER BY e.season_start DESC, e.due_at DESC LIMIT 1)
+FROM driftline.watch w CROSS JOIN LATERAL (
+    SELECT * FROM driftline.calibration c WHERE c.run_id = w.run_id ORDER BY c.season_start DESC LIMIT 1) c
+WHERE w.run_id = %(run)s;
+
+-- name: record
+-- How the promise was kept: alarms that fired and were not withdrawn, and what people judged of them.
+SELECT count(*), count(*) FILTER (WHERE k.verdict = 'false'), count(*) FILTER (WHERE k.verdict = 'known'),
+       count(*) FILTER (WHERE k.verdict = 'real')
+FROM driftline.alarm a LEFT JOIN LATERAL (
+    SELECT verdict FROM driftline.alarm_ack k WHERE k.alarm_id = a.alarm_id ORDER BY ack_id DESC LIMIT 1) k ON true
+WHERE a.run_id = %(run)s AND a.track = 'change' AND a.state IN ('firing', 'recovered');
+
+-- name: newest_evidence
+-- Of each role and size after its newest window of the newest season: by how much the line is reached, and by what.
+SELECT DISTINCT ON (stream, size_s) stream, size_s, value, signal FROM driftline.evidence
+WHERE run_id = %(run)s AND season_start = (SELECT max(season_start) FROM driftline.calibration WHERE run_id = %(run)s)
+ORDER BY stream, size_s, window_start DESC;
+
+-- name: evidence
+-- The evidence curve, by role and size. By the wall, when each window was closed; NULL of one without rows.
+SELECT e.stream, e.size_s, array_agg((extract(epoch FROM e.window_start) * 1000)::bigint ORDER BY e.window_start),
+       array_agg(e.value ORDER BY e.window_start), array_agg(e.signal ORDER BY e.window_start),
+       array_agg((extract(epoch FROM w.closed_at) * 1000)::bigint ORDER BY e.window_start)
+FROM driftline.evidence e
+LEFT JOIN driftline.window_result w ON %(wall)s AND (w.run_id, w.stream, w.size_s, w.window_start, w.segment)
+    = (e.run_id, e.stream, e.size_s, e.window_start, e.segment)
+WHERE e.run_id = %(run)s AND e.segment = '' GROUP BY e.stream, e.size_s ORDER BY e.size_s, e.stream;
+
+-- name: calibrations
+-- By what each season of a run is measured, the newest first.
+SELECT (extract(epoch FROM season_start) * 1000)::bigint, calibration_id, promise, left(refused, 500), left(about, 1000),
+       cardinality(weeks), set_by, unwatched, signals, lines
+FROM driftline.calibration WHERE run_id = %(run)s ORDER BY season_start DESC LIMIT 1000;
+
+-- name: alarms
+-- Alarms of a run, the newest first, with what was judged last; only one where it is named.
+SELECT a.alarm_id, a.state, a.track, a.kind, a.harm, left(a.message, 1000), a.stream, a.window_size_s,
+       (extract(epoch FROM a.window_start) * 1000)::bigint, (extract(epoch FROM a.first_evidence) * 1000)::bigint,
+       (extract(epoch FROM a.pending_at) * 1000)::bigint,
+       CASE WHEN a.state IS DISTINCT FROM 'pending' THEN (extract(epoch FROM a.started_at) * 1000)::bigint END,
+       (extract(epoch FROM a.recovered_at) * 1000)::bigint, (extract(epoch FROM a.withdrawn_at) * 1000)::bigint,
+       a.severity, a.columns[1:100], a.members, a.calibration_id, a.promise,
+       k.verdict, left(k.note, 1000), left(k.author, 200), (extract(epoch FROM k.acked_at) * 1000)::bigint
+FROM driftline.alarm a LEFT JOIN LATERAL (
+    SELECT * FROM driftline.alarm_ack k WHERE k.alarm_id = a.alarm_id ORDER BY ack_id DESC LIMIT 1) k ON true
+WHERE a.run_id = %(run)s AND (%(alarm)s::text IS NULL OR a.alarm_id = %(alarm)s) AND (%(all)s OR a.state <> 'withdrawn' AND a.track = 'change')
+ORDER BY coalesce(a.pending_at, a.started_at) DESC, a.alarm_id LIMIT %(limit)s;
+
+-- name: silences
+-- Of whom nobody is told at the moment.
+SELECT track, column_name, (extract(epoch FROM ends_at) * 1000)::bigint, left(author, 200), left(reason, 500)
+FROM driftline.silence WHERE (run_id IS NULL OR run_id = %(run)s) AND starts_at <= now() AND ends_at > now()
+ORDER BY ends_at DESC LIMIT 50;
+
+-- name: error_around
+-- The model's mean absolute error in the four weeks before a moment, and from then on.
+SELECT sum(mae * joined) FILTER (WHERE window_end <= %(since)s) / nullif(sum(joined) FILTER (WHERE window_end <= %(since)s), 0),
+       sum(mae * joined) FILTER (WHERE window_start >= %(since)s) / nullif(sum(joined) FILTER (WHERE window_start >= %(since)s), 0)
+FROM (SELECT *, coalesce(nullif(joined_rows, 0), rows) AS joined FROM driftline.window_result
+      WHERE (run_id, stream, size_s, segment) = (%(run)s, 'labels', %(size_s)s, '') AND status <> 'open' AND mae IS NOT NULL
+        AND window_start >= %(since)s::timestamptz - interval '28 days' AND window_end <= %(until)s) w;
+
+-- name: scores
+-- What the windows of some seasons said, in the order of the signals of their calibration.
+SELECT stream, size_s, (extract(epoch FROM season_start) * 1000)::bigint,
+       (extract(epoch FROM window_start) * 1000)::bigint, rows, value, signal, z
+FROM driftline.evidence
+WHERE run_id = %(run)s AND segment = '' AND season_start >= %(from)s AND season_start <= %(to)s
+ORDER BY season_start, due_at, size_s, stream LIMIT 20000;
+
+-- name: recoveries
+-- After an alarm has recovered, evidence begins at nothing.
+SELECT (extract(epoch FROM recovered_at) * 1000)::bigint FROM driftline.alarm
+WHERE run_id = %(run)s AND track = 'change' AND state = 'recovered' AND recovered_at IS NOT NULL ORDER BY 1;

@@ -12,6 +12,8 @@ from schemas.records import MAX_TIME, is_run_id
 
 LONGEST = 40
 """Characters of a duration or a moment."""
+LONGEST_ID = 500
+"""Characters of the id of an alarm."""
 MAX_SIZE = 1_000 * MAX_SIZE_S
 
 Query = Mapping[str, str]
@@ -23,6 +25,14 @@ def run_param(query: Query) -> str | None:
     if run is not None and not is_run_id(run):
         raise BadParameter("that is no name of a run", "`driftline runs` lists them")
     return run
+
+
+def alarm_param(query: Query) -> str:
+    """Return the id of an alarm. Raises BadParameter where none is named, or what no alarm is called."""
+    alarm = query.get("id", "")
+    if not 0 < len(alarm) <= LONGEST_ID or not alarm.isprintable():
+        raise BadParameter("id is missing or is no name of an alarm", "`driftline alarms` lists them")
+    return alarm
 
 
 def find_param(query: Query) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from board.alarms import read_watch
 from board.database import Reader
 from board.runs import RunInfo
 from monitor.drift.figures import Config
@@ -27,7 +28,7 @@ async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, An
         which no run could be read, 1,001 for more than a thousand; `numbered` and `unnumbered`, records that carry
         `seq` and that do not; `filling`, the newest window while it is not written; `finished`, whether the run was
         read to its end and all windows of this size are final; `lag`, unread records of all runs in its topics;
-        `scarce`, None while windows are tested.
+        `scarce`, None while windows are tested; `watch`, as `read_watch` returns it.
     """
     found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id, size_s=size_s), strict=True))
     newest = await read_newest_window(reader, run.run_id, size_s)
@@ -41,6 +42,7 @@ async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, An
         "verdict": word,
         "scarce": await read_scarcity(reader, run.run_id, size_s) if word == "insufficient" else None,
         "newest": newest,
+        "watch": await read_watch(reader, run),
         "of_no_run": of_no_run,
         "filling": filling and {"start": filling[0], "rows": filling[1], "needed": Config().min_rows},
         "stages": [

@@ -2,8 +2,11 @@
 
 import { get } from "./api.js";
 import * as addressed from "./address.js";
+import { ofLine } from "./alarm-words.js";
 import { charts } from "./charts.js";
-import { address, byId, el, mark, setText, setMarkedText } from "./dom.js";
+import { address, byId, el, mark, setText, setMarkedText, svg } from "./dom.js";
+import { DASHES, evidence, evidenceAt } from "./evidence.js";
+import { curves, most } from "./evidence-series.js";
 import { duration, figure, moment, percent, plural, span, times } from "./format.js";
 import { heatmap, stops } from "./heatmap.js";
 import { listen } from "./live.js";
@@ -22,14 +25,18 @@ let turn = 0; // of loading: what an earlier one brings is dropped
 let skew = 0; // the server's clock minus ours
 let places = null; // spans of the windows on the shown axis
 let drawing = 0;
+let evident = null; // the evidence curve on an axis, as of a moment
+let asking = false; // for it
 let missing = false; // board or database, and a notice says so
 
 const heat = byId("heat");
 const map = heatmap(heat);
 const figures = charts(byId("charts"));
+const curve = evidence(byId("evidence"));
 const rows = table(byId("windows"), byId("more"));
 const does = { highlight, announce, open, zoom: setRange };
 pointer(heat, map, does);
+pointer(byId("evidence"), curve, does);
 pointer(byId("charts"), figures, does);
 keyboard(heat, map, does);
 
@@ -65,6 +72,40 @@ function accept(answer) {
   setText(byId("source"), [data.stream, data.source, data.scenario && `scenario ${data.scenario}`].filter(Boolean).join(" · "));
   everySecond();
   draw();
+  readEvidence();
+}
+
+const EVIDENCE_APART_MS = 2_000;
+
+/** Read the evidence curve where what is shown is of another run, axis or fold; one question at a time. */
+async function readEvidence() {
+  const { run, status: { watch } } = data;
+  const print = watch && [run, shown.axis, watch.folded_at].join();
+  if (!watch || (evident && evident.run !== run)) evident = null;
+  byId("evidence-chart").hidden = !evident;
+  if (!watch || asking || evident?.print === print) return;
+  asking = true;
+  try {
+    const sent = await get("/api/evidence", { run, axis: shown.axis });
+    const found = curves(sent, shown.axis);
+    evident = { run, print, curves: found, most: most(found, sent.seasons, sent.recovered) };
+    byId("evidence-chart").hidden = false;
+    sizes();
+    draw();
+  } catch {
+    // the next status asks again
+  }
+  setTimeout(() => {
+    asking = false;
+    if (data) readEvidence();
+  }, EVIDENCE_APART_MS);
+}
+
+/** How the sizes are drawn. */
+function sizes() {
+  const names = [...new Set(evident.curves.map(({ size }) => size))];
+  const sample = (dash, strong) => svg("svg", { class: strong ? "sample strong" : "sample", viewBox: "0 0 18 8", width: 18, height: 8, "aria-hidden": "true" }, svg("line", { x1: 0, x2: 18, y1: 4, y2: 4, "stroke-dasharray": dash.join(" ") || null }));
+  byId("evidence-sizes").replaceChildren(el("span", {}, sample([], true), "most"), ...names.map((name, i) => el("span", {}, sample(DASHES[i % DASHES.length], false), name)));
 }
 
 /** Nothing to show: explain why, and wait for what would change it. */
@@ -117,6 +158,7 @@ function status(said) {
   skew = said.now - Date.now();
   data.status = said;
   judge();
+  readEvidence();
   line(said.finished ? "ended" : "live");
   if (missing) notice();
   missing = false;
@@ -170,6 +212,7 @@ function paint() {
   byId("content").classList.toggle("bare", !data.windows.start.length);
   map.draw(model);
   figures.draw(model);
+  if (evident) curve.draw({ ...model, curves: evident.curves, most: evident.most });
   rows.draw({ ...data, shown: shownWindows() });
   judge();
   latest();
@@ -233,18 +276,27 @@ function latest() {
   setText(byId("share-now"), percent(windows.share_drifted[now]));
   setText(byId("mae-now"), figure(last(windows.mae)));
   setText(byId("coverage-now"), percent(last(windows.label_coverage)));
+  latestEvidence();
   marks();
+}
+
+function latestEvidence() {
+  const { watch } = data.status;
+  if (!evident || !watch) return;
+  setText(byId("evidence-now"), Number.isFinite(watch.level) ? ofLine(watch.level) : "–");
+  const above = Math.max(0, ...evident.most.value);
+  setText(byId("evidence-text"), `, over time; an alarm fires at 1. Now ${figure(watch.level)}, at most ${figure(above)}. The alarms are listed on a page of their own.`);
 }
 
 /** Injected drift and alarms in words, for whom the picture does not tell. */
 function marks() {
   const texts = [
-    ...data.injected.map((each) => `Injected: ${each.label}, ${moment(each.start)} until ${moment(each.end)}`),
-    ...data.alarms.slice(-6).map((each) => `Alarm since ${moment(each.start)}${each.end > each.start ? `, until ${moment(each.end)}` : ""}: ${each.label}`),
+    ...data.injected.map((each) => ({ text: `Injected: ${each.label}, ${moment(each.start)} until ${moment(each.end)}` })),
+    ...data.alarms.slice(-6).map((each) => ({ text: `Alarm since ${moment(each.start)}${each.end > each.start ? `, until ${moment(each.end)}` : ""}: ${each.label}`, id: each.id })),
   ];
   const holder = byId("marks");
-  if ([...holder.children].map((item) => item.textContent).join("\n") === texts.join("\n")) return;
-  holder.replaceChildren(...texts.map((text) => el("li", { class: text.startsWith("I") ? "injected" : "alarm", text })));
+  if ([...holder.children].map((item) => item.textContent).join("\n") === texts.map(({ text }) => text).join("\n")) return;
+  holder.replaceChildren(...texts.map(({ text, id }) => el("li", { class: text.startsWith("I") ? "injected" : "alarm" }, id ? el("a", { href: address("/alarm", { run: data.run, id }), text }) : text)));
 }
 
 // Time that is shown
@@ -309,13 +361,23 @@ function describe({ i, c }) {
 function announce(cell) {
   const { name, column, severity, state, rows: n } = describe(cell);
   const value = state === "none" ? "not computed" : `${times(severity).replace("×", "")} times its threshold, ${WORD[state]}`;
-  setText(byId("cell"), `${column}, ${name}: ${value}. ${plural(n, "row")}.`);
+  const known = evidenceText(cell.i);
+  setText(byId("cell"), `${column}, ${name}: ${value}. ${plural(n, "row")}.${known ? ` ${known}.` : ""}`);
+}
+
+/** The evidence after a window, empty where none is known. @param {number} i */
+function evidenceText(i) {
+  const found = evident && evidenceAt(evident.most, places.to[i]);
+  if (!found) return "";
+  const { size, signal } = evident.curves[found.curve];
+  return `Evidence ${ofLine(found.value)}${found.value > 0 ? `, most from ${signal(found.i)} at ${size}` : ""}`;
 }
 
 /** Outline a window wherever it is shown, and show what it holds. @param {import("./heatmap.js").Cell|null} cell */
 function highlight(cell) {
   map.point(cell);
   figures.point(cell);
+  if (evident) curve.point(cell);
   tip(cell);
 }
 
@@ -330,6 +392,7 @@ function tip(cell) {
     ...(head ? [head] : []),
     el("p", { text: said.name }),
     el("p", { class: "dim", text: `${plural(said.rows, "row")} · ${said.drifted === null ? "not tested" : `${plural(said.drifted, "column")} drifted`}${data.labelled ? ` · MAE ${figure(said.mae)}${data.unit && said.mae !== null ? ` ${data.unit}` : ""} · labels ${percent(said.coverage)}` : ""}` }),
+    ...(evidenceText(cell.i) ? [el("p", { class: "dim", text: evidenceText(cell.i) })] : []),
   );
   placed(holder, cell);
 }
@@ -376,6 +439,7 @@ function scale() {
 function redraw() {
   map.restyle();
   figures.restyle();
+  curve.restyle();
   scale();
   if (data) draw();
 }
@@ -386,6 +450,7 @@ byId("axis").addEventListener("change", (event) => {
   shown = { ...shown, axis: event.target.value, range: null };
   addressed.write(shown);
   draw();
+  if (data) readEvidence();
 });
 byId("all").addEventListener("click", () => setRange(null));
 byId("newest-48").addEventListener("click", () => setRange(newest48()));
@@ -396,6 +461,7 @@ addEventListener("popstate", () => {
   else {
     choices();
     draw();
+    if (data) readEvidence();
   }
 });
 document.addEventListener("theme", redraw);

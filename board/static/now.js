@@ -1,5 +1,6 @@
 // The top of the board: what holds now.
 
+import { headline, promiseAndRecord } from "./alarm-words.js";
 import { address, byId, setText, setMarkedText } from "./dom.js";
 import { ago, count, milliseconds, moment, percent, plural, span, times } from "./format.js";
 import { SHAPE } from "./severity.js";
@@ -17,19 +18,29 @@ const STALE_MS = 30_000;
 /** @param {any} data of the board, with its status @param {any} [zoom] what `zoomed` says of the shown time, where not all is shown */
 export function showStatus(data, zoom) {
   const { status, run } = data;
-  verdict(zoom?.verdict ?? status.verdict, zoom ? ofShown(zoom) : reason(data));
+  const alarm = zoom ? null : headline(data);
+  if (alarm) verdict(alarm.state, [alarm.band, alarm.word], alarm.why);
+  else verdict(zoom?.verdict ?? status.verdict, WORDS[zoom?.verdict ?? status.verdict] ?? WORDS.waiting, zoom ? ofShown(zoom) : reason(data));
+  byId("verdict").classList.toggle("of-alarms", Boolean(alarm));
+  promise(status.watch, run);
   readings(status, data.size);
   byId("dead").setAttribute("href", address("/dead-letters", { run }));
 }
 
-function verdict(verdict, why) {
-  const [state, word] = WORDS[verdict] ?? WORDS.waiting;
+function verdict(verdict, [state, word], why) {
   const holder = byId("verdict");
   holder.dataset.verdict = verdict;
   holder.dataset.band = state;
   setText(holder.querySelector(".shape"), SHAPE[state]);
   setText(byId("word"), word);
   setMarkedText(byId("why"), why);
+}
+
+function promise(watch, run) {
+  byId("promise").hidden = !watch;
+  if (!watch) return;
+  setText(byId("alarms"), promiseAndRecord(watch));
+  byId("alarms").setAttribute("href", address("/alarms", { run }));
 }
 
 /** Of the time that is zoomed to. */

@@ -12,7 +12,7 @@ export const AXIS = 20; // pixels for the marks of time, at the bottom
 
 const COLOURS = {
   ground: "--panel", mark: "--mark", veil: "--veil", injected: "--injected", injectedEdge: "--injected-edge", injectedText: "--injected-text",
-  drift: "--drift", driftSoft: "--drift-soft", mae: "--line-mae", labels: "--line-labels", grid: "--grid", line: "--edge", dim: "--dim",
+  drift: "--drift", driftSoft: "--drift-soft", mae: "--line-mae", labels: "--line-labels", size: "--line-size", grid: "--grid", line: "--edge", dim: "--dim",
   text: "--text", stretch: "--stretch", font: "--sans",
 };
 

@@ -1,6 +1,7 @@
 // One window: what moved, and how.
 
 import { get } from "./api.js";
+import { copy } from "./commands.js";
 import { describeShape, large, legend, small } from "./distribution.js";
 import { address, byId, el, setText } from "./dom.js";
 import { count, figure, iso, milliseconds, percent, span, times, withUnit } from "./format.js";
@@ -194,17 +195,9 @@ function quantiles({ quantiles: found, unit }) {
   return el("dl", { class: "quantiles" }, ...known.map(([name, value]) => el("div", {}, el("dt", { text: name === "p50" ? "median" : name }), el("dd", { text: withUnit(value, unit) }))));
 }
 
-byId("recompute").querySelector("button").addEventListener("click", async () => {
-  const [code, said] = [byId("recompute").querySelector("code"), byId("recompute").querySelector("[role=status]")];
-  try {
-    await navigator.clipboard.writeText(code.textContent);
-    setText(said, "copied");
-    setText(byId("recompute").querySelector("button"), "Copied");
-    setTimeout(() => setText(byId("recompute").querySelector("button"), "Copy"), 1_500);
-  } catch {
-    getSelection().selectAllChildren(code); // the clipboard needs https or localhost: then the keys do
-    setText(said, "selected, copy it with the keyboard");
-  }
+byId("recompute").querySelector("button").addEventListener("click", () => {
+  const [code, button, said] = ["code", "button", "[role=status]"].map((part) => byId("recompute").querySelector(part));
+  copy(code, button, said);
 });
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, .large")) return;

@@ -1,0 +1,179 @@
+// What an alarm, a promise and its record are in words. Pure.
+
+import { count, figure, iso, moment, plural, times, withUnit } from "./format.js";
+import { quoted } from "./commands.js";
+
+const DAY = 86_400_000;
+const NOUN = { drift: "drift", gap: "no rows", volume: "volume", coverage: "labels missing" };
+const JUDGED = { false: "false", known: "known", real: "real" };
+
+/** What it is of, as one begins a sentence. @param {any} alarm */
+export const noun = ({ kind }) => {
+  const name = NOUN[kind] ?? kind ?? "alarm";
+  return name[0].toUpperCase() + name.slice(1);
+};
+
+/** What moved, the worst first: trip_distance, fare and 3 more. The error is told apart from it.
+ * @param {any} alarm @param {number} [most] */
+export function columns({ causes, columns: all, kind }, most = 2) {
+  const names = causes?.length ? causes : all ?? [];
+  if (!names.length) return kind === "drift" ? "the stream" : "";
+  const more = names.length - most;
+  return more > 0 ? `${names.slice(0, most).join(", ")} and ${count(more)} more` : names.join(", ");
+}
+
+/** Days of it, without the clock: 15–22 Feb, 28 Feb – 3 Mar; the year where it is another than `year`.
+ * @param {number} start @param {number|null} end exclusive */
+export function days(start, end) {
+  const [from, to] = [day(start), day(end === null ? start : Math.max(start, end - 1))];
+  if (from.text === to.text) return from.text;
+  return from.month === to.month ? `${from.date}–${to.text}` : `${from.text} – ${to.text}`;
+}
+
+function day(ms) {
+  const [, date, month] = moment(ms).split(" ");
+  return { date, month, text: `${date} ${month}` };
+}
+
+/** For how long a run was watched: 9 days, 8 weeks. @param {number} ms */
+export function watchedFor(ms) {
+  if (ms < DAY) return "less than a day";
+  return ms < 14 * DAY ? plural(Math.floor(ms / DAY), "day") : plural(Math.floor(ms / (7 * DAY)), "week");
+}
+
+/** The promise and how it was kept: one line. @param {any} watch of the status */
+export function promiseAndRecord(watch) {
+  const kept = watch.promise === null ? "no promise yet" : `at most ${rate(watch.promise)} a month on average`;
+  return [kept, record(watch)].filter(Boolean).join("; ");
+}
+
+/** How the promise was kept: so far 8 weeks, 1 alarm, judged real; empty before the first window. @param {any} watch of the status */
+export function record({ record: found, from, to }) {
+  if (!Number.isFinite(from) || !Number.isFinite(to)) return "";
+  return `so far ${watchedFor(to - from)}, ${found.alarms ? plural(found.alarms, "alarm") : "no alarm"}${judged(found)}`;
+}
+
+/** Evidence in units of the line: 0.41× the line. @param {number|null} value */
+export const ofLine = (value) => `${times(value)} the line`;
+
+/** At most one decimal: more would promise more. @param {number} promise */
+export const tenth = (promise) => (promise < 0.1 ? figure(promise) : String(Number(promise.toFixed(1))));
+
+/** @param {number} promise */
+export const rate = (promise) => `${tenth(promise)} false ${tenth(promise) === "1" ? "alarm" : "alarms"}`;
+
+function judged(record) {
+  const known = Object.keys(JUDGED).filter((name) => record[name]);
+  if (!record.alarms) return "";
+  if (!known.length) return record.alarms === 1 ? ", not judged yet" : ", none judged yet";
+  const told = known.reduce((sum, name) => sum + record[name], 0);
+  if (known.length === 1 && told === record.alarms) return told === 1 ? `, judged ${known[0]}` : `, all judged ${known[0]}`;
+  const parts = known.map((name) => `${count(record[name])} ${name}`);
+  return `, judged: ${parts.join(", ")}${told < record.alarms ? `; ${count(record.alarms - told)} not yet` : ""}`;
+}
+
+const LATELY = 7 * DAY;
+
+/** The verdict on top: a band, a word and why; null where alarms say nothing of the run.
+ * @param {any} data of the board @returns {{state: string, band: string, word: string, why: string}|null} */
+export function headline(data) {
+  const { watch, finished } = data.status;
+  if (!watch || !Number.isFinite(watch.to)) return null;
+  const [newest] = watch.alarms;
+  if (finished && watch.done) return { state: "story", ...story(watch, data.unit) };
+  if (newest?.state === "firing") return firing(newest, watch, data.unit);
+  if (newest?.state === "pending") return pending(newest, watch);
+  if (newest?.state === "recovered" && watch.to - newest.recovered_at <= LATELY) return recovered(newest, watch, data.unit);
+  if (watch.promise === null) return { state: "no-promise", band: "none", word: "No promise yet", why: watch.refused ?? watch.about };
+  return { state: "calm", band: "calm", word: "Calm", why: level(watch) };
+}
+
+function firing(alarm, watch, unit) {
+  const silenced = watch.silence ? ` Silenced until ${moment(watch.silence.until, { local: true })} by ${watch.silence.author}: ${watch.silence.reason}.` : "";
+  return { state: "firing", band: "drift", word: `${noun(alarm)} since ${days(alarm.first_evidence, null)}`, why: `${about(alarm, watch, unit)}; fires since ${moment(alarm.fired_at)}.${silenced}` };
+}
+
+function pending(alarm, watch) {
+  return { state: "pending", band: "near", word: "Watching", why: `${columns(alarm)} may have changed since ${moment(alarm.first_evidence)}: ${evidence(watch)}. An alarm fires at 1.` };
+}
+
+function recovered(alarm, watch, unit) {
+  const { first_evidence: since, recovered_at: until } = alarm;
+  return { state: "recovered", band: "calm", word: "Recovered", why: `${noun(alarm).toLowerCase()} ${days(since, until)}: ${about(alarm, watch, unit)}; calm since ${moment(until)}` };
+}
+
+/** Of a run that is over. */
+function story(watch, unit) {
+  const fired = watch.alarms.filter(({ state }) => state !== "pending");
+  const span = `${days(watch.from, watch.to)}`;
+  if (!fired.length) {
+    const kept = watch.promise === null ? `; ${lower(watch.refused ?? "nothing was promised")}` : "";
+    return { band: watch.promise === null ? "none" : "calm", word: "Calm throughout", why: `${span}, no alarm${kept}` };
+  }
+  const [newest] = fired;
+  const open = newest.state === "firing";
+  const end = open ? "not over when the run ended" : "calm since";
+  const band = open ? "drift" : "calm";
+  if (fired.length === 1) return { band, word: episode(newest), why: `${about(newest, watch, unit)}; ${end}` };
+  const some = fired.slice(0, 3).reverse().map((alarm) => `${lower(episode(alarm))}: ${columns(alarm)}`);
+  const more = watch.record.alarms > 3 ? `${count(watch.record.alarms - 3)} before; ` : "";
+  return { band, word: plural(watch.record.alarms, "alarm"), why: `${more}${some.join("; ")}; ${end}` };
+}
+
+/** Drift 15–22 Feb. @param {any} alarm */
+export const episode = (alarm) => (alarm.recovered_at ? `${noun(alarm)} ${days(alarm.first_evidence, alarm.recovered_at)}` : `${noun(alarm)} since ${days(alarm.first_evidence, null)}`);
+
+/** What moved, and what it did to the model. */
+function about(alarm, watch, unit) {
+  return [columns(alarm), harm(alarm, watch.alarms[0] === alarm ? watch.error : null, unit)].filter(Boolean).join("; ");
+}
+
+const HARM = {
+  harmless: "the error did not move",
+  concept: "the error moved, the inputs did not",
+  both: "the error moved too",
+  unlabelled: "no labels yet that would tell of the error",
+};
+
+/** What became of the model's error. @param {any} alarm @param {{before: number, since: number}|null} error @param {string|null} [unit] */
+export function harm(alarm, error, unit) {
+  const said = HARM[alarm.harm] ?? "";
+  if (!error || !["concept", "both"].includes(alarm.harm)) return said;
+  return `error ${figure(error.before)} → ${withUnit(error.since, unit)}`;
+}
+
+const evidence = ({ level: at }) => `evidence ${ofLine(at)}`;
+
+function level(watch) {
+  return watch.level > 0 ? `${evidence(watch)}, most from ${watch.signal}` : "no evidence of a change";
+}
+
+const lower = (text) => text[0].toLowerCase() + text.slice(1);
+
+const STATES = { pending: ["near", "◐", "watching"], firing: ["drift", "▲", "firing"], recovered: ["calm", "○", "recovered"], withdrawn: ["none", "·", "withdrawn"] };
+
+/** Band, shape and word of a state; of an incident of the log, which has none, too. @param {string|null} state @returns {string[]} */
+export const stateOf = (state) => STATES[state] ?? ["none", "·", "incident"];
+
+/** What set the line: volume at 1d, in the week of Mon 14 Feb. @param {any} set */
+export const setBy = (set) => (set ? `${set.signal} at ${set.size}, in the week of ${moment(set.season, { year: true }).replace(/ \d\d:\d\d$/, "")}` : "");
+
+/** What to do next with an alarm: each a sentence and a command, as `driftline alarms show` has them.
+ * @param {string} run @param {any} alarm @param {number[]} weeks starts of those that it touches @param {any} [silence]
+ * @returns {{what: string, command: string}[]} */
+export function next(run, alarm, weeks, silence = null) {
+  if (alarm.state === null) return [{ what: "What was rejected", command: `driftline dead-letters --run ${quoted(run)}` }];
+  const steps = [];
+  const add = (what, command) => void steps.push({ what, command });
+  const window = `--run ${quoted(run)} --size ${alarm.size} --window ${iso(alarm.window)}`;
+  add("Its columns beside the reference", `driftline columns ${window}`);
+  add("Their distributions", `driftline report ${window}`);
+  if (alarm.state === "withdrawn") return steps;
+  if (!alarm.ack) add("Say what it was: real, known or false", `driftline alarms ack ${quoted(alarm.id)} --as real`);
+  if (alarm.state === "firing" && !silence) add("Be told of nothing for a day", `driftline silence add --run ${quoted(run)} --for 1d --reason 'being handled'`);
+  if (alarm.ack?.verdict !== "false" && weeks.length) {
+    const starts = weeks.map((week) => iso(week).slice(0, 10)).join(" ");
+    add("If real or known: measure later weeks without it", `driftline weeks exclude ${starts} --reason ${quoted(alarm.id)}`);
+  }
+  return steps;
+}
