@@ -106,9 +106,9 @@ class Recomputation:
         figures = self.engine.figures(window, rows, joined)
         log.info("recomputed", run=window.run_id, stream=window.records.role, rows=rows.table.num_rows)
         yield from compare(window.records.role, stored, rows, joined, figures)
-        yield from self._compare_summary(window, rows, joined)
+        yield from self.compare_summary(window, rows, joined)
 
-    def _compare_summary(
+    def compare_summary(
         self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None
     ) -> Iterator[Difference]:
         """Compare the counts of a closed window; before they were kept there are none."""

@@ -370,13 +370,12 @@ class _Fold:
             done=done,
             folded=[u.id for u in self._unfolded if done or self._is_folded(u)],
         )
-        episode = state.episode
         return FoldReceipt(
             windows=self._windows,
             more=more,
             done=done,
             level=max((cusum.level for cusum in state.cusums.values()), default=0.0),
-            state=None if episode is None else episode.alarm.state,
+            state=None if state.alarm is None else state.alarm.state,
             changes=tuple(changes),
         )
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.verdict.lifecycle import NEVER, RULES, Alarm, Episode, Evidence, Rules, advance
+from monitor.verdict.lifecycle import RULES, Alarm, Evidence, Rules, advance
 from monitor.verdict.members import Moved, Signal, chance_of
 from schemas.definition import LABELS, Role
 
@@ -97,17 +97,20 @@ class Cusum(msgspec.Struct):
         sums: By signal; never negative.
         since: By signal: start of the window in which its sum rose from 0.
         level: The largest, in units of the line.
-        peak: The largest so far.
-        end: Of the newest window.
+        past: (end, level) after the windows of the last day, and after the last one before it.
         shares: As in its score.
     """
 
     sums: list[float]
     since: list[int]
     level: float = 0.0
-    peak: float = 0.0
-    end: int = NEVER
+    past: list[tuple[int, float]] = []
     shares: dict[str, float] = {}
+
+    @property
+    def end(self) -> int:
+        """Of the newest window."""
+        return self.past[-1][0]
 
 
 class State(msgspec.Struct):
@@ -116,14 +119,12 @@ class State(msgspec.Struct):
     Attributes:
         last: The last window that was folded.
         cusums: By `role/size`; begun anew in each season.
-        loud_at: End of the last window of the smallest size that was not calm.
-        episode: The alarm that is open.
+        alarm: The one that is open.
     """
 
     last: Order | None = None
     cusums: dict[str, Cusum] = {}
-    loud_at: int = NEVER
-    episode: Episode | None = None
+    alarm: Alarm | None = None
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,26 +223,30 @@ class _Folding:
         cusum.since = np.where(before > 0, cusum.since, score.start).tolist()
         cusum.sums = sums.tolist()
         cusum.level = float((sums / np.array(series.line)).max(initial=0.0))
-        cusum.peak = max(cusum.peak, cusum.level)
-        cusum.end, cusum.shares = score.end, dict(score.shares)
+        cusum.past = [*self._recent(cusum.past, score.end), (score.end, cusum.level)]
+        cusum.shares = dict(score.shares)
         return cusum
 
+    def _recent(self, past: list[tuple[int, float]], end: int) -> list[tuple[int, float]]:
+        """What is needed to compare with a day ago: that is the first."""
+        older = sum(at <= end - self._rules.quiet for at, _ in past)
+        return past[max(older - 1, 0) :]
+
     def _advance(self, score: WindowScore) -> None:
-        state, rules = self.state, self._rules
-        if score.size == self._watch.smallest and not self._is_calm(state.cusums[_name(score.role, score.size)]):
-            state.loud_at = max(state.loud_at, score.end)
-        before = state.episode
-        level = max(cusum.level for cusum in state.cusums.values())
-        if before is None and level <= rules.pending:
+        before = self.state.alarm
+        level = max(cusum.level for cusum in self.state.cusums.values())
+        if before is None and level <= self._rules.pending:
             return
-        after = advance(before, self._evidence(score, level), rules)
+        after = advance(before, self._evidence(score, level), self._rules)
         self._record(before, after)
-        state.episode = after
-        if after is not None and after.alarm.state == "recovered":
-            state.episode, state.cusums = None, {}
+        self.state.alarm = after
+        if after is not None and after.state == "recovered":
+            self.state.alarm, self.state.cusums = None, {}
 
     def _is_calm(self, cusum: Cusum) -> bool:
-        return cusum.level < self._rules.calm or cusum.level <= cusum.peak - self._rules.fall
+        (then, before), rules = cusum.past[0], self._rules
+        fell = then <= cusum.end - rules.quiet and cusum.level < before
+        return fell or cusum.level < rules.calm
 
     def _evidence(self, score: WindowScore, level: float) -> Evidence:
         cusums = self.state.cusums
@@ -251,7 +256,6 @@ class _Folding:
             start=score.start,
             level=level,
             is_calm=all(map(self._is_calm, cusums.values())),
-            loud_at=self.state.loud_at,
             moved=self._moved() if level > self._rules.pending else (),
             shares=self._shares(),
             labelled_until=max(
@@ -287,16 +291,15 @@ class _Folding:
             )
         ]
 
-    def _record(self, before: Episode | None, after: Episode | None) -> None:
+    def _record(self, before: Alarm | None, after: Alarm | None) -> None:
         if after is None:
             if before is not None:
-                self.alarms.pop(before.alarm.key, None)
-                self.dropped.append(before.alarm.key)
+                self.alarms.pop(before.key, None)
+                self.dropped.append(before.key)
             return
-        self.alarms[after.alarm.key] = after.alarm
-        state = after.alarm.state
-        if state != "pending" and (before is None or before.alarm.state != state):
-            self.changes.append(after.alarm)
+        self.alarms[after.key] = after
+        if after.state != "pending" and (before is None or before.state != after.state):
+            self.changes.append(after)
 
 
 def _name(role: Role, size: int) -> str:

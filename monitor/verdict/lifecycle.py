@@ -28,7 +28,6 @@ from schemas.durations import duration_text, moment
 AlarmState = Literal["pending", "firing", "recovered"]
 
 HOUR = 3_600_000
-NEVER = -(2**62)
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -38,16 +37,13 @@ class Rules(msgspec.Struct, frozen=True):
         pending: Above this share of the line a change is suspected.
         firing: Above this one it is told.
         calm: Below this one nothing is left of it.
-        fall: Evidence that has fallen by so much since its highest is calm as well: what has grown for days would
-            take as many days to come down.
-        quiet: For so long, ms, the smallest windows have to be calm before an alarm recovers; and it fires for at
-            least so long after it was last above the line without being calm.
+        quiet: Evidence that has fallen over this time, ms, is calm as well: what has grown for days would take as
+            many days to come down. An alarm fires at least so long.
     """
 
     pending: float = 0.5
     firing: float = 1.0
     calm: float = 0.25
-    fall: float = 0.5
     quiet: int = 24 * HOUR
 
 
@@ -122,8 +118,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         role, size, start: The window.
         level: The newest evidence of all sizes, in units of the line.
-        is_calm: Whether little is left of it, at every size.
-        loud_at: End of the last window of the smallest size after which that was not so.
+        is_calm: Whether, at every size, little is left of it or it falls.
         moved: Evidence of every signal at every size; only needed where there is some.
         shares: Rows and labels as shares of what is expected, by kind of signal.
         labelled_until: End of the newest window of labels; None without labels.
@@ -136,7 +131,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     level: float
     is_calm: bool
-    loud_at: int
     moved: Sequence[Moved]
     shares: Mapping[str, float]
     labelled_until: int | None
@@ -148,41 +142,31 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return self.start + self.size
 
 
-class Episode(msgspec.Struct, frozen=True, kw_only=True):
-    """An alarm that is open, and when the line was last crossed."""
-
-    alarm: Alarm
-    above_at: int = NEVER
-
-
-def advance(episode: Episode | None, now: Evidence, rules: Rules = RULES) -> Episode | None:
+def advance(alarm: Alarm | None, now: Evidence, rules: Rules = RULES) -> Alarm | None:
     """Take one window into account.
 
     Args:
-        episode: What was open before it.
+        alarm: The one that was open before it.
         now: The evidence after it.
         rules: Thresholds and times.
 
     Returns:
-        What is open after it, or has just recovered; None where nothing is, or only a suspicion was.
+        The one that is open after it, or has just recovered; None where none is, or it was only suspected.
     """
-    if episode is None:
+    if alarm is None:
         if now.level <= rules.pending:
             return None
-        episode = Episode(alarm=_suspected(now))
-    elif episode.alarm.state == "pending" and now.level < rules.calm:
+        alarm = _suspected(now)
+    elif alarm.state == "pending" and now.level < rules.calm:
         return None
-    above_at = now.end if now.level > rules.firing and not now.is_calm else episode.above_at
-    alarm = _with_members(episode.alarm, now, rules.pending)
-    if alarm.state == "pending" and now.level > rules.firing:
-        alarm = msgspec.structs.replace(alarm, state="firing", fired_at=now.end)
-    elif alarm.state == "firing" and _is_over(now, above_at, rules):
-        alarm = msgspec.structs.replace(alarm, state="recovered", recovered_at=now.end)
-    return Episode(alarm=alarm, above_at=above_at)
-
-
-def _is_over(now: Evidence, above_at: int, rules: Rules) -> bool:
-    return now.is_calm and now.end - now.loud_at >= rules.quiet and now.end - above_at >= rules.quiet
+    alarm = _with_members(alarm, now, rules.pending)
+    if alarm.fired_at is None:
+        return (
+            msgspec.structs.replace(alarm, state="firing", fired_at=now.end) if now.level > rules.firing else alarm
+        )
+    if now.is_calm and now.end - alarm.fired_at >= rules.quiet:
+        return msgspec.structs.replace(alarm, state="recovered", recovered_at=now.end)
+    return alarm
 
 
 def _suspected(now: Evidence) -> Alarm:

@@ -7,10 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from monitor.recompute.compare import Recomputation
 from monitor.summaries import Summarizer
 from monitor.verdict.summary import Summary, decode, merge
-from schemas.streams.taxi import OUTCOMES, TRIPS
+from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage import panes
+from storage.connect import connect
+from storage.panes import ChunkCache, LoadedRows, load_rows
+from storage.snapshot import snapshot_of
+from storage.windows import WindowKey
 from tests.monitor.feed import (
     HOUR,
     MINUTE,
@@ -18,6 +23,7 @@ from tests.monitor.feed import (
     Feed,
     Running,
     StubEngine,
+    StubModel,
     monitor,
     settings,
     status_of,
@@ -112,6 +118,23 @@ def test_a_window_whose_rows_cannot_be_read_has_none(feed: Feed, summarizer: Sum
     monitor(feed.url, engine, attempts=1)
     assert status_of(feed.connection, T0) == ("final", 2, 0)
     assert not summaries(feed, summarizer, "events", HOUR)
+
+
+def test_recompute_names_counts_that_the_log_does_not_give(feed: Feed, summarizer: Summarizer) -> None:
+    fill(feed, 2)
+    feed.finish()
+    engine = StubEngine(summarizer=summarizer)
+    monitor(feed.url, engine)
+    window = WindowKey("r", TRIPS, HOUR, T0)
+    with connect(feed.url) as connection, snapshot_of(connection) as snapshot:
+        run = snapshot.known("r", TAXI)
+        again = Recomputation(snapshot, settings(feed.url), run, engine, StubModel())  # type: ignore[arg-type]
+        rows = load_rows(snapshot, window, ChunkCache(0))
+        assert [*again.compare_summary(window, rows, None)] == []
+        fewer = LoadedRows(rows.table.slice(1), rows.offsets)
+        found = {d.figure: (d.stored, d.computed) for d in again.compare_summary(window, fewer, None)}
+    assert found["summary rows"] == (12, 11)
+    assert {*found} == {"summary rows", "summary counts"}
 
 
 def test_the_bins_are_stored_as_they_were_drawn(feed: Feed, summarizer: Summarizer) -> None:
