@@ -294,9 +294,10 @@ IDLE_TIMEOUT = option(
 )
 PROMISE = option(
     "promise",
-    "1/month",
-    "False alarms that are accepted, for runs that nobody watches yet, such as 2/month or 1/week.",
+    None,
+    "Watch runs for alarms, accepting so many false ones, such as 1/month; a run keeps its first promise.",
     check=checks.promise,
+    show_default="no alarms",
 )
 HOLIDAYS = option(
     "holidays",

@@ -89,6 +89,7 @@ class Calibrator:
         self._table = reference
         self._period = period
         self._known = LruCache[tuple[str, int], Measure](16, lambda _: 1)
+        self._drawn = LruCache[tuple[Any, ...], Calibration](4, lambda _: 1)
 
     @cached_property
     def reference(self) -> tuple[CalmSeason, ...]:
@@ -116,9 +117,7 @@ class Calibrator:
         order = [*(one.start for one in self.reference if one.start not in mine), *mine]
         left = {*excluded, *self._holidays(order, terms.holidays)}
         last = [start for start in order if self.season.start(start) not in left][-self._wanted(terms.promise) :]
-        seasons = [calm[start] or self._own(start, week(start)) for start in last]
-        made = calibrate(self.layout, self.season, seasons, sizes=terms.sizes, promise=terms.promise)
-        return Measure(season, decode(made.encode(), self.layout))
+        return Measure(season, self._calibration({start: calm[start] for start in last}, week, terms))
 
     def known(self, calibration_id: str, season: int, payload: Callable[[], bytes]) -> Measure:
         """Return the measure of a season that has begun. payload: reads it, where it is not remembered here."""
@@ -127,6 +126,23 @@ class Calibrator:
         if found is None:
             found = Measure(season, decode(payload(), self.layout))
             self._known.put(key, found)
+        return found
+
+    def _calibration(self, calm: Mapping[int, CalmSeason | None], week: Week, terms: WatchTerms) -> Calibration:
+        """Calibrate by these seasons; those of the run are read.
+
+        It takes seconds, in which a transaction is open. Should that end meanwhile, the next one finds here what
+        follows from the reference alone.
+        """
+        key = (*calm, terms.sizes, terms.promise)
+        of_reference = None not in calm.values()
+        found = self._drawn.get(key) if of_reference else None
+        if found is None:
+            seasons = [known or self._own(start, week(start)) for start, known in calm.items()]
+            made = calibrate(self.layout, self.season, seasons, sizes=terms.sizes, promise=terms.promise)
+            found = decode(made.encode(), self.layout)
+            if of_reference:
+                self._drawn.put(key, found)
         return found
 
     def _wanted(self, promise: float) -> int:

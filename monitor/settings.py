@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     open_every_s: a window that is still filling is published at most so often.
     attempts: after so many failures a window is written with its columns `failed`.
     cache_mb: decoded chunks kept, in MB.
-    promise: false alarms a month that are asked for, at most.
+    promise: false alarms a month that are asked for, at most; None: no evidence is kept, and nothing alarms.
     holidays: calendar of public holidays, such as US-NY; weeks with one are not calm. '': none.
     metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     """
@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     open_every_s: float = 1.0
     attempts: int = 5
     cache_mb: int = 256
-    promise: float = 1.0
+    promise: float | None = None
     holidays: str = ""
     metrics: Config = Config()
     metrics_port: int | None = None

@@ -1,4 +1,4 @@
--- Evidence and alarms, as the monitor folds them. {…}s: parameters.
+-- Evidence and alarms, as the monitor folds them. %(...)s: parameters.
 
 -- name: to_fold
 -- Runs among these that have something left to fold: windows that are not evidence yet, or an end that is not reached.

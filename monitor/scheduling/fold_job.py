@@ -71,6 +71,7 @@ class FoldWorker:
         self._store = store
         self._calibrator = calibrator
         self._patience = patience
+        assert settings.promise is not None  # without one, nothing is folded
         self._promise = settings.promise
         self._holidays = settings.holidays
 

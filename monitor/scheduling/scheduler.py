@@ -316,12 +316,13 @@ def run_scheduler(
         DriftlineError: Trying again cannot help.
     """
     cache, gauges = ChunkCache(settings.cache_mb * 1_000_000), gauges or MonitorGauges()
-    calibrator = engine.calibrator
+    alarms = settings.promise is not None
+    calibrator = engine.calibrator if alarms else None
 
     def session() -> None:
         with open_store(settings.database_url) as store:
             store.forget_health()
-            if engine.summarizer is not None:
+            if alarms and engine.summarizer is not None:
                 store.keep_layout(engine.summarizer.layout.hash, engine.summarizer.layout.encode())
             log.info(
                 "watching",
@@ -330,7 +331,7 @@ def run_scheduler(
                 until_done=settings.until_done,
                 model=engine.model[:12],
             )
-            worker = WindowWorker(store, engine, cache, patience(settings))
+            worker = WindowWorker(store, engine, cache, patience(settings), summarized=alarms)
             folder = FoldWorker(store, calibrator, patience(settings), settings) if calibrator else None
             Scheduler(store, worker, engine.model, settings, gauges, folder=folder).run(stop)
 

@@ -68,9 +68,19 @@ class _Content(msgspec.Struct, frozen=True):
 class WindowWorker:
     """Computes windows, one after the other."""
 
-    def __init__(self, store: ResultStore, engine: Engine, cache: ChunkCache, patience: Patience) -> None:
+    def __init__(
+        self,
+        store: ResultStore,
+        engine: Engine,
+        cache: ChunkCache,
+        patience: Patience,
+        *,
+        summarized: bool = False,
+    ) -> None:
+        """summarized: store the summaries of closed windows, of which evidence and alarms are made."""
         self._store = store
         self._engine = engine
+        self._summarizer = engine.summarizer if summarized else None
         self._cache = cache
         self._patience = patience
 
@@ -139,7 +149,7 @@ class WindowWorker:
         if failure is None:
             content = self._load(snapshot, window, joined_records, summarized=closed)
         else:
-            content = _skip(snapshot, window, joined_records, UNREADABLE if self._engine.summarizer else None)
+            content = _skip(snapshot, window, joined_records, UNREADABLE if self._summarizer else None)
         return WindowTask(
             closing=closing,
             holds=scan.holds[window.start],
@@ -153,7 +163,7 @@ class WindowWorker:
 
     def _load(self, snapshot: Snapshot, window: WindowKey, other: Records | None, *, summarized: bool) -> _Content:
         """Load a window's rows and those that they are joined with; without such, rows can be sampled meanwhile."""
-        summarizer = self._engine.summarizer if summarized else None
+        summarizer = self._summarizer if summarized else None
         if other is None:
             parts: list[pa.Table] = []
             rows = load_rows(

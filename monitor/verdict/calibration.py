@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.drift.columns import Floats, Ints
-from monitor.verdict.evidence import allowances, cusum
+from monitor.verdict.evidence import allowances, cusum, scales
 from monitor.verdict.fold import Series, Watch
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.members import Signal
@@ -40,12 +40,8 @@ DAYS = 3
 
 DEFAULT_SIZES = (HOUR, 6 * HOUR, DAY)
 
-_FAMILIES = {"volume": 2, "coverage": 2, "label": 1, "error": 1}
-"""Families of signals. Within one, signals share a scale; a storm that moves the volume, or the error, must not
-raise the line of the inputs."""
-
-_LEAST = 0.5
-"""Added to every scale, in units of z: little must not set off a family that was silent in all calm seasons."""
+LEAST = 2.0
+"""The lowest line, in units of z: signals that hardly moved in any calm season must not be set off by little."""
 
 Key = tuple[Role, int]
 """Role and size."""
@@ -344,13 +340,13 @@ class _Calibrating:
 
     def calibration(self, watched: Sequence[Key], unwatched: Mapping[Key, str], promise: Promise) -> Calibration:
         evidence = {key: self._evidence(*key) for key in watched}
-        scales = {key: self._scale(key, found) for key, (found, _) in evidence.items()}
-        peaks = {key: found.max(1) / scales[key] for key, (found, _) in evidence.items()}
+        shared = {key: scales(signals(self.layout, key[0]), key[1]) for key in watched}
+        peaks = {key: found.max(1) / shared[key] for key, (found, _) in evidence.items()}
         maxima = np.array(
             [max(peak[at].max() for peak in peaks.values()) for at in range(len(self.calm))] if peaks else []
         )
         order = np.argsort(-maxima, kind="stable")
-        line = float(maxima[order[promise.rank - 1]]) if len(maxima) else 1.0
+        line = max(float(maxima[order[promise.rank - 1]]), LEAST) if len(maxima) else LEAST
         known = {role: total(self._sums(role)) for role in (self.units[0] if self.units else ())}
         return Calibration(
             id=self._id(watched, promise),
@@ -365,7 +361,7 @@ class _Calibrating:
             known=known,
             recent={role: self._recent(role, len(self.units)) for role in known},
             standards={key: standard for key, (_, standard) in evidence.items()},
-            lines={key: scale * line for key, scale in scales.items()},
+            lines={key: scale * line for key, scale in shared.items()},
             rates={key: _tail(found) for key, (found, _) in evidence.items()},
         )
 
@@ -425,13 +421,6 @@ class _Calibrating:
             days = next(iter(one.summaries.values())).size // DAY
             yield first, first + days
             first += days
-
-    def _scale(self, key: Key, found: Floats) -> Floats:
-        """The mean of the seasons' largest evidence in the family of each signal, shape (signals,)."""
-        families = np.array([_FAMILIES.get(signal.kind, 0) for signal in signals(self.layout, key[0])])
-        peaks = found.max(1)
-        means = {family: float(peaks[:, families == family].max(1).mean()) for family in {*families.tolist()}}
-        return np.array([means[family] for family in families.tolist()]) + _LEAST
 
     def _set_by(self, peaks: Mapping[Key, Floats], at: int) -> SetBy:
         role, size = max(peaks, key=lambda key: float(peaks[key][at].max()))

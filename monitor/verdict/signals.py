@@ -21,6 +21,9 @@ from monitor.verdict.summary import SUMS, Summary
 from schemas.definition import LABELS, Role
 from storage.chunk import PREDICTION
 
+_LATE = 0.02
+"""Share of labels that may be missing without anybody being told."""
+
 MIN_ROWS = 20
 """Of fewer rows, or fewer expected rows, a window says nothing."""
 
@@ -188,10 +191,20 @@ def scores(layout: SummaryLayout, reference: Reference, summary: Summary, size: 
         events, matched = (window.sum(name).astype(np.float64) for name in ("events", "matched"))
         drawn = [window.sum("errors").astype(np.float64) if c.name == ERROR else rows for c in layout.labels]
         covered = matched / np.maximum(events, 1)
-        found.append(np.abs(covered - reference.coverage) + 1 / (events + 1))
+        found.append(_uncovered(covered, reference.coverage, events) + 1 / (events + 1))
         return Scores(np.stack(found, 1), np.stack([*drawn, events], 1), events * reference.coverage, matched)
     found.append(np.abs(np.log((rows + 1) / (expected + 1))))
     return Scores(np.stack(found, 1), np.stack([*drawn, expected], 1), expected, rows)
+
+
+def _uncovered(covered: Floats, usual: float, events: Floats) -> Floats:
+    """How many more labels are missing than usual, as a share, beyond what is tolerated.
+
+    A stream loses the labels that come after the allowed lateness; the training set has lost none.
+    """
+    tolerated = _LATE + 2 * np.sqrt(_LATE / (events + 1))
+    short: Floats = np.maximum(usual - covered - tolerated, 0.0)
+    return short
 
 
 def _score(column: ColumnLayout, current: Ints, reference: Floats) -> Floats:
@@ -202,8 +215,10 @@ def _score(column: ColumnLayout, current: Ints, reference: Floats) -> Floats:
 
 def _outside(current: Ints, reference: Floats) -> Floats:
     """How much more or less is missing or below all edges, as shares: each counts as a value one scale away."""
-    apart = np.abs(_shares(current) - _shares(reference))
-    return apart[:, -1] + apart[:, 0]
+    ends = [0, -1]
+    rows, expected = np.maximum(current.sum(1), 1), np.maximum(reference.sum(1), 1e-9)
+    apart: Floats = np.abs(current[:, ends] / rows[:, None] - reference[:, ends] / expected[:, None]).sum(1)
+    return apart
 
 
 def wasserstein(column: NumberLayout, current: Ints | Floats, reference: Floats) -> Floats:
@@ -224,8 +239,7 @@ def wasserstein(column: NumberLayout, current: Ints | Floats, reference: Floats)
     left, right = gap[:, :-1], gap[:, 1:]
     total = np.abs(left) + np.abs(right)
     # Between two edges both distribution functions are taken as straight; where they cross, two triangles remain.
-    crossing = left * right < 0
-    area = np.where(crossing, (left**2 + right**2) / np.where(crossing, total, 1), total) / 2
+    area = total / 2 + np.minimum(left * right, 0.0) / np.maximum(total, 1e-300)
     distance: Floats = area @ np.diff(column.bounds) / column.scale
     return np.where((current.sum(1) > 0) & (reference.sum(1) > 0), distance, 0.0)
 

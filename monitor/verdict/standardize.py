@@ -88,9 +88,18 @@ def _usable(scores: Scores) -> tuple[NDArray[np.bool_], Floats, Floats]:
 
 def _spread(rest: Floats) -> Floats:
     """A standard deviation that single windows do not move, of each column; 1 where nothing is known."""
-    known = ~np.isnan(rest)
-    filled = np.where(known.any(0), rest, 0.0)
-    middle = np.nanmedian(filled, axis=0)
-    robust = 1.4826 * np.nanmedian(np.abs(filled - middle), axis=0) + 0.05
-    spread = np.maximum(robust, 0.7 * np.nanstd(filled, axis=0))
-    return np.where(known.any(0), spread, 1.0)
+    known = np.isfinite(rest)
+    count = known.sum(0)
+    filled = np.where(known, rest, 0.0)
+    mean = filled.sum(0) / np.maximum(count, 1)
+    deviation = np.sqrt((known * (filled - mean) ** 2).sum(0) / np.maximum(count, 1))
+    robust = 1.4826 * _median(np.abs(rest - _median(rest, count)), count) + 0.05
+    return np.where(count > 0, np.maximum(robust, 0.7 * deviation), 1.0)
+
+
+def _median(values: Floats, count: Ints) -> Floats:
+    """Of the first `count` of each column in ascending order: NaN comes last."""
+    ordered, columns = np.sort(values, axis=0), np.arange(values.shape[1])
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(values) - 1)
+    middle: Floats = (ordered[low, columns] + ordered[high, columns]) / 2
+    return middle
