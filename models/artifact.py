@@ -123,10 +123,12 @@ def load(path: Path, stream: Records | None = None, scorers: Scorers | None = No
 def _check_columns(path: Path, card: Card, records: Records) -> None:
     """Check that the reference has the columns of these events, whose bounds may have changed since."""
     wanted = {field.name: field for field in layout(records) if field.name != OFFSET}
-    found = {field.name: field for field in pq.read_schema(pa.BufferReader(_file(path, REFERENCE, card)))}
-    found.pop(card.target, None)
+    stored = pq.read_schema(pa.BufferReader(_file(path, REFERENCE, card)))
+    found = {field.name: field for field in stored}
+    if (last := stored.names[-1]) == card.target or (card.target is None and last not in wanted):
+        del found[last]  # the label
     if card.stream != records.topic or found != wanted:
-        differ = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+        differ = sorted({name for name, _ in {*found.items()} ^ {*wanted.items()}})
         what = f"the model in {path} was made for another definition of {records.topic!r}"
         raise ModelUnusable(f"{what}, with other columns: {', '.join(differ)}", _TRAIN)
 
