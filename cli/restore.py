@@ -96,6 +96,8 @@ def _check(tools: Programs, file: Path) -> None:
     if not file.is_file():
         raise UsageError(f"there is no file {file}", _NO_DUMP)
     contents = _listed(tools, file, "--list")
+    if contents is None and file.read_bytes()[:5] == b"PGDMP":
+        raise UsageError(f"{file} was cut off or is damaged: it cannot be read", _NO_DUMP)
     if contents is None or f" SCHEMA - {SCHEMA} " not in contents:
         raise UsageError(f"{file} is not a backup of schema {SCHEMA}", _NO_DUMP)
     rows = _listed(tools, file, "--data-only", f"--schema={SCHEMA}", "--table=migration", "--file=-") or ""

@@ -390,7 +390,7 @@ def test_the_window_page_says_what_moved_and_shows_it_against_the_reference(done
     bent = page.locator(f'#columns > li[data-column="{DRIFTED}"]')
     assert bent.get_attribute("data-band") == "drift"
     assert bent.locator("path.reference, path.current").count() == 2
-    assert bent.locator(".large .barlayer path").count() > 5
+    assert worst.locator(".large .barlayer path").count() > 5
     assert page.locator("#columns [data-plot][data-drawn]").count() > 10
     assert "2022-02-05T00:00" in page.locator("#recompute code").inner_text()
     assert page.locator("#report").get_attribute("href") == f"/report?run={RUN}&size=6h&start={WITHIN}"

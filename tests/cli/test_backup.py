@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,6 +68,10 @@ def filled(database: str) -> str:
         replace(connection, DummyPlan("dummy", NOW, days=1))
         roles.grant(connection)
         connection.execute("INSERT INTO driftline.chunk VALUES ('dummy', 'trips', 0, 0, 41, 42, '\\x00ff0a5c2e')")
+        connection.execute(
+            "INSERT INTO driftline.chunk VALUES ('dummy', 'trips', 1, 0, 41, 42, %s)",
+            [Random(1).randbytes(1 << 18)],
+        )
         connection.execute("INSERT INTO driftline.pane VALUES ('dummy', 'trips', '2026-09-01', 0, 0, 0, 42)")
         connection.execute(
             "INSERT INTO driftline.partition_progress (topic, partition, next_offset, epoch)"
@@ -151,14 +156,24 @@ def test_runs_are_not_replaced_unless_told_to(filled: str, tmp_path: Path) -> No
     assert content(filled) == before
 
 
-@pytest.mark.parametrize("share", [0.5, 0.98])
-def test_a_file_that_was_cut_off_changes_nothing(filled: str, tmp_path: Path, share: float) -> None:
+@pytest.mark.parametrize(
+    ("share", "error", "message"),
+    [
+        (0.1, UsageError, "was cut off or is damaged"),
+        (0.8, DatabaseUnreachable, r"could not be restored .* as it was before"),
+        (0.98, DatabaseUnreachable, r"could not be restored .* as it was before"),
+    ],
+    ids=["in its table of contents", "in its rows", "at its end"],
+)
+def test_a_file_that_was_cut_off_changes_nothing(
+    filled: str, tmp_path: Path, share: float, error: type[Exception], message: str
+) -> None:
     file = backup(filled, tmp_path / "b.dump")
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])
     wreck(filled)
     before = content(filled)
-    with pytest.raises(DatabaseUnreachable, match=r"could not be restored .* as it was before"):
+    with pytest.raises(error, match=message):
         restore(filled, file, replace=True)
     assert content(filled) == before
 

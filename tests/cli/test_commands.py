@@ -41,6 +41,13 @@ def commands(group: Any = COMMAND, path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 KNOWN = dict(commands())
+DECISIONS = {
+    ("alarms", "ack"): ("as", "note"),
+    ("silence", "add"): ("run", "track", "column", "for", "until", "reason"),
+    ("silence", "list"): ("all",),
+    ("weeks", "exclude"): ("reason",),
+}
+"""Options of what a person decides once: a variable that was left set must not decide it again."""
 
 
 def options(command: Any) -> set[str]:
@@ -83,7 +90,7 @@ def test_every_option_has_its_environment_variable() -> None:
                 name = parameter.opts[0].removeprefix("--")
                 assert parameter.envvar in (variable(name), variable(name, path[0]), None), (path, parameter.opts)
                 of_the_run = path[0] in ("report", "recompute") and name == "model"
-                of_a_person = path == ("alarms", "ack") and name in ("as", "note")
+                of_a_person = name in DECISIONS.get(path, ())
                 assert (parameter.envvar is None) == (of_the_run or of_a_person), (path, parameter.opts)
 
 

@@ -33,6 +33,7 @@ HOURS = 24
 """That a live run goes on: into its drift."""
 NEVER = {
     ("partition_progress", "topic_id"),
+    ("run", "reference"),
     ("run_progress", "candidate_ms"),
     ("dead_letter", "headers"),
     ("alarm", "segment"),
