@@ -119,13 +119,14 @@ def _details(connection: Connection, alarm: str) -> Details:
     evidence = alarm_listings.evidence(connection, row.run_id, start, end) if start else []
     calibrations = alarm_listings.calibrations(connection, row.run_id)
     newest = evidence[-1].window_start if evidence else None
-    season = Season.of(definition_of(connection, row.run_id, chosen.stream()))
+    stream = definition_of(connection, row.run_id, chosen.stream())
+    can_exclude = row.state is not None and stream.name == chosen.stream().name
     return Details(
         alarm=row,
         calibration=next((c for c in calibrations if c.calibration_id == row.calibration_id), None),
         changes=alarm_listings.changes(connection, row.alarm_id),
         evidence=evidence,
-        next=next_steps(row, weeks_of(row, season, newest) if row.state else ()),
+        next=next_steps(row, weeks_of(row, Season.of(stream), newest) if can_exclude else ()),
     )
 
 
