@@ -1,0 +1,138 @@
+"""Ageing: how far the stream is from what the model was trained on, in units that people can judge. Pure.
+
+The change of a signal is found by its evidence (`calibration`), and forgotten once the calm weeks hold it. What has
+moved since the training stays moved. It is no alarm, but a reason to train again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+from scipy.stats import t
+
+from monitor.drift.columns import Floats
+from monitor.verdict.calibration import CalmSeason
+from monitor.verdict.layout import ERROR, CategoryLayout, SummaryLayout
+from monitor.verdict.season import Season
+from monitor.verdict.signals import Reference, SlotSums, scores, signals, total
+from monitor.verdict.summary import error_unit
+from schemas.definition import LABELS, Role
+
+CONFIDENCE = 0.9
+"""One-sided, that a signal is beyond its tolerance."""
+
+
+class Tolerance(msgspec.Struct, frozen=True):
+    """How far a signal may be from the training.
+
+    Attributes:
+        number: Wasserstein distance of a number, in standard deviations of the reference.
+        category: Jensen-Shannon distance of a category.
+        volume: Change of the number of rows, as a share.
+        mae: Growth of the mean absolute error, as a share; less error is never too much.
+        bias: Change of the mean error, in the label's unit.
+    """
+
+    number: float = 0.1
+    category: float = 0.1
+    volume: float = 0.3
+    mae: float = 0.2
+    bias: float = 1.0
+
+
+TOLERANCE = Tolerance()
+
+
+class Aged(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one signal is from the training.
+
+    Attributes:
+        role, name: Of the signal; `mae` and `bias` are of the labels.
+        value: Mean of the seasons, in the unit of the tolerance.
+        low: Its lower confidence bound.
+        tolerance: Of the signal.
+    """
+
+    role: Role
+    name: str
+    value: float
+    low: float
+    tolerance: float
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the signal has surely moved further than is tolerated."""
+        return self.low > self.tolerance
+
+
+def ageing(
+    layout: SummaryLayout,
+    season: Season,
+    training: Sequence[CalmSeason],
+    newest: Sequence[CalmSeason],
+    tolerance: Tolerance = TOLERANCE,
+) -> tuple[Aged, ...]:
+    """Compare the newest seasons with the training, the furthest beyond its tolerance first.
+
+    Args:
+        layout: Of the summaries.
+        season: Of the stream.
+        training: What the model was trained on, in seasons, or as one stretch.
+        newest: At least two seasons; the last four, say.
+        tolerance: Of each kind of signal.
+    """
+    found: list[Aged] = []
+    for role in newest[0].summaries:
+        known = total(SlotSums.of(one.summaries[role], season) for one in training)
+        reference = Reference(season, known, known)
+        found += _columns(layout, reference, role, newest, tolerance)
+        if role == LABELS:
+            found += _errors(layout, known, newest, tolerance)
+    return tuple(sorted(found, key=lambda one: -one.low / one.tolerance))
+
+
+def _columns(
+    layout: SummaryLayout, reference: Reference, role: Role, newest: Sequence[CalmSeason], tolerance: Tolerance
+) -> Iterable[Aged]:
+    parts = [one.summaries[role] for one in newest]
+    values = np.concatenate([scores(layout, reference, part, part.size).values for part in parts])
+    allowed = _allowed(layout, role, tolerance)
+    for signal, each in zip(signals(layout, role), values.T, strict=True):
+        if signal.name in allowed and signal.name != ERROR:
+            yield _aged(
+                role, signal.name, np.expm1(each) if signal.kind == "volume" else each, allowed[signal.name]
+            )
+
+
+def _allowed(layout: SummaryLayout, role: Role, tolerance: Tolerance) -> Mapping[str, float]:
+    columns = {
+        c.name: tolerance.category if isinstance(c, CategoryLayout) else tolerance.number
+        for c in layout.columns(role)
+    }
+    return columns if role == LABELS else columns | {"volume": tolerance.volume}
+
+
+def _errors(
+    layout: SummaryLayout, known: SlotSums, newest: Sequence[CalmSeason], tolerance: Tolerance
+) -> Iterable[Aged]:
+    mae, bias = _mean_errors(layout, known.sums.sum(0))
+    each = np.array([_mean_errors(layout, one.summaries[LABELS].sums.sum(0)) for one in newest])
+    if mae > 0 and np.isfinite(each).all():
+        yield _aged(LABELS, "mae", each[:, 0] / mae - 1, tolerance.mae)
+        moved = each[:, 1] - bias
+        yield _aged(LABELS, "bias", moved * np.sign(moved.mean()), tolerance.bias)
+
+
+def _mean_errors(layout: SummaryLayout, sums: Floats) -> tuple[float, float]:
+    """Mean absolute and mean error, in the label's unit; NaN without labels."""
+    unit = error_unit(layout)
+    return (float(sums[4] / sums[2] * unit), float(sums[3] / sums[2] * unit)) if sums[2] else (np.nan, np.nan)
+
+
+def _aged(role: Role, name: str, each: Floats, tolerance: float) -> Aged:
+    """Seasons differ from one another by chance: what is surely beyond the tolerance is so in spite of that."""
+    number = len(each)
+    half = float(t.ppf(CONFIDENCE, number - 1) * each.std(ddof=1) / np.sqrt(number)) if number > 1 else np.inf
+    return Aged(role=role, name=name, value=float(each.mean()), low=float(each.mean()) - half, tolerance=tolerance)
