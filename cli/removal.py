@@ -10,18 +10,18 @@ import msgspec
 from cli.streams import DEFAULT_STREAM
 from models import names
 from models.names import DEFAULT, OF_DEMO, Artifact
-from schemas.advice import begin_anew
 from schemas.durations import moment
-from schemas.errors import DatabaseUnreachable, ModelUnusable, RunConflict, UsageError
+from schemas.errors import DatabaseUnreachable, DriftlineError, ModelUnusable, RunConflict, UsageError
 from storage.connect import Connection
 from storage.errors import MISSING_TABLES, NOT_ALLOWED
 from storage.queries import load_queries
+from storage.select import select
 from storage.streams import definitions_of
 
 SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 QUIET_S = 60
-"""A run is not removed within this many seconds of its last write."""
+"""A run is not removed within this many seconds of its beginning, or of its last record."""
 
 _DELETES = (
     *("delete_progress", "delete_chunks", "delete_panes", "delete_dead_letters", "delete_events"),
@@ -67,6 +67,22 @@ class Removed(msgspec.Struct, frozen=True):
     rows: int
     windows: int
     dead_letters: int
+
+
+class Holdings(msgspec.Struct, frozen=True):
+    """What a run has, and whether records of it still arrive.
+
+    begun_s, received_s: seconds since it began, and since a consumer read a record of it; None where none did.
+    lag: records that are not read yet and may be of it.
+    """
+
+    rows: int
+    windows: int
+    dead_letters: int
+    begun_s: float
+    received_s: float | None
+    finished: bool
+    lag: int
 
 
 def models(folder: Path, used: Mapping[str, Sequence[str]] | None) -> list[ModelRow]:
@@ -115,24 +131,31 @@ def removable(
         force: Also the default, and what runs use.
 
     Raises:
-        ModelUnusable: There is no such model, or it is needed.
-        UsageError: Several begin so.
+        UsageError: There is no such model, or several begin so. The error names everything that keeps any of
+            them, as the next one does.
+        ModelUnusable: One is needed.
     """
-    return list(
-        {artifact.path: artifact for name in wanted for artifact in [_one(name, folder, used, force)]}.values()
-    )
+    found: dict[Path, Artifact] = {}
+    problems: list[DriftlineError] = []
+    for name in dict.fromkeys(wanted):
+        try:
+            artifact = _one(name, folder)
+            if artifact.path not in found and not force:
+                _refuse_needed(artifact, used)
+            found[artifact.path] = artifact
+        except (UsageError, ModelUnusable) as error:
+            problems.append(error)
+    raise_all(problems)
+    return [*found.values()]
 
 
-def _one(name: str, folder: Path, used: Mapping[str, Sequence[str]] | None, force: bool) -> Artifact:
+def _one(name: str, folder: Path) -> Artifact:
     found = [a for a in names.list_artifacts(folder) if name in a.names] or list(names.find_by_prefix(name, folder))
     if not found:
-        raise ModelUnusable(f"there is no model {name} in {folder}", "`driftline models` lists them")
+        raise UsageError(f"there is no model {name} in {folder}", "`driftline models` lists them")
     if len({artifact.hash for artifact in found}) > 1:
         raise UsageError(f"{len(found)} models begin with {name}", "give more characters of the hash")
-    artifact = found[0]
-    if not force:
-        _refuse_needed(artifact, used)
-    return artifact
+    return found[0]
 
 
 def _refuse_needed(artifact: Artifact, used: Mapping[str, Sequence[str]] | None) -> None:
@@ -183,20 +206,25 @@ def holdings(connection: Connection, runs: Sequence[str]) -> list[Removed]:
     """Count what these runs hold.
 
     Raises:
-        UsageError: There is no such run.
-        RunConflict: A run is being written to.
+        UsageError: There is no such run. The error names everything that keeps any of them, as the next one does.
+        RunConflict: Records of a run may still arrive.
     """
-    return [_held(connection, run) for run in sorted(set(runs))]
+    wanted = sorted(set(runs))
+    found = {run: held for run in wanted if (held := _held(connection, run))}
+    defaults = default_runs(connection, [*found]) if found else {}
+    raise_all([problem for run in wanted if (problem := _problem(run, found.get(run), defaults.get(run)))])
+    return [Removed(run, held.rows, held.windows, held.dead_letters) for run, held in found.items()]
 
 
 def remove_runs(connection: Connection, runs: Sequence[str]) -> None:
     """Remove runs, all or none: one transaction.
 
     Consumers of their partitions begin anew from what is left in the tables, since they remember where runs stand.
+    A monitor in the middle of a window of theirs writes nothing.
 
     Raises:
         UsageError: There is no such run.
-        RunConflict: A run is being written to.
+        RunConflict: Records of a run may still arrive.
         DatabaseUnreachable: The login may not delete.
     """
     holdings(connection, runs)
@@ -205,7 +233,8 @@ def remove_runs(connection: Connection, runs: Sequence[str]) -> None:
             connection.execute(SQL["fence"], {"runs": sorted(set(runs))})
             for run in sorted(set(runs)):
                 connection.execute(SQL["lock_run"], {"run_id": run})
-                _held(connection, run)
+            holdings(connection, runs)
+            for run in sorted(set(runs)):
                 for query in _DELETES:
                     connection.execute(SQL[query], {"run_id": run})
     except NOT_ALLOWED as error:
@@ -215,23 +244,41 @@ def remove_runs(connection: Connection, runs: Sequence[str]) -> None:
         ) from None
 
 
-def _held(connection: Connection, run: str) -> Removed:
+def _held(connection: Connection, run: str) -> Holdings | None:
     try:
-        found = connection.execute(SQL["holdings"], {"run_id": run}).fetchone()
+        found = select(connection, SQL["holdings"], Holdings, {"run_id": run})
     except MISSING_TABLES:  # nobody has made the tables yet
-        found = None
-    if found is None:
-        raise UsageError(f"there is no run {run}", "`driftline runs` lists them")
-    seconds, rows, windows, dead = found
-    if seconds < QUIET_S:
-        default = default_runs(connection, [run])[run]
-        raise RunConflict(
-            f"run {run} was written to {seconds:.0f} s ago",
-            begin_anew(run, default)
-            if run == default
-            else f"stop its producer, and try again when it has received no data for {QUIET_S} s",
-        )
-    return Removed(run, rows, windows, dead)
+        return None
+    return found[0] if found else None
+
+
+def _problem(run: str, held: Holdings | None, default: str | None) -> DriftlineError | None:
+    """What keeps a run from being removed. default: that of its stream; None where the run is not there."""
+    if held is None:
+        return UsageError(f"there is no run {run}", "`driftline runs` lists them")
+    if held.received_s is not None and held.received_s < QUIET_S:
+        since, what = held.received_s, f"records of run {run} were read {held.received_s:.0f} s ago"
+    elif held.begun_s < QUIET_S:
+        since, what = held.begun_s, f"run {run} began {held.begun_s:.0f} s ago"
+    else:
+        return None
+    again = f"try again in {max(QUIET_S - since, 1):.0f} s"
+    if held.finished:
+        return RunConflict(what, f"it has ended: {again}")
+    if run == default:
+        return RunConflict(what, f"stop the consumers, {again}, then start them")
+    left = f"let the consumers read the {held.lag:,} that are left, " if held.lag else ""
+    return RunConflict(what, f"stop its producer, {left}and {again}")
+
+
+def raise_all(problems: Sequence[DriftlineError]) -> None:
+    """Raise what several errors say as one, wrong usage if any of them is; nothing where there are none."""
+    if not problems:
+        return
+    wrong = next((problem for problem in problems if isinstance(problem, UsageError)), problems[0])
+    what = "; ".join(map(str, problems[:-1]))
+    last = problems[-1]
+    raise type(wrong)(f"{what}; {last.what}" if what else last.what, last.do)
 
 
 def default_runs(connection: Connection, runs: Sequence[str]) -> dict[str, str]:

@@ -16,15 +16,16 @@ WHERE (p.topic, p.partition) = (held.topic, held.partition);
 SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;
 
 -- name: holdings
--- Seconds since anything of the run was written, itself included, and what it has.
-SELECT extract(epoch FROM clock_timestamp() - greatest(
-           r.started_at,
+-- What a run has; seconds since it began, since a consumer moved it and since a record of it was rejected; whether it is
+-- over, and how many records of it may be unread.
+SELECT (SELECT coalesce(sum(rows), 0)::bigint FROM driftline.chunk WHERE run_id = r.run_id) AS rows,
+       (SELECT count(*) FROM driftline.window_result WHERE run_id = r.run_id) AS windows,
+       (SELECT count(*) FROM driftline.dead_letter WHERE run_id = r.run_id) AS dead_letters,
+       extract(epoch FROM clock_timestamp() - r.started_at)::float8 AS begun_s,
+       extract(epoch FROM clock_timestamp() - greatest(
            (SELECT max(moved_at) FROM driftline.run_progress WHERE run_id = r.run_id),
-           (SELECT max(written_at) FROM driftline.dead_letter WHERE run_id = r.run_id),
-           (SELECT max(written_at) FROM driftline.window_result WHERE run_id = r.run_id)))::float8,
-       (SELECT coalesce(sum(rows), 0)::bigint FROM driftline.chunk WHERE run_id = r.run_id),
-       (SELECT count(*) FROM driftline.window_result WHERE run_id = r.run_id),
-       (SELECT count(*) FROM driftline.dead_letter WHERE run_id = r.run_id)
+           (SELECT max(written_at) FROM driftline.dead_letter WHERE run_id = r.run_id)))::float8 AS received_s,
+       r.finished_at IS NOT NULL AS finished, driftline.run_lag(r.run_id) AS lag
 FROM driftline.run r WHERE r.run_id = %(run_id)s;
 
 -- name: delete_progress

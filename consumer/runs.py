@@ -10,7 +10,7 @@ import structlog
 from consumer.ledger import Foreign
 from consumer.store import RunBinding, Store
 from consumer.windows import LatenessPolicy
-from schemas.advice import begin_anew
+from schemas.advice import begin_anew, go_on
 from schemas.compatibility import incompatibility, other_stream, same_bounds
 from schemas.definition import LABELS, Records, RunConfig, Stream
 from schemas.durations import duration_text
@@ -128,18 +128,20 @@ class Runs:
 
     def _rejected(self, run_id: str, conflict: Foreign) -> Foreign:
         """What the records of a foreign run become. Raises RunConflict for the awaited run."""
-        another = self._another_run(run_id)
+        advice = self._advice(run_id, conflict)
         if run_id == self._awaited:
-            either = "name its model with --model, or " if conflict.reason == "model" else ""
-            raise RunConflict(conflict.detail, either + another)
-        return conflict._replace(detail=f"{conflict.detail}: {another}")
+            raise RunConflict(conflict.detail, advice)
+        return conflict._replace(detail=f"{conflict.detail}: {advice}")
 
-    def _another_run(self, run_id: str) -> str:
-        """How the records of a foreign run come to be this consumer's."""
-        default = self._stream.default_run
-        if run_id == default and not self._store.binding(run_id).is_of(self._stream):
+    def _advice(self, run_id: str, conflict: Foreign) -> str:
+        """How the records of a foreign run come to be read as they should, the harmless way first."""
+        default, theirs = self._stream.default_run, self._store.binding(run_id)
+        if run_id == default and not theirs.is_of(self._stream):
             return f"give stream {self._stream.name} a default_run of its own, and restart its consumers"
-        return begin_anew(run_id, default)
+        if conflict.reason != "model":
+            return begin_anew(run_id, default)
+        another = begin_anew(run_id, default, _short(self._ours.model) if self._ours.model else "")
+        return f"{go_on(_short(theirs.model))}; or {another}" if theirs.model else another
 
 
 def _short(model: str | None) -> str:

@@ -11,6 +11,7 @@ SELECT w.run_id FROM driftline.watch w WHERE w.run_id = ANY(%(run_ids)s) AND NOT
 INSERT INTO driftline.watch (run_id, layout, sizes_s, promise, holidays)
 SELECT r.run_id, %(layout)s, %(sizes_s)s, %(promise)s, %(holidays)s
 FROM driftline.run r WHERE r.run_id = %(run_id)s
+FOR KEY SHARE
 ON CONFLICT DO NOTHING;
 
 -- name: lock_watch

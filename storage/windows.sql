@@ -25,6 +25,7 @@ SELECT run_id, stream, size_s, next_start_ms FROM driftline.frontier WHERE run_i
 -- Never back: another monitor may be ahead. Nor of a run that was removed meanwhile.
 INSERT INTO driftline.frontier AS f (run_id, stream, size_s, next_start_ms)
 SELECT r.run_id, %(stream)s, %(size_s)s, %(next_start_ms)s FROM driftline.run r WHERE r.run_id = %(run_id)s
+FOR KEY SHARE
 ON CONFLICT (run_id, stream, size_s) DO UPDATE SET next_start_ms = excluded.next_start_ms
 WHERE f.next_start_ms < excluded.next_start_ms;
 
@@ -129,20 +130,22 @@ SELECT coalesce(model, reference) FROM driftline.run WHERE run_id = %(run_id)s;
 
 -- name: publish
 -- Never fewer rows, never a lower status: `above` and `below` are those of higher and lower rank than the new one. A
--- revision is a closed window whose rows changed.
+-- revision is a closed window whose rows changed. Nothing of a run that was removed meanwhile; until the end of the
+-- transaction nobody removes it.
 INSERT INTO driftline.window_result AS w (
     run_id, stream, size_s, window_start, window_end, status, rows, sampled,
     columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
     mae, rmse, bias, r2, target_drift, label_coverage,
     offsets, joined_rows, joined_offsets, compute_ms, closed_at, latency_ms, written_at)
-VALUES (
+SELECT
     %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, %(window_end)s, %(status)s, %(rows)s, %(sampled)s,
     %(columns_tested)s, %(columns_drifted)s, %(share_drifted)s, %(dataset_drift)s, %(prediction_drift)s,
     %(share_missing)s, %(mae)s, %(rmse)s, %(bias)s, %(r2)s, %(target_drift)s, %(label_coverage)s,
     %(offsets)s, %(joined_rows)s, %(joined_offsets)s, %(compute_ms)s, %(closed_at)s,
     CASE WHEN %(timed)s::bool AND clock_timestamp() >= %(closed_at)s::timestamptz
          THEN (extract(epoch FROM clock_timestamp() - %(closed_at)s::timestamptz) * 1000)::float8 END,
-    clock_timestamp())
+    clock_timestamp()
+FROM driftline.run r WHERE r.run_id = %(run_id)s FOR KEY SHARE
 ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     status = excluded.status, rows = excluded.rows, sampled = excluded.sampled,
     columns_tested = excluded.columns_tested, columns_drifted = excluded.columns_drifted,

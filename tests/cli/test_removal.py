@@ -15,7 +15,9 @@ from msgspec import structs
 
 from cli import main as command_line
 from cli.removal import (
+    Holdings,
     Removed,
+    _problem,
     default_runs,
     describe_removed,
     holdings,
@@ -104,10 +106,20 @@ def test_a_model_that_is_needed_is_not_removed_unless_told(
         removable(["default"], folder, {default.hash: ["r"]}, force=False)
     with pytest.raises(ModelUnusable, match="no database says"):
         removable([older.hash], folder, None, force=False)
-    with pytest.raises(ModelUnusable, match="`driftline models` lists them"):
+    with pytest.raises(UsageError, match="`driftline models` lists them"):
         removable(["nosuch"], folder, {}, force=True)
     assert removable([older.hash], folder, {}, force=False) == [older]
     assert removable(["default", default.hash], folder, None, force=True) == [default]
+
+
+def test_everything_that_keeps_any_of_the_models_is_said_at_once(folder: Path, older: Artifact) -> None:
+    with pytest.raises(UsageError) as refused:
+        removable(["default", "nosuch", older.hash, "neither"], folder, {older.hash: ["r"]}, force=False)
+    said = str(refused.value)
+    assert [
+        said.count(text)
+        for text in ("is default: make another", "no model nosuch", "is used by r", "no model neither")
+    ] == [1, 1, 1, 1]
 
 
 def test_a_model_of_the_demo_has_no_other_trained_in_its_place(folder: Path, older: Artifact) -> None:
@@ -152,6 +164,43 @@ def test_removing_asks_and_says_what_to_do_where_nobody_can_answer(
     assert older not in list_artifacts(folder)
 
 
+def held(**more: Any) -> Holdings:
+    quiet: dict[str, Any] = {"rows": 1, "windows": 1, "dead_letters": 0, "begun_s": 900.0, "received_s": 300.0}
+    return Holdings(**quiet | {"finished": False, "lag": 0} | more)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (None, "there is no run r: `driftline runs` lists them"),
+        (held(), None),
+        (held(received_s=None), None),
+        (held(received_s=12.0), "records of run r were read 12 s ago: stop its producer, and try again in 48 s"),
+        (
+            held(received_s=0.2, lag=4_000),
+            "records of run r were read 0 s ago: stop its producer, let the consumers read the 4,000 that are left,"
+            " and try again in 60 s",
+        ),
+        (
+            held(received_s=50.0, finished=True),
+            "records of run r were read 50 s ago: it has ended: try again in 10 s",
+        ),
+        (held(begun_s=5.0, received_s=None), "run r began 5 s ago: stop its producer, and try again in 55 s"),
+    ],
+    ids=["not there", "quiet", "never moved", "moving", "behind", "over", "new"],
+)
+def test_a_run_that_cannot_be_removed_says_which_stage_is_to_be_stopped(
+    found: Holdings | None, said: str | None
+) -> None:
+    problem = _problem("r", found, "live")
+    assert (problem and str(problem)) == said
+
+
+def test_the_run_of_records_that_name_none_has_no_producer_to_be_stopped() -> None:
+    said = str(_problem("live", held(received_s=12.0), "live"))
+    assert said == "records of run live were read 12 s ago: stop the consumers, try again in 48 s, then start them"
+
+
 OURS = RunBinding.from_stream(TAXI, RunConfig(label_lateness_ms=0), "a" * 64)
 
 
@@ -181,11 +230,13 @@ def test_a_run_goes_whole_and_a_consumer_that_remembers_it_begins_anew(
     )
     store.commit(flush, ["trips"])
     assert runs_of_models(connection)["a" * 64] == ["live", "kept", "old"]
-    with pytest.raises(UsageError, match="there is no run never"):
-        remove_runs(connection, ["old", "never"])
-    with pytest.raises(RunConflict, match="run old was written to 0 s ago: stop its producer"):
+    with pytest.raises(
+        UsageError, match=r"no run ever: .*; there is no run never: .*; records of run old were read 0 s"
+    ):
+        remove_runs(connection, ["old", "never", "ever"])
+    with pytest.raises(RunConflict, match="records of run old were read 0 s ago: stop its producer"):
         remove_runs(connection, ["old"])
-    with pytest.raises(RunConflict, match=r"run live was written to 0 s ago: stop the consumers, .*monitors again"):
+    with pytest.raises(RunConflict, match="records of run live were read 0 s ago: stop the consumers, try again"):
         remove_runs(connection, ["live"])
     assert default_runs(connection, ["old", "live"]) == {"old": "live", "live": "live"}
     for table, column in (("run_progress", "moved_at"), ("dead_letter", "written_at"), ("run", "started_at")):
@@ -210,7 +261,7 @@ def test_a_run_that_was_begun_a_moment_ago_is_not_removed_though_nothing_of_it_i
     connection: psycopg.Connection,
 ) -> None:
     Store(connection, "me").register(["new"], OURS, TAXI)
-    with pytest.raises(RunConflict, match="run new was written to 0 s ago"):
+    with pytest.raises(RunConflict, match="run new began 0 s ago"):
         remove_runs(connection, ["new"])
 
 

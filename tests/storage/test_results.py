@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from monitor.scheduling.planning import read_progress
 from monitor.scheduling.readiness import Patience
@@ -80,6 +81,28 @@ def test_a_result_that_is_refused_leaves_its_columns_alone(feed: Feed, store: Re
     before = results(feed.connection, more=", written_at")
     publish(store, result("provisional", 9))
     assert results(feed.connection, more=", written_at") == before
+
+
+def test_nothing_is_written_of_a_run_that_was_removed_while_its_window_was_computed(
+    feed: Feed, store: ResultStore
+) -> None:
+    with store.claim(WINDOW) as claim:
+        assert claim is not None
+        feed.connection.execute("DELETE FROM driftline.run")
+        assert claim.publish(result("final", 3)) is None
+    store.advance("r", "events", HOUR, T0)
+    assert results(feed.connection) == []
+    assert feed.connection.execute("SELECT FROM driftline.frontier").fetchall() == []
+
+
+def test_a_run_is_not_removed_between_the_writing_of_a_window_and_its_commit(
+    feed: Feed, store: ResultStore
+) -> None:
+    with store.claim(WINDOW) as claim:
+        assert claim is not None
+        assert claim.publish(result("final", 3)) is not None
+        with pytest.raises(LockNotAvailable):
+            feed.connection.execute("SELECT FROM driftline.run FOR UPDATE NOWAIT")
 
 
 def test_the_moment_of_closing_stays_and_the_moment_of_writing_moves(feed: Feed, store: ResultStore) -> None:
