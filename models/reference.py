@@ -1,7 +1,8 @@
 """The reference set: every record of the training period that the consumer would accept, with its prediction.
 
 It includes records that the model was not trained on: a live stream cannot be filtered by a label that is not known
-yet, so what it is compared with must not be filtered by it either.
+yet, so what it is compared with must not be filtered by it either. For the same reason a prediction is made by a
+model that has not learnt from the record (`models.taxi.train.unseen_predictions`), as on the stream.
 """
 
 from __future__ import annotations
