@@ -240,11 +240,13 @@ def _steps(summary: Summary, times: pa.ChunkedArray) -> Ints:
 
 def _count(summary: Summary, layout: SummaryLayout, table: pa.Table, times: pa.ChunkedArray) -> Ints:
     """Fill in rows and counts; return the step of each row."""
-    steps, number = _steps(summary, times), len(summary.rows)
+    steps, number, slices = _steps(summary, times), len(summary.rows), layout.slices(summary.role)
     summary.rows[:] = np.bincount(steps, minlength=number)
-    for column, place in layout.slices(summary.role):
-        codes = steps * column.bins + _codes(column, table)
-        summary.counts[:, place] = np.bincount(codes, minlength=number * column.bins).reshape(number, -1)
+    bins, codes = summary.counts.shape[1], np.empty((len(slices), len(steps)), np.int64)
+    for row, (column, place) in zip(codes, slices, strict=True):
+        np.add(_codes(column, table), place.start, out=row)
+    codes += bins * steps
+    summary.counts[:] = np.bincount(codes.ravel(), minlength=number * bins).reshape(number, bins)
     return steps
 
 
@@ -252,44 +254,46 @@ def _codes(column: ColumnLayout, table: pa.Table) -> Ints:
     """The bin of each row."""
     if column.name not in table.column_names:
         return np.full(table.num_rows, column.bins - 1)
-    values = table[column.name]
+    values = table[column.name].combine_chunks()
     return _number_codes(column, values) if isinstance(column, NumberLayout) else _category_codes(column, values)
 
 
-def _number_codes(column: NumberLayout, values: pa.ChunkedArray) -> Ints:
-    floats: Floats = values.cast(pa.float64()).to_numpy()
-    codes = column.bounds.searchsorted(floats, "right")
-    usable = np.isfinite(floats)
+def _number_codes(column: NumberLayout, values: pa.Array) -> Ints:
+    floats = _floats(values)
+    codes, usable = column.grid.codes(floats), np.isfinite(floats)
     if column.low is not None and column.high is not None:
         usable &= (floats >= column.low) & (floats <= column.high)
     codes[~usable] = column.bins - 1
     return codes
 
 
-def _category_codes(column: CategoryLayout, values: pa.ChunkedArray) -> Ints:
-    array = values.combine_chunks()
+def _category_codes(column: CategoryLayout, array: pa.Array) -> Ints:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        return _numeric_codes(column, array.cast(pa.float64()).to_numpy(zero_copy_only=False))
+        return _numeric_codes(column, _floats(array))
     return _text_codes(column, array.cast(pa.string()))
 
 
-def _text_codes(column: CategoryLayout, array: pa.Array) -> Ints:
-    known = pa.array(list(column.codes), pa.string())
-    at = pc.fill_null(pc.index_in(array, value_set=known), len(known)).to_numpy()
-    bins = np.array([*column.codes.values(), column.bins - 2])
-    return np.where(pc.is_null(array).to_numpy(zero_copy_only=False), column.bins - 1, bins[at])
-
-
-def _numeric_codes(column: CategoryLayout, floats: NDArray[np.float64]) -> Ints:
-    names, bins = column.numeric
-    at = names.searchsorted(floats)
-    hit = names.take(at, mode="clip") == floats if len(names) else np.zeros(len(floats), bool)
-    codes = np.full(len(floats), column.bins - 2)
-    codes[hit] = bins[at[hit]]
+def _numeric_codes(column: CategoryLayout, floats: Floats) -> Ints:
+    names, grid, bins = column.numeric
+    at = grid.codes(floats) - 1
+    codes = np.where(names[at] == floats, bins[at], column.bins - 2)
     codes[~np.isfinite(floats)] = column.bins - 1
     return codes
+
+
+def _text_codes(column: CategoryLayout, array: pa.Array) -> Ints:
+    known, bins = column.texts
+    codes: Ints = bins[pc.fill_null(pc.index_in(array, value_set=known), len(known)).to_numpy()]
+    return codes
+
+
+def _floats(array: pa.Array) -> Floats:
+    """Nulls become NaN."""
+    if pa.types.is_decimal(array.type):
+        array = array.cast(pa.float64())
+    return array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
 
 
 def _add_errors(summary: Summary, steps: Ints, error: Floats, unit: float) -> None:

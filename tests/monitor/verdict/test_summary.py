@@ -10,7 +10,7 @@ from monitor.drift.category import CategoryReference
 from monitor.drift.figures import Config
 from monitor.drift.number import NumberReference
 from monitor.verdict import layout as layouts
-from monitor.verdict.layout import ERROR, CategoryLayout, NumberLayout, SummaryLayout
+from monitor.verdict.layout import ERROR, CategoryLayout, Grid, NumberLayout, SummaryLayout
 from monitor.verdict.signals import jensen_shannon, wasserstein
 from monitor.verdict.summary import (
     Summary,
@@ -168,6 +168,31 @@ def test_errors_are_of_labels_inside_their_range_that_have_a_prediction() -> Non
     assert summary.sum("absolute_error")[0] * error_unit(made) == pytest.approx(3.5, abs=1e-4)
     assert bins(summary, made, "took")[-1] == 1
     assert bins(summary, made, ERROR)[-1] == 2
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        [0.0],
+        [5e-324],
+        [0.0, 5e-324, 1e-300],
+        [-1.7e308, -1.0, 0.0, 1.7e308],
+        [1.0, *(np.nextafter(1.0, 2.0) + k * 2.0**-52 for k in range(6)), 1e9],
+        [*(1.0 + k * 2.0**-52 for k in range(20)), 1e9],
+        list(np.geomspace(1e-3, 1e6, 140)),
+        list(np.sort(np.random.default_rng(3).normal(0, 1, 160))),
+    ],
+    ids=["zero", "tiny", "subnormal", "huge", "close", "too close", "skewed", "normal"],
+)
+def test_a_grid_finds_what_a_binary_search_does(edges: list[float]) -> None:
+    bounds = np.array(edges)
+    spread = np.random.default_rng(7).normal(0, 10, 600)
+    ends = [np.nextafter(bounds, side) for side in (-np.inf, np.inf)]
+    values = np.concatenate([bounds, *ends, spread, [1.79e308, -1.79e308, 0.0, -0.0]])
+    assert len(values) > 500
+    assert Grid(bounds).codes(values).tolist() == bounds.searchsorted(values, "right").tolist()
+    usual = Grid(bounds).codes(np.concatenate([values, [np.nan, np.inf, -np.inf]]))
+    assert usual[: len(values)].tolist() == bounds.searchsorted(values, "right").tolist()
 
 
 @pytest.mark.parametrize("seed", range(2))
