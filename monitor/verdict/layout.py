@@ -62,7 +62,8 @@ class Grid:
     def codes(self, values: Floats) -> Ints:
         """Return the number of edges at or below each finite value, shape (n,); anything for the others."""
         if self._passes > _PASSES or len(values) < _FEW:
-            return self._edges.searchsorted(values, "right")
+            found: Ints = self._edges.searchsorted(values, "right")
+            return found
         cells = self._cell(values)
         codes: Ints = self._below[cells]
         for edges in self._within[: self._passes]:
@@ -74,7 +75,8 @@ class Grid:
             places = values - self._first
             places *= self._cells
             np.fmax(places, 0, out=places)  # NaN becomes 0
-            return np.fmin(places, _CELLS - 1, out=places).astype(np.int64)
+            cells: Ints = np.fmin(places, _CELLS - 1, out=places).astype(np.int64)
+            return cells
 
 
 class NumberLayout(msgspec.Struct, frozen=True, tag="number", tag_field="kind", dict=True):
@@ -144,7 +146,9 @@ class CategoryLayout(msgspec.Struct, frozen=True, tag="category", tag_field="kin
     @cached_property
     def texts(self) -> tuple[pa.Array, Ints]:
         """The known values and null; their bins and, at the end, that of new values."""
-        return pa.array([*self.codes, None], pa.string()), np.array([*self.codes.values(), self.bins - 1, self.bins - 2])
+        return pa.array([*self.codes, None], pa.string()), np.array(
+            [*self.codes.values(), self.bins - 1, self.bins - 2]
+        )
 
 
 ColumnLayout = NumberLayout | CategoryLayout

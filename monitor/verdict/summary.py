@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from monitor.drift.columns import Floats, Ints
 from monitor.verdict.layout import ERROR, CategoryLayout, ColumnLayout, NumberLayout, SummaryLayout, errors
@@ -293,7 +292,8 @@ def _floats(array: pa.Array) -> Floats:
     """Nulls become NaN."""
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())
-    return array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    floats: Floats = array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    return floats
 
 
 def _add_errors(summary: Summary, steps: Ints, error: Floats, unit: float) -> None:
