@@ -7,6 +7,7 @@ the same; so does whoever folds them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import starmap
 
 import msgspec
 import numpy as np
@@ -243,10 +244,15 @@ class _Folding:
         if after is not None and after.state == "recovered":
             self.state.alarm, self.state.cusums = None, {}
 
-    def _is_calm(self, cusum: Cusum) -> bool:
+    def _is_calm(self, name: str, cusum: Cusum) -> bool:
+        """Whether evidence has fallen for a day, or is low: at the smallest size for a day, as it begins from 0."""
         (then, before), rules = cusum.past[0], self._rules
-        fell = then <= cusum.end - rules.quiet and cusum.level < before
-        return fell or cusum.level < rules.calm
+        is_known = then <= cusum.end - rules.quiet
+        if is_known and cusum.level < before:
+            return True
+        if name.endswith(f"/{self._watch.smallest}"):
+            return is_known and max(level for _, level in cusum.past) < rules.calm
+        return cusum.level < rules.calm
 
     def _evidence(self, score: WindowScore, level: float) -> Evidence:
         cusums = self.state.cusums
@@ -255,7 +261,7 @@ class _Folding:
             size=score.size,
             start=score.start,
             level=level,
-            is_calm=all(map(self._is_calm, cusums.values())),
+            is_calm=all(starmap(self._is_calm, cusums.items())),
             moved=self._moved() if level > self._rules.pending else (),
             shares=self._shares(),
             labelled_until=max(

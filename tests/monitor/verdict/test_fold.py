@@ -195,6 +195,14 @@ def test_an_alarm_outlives_the_border_of_a_season() -> None:
     assert (alarm.state, hour(alarm.recovered_at)) == ("firing", None)
 
 
+def test_an_alarm_does_not_recover_because_its_evidence_begins_anew() -> None:
+    """An hour adds 1.3 of 10, so that little stands against the stream in the first hours of the second season."""
+    going_on = the_alarm(folded(scored(places(200), moved("distance", 100, 400, by=2.0))))
+    assert (going_on.state, hour(going_on.recovered_at)) == ("firing", None)
+    over = the_alarm(folded(scored(places(240), moved("distance", 100, 167, by=2.0))))
+    assert (over.state, hour(over.recovered_at)) == ("recovered", 168 + 25)
+
+
 ANY_Z = st.sampled_from([-1.0, 0.0, 0.5, 1.5, 3.0, 6.0])
 
 
