@@ -6,6 +6,7 @@ import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -74,6 +75,16 @@ class Board:
             await self.hub.close()
             await self.database.close()
 
+    def page(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Answer a page, or 304 where the browser has it already."""
+        content = files.page(name)
+        etag = f'"{sha256(content).hexdigest()[:32]}"'
+        known = etag in request.headers.get("if-none-match", "")
+        return Response(
+            b"" if known else content, status_code=304 if known else 200, media_type="text/html",
+            headers={"etag": etag, "cache-control": "no-cache"},
+        )  # fmt: skip
+
     def file(self, request: HttpRequest, path: Path, cache: str = "no-cache") -> HttpResponse:
         """Answer a file, or 304 where the browser has it already."""
         etag = files.tag(path)
@@ -112,32 +123,32 @@ def board_of(request: HttpRequest) -> Board:
 
 @get("/", sync_to_thread=True)
 def index(request: HttpRequest) -> HttpResponse:
-    return board_of(request).file(request, files.page("index"))
+    return board_of(request).page(request, "index")
 
 
 @get("/window", sync_to_thread=True)
 def window_page(request: HttpRequest) -> HttpResponse:
-    return board_of(request).file(request, files.page("window"))
+    return board_of(request).page(request, "window")
 
 
 @get("/report", sync_to_thread=True)
 def report_page(request: HttpRequest) -> HttpResponse:
-    return board_of(request).file(request, files.page("report"))
+    return board_of(request).page(request, "report")
 
 
 @get("/dead-letters", sync_to_thread=True)
 def dead_letters_page(request: HttpRequest) -> HttpResponse:
-    return board_of(request).file(request, files.page("dead-letters"))
+    return board_of(request).page(request, "dead-letters")
 
 
 @get("/alarms", sync_to_thread=True)
 def alarms_page(request: HttpRequest) -> HttpResponse:
-    return board_of(request).file(request, files.page("alarms"))
+    return board_of(request).page(request, "alarms")
 
 
 @get("/alarm", sync_to_thread=True)
 def alarm_page(request: HttpRequest) -> HttpResponse:
-    return board_of(request).file(request, files.page("alarm"))
+    return board_of(request).page(request, "alarm")
 
 
 @get("/static/{name:path}", sync_to_thread=True)

@@ -20,12 +20,23 @@ TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
+_PART = re.compile(r"^<!-- (\w+) -->\n", re.MULTILINE)
 _NAME = re.compile(r"(?:[A-Za-z0-9_-]+/){0,3}[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 
 
-def page(name: str) -> Path:
-    """Return the file of a page. Raises NotFound."""
-    return _below(PAGES, f"{name}.html")
+def page(name: str) -> bytes:
+    """Return a page: its own parts, in the frame that all pages share.
+
+    A page's file begins with what belongs in the head. The comments `bar`, `main` and `foot` begin the other parts;
+    the same comments mark their places in the frame.
+
+    Raises:
+        NotFound: there is no such page.
+    """
+    frame, own = (_below(PAGES, f"{each}.html").read_text("utf-8") for each in ("frame", name))
+    head, *others = _PART.split(own)
+    parts = {"head": head, **dict(zip(others[::2], others[1::2], strict=True))}
+    return _PART.sub(lambda place: parts.get(place[1], ""), frame).encode()
 
 
 def static(name: str) -> Path:

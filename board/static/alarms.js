@@ -1,36 +1,11 @@
 // The alarms of a run, and how the promise was kept.
 
 import { columns, episode, harm, ofLine, record, setBy, stateOf, tenth } from "./alarm-words.js";
-import { get } from "./api.js";
 import { address, byId, el, setText } from "./dom.js";
 import { count, figure, moment } from "./format.js";
-import { findRuns, links, nothing, notice, runs } from "./shell.js";
+import { followRun, nothing } from "./shell.js";
 
-const AGAIN_MS = 5_000;
 let data = null;
-let run = new URLSearchParams(location.search).get("run");
-let turn = 0;
-
-async function load() {
-  const mine = ++turn;
-  try {
-    const answer = await get("/api/alarms", { run });
-    if (mine !== turn) return;
-    notice();
-    show(answer);
-  } catch (error) {
-    if (mine !== turn) return;
-    if (data && error.status !== 404) notice(`${error.message}: ${error.remedy}`);
-    else refuse(error);
-  }
-  setTimeout(() => mine === turn && load(), AGAIN_MS);
-}
-
-function refuse(error) {
-  byId("content").hidden = true;
-  nothing(byId("empty"), error.message, error.remedy);
-  if (error.status === 404 && run) runs(null, "").then((found) => nothing(byId("empty"), error.message, error.remedy, links(found, "/alarms"))).catch(() => {});
-}
 
 function show(answer) {
   const same = JSON.stringify(answer) === JSON.stringify(data);
@@ -77,22 +52,4 @@ function week({ season, weeks, promise, refused, set_by: set }) {
   );
 }
 
-function start() {
-  byId("up").setAttribute("href", address("/", { run }));
-  runs(run).then((found) => (run ??= found[0]?.run ?? null), () => {});
-  load();
-}
-
-findRuns(() => data?.run ?? run);
-byId("run").addEventListener("change", (event) => {
-  run = event.target.value;
-  history.pushState(null, "", address("/alarms", { run }));
-  data = null;
-  start();
-});
-addEventListener("popstate", () => {
-  run = new URLSearchParams(location.search).get("run");
-  data = null;
-  start();
-});
-start();
+followRun("/alarms", show);

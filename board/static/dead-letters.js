@@ -1,38 +1,13 @@
 // Dead letters: why, when, and what they looked like. All of it is somebody else's text.
 
-import { get } from "./api.js";
-import { address, byId, el, setText, token } from "./dom.js";
+import { byId, el, setText, token } from "./dom.js";
 import { count, elapsed, moment, plural } from "./format.js";
 import { axis, CONFIG, layout, plotly } from "./plots.js";
-import { findRuns, links, nothing, notice, runs } from "./shell.js";
+import { followRun, nothing } from "./shell.js";
 import { ticks } from "./ticks.js";
 
-const AGAIN_MS = 5_000;
 const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"];
 let data = null;
-let run = new URLSearchParams(location.search).get("run");
-let turn = 0;
-
-async function load() {
-  const mine = ++turn;
-  try {
-    const answer = await get("/api/dead-letters", { run });
-    if (mine !== turn) return;
-    notice();
-    show(answer);
-  } catch (error) {
-    if (mine !== turn) return;
-    if (data && error.status !== 404) notice(`${error.message}: ${error.remedy}`);
-    else refuse(error);
-  }
-  setTimeout(() => mine === turn && load(), AGAIN_MS);
-}
-
-function refuse(error) {
-  byId("content").hidden = true;
-  nothing(byId("empty"), error.message, error.remedy);
-  if (error.status === 404 && run) runs(null, "").then((found) => nothing(byId("empty"), error.message, error.remedy, links(found, "/dead-letters"))).catch(() => {});
-}
 
 function show(answer) {
   const same = JSON.stringify(answer) === JSON.stringify(data);
@@ -104,24 +79,6 @@ function item(letter, open) {
 
 const pair = (term, text) => [el("dt", { text: term }), el("dd", { text })];
 
-function start() {
-  byId("up").setAttribute("href", address("/", { run }));
-  runs(run).then((found) => (run ??= found[0]?.run ?? null), () => {});
-  load();
-}
-
-findRuns(() => data?.run ?? run);
-byId("run").addEventListener("change", (event) => {
-  run = event.target.value;
-  history.pushState(null, "", address("/dead-letters", { run }));
-  data = null;
-  start();
-});
-addEventListener("popstate", () => {
-  run = new URLSearchParams(location.search).get("run");
-  data = null;
-  start();
-});
 document.addEventListener("theme", () => data?.reasons.length && chart());
 new ResizeObserver(() => data?.reasons.length && chart()).observe(byId("content"));
-start();
+followRun("/dead-letters", show);

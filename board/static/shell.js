@@ -5,6 +5,7 @@ import { address, byId, el, marked, setText } from "./dom.js";
 import { count, moment } from "./format.js";
 
 const MANY = 20; // runs from which they can be searched
+const AGAIN_MS = 5_000;
 let finding = 0;
 
 /** Fill the picker; the chosen one is there even when it is not among those listed.
@@ -79,4 +80,54 @@ export function notice(text, offer) {
 export function nothing(holder, what, remedy, more) {
   holder.replaceChildren(el("p", { class: "what", text: what }), el("p", { class: "do" }, ...marked(remedy)), ...(more ? [more] : []));
   holder.hidden = false;
+}
+
+/** Keep a page of one run up to date, and let the reader choose the run. The address names it; none is the newest.
+ * @param {string} path of the page; its data are below /api
+ * @param {(answer: any) => void} show draws an answer; asked for again every five seconds */
+export function followRun(path, show) {
+  const named = () => new URLSearchParams(location.search).get("run");
+  let run = named();
+  let turn = 0;
+  let shown = null;
+
+  async function load(mine) {
+    try {
+      const answer = await get(`/api${path}`, { run });
+      if (mine !== turn) return;
+      notice();
+      shown = answer.run;
+      show(answer);
+    } catch (error) {
+      if (mine !== turn) return;
+      if (shown && error.status !== 404) notice(`${error.message}: ${error.remedy}`);
+      else refuse(error);
+    }
+    setTimeout(() => mine === turn && load(mine), AGAIN_MS);
+  }
+
+  function refuse({ message, remedy, status }) {
+    byId("content").hidden = true;
+    nothing(byId("empty"), message, remedy);
+    if (status === 404 && run) runs(null, "").then((found) => nothing(byId("empty"), message, remedy, links(found, path))).catch(() => {});
+  }
+
+  function start() {
+    shown = null;
+    byId("up").setAttribute("href", address("/", { run }));
+    runs(run).then((found) => (run ??= found[0]?.run ?? null), () => {});
+    load(++turn);
+  }
+
+  findRuns(() => shown ?? run);
+  byId("run").addEventListener("change", ({ target }) => {
+    run = /** @type {HTMLSelectElement} */ (target).value;
+    history.pushState(null, "", address(path, { run }));
+    start();
+  });
+  addEventListener("popstate", () => {
+    run = named();
+    start();
+  });
+  start();
 }

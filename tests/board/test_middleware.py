@@ -38,7 +38,8 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pages").mkdir()
     (tmp_path / "static" / "deep").mkdir(parents=True)
     for page in ("index", "window", "report", "dead-letters"):
-        (tmp_path / "pages" / f"{page}.html").write_text(f"<!doctype html><title>{page}</title>")
+        (tmp_path / "pages" / f"{page}.html").write_text(f"<title>{page}</title>\n")
+    (tmp_path / "pages" / "frame.html").write_text("<!doctype html>\n<!-- head -->\n")
     (tmp_path / "static" / "board.css").write_text("body {}")
     (tmp_path / "static" / "deep" / "board.js").write_text("export {}")
     (tmp_path / "static" / "secret.pem").write_text("secret")
