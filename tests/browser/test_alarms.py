@@ -92,3 +92,20 @@ def test_every_page_is_accessible_and_fits_its_screen(found: tuple[Board, str], 
         page.set_viewport_size({"width": width, "height": 800})
         fits = f"{root}.scrollWidth - {root}.clientWidth"
         eventually(lambda: page.evaluate(fits) == 0, lambda: f"{width}: {page.evaluate(fits)}")  # noqa: B023
+
+
+def test_a_run_that_is_not_there_leads_to_those_that_are_and_back(
+    found: tuple[Board, str], visit: Visit, complaints: list[str]
+) -> None:
+    board, _ = found
+    for path, ready in (("alarms", "#list a"), ("dead-letters", "text=Every record of this run is in a window")):
+        page = visit(f"{board.url}/{path}?run=elsewhere", ready="#empty .others a")
+        assert not page.locator("#content").is_visible()
+        page.locator("#run").select_option(RUN)
+        page.wait_for_selector(ready)
+        assert not page.locator("#empty .others").is_visible()
+        assert page.url == f"{board.url}/{path}?run={RUN}"
+        page.go_back()
+        page.wait_for_selector("#empty .others a")
+        assert not page.locator("#content").is_visible()
+    complaints[:] = [complaint for complaint in complaints if "404" not in complaint]
