@@ -33,7 +33,7 @@ def page(name: str) -> bytes:
     Raises:
         NotFound: there is no such page.
     """
-    frame, own = (_below(PAGES, f"{each}.html").read_text("utf-8") for each in ("frame", name))
+    frame, own = (_below(PAGES, f"{each}.html").read_text(encoding="utf-8") for each in ("frame", name))
     head, *others = _PART.split(own)
     parts = {"head": head, **dict(zip(others[::2], others[1::2], strict=True))}
     return _PART.sub(lambda place: parts.get(place[1], ""), frame).encode()

@@ -33,7 +33,7 @@ HARM = {
 
 
 class ListedAlarm(AlarmRow, frozen=True, kw_only=True):
-    """An alarm. silenced_until: until when nobody is to be told of it; None: it is not silenced."""
+    """An alarm. silenced_until: None where it is not silenced."""
 
     silenced_until: datetime | None
 

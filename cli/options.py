@@ -295,14 +295,14 @@ IDLE_TIMEOUT = option(
 PROMISE = option(
     "promise",
     None,
-    "Watch runs for alarms, accepting so many false ones, such as 1/month; a run keeps its first promise.",
+    "Watch runs for alarms, accepting this many false ones, such as 1/month; a run keeps its first promise.",
     check=checks.promise,
     show_default="no alarms",
 )
 HOLIDAYS = option(
     "holidays",
     None,
-    "Calendar whose weeks with a holiday are not calm, such as US-NY, for runs that nobody watches yet.",
+    "Calendar of holidays, such as US-NY, for runs not watched yet: a week with a holiday is not calm.",
     check=checks.holidays,
     show_default="none",
 )
@@ -365,7 +365,7 @@ STATE = option(
 FAIL_ON_ALARM = option(
     "fail-on",
     None,
-    "Exit with 3 if an alarm fires, listed or not, and is not silenced; with 1 if no evidence is known.",
+    "Exit with 3 if an alarm, listed or not, fires and is not silenced; with 1 if there is no evidence.",
     command="alarms",
     formerly_shared=False,
 )
@@ -382,7 +382,7 @@ TRACK = option("track", None, "Silence only this track.", show_default="all", fr
 SILENCED_COLUMN = option(
     "column",
     None,
-    "Silence only alarms that name nothing else: a column, `error`, `volume` or `coverage`.",
+    "Silence only alarms that name just this: a column, `error`, `volume` or `coverage`.",
     show_default="all",
     from_environment=False,
 )

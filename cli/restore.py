@@ -1,4 +1,4 @@
-"""`driftline restore`: replace what is in the database by a backup, all of it or nothing."""
+"""`driftline restore`: replace the database with a backup, all of it or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a season of a run is measured by: calm seasons of the model's reference, and of the run itself."""
+"""What a season of a run is measured against: calm seasons of the model's reference, and of the run itself."""
 
 from __future__ import annotations
 

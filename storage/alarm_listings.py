@@ -104,7 +104,7 @@ class SetBy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CalibrationRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What a season is measured by; fields as the columns of table `calibration`."""
+    """What a season is measured against; fields as the columns of table `calibration`."""
 
     season_start: datetime
     calibration_id: str
@@ -205,7 +205,7 @@ def evidence(
 
 
 def calibrations(connection: Connection, run: str) -> list[CalibrationRow]:
-    """List what the seasons of a run are measured by, the newest first."""
+    """List what the seasons of a run are measured against, the newest first."""
     found = select(connection, SQL["calibrations"], CalibrationRow, {"run_id": run})
     return [msgspec.structs.replace(row, set_by=_set_by(row.set_by)) for row in found]
 

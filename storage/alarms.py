@@ -174,7 +174,7 @@ class FoldTransaction:
         return [(role, 1_000 * size_s, ms_of(at)) for role, size_s, at in self._rows("newest")]
 
     def calibration_id(self, season: int) -> str | None:
-        """What a season is measured by; None where it has not begun."""
+        """What a season is measured against; None where it has not begun."""
         found = self._rows("calibration_id", season=moment(season))
         return found[0][0] if found else None
 
@@ -217,7 +217,7 @@ class FoldTransaction:
         )
 
     def write_calibration(self, row: CalibrationRow) -> None:
-        """Write what a season is measured by."""
+        """Write what a season is measured against."""
         params = msgspec.structs.asdict(row)
         params |= {"season": moment(row.season), "weeks": [moment(week) for week in row.weeks]}
         params |= {"set_by": None if row.set_by is None else Jsonb(row.set_by)}

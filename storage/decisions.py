@@ -117,7 +117,7 @@ def end_silence(connection: Connection, silence_id: int) -> None:
 
 
 def silenced_until(alarm: AlarmRow, found: Iterable[SilenceRow]) -> datetime | None:
-    """Tell until when nobody is to be told of an alarm; None: it is not silenced.
+    """Return until when an alarm is silenced; None: it is not.
 
     Args:
         alarm: The alarm. It is silenced while all of its members are, but for consequences of others.

@@ -163,7 +163,7 @@ def ack(
     note: str = options.NOTE,
     author: str | None = options.AUTHOR,
 ) -> None:
-    """Keep what an alarm was: false, known or real. The newest judgement counts; the record shows it."""
+    """Record what an alarm was: false, known or real. The newest judgement counts."""
     from storage import alarm_listings, decisions
 
     who = chosen.author(author)
@@ -173,7 +173,7 @@ def ack(
     say(f"alarm {printable(found.alarm_id)} was judged {verdict.value} by {printable(who)}")
     if found.state is not None and verdict is not options.Verdict.false:
         say(
-            "later weeks are measured by its weeks, too, unless they are excluded: `driftline alarms show` says how"
+            "later weeks are measured against its weeks, too, unless they are excluded: see `driftline alarms show`"
         )
 
 
@@ -182,7 +182,7 @@ def calibrate(
     plot: Path | None = options.PLOT,
     as_json: bool = options.JSON,
 ) -> None:
-    """Show what the weeks of a run are measured by, newest first: calm weeks, what set the line, the promise."""
+    """Show what each week is measured against, newest first: calm weeks, what set the line, the promise."""
     from cli.alarms import calibration_lines, describe_record, unwatched
     from cli.remarks import why_no_evidence
     from monitor.drift.figures import Config

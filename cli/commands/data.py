@@ -47,11 +47,11 @@ def restore(
     ],
     yes: bool = options.REPLACE,
 ) -> None:
-    """Replace what is in the database by a backup: all of it, or nothing if anything fails.
+    """Replace the database with a backup: all of it, or nothing if anything fails.
 
-    Stop consumers and monitors first, and start them again afterwards. Offsets are part of the backup, so consumers
-    go back to where they were then and read the log again from there: rows, windows and figures come out as if
-    nothing had happened, as long as Kafka still holds those records.
+    Stop consumers and monitors first, and start them again afterwards. Positions are restored too, so
+    consumers read again what came after the backup. As long as Kafka still holds those records, the rows, windows
+    and figures become what they would have been.
     """
     from cli.restore import restore as put_back
 

@@ -24,8 +24,10 @@ Days = Annotated[
     ),
 ]
 
-silence = typer.Typer(help="Silences: alarms of which nobody is to be told for a while.", no_args_is_help=True)
-weeks = typer.Typer(help="Weeks that are not calm: later ones are not measured by them.", no_args_is_help=True)
+silence = typer.Typer(help="Silences: firing alarms that are not to be reported for a while.", no_args_is_help=True)
+weeks = typer.Typer(
+    help="Weeks that do not count as calm: no later week is measured against them.", no_args_is_help=True
+)
 
 
 @silence.command("add")

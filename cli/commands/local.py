@@ -39,8 +39,8 @@ def dummy(
 ) -> None:
     """Write made-up metrics, without a stream or a model, to try out database, board and dashboards.
 
-    An earlier dummy run of the same name is replaced; a run of a stream is never touched. Event time is that of the
-    last days, the clock time at which it "happened" the last 15 minutes.
+    An earlier dummy run of the same name is replaced; a run of a stream is never touched. Event time covers
+    the last days, wall-clock time the last 15 minutes.
     """
     import time
 

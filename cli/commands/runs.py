@@ -56,9 +56,9 @@ def runs_rm(
 ) -> None:
     """Remove runs with their rows, windows, dead letters and incidents: all of the runs, or none if one cannot be.
 
-    A run that began, or of which records were read, within a minute is refused. Records stay in Kafka and are not
-    read again, since positions stay where they are: to have them again, replay them under another --run. The run of
-    records that name none (`live`) begins anew with the next of them.
+    A run that began or received data within the last minute is refused. The records that were read stay in Kafka
+    and are not read again, since the position is kept: to get them back, replay them under another --run.
+    Run `live`, of records that name no run, begins anew with the next record.
     """
     from cli.removal import default_runs, describe_removed, holdings, remove_runs
 

@@ -41,7 +41,7 @@ def stack_down() -> None:
 def stack_status(as_json: bool = options.JSON, show_password: bool = options.SHOW_PASSWORD) -> None:
     """Show the addresses of Kafka and Postgres and whether they answer. Exits with 1 if one does not.
 
-    The database URL names a file with the password, which only its owner reads: libpq's programs take it as it is.
+    The database URL names a password file that only you can read; psql and every other libpq client accepts it.
     """
     from local import stack
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -102,6 +104,47 @@ def test_every_target_of_make_in_the_documents_exists() -> None:
     named = {name for path in DOCUMENTS for name in re.findall(r"(?:^|`)make ([a-z][a-z-]+)", of(path), re.M)}
     assert len(named) > 8
     assert named - targets == set()
+
+
+def command_lines(document: Path) -> list[list[str]]:
+    """Words of every `driftline …` in the document: in blocks, and between backquotes."""
+    text = of(document)
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.M | re.S))
+    lines = [*re.findall(r"^(driftline [a-z].*)$", blocks, re.M), *re.findall(r"`(driftline [a-z][^`\n]*)`", text)]
+    return [shlex.split(re.split(r" [&|>]|…", line)[0], comments=True)[1:] for line in lines]
+
+
+def wrong_in(words: list[str]) -> str | None:
+    """Return the word of a command line that is neither a command nor an option of it."""
+    command: Any = typer.main.get_command(app)
+    awaits_value = False
+    for word in words:
+        if awaits_value:
+            awaits_value = False
+        elif word.startswith("-"):
+            known = {flag: p for p in command.params for flag in (*p.opts, *p.secondary_opts)}
+            if word not in known:
+                return word
+            awaits_value = not known[word].is_flag
+        elif hasattr(command, "commands"):
+            if word not in command.commands:
+                return word
+            command = command.commands[word]
+    return None
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_line_in_a_document_names_commands_and_options_that_exist(document: Path) -> None:
+    lines = command_lines(document)
+    assert [(" ".join(words), wrong) for words in lines if (wrong := wrong_in(words))] == []
+
+
+def test_documents_have_command_lines_and_a_wrong_one_is_found() -> None:
+    assert len(command_lines(ROOT / "README.md")) > 40
+    assert wrong_in(["produces", "--run", "x"]) == "produces"
+    assert wrong_in(["alarms", "--fail-upon", "firing"]) == "--fail-upon"
+    assert wrong_in(["weeks", "excluded"]) == "excluded"
+    assert wrong_in(["silence", "add", "--for", "2h", "--column", "x"]) is None
 
 
 def test_every_option_in_the_readmes_configuration_exists() -> None:
