@@ -55,14 +55,14 @@ WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.size_s = %(size_s)s AND w
   AND w.window_start < coalesce(%(before)s, 'infinity'::timestamptz)
 ORDER BY w.window_start DESC LIMIT %(limit)s;
 
--- name: first_drift_of_columns
--- Per size: the first closed window at or after a moment that overlaps it and in which one of these columns drifted.
-SELECT DISTINCT ON (w.size_s) w.size_s, w.window_start, w.window_end, c.column_name, c.severity
-FROM driftline.window_result w
-JOIN driftline.column_metric c USING (run_id, stream, size_s, window_start, segment)
-WHERE w.run_id = %(run)s AND w.status <> 'open'
-  AND c.metric = 'drift' AND c.severity >= 1 AND c.column_name = ANY(%(columns)s) AND w.window_end > %(starts_at)s
-ORDER BY w.size_s, w.window_start, c.severity DESC;
+-- name: alarms
+-- Those of changes that fired and stand, the earliest first.
+SELECT pending_at, started_at AS fired_at, recovered_at, columns
+FROM driftline.alarm WHERE run_id = %(run)s AND track = 'change' AND state IN ('firing', 'recovered') ORDER BY started_at;
+
+-- name: promise
+-- Of the run's first season: false alarms a month; NULL where nothing could be promised.
+SELECT promise FROM driftline.calibration WHERE run_id = %(run)s ORDER BY season_start LIMIT 1;
 
 -- name: errors
 -- Per part of the replay, before, during and after an injected drift: the model's mean absolute error, by the smallest
@@ -75,15 +75,3 @@ WHERE w.run_id = %(run)s AND w.stream = 'labels' AND w.segment = '' AND w.mae IS
   AND NOT (w.window_start < %(starts_at)s AND w.window_end > %(starts_at)s)
   AND NOT (w.window_start < %(ends_at)s AND w.window_end > %(ends_at)s)
 GROUP BY 1;
-
--- name: calm_before
--- Per size: windows closed before a moment; in how many any column drifted, and in how many one of these.
-SELECT w.size_s, count(*)::int AS windows, count(*) FILTER (WHERE w.columns_drifted > 0)::int AS flagged,
-       count(*) FILTER (WHERE EXISTS (
-           SELECT 1 FROM driftline.column_metric c
-           WHERE (c.run_id, c.size_s, c.window_start, c.segment) = (w.run_id, w.size_s, w.window_start, w.segment)
-             AND c.stream IN ('events', 'labels') AND c.metric = 'drift' AND c.severity >= 1
-             AND c.column_name = ANY(%(columns)s)))::int AS by_these
-FROM driftline.window_result w
-WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.status = 'final' AND w.window_end <= %(starts_at)s
-GROUP BY 1 ORDER BY 1;

@@ -1,8 +1,9 @@
-"""The summary of a run: records sent and accounted for, windows, and which one detected the drift first."""
+"""The summary of a run: records sent and accounted for, windows, and when which alarm told of the drift."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -13,11 +14,13 @@ from local.demo.snapshot import execute
 from runtime.invocation import program
 from schemas.durations import duration_text, moment
 from schemas.errors import DriftlineError
-from schemas.figures import severity_text
 from storage.connect import Connection
 
 _STRETCHES = 3
 """Of injected drift, which may recur: the summary is about the first ones."""
+_NAMED = 3
+"""Columns of an alarm, the worst first."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def show(connection: Connection, run: str, out: Console, *, seconds: float, held_out: float | None = None) -> None:
@@ -31,7 +34,7 @@ def show(connection: Connection, run: str, out: Console, *, seconds: float, held
     for name, text in (
         *((row["topic"], _account(row)) for row in execute(connection, "tallies", run=run)),
         ("windows", _windows(connection, run)),
-        *_detections(connection, run, held_out),
+        *_story(connection, run, held_out),
     ):
         grid.add_row(name, text)
     out.print(Panel(grid, title=f"[b]Driftline[/]  run {run}, {seconds:.0f} s", title_align="left"))
@@ -60,26 +63,37 @@ def _windows(connection: Connection, run: str) -> str:
     return "  ".join(f"{n:,} of {duration_text(size * 1000)}" for size, n in sorted(closed.items()))
 
 
-def _detections(connection: Connection, run: str, held_out: float | None) -> list[tuple[str, str]]:
-    """Per injected drift: its time, the model's error, the windows that detected it first, earlier false alarms."""
-    lines = []
-    for injected in execute(connection, "injected", run=run, limit=_STRETCHES):
-        columns, start = injected["columns"], moment(injected["starts_at_ms"])
-        lines.append(("injected", f"{injected['label']}, {start:%a %d %b %H:%M}"))
-        parts = execute(connection, "errors", run=run, starts_at=start, ends_at=moment(injected["ends_at_ms"]))
+def _story(connection: Connection, run: str, held_out: float | None) -> Iterator[tuple[str, str]]:
+    """Per injected drift: its time, the model's error, the alarm that it raised; and what was raised before."""
+    alarms = execute(connection, "alarms", run=run)
+    injected = execute(connection, "injected", run=run, limit=_STRETCHES)
+    starts = [moment(drift["starts_at_ms"]) for drift in injected]
+    for drift, start, until in zip(injected, starts, [*starts[1:], _NEVER], strict=False):
+        yield "injected", f"{drift['label']}, {start:%a %d %b %H:%M}"
+        parts = execute(connection, "errors", run=run, starts_at=start, ends_at=moment(drift["ends_at_ms"]))
         if parts:
-            lines.append(("the model", _errors({row["part"]: row["mae"] for row in parts}, held_out)))
-        for row in execute(connection, "first_drift_of_columns", run=run, columns=columns, starts_at=start):
-            late = (row["window_end"] - start).total_seconds() / 3600
-            worst = f"{row['column_name']} {severity_text(row['severity'])} × its threshold"
-            text = f"{worst}, closed {late:.1f} h after it began"
-            lines.append((f"seen, {_size(row)}", text))
-        calm = execute(connection, "calm_before", run=run, columns=columns, starts_at=start)
-        if calm and columns:
-            names = ", ".join(columns)
-            lines.append(("before it", f"flagged by {names}: {_flagged(calm, 'by_these')}"))
-            lines.append(("", f"by any column: {_flagged(calm, 'flagged')} calm windows"))
-    return lines
+            yield "the model", _errors({row["part"]: row["mae"] for row in parts}, held_out)
+        raised = [alarm for alarm in alarms if start < alarm["fired_at"] <= until]
+        yield "alarm", _alarm(raised[0], start) if raised else "none"
+    for row in execute(connection, "promise", run=run):
+        before = sum(alarm["fired_at"] <= min(starts, default=_NEVER) for alarm in alarms)
+        yield "before it" if starts else "alarms", f"{before or 'no'} alarm{'s' * (before > 1)}; {_promised(row)}"
+
+
+def _alarm(alarm: Mapping[str, Any], start: datetime) -> str:
+    """`pending Tue 15 Feb 09:00, firing 10:00, 10 h after it began: trip_distance, error`."""
+    pending, fired = alarm["pending_at"], alarm["fired_at"]
+    at = f"{fired:%H:%M}" if fired.date() == pending.date() else f"{fired:%a %d %b %H:%M}"
+    after = (fired - start).total_seconds() / 3_600
+    columns = ", ".join(alarm["columns"][:_NAMED])
+    text = f"pending {pending:%a %d %b %H:%M}, firing {at}, {after:.0f} h after it began: {columns}"
+    return text + (f"; recovered {alarm['recovered_at']:%a %d %b %H:%M}" if alarm["recovered_at"] else "")
+
+
+def _promised(season: Mapping[str, Any]) -> str:
+    if season["promise"] is None:
+        return "too few calm weeks for a promise"
+    return f"promised: at most {season['promise']:.1f} false ones a month on average"
 
 
 def _errors(mae: Mapping[str, float], held_out: float | None) -> str:
@@ -89,17 +103,13 @@ def _errors(mae: Mapping[str, float], held_out: float | None) -> str:
     return text + (f"; {held_out:.2f} held out in training" if held_out is not None else "")
 
 
-def _flagged(rows: Sequence[Mapping[str, Any]], by: str) -> str:
-    return ", ".join(f"{_size(row)} {row[by]:,} of {row['windows']:,}" for row in rows)
-
-
 def _size(row: Mapping[str, Any]) -> str:
     return duration_text(row["size_s"] * 1000)
 
 
 def commands(connection: Connection, run: str) -> list[str]:
-    """Return commands that show the window that drifted most."""
-    found = [f"windows --run {run} --size 6h"]
+    """Return commands that show the alarms, and the window that drifted most."""
+    found = [f"alarms --run {run}", f"windows --run {run} --size 6h"]
     if worth := execute(connection, "worth_a_look", run=run):
         start = f"{worth[0]['window_start']:%Y-%m-%dT%H:%M}".removesuffix("T00:00")
         where = f"--run {run} --size {_size(worth[0])} --window {start}"

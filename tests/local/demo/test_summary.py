@@ -26,28 +26,44 @@ def shown(database: str) -> str:
     return console.file.getvalue()
 
 
-CALM = """
+RUN = """
     INSERT INTO driftline.run (run_id, pane_ms, lateness_ms, outcome_lateness_ms, max_ahead_ms, manifest)
-    VALUES ('r', 1, 1, 1, 1, '{"injected": [{"starts_at": 18000000, "ends_at": 36000000, "label": "metres",
-                                             "columns": ["a"]}]}');
-    INSERT INTO driftline.window_result
-        (run_id, stream, size_s, window_start, window_end, status, rows, sampled, offsets, columns_tested,
-         columns_drifted, written_at)
-    SELECT 'r', 'events', 3600, to_timestamp(3600 * n), to_timestamp(3600 * (n + 1)), 'final', 1, 1, '{}', 2,
-           drifted, now()
-    FROM (VALUES (0, 0), (1, 1), (2, 1), (3, 2), (4, NULL), (5, 2)) AS given (n, drifted);
-    INSERT INTO driftline.column_metric
-        (run_id, stream, size_s, window_start, column_name, metric, value, threshold, severity, status)
-    SELECT 'r', 'events', 3600, to_timestamp(3600 * n), name, 'drift', 1, 1, severity, 'ok'
-    FROM (VALUES (1, 'b', 2), (2, 'a', 3), (3, 'a', 1), (3, 'b', 1), (1, 'a', 0.5)) AS given (n, name, severity);"""
+    VALUES ('r', 1, 1, 1, 1, '{"injected": [{"starts_at": 7200000, "ends_at": 14400000,
+                                             "label": "trip_distance in km", "columns": ["trip_distance"]}]}');"""
+PROMISED = """
+    INSERT INTO driftline.calibration
+        (run_id, season_start, calibration_id, weeks, promise, about, signals, lines, unwatched, payload, state)
+    VALUES ('r', '1970-01-01Z', 'c', '{}', %s, '', '{}', '{}', '{}', '', '')"""
+ALARM = """
+    INSERT INTO driftline.alarm
+        (alarm_id, run_id, kind, message, track, state, pending_at, started_at, recovered_at, columns)
+    VALUES (%s, 'r', 'drift', '', 'change', %s, %s, %s, %s, ARRAY['trip_distance', 'error', 'a', 'b'])"""
 
 
-def test_calm_windows_that_were_flagged_are_those_with_any_drifted_column(database: str) -> None:
+def test_an_injected_drift_is_told_by_its_alarm(database: str) -> None:
     with psycopg.connect(database) as connection:
-        connection.execute(CALM)
+        connection.execute(RUN)
+        connection.execute(PROMISED, [0.87])
+        for name, state, fired, recovered in (
+            ("late", "firing", "1970-01-03 05:00Z", None),
+            ("first", "recovered", "1970-01-01 12:00Z", "1970-01-02 13:00Z"),
+            ("suspected", "pending", "1970-01-01 03:00Z", None),
+            ("taken back", "withdrawn", "1970-01-01 03:00Z", None),
+        ):
+            connection.execute(ALARM, [name, state, "1970-01-01 03:00Z", fired, recovered])
     text = shown(database)
-    assert "flagged by a: 1h 2 of 5" in text
-    assert "by any column: 1h 3 of 5 calm windows" in text
+    assert "pending Thu 01 Jan 03:00, firing 12:00, 10 h after it began: trip_distance, error, a; recovered" in text
+    assert "before it  no alarm; promised: at most 0.9 false ones a month on average" in text
+
+
+def test_alarms_before_a_drift_are_counted_and_none_is_said_where_none_came(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(RUN)
+        connection.execute(PROMISED, [None])
+        connection.execute(ALARM, ["a", "firing", "1970-01-01 00:00Z", "1970-01-01 02:00Z", None])
+    text = " ".join(shown(database).replace("│", " ").split())
+    assert "alarm none" in text
+    assert "before it 1 alarm; too few calm weeks for a promise" in text
 
 
 def test_what_to_go_on_with_can_be_pasted(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +109,8 @@ def test_it_says_what_the_drift_did_to_the_model_and_fits_a_small_terminal(datab
     console = Console(file=StringIO(), width=80)
     with psycopg.connect(database) as connection:
         connection.execute(DRIFTED)
+        connection.execute(PROMISED, [0.87])
+        connection.execute(ALARM, ["a", "recovered", *["1970-01-01 05:00Z"] * 3])
         connection.execute(TALLY, (99,))
         summary.show(connection, "r", console, seconds=95.0, held_out=3.14)
         summary.show_next_commands(console, ("stack up", "board &", *summary.commands(connection, "r")))
@@ -103,17 +121,16 @@ def test_it_says_what_the_drift_did_to_the_model_and_fits_a_small_terminal(datab
     assert lines <= 23, text  # and one for the prompt
 
 
-def test_a_drift_of_labels_is_seen_in_their_windows_and_one_that_recurs_is_told_of_three_times(
-    database: str,
-) -> None:
+def test_a_drift_that_recurs_is_told_of_three_times(database: str) -> None:
     with psycopg.connect(database) as connection:
-        connection.execute(DRIFTED.replace("'r', 'events', size_s", "'r', 'labels', size_s"))
+        connection.execute(RUN)
         connection.execute(
             """UPDATE driftline.run SET manifest = jsonb_build_object('injected', (
                    SELECT jsonb_agg(jsonb_build_object('starts_at', 7200000 * n, 'ends_at', 7200000 * n + 3600000,
                                                        'label', 'time ' || n, 'columns', ARRAY['trip_distance']))
                    FROM generate_series(1, 5) AS n))"""
         )
-    text = shown(database)
-    assert "trip_distance 12 × its threshold, closed 1.0 h after it began" in text
+        connection.execute(ALARM, ["a", "firing", "1970-01-01 05:00Z", "1970-01-01 05:00Z", None])
+    text = " ".join(shown(database).replace("│", " ").split())
     assert [n for n in range(1, 6) if f"time {n}," in text] == [1, 2, 3]
+    assert "time 1, Thu 01 Jan 02:00 alarm none injected time 2, Thu 01 Jan 04:00 alarm pending" in text
