@@ -132,19 +132,19 @@ SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM
 FROM annotation ORDER BY starts_at;
 
 -- name: tallies
--- Progress of the run: `seq` counts from 0, and what came without one is not in it; records to read are those of all runs of its topics: whose they are is known when they are read.
+-- Progress of the run: rows are those of events; dead letters, late ones among them, those of events and labels.
+-- `seq` counts from 0, and what came without one is not in it.
 SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
        (SELECT watermark_ms FROM driftline.run_watermark w WHERE w.run_id = %(run)s AND w.role = 'events'),
        coalesce(sum(accepted) FILTER (WHERE role = 'events'), 0)::bigint,
-       coalesce(sum(late), 0)::bigint, coalesce(sum(future + invalid), 0)::bigint,
+       coalesce(sum(late), 0)::bigint, coalesce(sum(late + future + invalid), 0)::bigint,
        coalesce(sum(duplicates), 0)::bigint, coalesce(sum(missing), 0)::bigint,
        coalesce(sum(last_seq + 1 - missing), 0)::bigint,
        greatest(0, coalesce(sum(accepted + late + future) - sum(last_seq + 1 - missing), 0))::bigint,
        EXISTS (SELECT FROM driftline.window_result WHERE run_id = %(run)s AND size_s = %(size_s)s)
        AND NOT EXISTS (SELECT FROM driftline.frontier
                        WHERE run_id = %(run)s AND size_s = %(size_s)s AND next_start_ms < 1::bigint << 62),
-       (SELECT coalesce(sum(greatest(log_end - next_offset, 0)), 0)::bigint
-        FROM driftline.partition_progress JOIN driftline.run_topic USING (topic) WHERE run_id = %(run)s),
+       driftline.run_lag(%(run)s),
        (SELECT (extract(epoch FROM max(written_at)) * 1000)::bigint FROM driftline.window_result WHERE run_id = %(run)s),
        (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms)
         FROM (SELECT latency_ms FROM driftline.window_result
@@ -226,15 +226,15 @@ WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
   AND closed_at <= %(at)s ORDER BY closed_at DESC, window_start DESC LIMIT 1;
 
 -- name: figures
--- A window's results, of events and labels, with what came too late for it or was refused.
+-- A window's results, of events and labels, each with its dead letters, late ones among them.
 SELECT w.stream, (extract(epoch FROM w.window_end) * 1000)::bigint AS "end", w.status, w.revision, w.rows, w.sampled,
        w.columns_tested, w.columns_drifted, w.share_drifted, w.dataset_drift, w.prediction_drift, w.share_missing,
        w.mae, w.rmse, w.bias, w.r2, w.target_drift, w.label_coverage, w.joined_rows, w.latency_ms, w.compute_ms,
        (extract(epoch FROM w.closed_at) * 1000)::bigint, (extract(epoch FROM w.written_at) * 1000)::bigint, w.offsets,
-       d.late, d.dead
+       d.late, d.dead_letters
 FROM driftline.window_result w LEFT JOIN driftline.run_topic t ON t.run_id = w.run_id AND t.role = w.stream
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE l.reason = 'late') AS late, count(*) FILTER (WHERE l.reason <> 'late') AS dead
+    SELECT count(*) FILTER (WHERE l.reason = 'late') AS late, count(*) AS dead_letters
     FROM driftline.dead_letter l
     WHERE l.run_id = w.run_id AND l.topic = t.topic
       AND l.event_time >= w.window_start AND l.event_time < w.window_end) d

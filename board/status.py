@@ -11,7 +11,7 @@ from monitor.drift.figures import Config
 from schemas.durations import duration_text, moment
 
 TALLIES = (
-    "now", "watermark", "rows", "late", "dead", "duplicates", "missing",
+    "now", "watermark", "rows", "late", "dead_letters", "duplicates", "missing",
     "numbered", "unnumbered", "final", "lag", "written_at",
     "latency_p95_ms",
 )  # fmt: skip
@@ -24,10 +24,11 @@ async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, An
     """Read the status of a run, as JSON takes it.
 
     Returns:
-        Among others: `dead`, records refused for another reason than being late; `of_no_run`, rejected records in
-        which no run could be read, 1,001 for more than a thousand; `numbered` and `unnumbered`, records that carry
-        `seq` and that do not; `filling`, the newest window while it is not written; `finished`, whether the run was
-        read to its end and all windows of this size are final; `lag`, unread records of all runs in its topics;
+        Among others: `rows`, accepted events; `dead_letters`, rejected records, events and labels together, and
+        `late`, those among them that came too late; `of_no_run`, rejected records in which no run could be read,
+        1,001 for more than a thousand; `numbered` and `unnumbered`, records that carry `seq` and that do not;
+        `filling`, the newest window while it is not written; `finished`, whether the run was read to its end and
+        all windows of this size are final; `lag`, unread records that may be of this run, 0 once it is over;
         `scarce`, None while windows are tested; `watch`, as `read_watch` returns it.
     """
     found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id, size_s=size_s), strict=True))

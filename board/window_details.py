@@ -17,7 +17,7 @@ FIGURES = (
     "end", "status", "revision", "rows", "sampled", "columns_tested", "columns_drifted", "share_drifted",
     "dataset_drift", "prediction_drift", "share_missing", "mae", "rmse", "bias", "r2", "target_drift",
     "label_coverage", "joined_rows", "latency_ms", "compute_ms", "closed_at", "written_at", "offsets", "late",
-    "dead",
+    "dead_letters",
 )  # fmt: skip
 DRIFT_FIELDS = ("method", "value", "threshold", "severity", "status", "reason")
 GRACE_MS = 1_000
@@ -58,8 +58,6 @@ async def read_window(reader: Reader, run_id: str, size_s: int, start: int) -> d
         "next": following,
         "events": events,
         "labels": results.get(LABELS),
-        "late": shown["late"],
-        "dead": shown["dead"],
         "offsets": shown["offsets"],
         "columns": columns(figures, run.stream),
         "injected": [label for (label,) in injected],

@@ -19,7 +19,7 @@ Figures = Mapping[tuple[str, str], float]
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One column, for a table; the reference in brackets. stream: `events` or `labels`, as of windows.
+    """One column, for a table; the reference in brackets, behind a score its threshold. stream: as of windows.
 
     The prediction is a column of both: of events it has a drift, of labels an error.
     """
@@ -27,8 +27,7 @@ class Line(msgspec.Struct, frozen=True):
     stream: str
     column: str
     severity: float | None
-    score: float | None
-    threshold: float | None
+    score: str
     missing: str
     new: str
     out_of_range: str
@@ -72,14 +71,12 @@ def lines(rows: Sequence[ColumnRow]) -> list[Line]:
 
 def _line(stream: str, name: str, figures: Mapping[str, ColumnRow]) -> Line:
     drift = figures.get(DRIFT)
-    severity, score, threshold = (drift.severity, drift.value, drift.threshold) if drift else (None, None, None)
     reasons = dict.fromkeys(f"{row.status}: {row.reason}" for row in figures.values() if row.reason)
     return Line(
         stream=stream,
         column=name,
-        severity=severity,
-        score=score,
-        threshold=threshold,
+        severity=drift.severity if drift else None,
+        score=_score_text(drift),
         missing=_figure_text(figures.get(MISSING), percent=True),
         new=_figure_text(figures.get(NEW), percent=True),
         out_of_range=_figure_text(figures.get(OUTSIDE), percent=True),
@@ -87,6 +84,13 @@ def _line(stream: str, name: str, figures: Mapping[str, ColumnRow]) -> Line:
         mae=_figure_text(figures.get("mae")),
         remark="; ".join(reasons),
     )
+
+
+def _score_text(row: ColumnRow | None) -> str:
+    """Format a score with its threshold in brackets: `0.031 (0.1)`."""
+    if row is None or row.value is None:
+        return ""
+    return f"{row.value:.3g}" + (f" ({row.threshold:.3g})" if row.threshold is not None else "")
 
 
 def _figure_text(row: ColumnRow | None, *, percent: bool = False) -> str:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import msgspec
 from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -20,9 +19,9 @@ from rich.progress import (
     TextColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
+from cli import table
 from cli.exits import emit
 from runtime.invocation import pasteable
 from schemas.durations import approximate_duration, moment
@@ -35,8 +34,6 @@ WHOLE = ("alarm",)
 WIDE = 6
 """Significant digits of a number in a table; JSON has all of them."""
 SECONDS = "%Y-%m-%dT%H:%M:%S"
-_UNBOUNDED = 10**6
-"""Characters of a line that nobody reads in a terminal."""
 
 
 class Replayed(Protocol):
@@ -74,24 +71,19 @@ def show(
         return
     known = rows[0].__struct_fields__
     shown = [f for f in fields or known if any(getattr(row, f) not in (None, "", ()) for row in rows)]
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for field in shown:
-        number = all(isinstance(getattr(row, field), int | float | None) for row in rows)
-        table.add_column(
-            field.replace("_", " "),
-            justify="right" if number else "left",
-            overflow="fold",
-            vertical="bottom",
-            no_wrap=field in WHOLE,
-        )
-    for row in rows:
-        values = ((field, getattr(row, field)) for field in shown)
-        cells = (_cell(field, value) for field, value in values)
-        table.add_row(*map(Text, cells))  # which, unlike a string, holds no markup
-    if not console.is_terminal:  # a program reads whole lines
-        unbounded = console.options.update(max_width=_UNBOUNDED)
-        console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)
-    console.print(table)
+    columns = [_column(field, [getattr(row, field) for row in rows]) for field in shown]
+    width = console.width if console.is_terminal else None  # a program reads whole lines
+    made = table.layout(columns, width)
+    for style, lines in (("bold", made.head), ("", made.body)):
+        if lines:
+            console.print(Text("\n".join(lines), style), soft_wrap=True)  # Text, unlike a string, holds no markup
+
+
+def _column(field: str, values: Sequence[Any]) -> table.Column:
+    number = all(isinstance(value, int | float | None) for value in values)
+    moments = not number and all(isinstance(value, datetime | None) for value in values)
+    cells = [_cell(field, value) for value in values]
+    return table.Column(field.replace("_", " "), cells, number or field in WHOLE, number, moments)
 
 
 def _cell(field: str, value: Any) -> str:

@@ -26,9 +26,8 @@ def why_no_window(run: RunRow, monitors: Sequence[MonitorRow], min_rows: int) ->
     if run.windows:
         return None
     if not run.rows:
-        rejected = run.late + run.future + run.invalid + run.unscored
-        advice = f"all of its {rejected:,} records were rejected: `driftline dead-letters --run {run.run_id}`"
-        return advice if rejected else "no data record of it was read yet"
+        lost = f"all of its {run.dead_letters:,} records were rejected: `driftline dead-letters --run {run.run_id}`"
+        return lost if run.dead_letters else "no data record of it was read yet"
     return unattended(run, monitors) or f"none has closed yet, nor has any the {min_rows} rows of a verdict"
 
 

@@ -61,10 +61,11 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Removed(msgspec.Struct, frozen=True):
-    """What a run held in the tables when it was removed."""
+    """What a run held in the tables when it was removed: rows and windows of events, and the others beside them."""
 
     run_id: str
     rows: int
+    labels: int
     windows: int
     dead_letters: int
 
@@ -77,6 +78,7 @@ class Holdings(msgspec.Struct, frozen=True):
     """
 
     rows: int
+    labels: int
     windows: int
     dead_letters: int
     begun_s: float
@@ -213,7 +215,7 @@ def holdings(connection: Connection, runs: Sequence[str]) -> list[Removed]:
     found = {run: held for run in wanted if (held := _held(connection, run))}
     defaults = default_runs(connection, [*found]) if found else {}
     raise_all([problem for run in wanted if (problem := _problem(run, found.get(run), defaults.get(run)))])
-    return [Removed(run, held.rows, held.windows, held.dead_letters) for run, held in found.items()]
+    return [Removed(run, held.rows, held.labels, held.windows, held.dead_letters) for run, held in found.items()]
 
 
 def remove_runs(connection: Connection, runs: Sequence[str]) -> None:

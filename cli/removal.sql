@@ -16,17 +16,22 @@ WHERE (p.topic, p.partition) = (held.topic, held.partition);
 SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;
 
 -- name: holdings
--- What a run has; seconds since it began, since a consumer moved it and since a record of it was rejected; whether it is
+-- What a run has, its rows and windows being those of events; seconds since it began, since a consumer moved it and since a record of it was rejected; whether it is
 -- over, and how many records of it may be unread.
-SELECT (SELECT coalesce(sum(rows), 0)::bigint FROM driftline.chunk WHERE run_id = r.run_id) AS rows,
-       (SELECT count(*) FROM driftline.window_result WHERE run_id = r.run_id) AS windows,
+SELECT coalesce(c.rows, 0) AS rows, coalesce(c.labels, 0) AS labels,
+       (SELECT count(*) FROM driftline.window_result WHERE run_id = r.run_id AND stream = 'events') AS windows,
        (SELECT count(*) FROM driftline.dead_letter WHERE run_id = r.run_id) AS dead_letters,
        extract(epoch FROM clock_timestamp() - r.started_at)::float8 AS begun_s,
        extract(epoch FROM clock_timestamp() - greatest(
            (SELECT max(moved_at) FROM driftline.run_progress WHERE run_id = r.run_id),
            (SELECT max(written_at) FROM driftline.dead_letter WHERE run_id = r.run_id)))::float8 AS received_s,
        r.finished_at IS NOT NULL AS finished, driftline.run_lag(r.run_id) AS lag
-FROM driftline.run r WHERE r.run_id = %(run_id)s;
+FROM driftline.run r
+CROSS JOIN LATERAL (
+    SELECT sum(k.rows) FILTER (WHERE t.role = 'events')::bigint AS rows,
+           sum(k.rows) FILTER (WHERE t.role = 'labels')::bigint AS labels
+    FROM driftline.chunk k JOIN driftline.run_topic t USING (run_id, topic) WHERE k.run_id = r.run_id) c
+WHERE r.run_id = %(run_id)s;
 
 -- name: delete_progress
 DELETE FROM driftline.run_progress WHERE run_id = %(run_id)s;

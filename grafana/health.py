@@ -58,9 +58,9 @@ def _now() -> list[Dict]:
             thresholds=panels.ANY,
         ),
         panels.stat(
-            "Late rows",
+            "Late records",
             SQL["late_rows"],
-            about="Came after their window had closed, in this range.",
+            about="Events and labels that came after their window had closed, in this range: dead letters.",
             empty="none",
             thresholds=panels.ANY,
         ),

@@ -106,9 +106,9 @@ def _now() -> list[Dict]:
             thresholds=panels.LATENCY_STEPS,
         ),
         panels.stat(
-            "Late rows",
+            "Late records",
             SQL["late_rows"],
-            about="Rows that came after their window had closed, in this range. They are dead letters.",
+            about="Events and labels that came after their window had closed, in this range: dead letters.",
             empty="none",
             thresholds=panels.ANY,
         ),

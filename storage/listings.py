@@ -11,6 +11,7 @@ import msgspec
 
 from schemas.durations import duration_text, moment
 from schemas.errors import DriftlineError, UsageError
+from schemas.figures import severity_text
 from schemas.records import LIVE
 from schemas.text import printable
 from storage.connect import Connection
@@ -27,11 +28,11 @@ NAMED = 5
 
 
 class RunRow(msgspec.Struct, frozen=True):
-    """A run, with its records added up over topics and partitions. watermark: of the events, event time.
+    """A run, with its records added up over partitions. watermark: of the events, event time.
 
+    rows, windows: of events, the rows being those that were accepted. labels: those that were accepted.
+    dead_letters: rejected records that name the run, events and labels together; reasons: how many for which.
     stream: the name of its stream; None for a run of the version before, which kept no definition.
-    invalid: records that are undecodable or invalid, and name the run. unscored: valid ones that belong to another
-        model or stream, or that the model failed on. `run_progress.invalid` holds both together.
     lag: records that are not read yet and may be of this run; 0 once it is over.
     model: hash of the model that scored it; None where the records carry their predictions. reference: hash of the
         artifact with whose reference its windows are compared; None while it is not known.
@@ -44,10 +45,9 @@ class RunRow(msgspec.Struct, frozen=True):
     finished_at: datetime | None
     watermark: datetime | None
     rows: int
-    late: int
-    future: int
-    invalid: int
-    unscored: int
+    labels: int
+    dead_letters: int
+    reasons: dict[str, int]
     duplicates: int
     missing: int
     windows: int
@@ -58,6 +58,15 @@ class RunRow(msgspec.Struct, frozen=True):
     stream: str | None
     pane_ms: int
     remark: str | None = None
+
+    @property
+    def run(self) -> str:
+        return self.run_id
+
+    @property
+    def rejected(self) -> str:
+        """Dead letters by reason, as text: `12 late, 3 model`."""
+        return ", ".join(f"{number:,} {reason}" for reason, number in sorted(self.reasons.items()))
 
 
 class MonitorRow(msgspec.Struct, frozen=True):
@@ -74,8 +83,9 @@ class MonitorRow(msgspec.Struct, frozen=True):
 
 
 class WindowRow(msgspec.Struct, frozen=True):
-    """A window's result; late, dead: what came too late for it, or was refused, as of now.
+    """A window's result, of events or of labels.
 
+    dead_letters: records of its time that were rejected, as of now. late: those among them that came too late.
     worst_column: the one of the largest severity, which is worst_severity; None where none was tested.
     remark: why a window with enough rows has no verdict, or no error.
     """
@@ -89,7 +99,7 @@ class WindowRow(msgspec.Struct, frozen=True):
     rows: int
     sampled: int
     late: int
-    dead: int
+    dead_letters: int
     columns_tested: int | None
     columns_drifted: int | None
     share_drifted: float | None
@@ -112,6 +122,20 @@ class WindowRow(msgspec.Struct, frozen=True):
     @property
     def size(self) -> str:
         return duration_text(1_000 * self.size_s)
+
+    @property
+    def drifted(self) -> str:
+        """How many of the tested columns drifted, and whether that is drift of the whole dataset."""
+        if self.columns_tested is None or self.columns_drifted is None:
+            return ""
+        return f"{self.columns_drifted}/{self.columns_tested}" + (" dataset" if self.dataset_drift else "")
+
+    @property
+    def worst(self) -> str:
+        """The column of the largest severity, with that."""
+        if self.worst_column is None or self.worst_severity is None:
+            return ""
+        return f"{self.worst_column} {severity_text(self.worst_severity)}"
 
 
 class ColumnRow(msgspec.Struct, frozen=True):

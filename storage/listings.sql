@@ -1,20 +1,28 @@
 -- name: runs
--- The tally `invalid` holds what the model did not score as well: only the dead letters tell one from the other.
+-- Rows and windows of events, labels beside them; dead letters of both, by reason. Tallies count late and future ones, and
+-- all others together: of these the dead letters themselves tell one from the other.
 SELECT r.run_id, r.source, r.started_at, r.finished_at,
-       timestamptz 'epoch' + w.watermark_ms * interval '1 millisecond' AS watermark, p.rows, p.late, p.future, p.invalid - u.unscored AS invalid, u.unscored, p.duplicates,
-       p.missing, driftline.run_lag(r.run_id) AS lag, (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id) AS windows,
+       timestamptz 'epoch' + w.watermark_ms * interval '1 millisecond' AS watermark, p.rows, p.labels,
+       p.late + p.future + p.invalid AS dead_letters,
+       jsonb_strip_nulls(coalesce(d.reasons, '{}')
+                         || jsonb_build_object('late', nullif(p.late, 0), 'future', nullif(p.future, 0))) AS reasons,
+       p.duplicates, p.missing, driftline.run_lag(r.run_id) AS lag,
+       (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id AND w.stream = 'events') AS windows,
        r.manifest ->> 'scenario' AS scenario, r.model, coalesce(r.model, r.reference) AS reference, r.stream, r.pane_ms
 FROM driftline.run r
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(q.accepted), 0)::bigint AS rows, coalesce(sum(q.late), 0)::bigint AS late,
+    SELECT coalesce(sum(q.accepted) FILTER (WHERE t.role = 'events'), 0)::bigint AS rows,
+           coalesce(sum(q.accepted) FILTER (WHERE t.role = 'labels'), 0)::bigint AS labels,
+           coalesce(sum(q.late), 0)::bigint AS late,
            coalesce(sum(q.future), 0)::bigint AS future, coalesce(sum(q.invalid), 0)::bigint AS invalid,
            coalesce(sum(q.duplicates), 0)::bigint AS duplicates, coalesce(sum(q.missing), 0)::bigint AS missing
-    FROM driftline.run_progress q WHERE q.run_id = r.run_id
+    FROM driftline.run_progress q LEFT JOIN driftline.run_topic t USING (run_id, topic) WHERE q.run_id = r.run_id
 ) p
-CROSS JOIN LATERAL (
-    SELECT least(count(*), p.invalid) AS unscored FROM driftline.dead_letter d
-    WHERE p.invalid > 0 AND d.run_id = r.run_id AND d.reason IN ('model', 'stream')
-) u
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(c.reason, c.number) AS reasons
+    FROM (SELECT reason, count(*) AS number FROM driftline.dead_letter
+          WHERE p.invalid > 0 AND run_id = r.run_id AND reason NOT IN ('late', 'future') GROUP BY reason) c
+) d ON true
 LEFT JOIN driftline.run_watermark w ON w.run_id = r.run_id AND w.role = 'events'
 ORDER BY r.started_at DESC, r.run_id;
 
@@ -26,8 +34,8 @@ WHERE stage = 'monitor' AND abs(extract(epoch FROM clock_timestamp() - at)) < 30
 ORDER BY at DESC;
 
 -- name: windows
--- Late and dead are counted only for what is listed.
-SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o.rows, o.sampled, o.late, o.dead,
+-- Dead letters are counted only for what is listed.
+SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o.rows, o.sampled, o.late, o.late + o.dead AS dead_letters,
        o.columns_tested, o.columns_drifted, o.share_drifted, o.dataset_drift, o.prediction_drift, o.share_missing,
        o.mae, o.rmse, o.bias, o.r2, o.target_drift, o.label_coverage, o.offsets, o.closed_at, o.written_at,
        c.column_name AS worst_column, c.severity AS worst_severity,

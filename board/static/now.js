@@ -110,8 +110,8 @@ function readings(status, size) {
   setText(byId("lag-note"), troubles(status) || (status.lag ? "records to read" : "all is read"));
   setText(byId("rows"), count(status.rows));
   setText(byId("rows-note"), sequence(status));
-  setText(byId("dead"), count((status.late ?? 0) + (status.dead ?? 0)));
-  setText(byId("dead-note"), `${count(status.late)} late, ${count(status.dead)} unusable${ofNoRun(status)}`);
+  setText(byId("dead"), count(status.dead_letters));
+  setText(byId("dead-note"), `${count(status.late)} of them late${ofNoRun(status)}`);
 }
 
 /** The window that fills, while it has too few rows to be shown. */

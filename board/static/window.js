@@ -82,16 +82,16 @@ function head(window) {
   setText(line.querySelector("code"), `driftline recompute --run ${run} --size ${size} --window ${iso(start)}`);
 }
 
-function facts({ events, labels, late, dead, columns }) {
+function facts({ events, labels, columns }) {
   const unit = columns.find(({ kind }) => kind === "prediction")?.unit;
+  const both = (name) => events[name] + (labels?.[name] ?? 0);
   const rows = events && [
     ["Rows", count(events.rows)],
     ["State", events.revision > 0 ? `${events.status}, revision ${events.revision}` : events.status],
     ["Drifted", `${count(events.columns_drifted)} of ${count(events.columns_tested)} columns`],
     ["Dataset drift", events.dataset_drift === null ? "–" : events.dataset_drift ? "yes" : "no"],
     ["Missing values", percent(events.share_missing)],
-    ["Late", count(late + (labels?.late ?? 0))],
-    ["Dead letters", count(dead + (labels?.dead ?? 0))],
+    ["Dead letters", `${count(both("dead_letters"))}, ${count(both("late"))} of them late`],
     ["MAE", labels?.remark ? `none: ${labels.remark}` : withUnit(labels?.mae, unit)],
     ["Bias", withUnit(labels?.bias, unit)],
     ["R²", figure(labels?.r2)],

@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from storage.listings import WindowRow
 
 WINDOW_FIELDS = (
-    *("stream", "size", "window_start", "status", "rows", "columns_drifted", "dataset_drift"),
-    *("worst_column", "worst_severity", "mae", "remark"),
+    "stream",
+    "size",
+    "window_start",
+    "status",
+    "rows",
+    "drifted",
+    "worst",
+    "mae",
+    "remark",
 )
 DEAD_LETTER_FIELDS = ("written_at", "run_id", "place", "reason", "detail", "record")
 """What a table shows; JSON has everything."""
@@ -36,7 +43,11 @@ def windows(
     fail_on: options.FailOn | None = options.FAIL_ON,
     as_json: bool = options.JSON,
 ) -> None:
-    """List the windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`."""
+    """List the windows of a run, newest first. For scripts: `--size 1h --newest 1 --fail-on drift`.
+
+    Drifted are columns, of those that were tested; `dataset` marks a window that drifted as a whole. Worst is the
+    column of the largest severity.
+    """
     from cli.remarks import unattended, why_no_window
     from cli.windows import explained, latest
     from monitor.drift.figures import Config
@@ -52,11 +63,11 @@ def windows(
         monitors = listings.monitors(connection)
         if any(row.remark for row in found):
             found = explained(found, definition_of(connection, name, chosen.stream()).labels)
-    empty = f"no windows of {size}: run {name} has {', '.join(sizes)}"
-    if not sizes:
-        empty = f"no windows of run {name}: {why_no_window(known, monitors, Config().min_rows)}"
-    if fail_on is not None and sizes:
-        raise UsageError(empty, "choose one of them with --size")
+    empty = f"no windows of run {name}: {why_no_window(known, monitors, Config().min_rows)}"
+    if size is not None and sizes:
+        empty = f"no windows of {size}: run {name} has {', '.join(sizes)}"
+        if not any(duration_ms(size) // 1_000 in (monitor.sizes_s or ()) for monitor in monitors):
+            raise UsageError(empty, "choose one of them with --size")
     listed = latest(found, newest, closed=fail_on is not None)
     listing.show(output.console, listed, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
     for shortage in small:

@@ -10,18 +10,7 @@ from cli import listing, options, output, servers
 from cli.output import confirm, say
 
 RUN_FIELDS = (
-    "run_id",
-    "stream",
-    "source",
-    "started_at",
-    "watermark",
-    "rows",
-    "late",
-    "future",
-    "invalid",
-    "unscored",
-    "lag",
-    "windows",
+    *("run", "stream", "watermark", "rows", "labels", "windows", "lag", "rejected", "started_at", "source"),
     "remark",
 )
 
@@ -30,7 +19,11 @@ app = typer.Typer(help="All runs, newest first; `runs rm` removes some.", invoke
 
 @app.callback()
 def runs(context: typer.Context, as_json: bool = options.JSON) -> None:
-    """List all runs, newest first. Rows are events and labels together. `runs rm` removes some."""
+    """List all runs, newest first. `runs rm` removes some.
+
+    Rows and windows are those of events. Rejected are dead letters by reason, of events and labels together. Lag is
+    the number of records that are not read yet and may be of the run.
+    """
     if context.invoked_subcommand:
         return
     from msgspec.structs import replace
@@ -43,7 +36,9 @@ def runs(context: typer.Context, as_json: bool = options.JSON) -> None:
         monitors, rejected = listings.monitors(connection), listings.rejected_of_no_run(connection)
         needed = Config().min_rows
         found = [replace(row, remark=why_no_window(row, monitors, needed)) for row in listings.runs(connection)]
-    listing.show(output.console, found, as_json=as_json, empty="no runs yet: `driftline demo`", fields=RUN_FIELDS)
+    same = len({row.stream for row in found}) == 1
+    fields = [field for field in RUN_FIELDS if not (same and field == "stream")]
+    listing.show(output.console, found, as_json=as_json, empty="no runs yet: `driftline demo`", fields=fields)
     if rejected:
         say(f"{rejected:,} rejected records in which no run could be read count for none: `driftline dead-letters`")
 
@@ -65,8 +60,8 @@ def runs_rm(
     with servers.database() as connection:
         found = holdings(connection, run)
         for each in found:
-            holds = f"{each.rows:,} rows, {each.windows:,} windows, {each.dead_letters:,} dead letters"
-            say(f"run {each.run_id}: {holds}")
+            holds = f"{each.rows:,} rows, {each.labels:,} labels, {each.windows:,} windows"
+            say(f"run {each.run_id}: {holds}, {each.dead_letters:,} dead letters")
         if not yes:
             confirm("Remove for good?")
         defaults = default_runs(connection, run)

@@ -18,6 +18,8 @@ from board.status import useful_size
 from runtime import health_check as check
 from runtime.connections import Addresses
 from schemas.durations import moment
+from storage import listings
+from storage.connect import connect
 from tests.board.conftest import Served
 from tests.fleet import eventually
 from tests.monitor.feed import DAY, HOUR, T0
@@ -103,6 +105,28 @@ def test_the_status_says_what_stands_at_the_top(filled: Served) -> None:
     assert (status["rows"], status["late"], status["finished"]) == (4 * WINDOWS * 25, 8 * 7, True)
     assert status["latency_p95_ms"] == 40
     assert abs(status["now"] - status["written_at"]) < 60_000
+
+
+def test_a_figure_of_one_name_is_the_same_on_the_board_and_in_a_terminal(
+    filled: Served, calm: tuple[Served, str]
+) -> None:
+    with connect(calm[1]) as connection:
+        run = listings.run_named(connection, "made-up")
+        windows = {w.stream: w for w in listings.windows(connection, "made-up", 3600) if ms(w) == AT["start"]}
+    status = filled.json("/api/board", **HOURLY)["status"]
+    assert run.labels, "else labels could be among the rows"
+    names = ("rows", "dead_letters", "lag", "duplicates", "missing")
+    assert [status[name] for name in names] == [getattr(run, name) for name in names]
+    assert status["late"] == run.reasons["late"]
+    assert filled.json("/api/runs")["runs"][0]["windows"] == run.windows
+    window = filled.json("/api/window", **AT)
+    for role in ("events", "labels"):
+        same = ("rows", "late", "dead_letters", "columns_tested", "columns_drifted", "mae")
+        assert [window[role][name] for name in same] == [getattr(windows[role], name) for name in same]
+
+
+def ms(window: listings.WindowRow) -> int:
+    return round(window.window_start.timestamp() * 1_000)
 
 
 def test_how_long_results_take_is_said_of_the_size_that_is_shown(filled: Served, calm: tuple[Served, str]) -> None:

@@ -186,6 +186,56 @@ def test_every_command_takes_the_only_run_there_is(call: Call) -> None:
         assert "wrote this run" in call(f"{verb} --size 1d --window {start}")[2]
 
 
+CODES = [
+    ("runs", 0),
+    ("runs rm februray --yes", 2),
+    ("windows", 0),
+    ("windows --size 7h", 2),
+    ("windows --size 7h --json", 2),
+    ("windows --size 7h --fail-on drift", 2),
+    ("windows --size 1d --fail-on drift", 3),
+    ("windows --run februray", 2),
+    ("columns --size 1d --window 1999-01-01", 2),
+    ("dead-letters", 0),
+    ("dead-letters --run februray", 2),
+    ("report --size 1d --window 1999-01-01", 2),
+    ("report --size 1d --window {start}", 2),
+    ("report --size 1d --window {start} --model nosuch", 2),
+    ("recompute --size 1d --window {start} --model nosuch", 2),
+    ("alarms --run februray", 2),
+    ("alarms show nosuch", 2),
+    ("alarms ack nosuch --as real", 2),
+    ("calibrate --run februray", 2),
+    ("silence add --run februray --for 1h --reason x", 2),
+    ("silence end 999", 2),
+    ("weeks include 1999-01-04", 2),
+    ("models", 0),
+    ("models rm nosuch --yes", 2),
+]
+"""2 for what is named and is not there, whichever command, and whatever it is."""
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("words", "code"), CODES, ids=[words for words, _ in CODES])
+def test_exit_codes_follow_one_rule(words: str, code: int, call: Call) -> None:
+    start = json.loads(call("windows --size 1d --json")[1])[0]["window_start"][:10]
+    found, _, said = call(words.format(start=start))
+    assert found == code, said
+    assert code in (0, 3) or ": " in said, "what to do"
+
+
+@pytest.mark.integration
+def test_a_size_that_a_monitor_is_about_to_compute_is_no_wrong_usage(call: Call, figures: str) -> None:
+    with psycopg.connect(figures, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO driftline.health (stage, instance, at, measures)"
+            " VALUES ('monitor', 'm', clock_timestamp(), '{\"sizes_s\": [25200]}')"
+        )
+        code, text, _ = call("windows --size 7h")
+        connection.execute("DELETE FROM driftline.health WHERE instance = 'm'")
+    assert (code, text.strip()[:19]) == (0, "no windows of 7h: r")
+
+
 @pytest.mark.integration
 def test_a_run_that_does_not_exist_lists_those_that_do(call: Call) -> None:
     code, _, stderr = call("windows --run februray")
@@ -326,10 +376,13 @@ def test_a_script_does_not_take_a_run_without_windows_for_calm(call: Call, fail_
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("unwatched")
-def test_a_run_without_windows_says_why_and_tells_invalid_records_from_unscored_ones(call: Call) -> None:
+def test_a_run_without_windows_says_why_and_counts_dead_letters_by_their_reasons(call: Call) -> None:
     rows = {row["run_id"]: row for row in json.loads(call("runs --json")[1])}
     found = rows["unwatched"]
-    assert (found["windows"], found["invalid"], found["unscored"]) == (0, 1, 2)
+    assert (found["windows"], found["dead_letters"]) == (0, 3)
+    assert found["reasons"] == {"invalid": 1, "model": 1, "stream": 1}, (
+        "as `driftline dead-letters --reason` has them"
+    )
     assert found["remark"] == f"no monitor is running: `driftline monitor --model {'b' * 12}`"
     assert rows["dummy"]["remark"] is None
 

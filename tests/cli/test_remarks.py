@@ -60,7 +60,7 @@ def test_a_run_that_is_compared_with_another_reference_names_it() -> None:
 
 def test_a_run_without_rows_says_what_became_of_its_records() -> None:
     assert why_no_window(run(rows=0), [], 30) == "no data record of it was read yet"
-    rejected = why_no_window(run(rows=0, late=1, future=2, invalid=3, unscored=4), [], 30)
+    rejected = why_no_window(run(rows=0, dead_letters=10), [], 30)
     assert rejected == "all of its 10 records were rejected: `driftline dead-letters --run r`"
 
 

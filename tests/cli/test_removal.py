@@ -165,7 +165,14 @@ def test_removing_asks_and_says_what_to_do_where_nobody_can_answer(
 
 
 def held(**more: Any) -> Holdings:
-    quiet: dict[str, Any] = {"rows": 1, "windows": 1, "dead_letters": 0, "begun_s": 900.0, "received_s": 300.0}
+    quiet: dict[str, Any] = {
+        "rows": 1,
+        "labels": 0,
+        "windows": 1,
+        "dead_letters": 0,
+        "begun_s": 900.0,
+        "received_s": 300.0,
+    }
     return Holdings(**quiet | {"finished": False, "lag": 0} | more)
 
 
@@ -241,7 +248,7 @@ def test_a_run_goes_whole_and_a_consumer_that_remembers_it_begins_anew(
     assert default_runs(connection, ["old", "live"]) == {"old": "live", "live": "live"}
     for table, column in (("run_progress", "moved_at"), ("dead_letter", "written_at"), ("run", "started_at")):
         connection.execute(f"UPDATE driftline.{table} SET {column} = now() - interval '2 minutes'")
-    assert holdings(connection, ["old"]) == [Removed("old", 1, 0, 1)]
+    assert holdings(connection, ["old"]) == [Removed("old", 1, 0, 0, 1)]
     remove_runs(connection, ["old"])
     left = {
         table: query(database, f"SELECT DISTINCT run_id FROM driftline.{table} ORDER BY 1")

@@ -74,7 +74,7 @@ SEEN: dict[str, tuple[str, Plant]] = {
     ),
     "a colour of one theme alone": (
         LIVE,
-        lambda d: defaults(d, "Late rows")["thresholds"]["steps"][0].update(color="#ffffff"),
+        lambda d: defaults(d, "Late records")["thresholds"]["steps"][0].update(color="#ffffff"),
     ),
     "nothing said where there is no data": (LIVE, lambda d: defaults(d, "Windows").pop("noValue")),
     "an invisible line": (LIVE, lambda d: defaults(d, SHARE).pop("color")),

@@ -37,9 +37,9 @@ def feed(database: str) -> Iterator[Feed]:
 
 def test_windows_come_newest_first_with_what_was_late_for_them(feed: Feed) -> None:
     found = listings.windows(feed.connection, "r", 3600)
-    assert [(w.stream, w.window_start, w.rows, w.late, w.dead) for w in found] == [
-        ("events", moment(T0 + HOUR), 3, 2, 1),
-        ("labels", moment(T0 + HOUR), 1, 1, 0),
+    assert [(w.stream, w.window_start, w.rows, w.late, w.dead_letters) for w in found] == [
+        ("events", moment(T0 + HOUR), 3, 2, 3),
+        ("labels", moment(T0 + HOUR), 1, 1, 1),
         ("events", moment(T0), 3, 0, 0),
         ("labels", moment(T0), 1, 0, 0),
     ]
@@ -76,11 +76,12 @@ def test_a_run_is_known_or_it_is_said(feed: Feed) -> None:
         listings.run_named(feed.connection, "nobody")
 
 
-def test_runs_add_up_over_streams_and_partitions(feed: Feed) -> None:
+def test_runs_add_up_over_partitions_and_keep_labels_apart(feed: Feed) -> None:
     feed.connection.execute("UPDATE driftline.run_progress SET accepted = 5, late = 1")
     feed.connection.execute('UPDATE driftline.run SET manifest = \'{"scenario": "miles-to-km"}\'')
     (run,) = listings.runs(feed.connection)
-    assert (run.run_id, run.rows, run.late, run.windows, run.scenario) == ("r", 20, 4, 6, "miles-to-km")
+    assert (run.run_id, run.rows, run.labels, run.windows, run.scenario) == ("r", 10, 10, 3, "miles-to-km")
+    assert (run.dead_letters, run.reasons, run.rejected) == (4, {"late": 4}, "4 late")
 
 
 def test_everything_can_be_written_as_json(feed: Feed) -> None:
