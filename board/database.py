@@ -137,6 +137,10 @@ class Database:
                 connection.commit()
             yield connection
 
+    def refusal_advice(self) -> str:
+        """Say what to do about a Postgres that refuses the board's login."""
+        return login_advice(self._url)
+
     @contextmanager
     def translated_errors(self) -> Iterator[None]:
         """Raise Unavailable, with what to do, in place of what psycopg raises."""
@@ -153,7 +157,7 @@ class Database:
         if self._full(error):
             return self._busy()
         if error.sqlstate is None and refuses(self.refused or str(error)):
-            return Unavailable(f"Postgres refused {self._where}", login_advice())
+            return Unavailable(f"Postgres refused {self._where}", self.refusal_advice())
         if (failure := explain(error, self._url, "read the tables")) is None:
             log.error("query_failed", error=str(error).strip(), sqlstate=error.sqlstate)
             return Unavailable("the database answered with an error", "see the board's log")

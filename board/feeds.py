@@ -27,7 +27,6 @@ from board.runs import find_run
 from board.status import read_status
 from board.window_arrays import BoardWindow
 from runtime.backoff import Backoff
-from runtime.connections import login_advice
 from schemas.definition import EVENTS
 from schemas.durations import duration_text
 from schemas.notices import PROGRESS, WINDOW, WindowNotice, decode
@@ -290,7 +289,7 @@ class Hub:
             except Error as error:
                 if self.listening or backoff.is_fresh:
                     reason = await self._database.explain_failure(error)
-                    do = login_advice() if refuses(reason) else "it goes on when Postgres is back"
+                    do = self._database.refusal_advice() if refuses(reason) else "it goes on when Postgres is back"
                     log.warning("database_down", error=reason, do=do)
             except Exception:
                 log.exception("listening_failed")

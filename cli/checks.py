@@ -66,6 +66,15 @@ def sizes(text: str) -> None:
     sizes_ms(text, 1_000)
 
 
+def topic_prefix(prefix: str) -> None:
+    """Raises UsageError if Kafka refuses the name of a topic of the stream with this prefix."""
+    from cli.streams import DEFAULT_STREAM  # noqa: PLC0415
+    from schemas.topics import check_topic  # noqa: PLC0415
+
+    for records in DEFAULT_STREAM.topics:
+        check_topic(prefix + records.topic, "choose another prefix")
+
+
 def positive(value: float) -> None:
     """Raises UsageError unless the value is positive and finite."""
     if not 0 < value < inf:

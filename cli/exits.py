@@ -1,4 +1,13 @@
-"""How the command line ends: Ctrl-C, a closed pipe or a full disk give an exit code and a line, no traceback."""
+"""How the command line ends: Ctrl-C, a closed pipe or a full disk give an exit code and a line, no traceback.
+
+0    done
+1    failed while it ran, or the answer is no: figures differ, a check fails, nothing is known for --fail-on
+2    wrong usage, and nothing was done: an option, an argument or a variable is invalid or names what is not
+     there (a run, window, size, model, alarm, file or month), or no server is named at all
+3    --fail-on found what it was asked for
+130  Ctrl-C
+141  the reader of stdout has left
+"""
 
 from __future__ import annotations
 

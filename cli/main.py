@@ -109,7 +109,7 @@ def logging() -> None:
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 done, 1 failed (a line says why), 2 wrong usage, 3 drift, 130 interrupted."""
+    """Run a command. `cli.exits` lists the exit codes."""
     interrupts.raise_on_interrupt()
     try:
         logging()

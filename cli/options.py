@@ -161,7 +161,9 @@ RUN = option("run", ..., "Name of the run.")
 KNOWN_RUN = option("run", None, "Name of the run.", show_default="the only run")
 ANY_RUN = option("run", None, "Name of the run.", show_default="all, and records whose run could not be read")
 UNTIL_DONE = option("until-done", None, "Exit once this run has been replayed and all its windows are final.")
-TOPIC_PREFIX = option("topic-prefix", "", "Prefix of topic names and of the consumer group.")
+TOPIC_PREFIX = option(
+    "topic-prefix", "", "Prefix of topic names and of the consumer group.", check=checks.topic_prefix
+)
 _MODEL_HELP = "Model to use: a folder, a name or a hash (`driftline models`)."
 MODEL = option("model", DEFAULT, _MODEL_HELP, show_default=DEFAULT.name)
 RUN_MODEL = option(

@@ -105,8 +105,10 @@ def unknown(environ: Mapping[str, str], command: Any) -> Iterator[str]:
         if name in DROPPED:
             yield ": ".join(filter(None, (f"{name} is no longer read", DROPPED[name])))
         else:
-            close = get_close_matches(name, known, 1, 0.8)
-            yield f"{name} is ignored: nothing reads it" + (f"; did you mean {close[0]}?" if close else "")
+            # All share the prefix, which would make all similar.
+            short = [other.removeprefix(PREFIX) for other in known]
+            close = get_close_matches(name.removeprefix(PREFIX), short, 1, 0.75)
+            yield f"{name} is ignored: nothing reads it" + (f"; did you mean {PREFIX}{close[0]}?" if close else "")
 
 
 def write(path: Path = DOCUMENT) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import structlog
@@ -22,7 +23,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.ledger import Partition
-from runtime.connections import refused_setting
+from runtime.connections import kafka_advice, refused_setting
 from schemas.advice import SHARED_PREFIX
 from schemas.definition import Stream
 from schemas.errors import BrokerUnreachable, LogUnreadable
@@ -59,6 +60,28 @@ _LEAVING_S = 2.0
 _DROPPED = 1_000
 """Records consumed at a time while leaving the group."""
 
+_AGAIN_S = 60.0
+"""Between two log lines about errors of one kind."""
+
+
+class Complaints:
+    """Which errors of Kafka's client are logged: a broker that is down makes several kinds of them, by turns."""
+
+    def __init__(self) -> None:
+        self._logged: dict[int, float] = {}
+
+    def is_due(self, code: int, now: float) -> bool:
+        """Whether the last one of this kind was logged so long ago that it is worth a line again.
+
+        Args:
+            code: Of the KafkaError.
+            now: Seconds, of any clock that only goes forward.
+        """
+        if now < self._logged.get(code, -inf) + _AGAIN_S:
+            return False
+        self._logged[code] = now
+        return True
+
 
 class KafkaSource:
     """A member of the consumer group. Methods raise KafkaException where Kafka does not answer in time.
@@ -91,7 +114,7 @@ class KafkaSource:
         self.awaits_assignment = True
         self.reached: dict[Partition, int] = {}
         self._trouble: KafkaError | None = None
-        self._logged, self._logged_at = 0, 0.0
+        self._complaints = Complaints()
         watched = {**config, "error_cb": self._on_error}
         try:
             group = {"group.id": consumer_group(prefix, stream.name)}
@@ -252,11 +275,9 @@ class KafkaSource:
         self.complain(error)
 
     def complain(self, error: KafkaError) -> None:
-        """Log an error, unless it is the last one again, within ten seconds: a broker that is down repeats it."""
-        now = time.monotonic()
-        if self._logged != error.code() or now > self._logged_at + 10:
-            self._logged, self._logged_at = error.code(), now
-            log.warning("kafka_trouble", error=error.str())
+        """Log an error with what to do, unless it is a repetition."""
+        if self._complaints.is_due(error.code(), time.monotonic()):
+            log.warning("kafka_trouble", error=error.str(), do=kafka_advice(code=error.code()))
 
     def _is_error(self, message: Message) -> bool:
         error = message.error()

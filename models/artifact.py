@@ -24,7 +24,7 @@ from models.card import FORMAT, REFERENCE_ONLY, Card
 from models.columns import Columns, Floats
 from models.names import CARD
 from schemas.definition import Records
-from schemas.errors import ModelUnusable, UsageError
+from schemas.errors import ModelMissing, ModelUnusable, UsageError
 from storage.chunk import OFFSET, layout
 
 MODEL, REFERENCE = "model.skops", "reference.parquet"
@@ -86,7 +86,7 @@ class Model:
             ModelUnusable: There is only a reference.
         """
         if self.scorer is None:
-            raise ModelUnusable(f"{self.path} contains a reference but no model", "name one with --model")
+            raise ModelMissing(f"{self.path} contains a reference but no model", "name one with --model")
         return self.scorer.predict(columns)
 
     def reference(self) -> pa.Table:
@@ -208,8 +208,8 @@ def _unwritable(path: Path, error: OSError) -> ModelUnusable:
 def _card(path: Path) -> Card:
     try:
         return cards.decode((path / CARD).read_bytes())
-    except FileNotFoundError:
-        raise ModelUnusable(f"there is no model in {path}", f"{_TRAIN}, or see `driftline models`") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelMissing(f"there is no model in {path}", f"{_TRAIN}, or see `driftline models`") from None
     except (OSError, ValueError) as error:
         raise ModelUnusable(f"{path / CARD} is damaged ({error})", _TRAIN) from error
 

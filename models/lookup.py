@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models import names
-from schemas.errors import ModelUnusable
+from schemas.errors import ModelMissing
 
 MANUFACTURED = "dummy"
 """Stands in place of the model's hash, and as the source, of runs that `driftline dummy` made up."""
@@ -19,18 +19,18 @@ def find_by_hash(wanted: str | None, folder: Path) -> Path:
         folder: Where to look.
 
     Raises:
-        ModelUnusable: There is none, or it is not known which.
+        ModelMissing: There is none, or it is not known which.
     """
     if wanted == MANUFACTURED:
-        raise ModelUnusable("`driftline dummy` wrote this run: it has metrics but no records", "choose another run")
+        raise ModelMissing("`driftline dummy` wrote this run: it has metrics but no records", "choose another run")
     if wanted is None:
-        raise ModelUnusable(
+        raise ModelMissing(
             "no monitor has kept which reference the windows of this run are compared with", "name one with --model"
         )
     for artifact in names.list_artifacts(folder):
         if artifact.hash == wanted:
             return artifact.path
-    raise ModelUnusable(
+    raise ModelMissing(
         f"no model in {folder} is the one that this run is compared with ({wanted[:12]})",
         "give its folder with --model; `driftline models` lists all",
     )

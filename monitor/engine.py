@@ -56,7 +56,7 @@ def load_reference(settings: Settings) -> Model:
     except ModelUnusable as error:
         if stream.needs_model:
             raise
-        raise ModelUnusable(
+        raise type(error)(
             f"the records of stream {stream.name} carry their predictions, and there is no reference to compare"
             f" them with ({error.what})",
             "name a model of this stream, whose reference is taken: --model",

@@ -280,7 +280,10 @@ class Log:
                 log.info("topic_created", topic=name, partitions=partitions)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise LogUnwritable(f"topic {name}: {error.args[0].str()}", "create it by hand") from error
+                    what = f"topic {name} cannot be created ({error.args[0].str()})"
+                    raise LogUnwritable(
+                        what, "let somebody create it who may, or choose another --topic-prefix"
+                    ) from error
         self.retry(lambda: self._check_leaders(names, partitions), patience_s)
 
     def _check_leaders(self, names: Sequence[str], partitions: int) -> None:

@@ -94,14 +94,15 @@ def _run(
             )
             before = transmission.progress.records
             if len(sent) == len(plan.lanes) and all(position.finished for position in sent.values()):
-                log.info("already_finished", run=plan.run_id, records=before)
-            else:
-                lists = replay(plan, tables, sent)
-                transmission.send(next(lists))
-                transmission.wait_for_delivery()
-                for batches in lists:
-                    transmission.send(batches)
-                transmission.wait_for_delivery()
+                do = "nothing was sent: choose another --run to replay it once more"
+                log.info("already_finished", run=plan.run_id, **transmission.progress.counts, do=do)
+                return Summary(before, before, True, time.monotonic() - began)
+            lists = replay(plan, tables, sent)
+            transmission.send(next(lists))
+            transmission.wait_for_delivery()
+            for batches in lists:
+                transmission.send(batches)
+            transmission.wait_for_delivery()
         return _summary(transmission, before, began, finished=True)
     except Stopped:
         log.info("stopped", run=settings.run_id, goes_on="when it is started again")

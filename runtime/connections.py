@@ -108,7 +108,9 @@ def kafka_advice(environ: Mapping[str, str] = os.environ, *, code: int | None = 
         return "correct KAFKA_… (user, password, rights)"
     if code is not None and is_answer(code):
         return "nothing: Kafka answers, and gets ready; if that takes minutes, see the brokers' logs"
-    return _advice("Kafka", "KAFKA_BOOTSTRAP_SERVERS", environ)
+    if environ.get("KAFKA_BOOTSTRAP_SERVERS", "").strip():
+        return "see that Kafka runs there, or correct KAFKA_BOOTSTRAP_SERVERS"
+    return "run `driftline stack up`, or set KAFKA_BOOTSTRAP_SERVERS"
 
 
 def is_answer(code: int) -> bool:
@@ -116,22 +118,29 @@ def is_answer(code: int) -> bool:
     return code > 0 or code in _OF_ANSWERS
 
 
-def login_advice(environ: Mapping[str, str] = os.environ) -> str:
-    """Advise on a Postgres that refuses the login, or lacks the database."""
-    if environ.get("DATABASE_URL", "").strip():
-        return "correct DATABASE_URL, or the password that Postgres has for its role"
-    return "restart the embedded Postgres with `driftline stack down` and `driftline stack up`"
+def is_embedded(url: str, state: Path = STATE) -> bool:
+    """Whether this is the URL of the embedded Postgres, as `database_url` gives it."""
+    stack = embedded(state)
+    return stack is not None and url == stack.database_url != ""
 
 
-def database_advice(environ: Mapping[str, str] = os.environ) -> str:
-    """Advise likewise on Postgres."""
-    return _advice("Postgres", "DATABASE_URL", environ)
+def login_advice(url: str, state: Path = STATE) -> str:
+    """Advise on a Postgres that refuses the login: correct what was given, or restart the embedded one.
+
+    Args:
+        url: That was connected to.
+        state: Where an embedded stack keeps its addresses.
+    """
+    if is_embedded(url, state):
+        return "restart the embedded Postgres with `driftline stack down` and `driftline stack up`"
+    return "correct DATABASE_URL, or the password that Postgres has for its role"
 
 
-def _advice(server: str, variable: str, environ: Mapping[str, str]) -> str:
-    if environ.get(variable, "").strip():
-        return f"see that {server} runs there, or correct {variable}"
-    return f"run `driftline stack up`, or set {variable}"
+def database_advice(url: str, state: Path = STATE) -> str:
+    """Advise likewise on a Postgres that does not answer. url: '' where none is known."""
+    if not url or is_embedded(url, state):
+        return "run `driftline stack up`, or set DATABASE_URL"
+    return "see that Postgres runs there, or correct DATABASE_URL"
 
 
 def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, str]:
@@ -201,5 +210,5 @@ def database_url(environ: Mapping[str, str], state: Path = STATE) -> str:
         return url
     stack = embedded(state)
     if stack is None or not stack.database_url:
-        raise UsageError("no database", database_advice(environ))
+        raise UsageError("no database", database_advice(""))
     return stack.database_url

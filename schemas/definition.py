@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from schemas.errors import UsageError
+from schemas.topics import check_topic
 
 Type = Literal["int", "float", "str"]
 Use = Literal["number", "category", "carried"]
@@ -92,6 +93,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     prediction: str | None = None
 
     def __post_init__(self) -> None:
+        check_topic(self.topic, "give the topic another name")
         names = [self.id, self.time, *(field.name for field in self.fields)]
         for name in names:
             if names.count(name) > 1:

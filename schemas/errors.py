@@ -18,7 +18,7 @@ class DriftlineError(Exception):
 
 
 class UsageError(DriftlineError):
-    """The options of a command are invalid or contradict one another. Exit code 2."""
+    """An option, argument or variable is invalid, or names what is not there; nothing was done. Exit code 2."""
 
 
 class BrokerUnreachable(DriftlineError):
@@ -41,8 +41,16 @@ class SourceUnusable(DriftlineError):
     """A file of trips cannot be used as it stands."""
 
 
+class SourceMissing(SourceUnusable, UsageError):
+    """What was named holds no trips, or there is no such month."""
+
+
 class ModelUnusable(DriftlineError):
     """The model is missing, damaged, or not of this stream."""
+
+
+class ModelMissing(ModelUnusable, UsageError):
+    """There is no model where one was looked for."""
 
 
 class RunConflict(DriftlineError):

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+from schemas.errors import UsageError
+from schemas.text import printable
+
+_NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}")
 
 PARTITIONS = 4
 """Of a topic that we create, by default. A run keeps to the partitions that it was begun with."""
+
+
+def check_topic(name: str, do: str) -> None:
+    """Check that Kafka takes a name of a topic.
+
+    Args:
+        name: Of the topic, with prefix.
+        do: What to do otherwise.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if not _NAME.fullmatch(name):
+        allowed = "1 to 249 letters of ASCII, digits and . _ -"
+        raise UsageError(f"a topic cannot be called {printable(name, 60)!r}", f"{do}; a name has {allowed}")
 
 
 def consumer_group(prefix: str, stream: str) -> str:

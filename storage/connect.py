@@ -139,7 +139,9 @@ def _no_answer(error: psycopg.OperationalError, url: str) -> DatabaseUnreachable
     reason = " ".join(str(error).split())
     failure = explain(error, url) if error.sqlstate else None
     if failure is None:
-        return DatabaseUnreachable(f"Postgres did not answer at {redacted(url)}", f"{database_advice()} ({reason})")
+        return DatabaseUnreachable(
+            f"Postgres did not answer at {redacted(url)}", f"{database_advice(url)} ({reason})"
+        )
     return DatabaseUnreachable(f"{failure.what} ({reason})", failure.do)
 
 

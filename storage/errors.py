@@ -44,12 +44,12 @@ class Failure(NamedTuple):
 class _Meaning(NamedTuple):
     """A row of the table.
 
-    what: {where} is the server, {action} what was tried. do: a function where it depends on the environment.
+    what: {where} is the server, {action} what was tried. do: a function of the URL where it depends on the server.
     """
 
     event: str
     what: str
-    do: str | Callable[[], str]
+    do: str | Callable[[str], str]
     transient: bool = True
 
 
@@ -166,7 +166,7 @@ def explain(error: BaseException, url: str, action: str = "use the tables") -> F
         return None
     detail = error.diag.message_primary or " ".join(str(error).split())
     what = meaning.what.format(where=redacted(url), action=action)
-    do = meaning.do if isinstance(meaning.do, str) else meaning.do()
+    do = meaning.do if isinstance(meaning.do, str) else meaning.do(url)
     return Failure(meaning.event, what, detail, do, meaning.transient)
 
 

@@ -60,7 +60,7 @@ def connection_error(error: psycopg.OperationalError, url: str) -> Exception:
     """
     reason = failure_reason(error, url)
     if refuses(reason):
-        return DatabaseUnreachable(f"Postgres refused {redacted(url)}", f"{login_advice()} ({reason})")
+        return DatabaseUnreachable(f"Postgres refused {redacted(url)}", f"{login_advice(url)} ({reason})")
     state = _STATE.search(reason)
     try:
         return errors.lookup(state[1])(reason) if state else error

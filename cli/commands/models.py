@@ -40,10 +40,10 @@ def train(
     if if_missing and (earlier / CARD).exists():
         say(f"{name} already contains a model")
         return
+    source = chosen.source(file, month, synthetic, kind, volume, seed, TRAINING_MONTH, or_synthetic=False)
     from models.taxi import train as learning
     from producer.sources.selection import sample
 
-    source = chosen.source(file, month, synthetic, kind, volume, seed, TRAINING_MONTH, or_synthetic=False)
     say(f"training on {source.name}")
     before = read_card(earlier)
     made = learning.train(

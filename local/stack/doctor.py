@@ -51,7 +51,9 @@ def checks(state: Path = STATE, environ: Mapping[str, str] = os.environ) -> Iter
         if server.trouble == "not running":
             yield Check(server.name, False, "not running", "`driftline stack up` starts it")
         elif server.name == "postgres" and refuses(server.trouble):
-            yield Check(server.name, False, f"{where}, refuses ({server.trouble})", login_advice(environ))
+            yield Check(
+                server.name, False, f"{where}, refuses ({server.trouble})", login_advice(server.address, state)
+            )
         elif server.trouble:
             do = "see that it runs and that user and password are right" if server.yours else f"see {server.log}"
             yield Check(server.name, False, f"{where}, does not answer ({server.trouble})", do)

@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from runtime.connections import STATE, make_folder
-from schemas.errors import SourceUnusable
+from schemas.errors import SourceMissing, SourceUnusable
 
 ADDRESS = os.environ.get("DRIFTLINE_TLC_ADDRESS", "https://d37ci6vzurychx.cloudfront.net/trip-data")
 """Where TLC's own page links to. A mirror can be named by DRIFTLINE_TLC_ADDRESS."""
@@ -39,7 +39,8 @@ def fetch(
     """Return the file of a month (`2022-02`), from the cache or downloaded. It is renamed when complete.
 
     Raises:
-        SourceUnusable: TLC cannot be reached, has no such month, or sends something else.
+        SourceMissing: TLC has no such month.
+        SourceUnusable: TLC cannot be reached, or sends something else.
     """
     name = f"{kind}_tripdata_{month}.parquet"
     path = cache / name
@@ -53,7 +54,9 @@ def fetch(
             return _save(answer, path, progress)
     except HTTPError as error:
         error.close()
-        raise SourceUnusable(f"TLC has no {kind} trips of {month} ({url}: {error.code})", _DO) from error
+        if error.code in (403, 404):
+            raise SourceMissing(f"TLC has no {kind} trips of {month} ({url}: {error.code})", _DO) from error
+        raise SourceUnusable(f"{url} could not be fetched ({error.code} {error.reason})", _DO) from error
     except (URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise SourceUnusable(f"{url} could not be fetched ({reason})", _DO) from error

@@ -21,7 +21,7 @@ from producer.sources.canonical import SCHEMA, conform, with_durations
 from producer.sources.defaults import KIND, MONTH, SEED, VOLUME
 from runtime.connections import STATE, make_folder
 from schemas.durations import moment
-from schemas.errors import SourceUnusable, UsageError
+from schemas.errors import SourceMissing, SourceUnusable, UsageError
 from schemas.streams.taxi import TRIPS
 
 log = structlog.get_logger()
@@ -66,13 +66,16 @@ def choose(
         say: Called with a line about the download.
 
     Raises:
-        UsageError: The options exclude one another.
-        SourceUnusable: The source cannot be read or downloaded.
+        UsageError: The options exclude one another, or what they name is no source.
+        SourceUnusable: The source cannot be downloaded.
     """
     if files and (month or synthetic):
         raise UsageError("--file with --month or --synthetic", "name one source")
     if files:
-        return from_files(files)
+        try:
+            return from_files(files)
+        except SourceUnusable as error:
+            raise SourceMissing(error.what, error.do) from error
     period = tlc.month_period(month or default_month)
     if synthetic:
         return from_generator(*period, seed=seed, volume=volume)

@@ -84,8 +84,21 @@ WRONG = [
     ("demo --file /nope", 2, "/nope cannot be read"),
     ("restore /nope", 2, "/nope cannot be read"),
     ("restore {folder}", 2, "is a folder: name a file"),
-    ("consume --model /nope", 1, "there is no model in /nope"),
-    ("monitor --model {folder}", 1, "there is no model in"),
+    ("consume --model /nope", 2, "there is no model in /nope"),
+    ("monitor --model {folder}", 2, "there is no model in"),
+    ("monitor --model {file}", 2, "there is no model in"),
+    ("models rm nosuch --yes", 2, "there is no model nosuch"),
+    ("produce --run r --file {file}", 2, "no Kafka"),
+    ("train --file {file}", 2, "is no parquet file"),
+    (
+        "produce --run r --topic-prefix= --topic-prefix a/b",
+        2,
+        "a topic cannot be called 'a/btrips': choose another",
+    ),
+    ("consume --topic-prefix ü", 2, "'ütrips': choose another prefix; a name has 1 to 249 letters of ASCII"),
+    ("monitor --topic-prefix {long}", 2, "a topic cannot be called"),
+    ("doctor --topic-prefix #", 2, "a topic cannot be called '#trips'"),
+    ("recompute --run r --size 1h --window 2022-02-01 --topic-prefix a:", 2, "a topic cannot be called 'a:trips'"),
     ("dead-letters --reason bad", 2, "'undecodable'"),
     ("dead-letters --limit 0", 2, "'--limit'"),
     ("dead-letters", 2, "no database"),
@@ -132,6 +145,10 @@ FROM_ENVIRONMENT = [
     ("consume", "DRIFTLINE_PANE", "5 minutes", "'5 minutes' is not a duration"),
     ("produce --run r", "DRIFTLINE_SPEED", "fast", "'fast' is not a speed"),
     ("backup", "DRIFTLINE_BACKUP_OUT", "/proc/none/b.dump", "choose another path"),
+    *(
+        (call, "DRIFTLINE_TOPIC_PREFIX", "a b", "a topic cannot be called 'a btrips': choose another prefix")
+        for call in ("produce --run r", "consume", "monitor", "doctor")
+    ),
 ]
 
 SLOW = ("evidently", "sklearn", "monitor.evidently.engine", "board.app")
@@ -222,7 +239,9 @@ def test_a_wrong_variable_is_refused_like_the_option_and_named(
         ),
         ("DRIFTLINE_FLUSH_MSEC", "did you mean DRIFTLINE_FLUSH_MS?"),
         ("DRIFTLINE_READERS_PASSWORD", "did you mean DRIFTLINE_READER_PASSWORD?"),
-        ("DRIFTLINE_ZZZ", "DRIFTLINE_ZZZ is ignored: nothing reads it"),
+        ("DRIFTLINE_ZZZ", "DRIFTLINE_ZZZ is ignored: nothing reads it driftline:"),
+        ("DRIFTLINE_X", "DRIFTLINE_X is ignored: nothing reads it driftline:"),
+        ("DRIFTLINE_RUNN", "did you mean DRIFTLINE_RUN?"),
         ("DRIFTLINE_YES", "DRIFTLINE_YES is no longer read: write --yes each time"),
         ("DRIFTLINE_OUT", "DRIFTLINE_OUT is no longer read: DRIFTLINE_TRAIN_OUT, DRIFTLINE_BACKUP_OUT and"),
     ],

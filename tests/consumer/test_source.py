@@ -6,9 +6,11 @@ import pytest
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from consumer.ledger import Partition
-from consumer.source import KafkaSource, _split
+from consumer.source import Complaints, KafkaSource, _split
+from runtime.connections import kafka_advice
 from schemas.errors import BrokerUnreachable
 from schemas.streams.taxi import OUTCOMES, TAXI
 from schemas.topics import consumer_group
@@ -33,6 +35,23 @@ def test_topics_that_are_waited_for_are_named_as_they_are_in_kafka() -> None:
     source = KafkaSource({"bootstrap.servers": "127.0.0.1:1"}, "mine-", TAXI)
     assert source.awaited()["topics"] == "mine-trips, mine-outcomes"
     assert "produce, consume and monitor the same --topic-prefix" in source.awaited()["do"]
+    assert source.close(5)
+
+
+def test_a_broker_that_is_down_is_complained_of_once_a_minute_in_each_way() -> None:
+    """By turns librdkafka reports that a connection failed and that all brokers are down, again and again."""
+    seen, codes = Complaints(), (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
+    due = [(second, code) for second in range(121) for code in codes if seen.is_due(code, float(second))]
+    assert due == [(minute * 60, code) for minute in range(3) for code in codes]
+
+
+def test_a_complaint_says_what_to_do() -> None:
+    source = KafkaSource({"bootstrap.servers": "127.0.0.1:1"}, "mine-", TAXI)
+    with capture_logs() as logs:
+        for _ in range(3):
+            source.complain(KafkaError(KafkaError._TRANSPORT))
+    (said,) = (entry for entry in logs if "Broker transport failure" in entry["error"])
+    assert said["do"] == kafka_advice(code=KafkaError._TRANSPORT)
     assert source.close(5)
 
 

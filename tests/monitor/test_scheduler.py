@@ -627,8 +627,9 @@ def test_a_monitor_that_was_stopped_in_a_window_for_too_long_goes_on_in_a_new_se
 
 def test_a_wrong_password_is_said_at_once_and_not_printed(database: str) -> None:
     wrong = urlsplit(database)._replace(netloc=f"driftline:hush@{urlsplit(database).netloc.rpartition('@')[2]}")
-    with pytest.raises(DatabaseUnreachable, match="refused") as caught:
+    with pytest.raises(DatabaseUnreachable, match="Postgres refused") as caught:
         monitor(wrong.geturl())
+    assert caught.value.do.startswith("correct DATABASE_URL, or the password that Postgres has for its role (")
     assert "hush" not in str(caught.value)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from structlog.testing import capture_logs
 
 from producer.log import Log
 from producer.settings import Settings
@@ -127,8 +128,12 @@ def essences(kafka: Kafka, prefix: str) -> object:
 def test_a_finished_run_is_left_alone(kafka_config: Kafka, prefix: str) -> None:
     first = run(settings(kafka_config, prefix), threading.Event())
     before = values(kafka_config, prefix)
-    again = run(settings(kafka_config, prefix), threading.Event())
-    assert (again.finished, again.already_there) == (True, first.records)
+    with capture_logs() as logs:
+        again = run(settings(kafka_config, prefix), threading.Event())
+    assert (again.finished, again.records, again.already_there) == (True, first.records, first.records)
+    assert "finished" not in {entry["event"] for entry in logs}, "it would read as if all had been sent just now"
+    (said,) = (entry for entry in logs if entry["event"] == "already_finished")
+    assert said["do"].startswith("nothing was sent: choose another --run")
     assert values(kafka_config, prefix) == before
 
 
