@@ -135,7 +135,9 @@ $(STAMP): requirements.lock pyproject.toml
 		$(PIP) --no-compile $(LOCKED); } || { echo "The packages could not be downloaded (see above)." \
 		"Is there a network? For a proxy set HTTPS_PROXY, for a mirror UV_DEFAULT_INDEX and PIP_INDEX_URL;" \
 		"then run \`make setup\` again: what has been downloaded is kept." >&2; exit 1; }
-	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '$(RARE)' $(VENV)/lib || true
+	@echo "compiling about 9,000 modules, once"
+	@$(BIN)/python -W ignore -u -m compileall -j 0 -x '$(RARE)' $(VENV)/lib 2>/dev/null | \
+		awk '/^Compiling/ && ++n % 1500 == 0 { print n " modules compiled"; fflush() }'
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@# A relative path: in the C locale Python before 3.13 cannot read that of a checkout below a folder called ü.
 	@$(BIN)/python -c 'import os, sysconfig; place = os.path.realpath(sysconfig.get_path("purelib")); \

@@ -17,6 +17,13 @@ SELECT coalesce(sum(r.accepted) FILTER (WHERE t.role = 'events'), 0)::bigint AS 
                AND NOT measures ? 'starting') AS watched
 FROM driftline.run_progress r LEFT JOIN driftline.run_topic t USING (run_id, topic) WHERE r.run_id = %(run)s;
 
+-- name: frontiers
+-- Of each window size that a monitor of the run computes: up to which event time windows of events are complete.
+SELECT s.size_s, f.next_start_ms
+FROM (SELECT DISTINCT jsonb_array_elements_text(measures -> 'sizes_s')::int AS size_s
+      FROM driftline.health WHERE stage = 'monitor' AND run_id = %(run)s) s
+LEFT JOIN driftline.frontier f ON f.run_id = %(run)s AND f.stream = 'events' AND f.size_s = s.size_s;
+
 -- name: tallies
 -- Per topic: every record that was sent, by its sequence numbers, and what became of it. Events first.
 SELECT topic, sum(last_seq + 1)::bigint AS sent, sum(accepted)::bigint AS accepted, sum(late)::bigint AS late,

@@ -23,7 +23,7 @@ from local.demo import summary
 from local.demo.page import Page, page
 from local.demo.plan import DemoPlan, plan
 from local.demo.snapshot import DemoSnapshot, read
-from local.demo.view import Frame, choose_columns, last_frame_end, line, render
+from local.demo.view import Frame, choose_columns, last_frame_end, line, render, worst_of
 from local.settings import DemoSettings
 from models import artifact
 from runtime.children import Children
@@ -196,9 +196,9 @@ def _watch(
         with Live(console=out, auto_refresh=False, transient=False) as live:
             limit = max(4, out.height - _OTHER_LINES)
             for snapshot, now in _snapshots(connection, children, frame, board, limit=limit):
-                frame = replace(
-                    now, columns=choose_columns(snapshot.windows, frame.columns, out.width, frame.affected)
-                )
+                worst = worst_of(snapshot.windows, frame.worst)
+                columns = choose_columns(worst, frame.columns, out.width, frame.affected)
+                frame = replace(now, worst=worst, columns=columns)
                 live.update(render(snapshot, frame), refresh=True)
             final = read(
                 connection, frame.run, size_s=frame.size_s, limit=limit, before=last_frame_end(frame, limit)

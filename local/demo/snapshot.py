@@ -33,7 +33,8 @@ class DemoSnapshot:
     """trips, outcomes: rows accepted so far. event_time: how far every partition of trips has come.
 
     watermark: up to there windows are closed. lag: records to be read that may be of this run.
-    watched: a monitor is ready for it.
+    watched: a monitor is ready for it. closed: closed windows of events, by size in seconds.
+    frontiers: by size in seconds, up to where windows of events are complete, ms; None where none is.
     """
 
     trips: int
@@ -47,7 +48,7 @@ class DemoSnapshot:
     watermark: datetime | None
     windows: tuple[DemoWindow, ...]
     closed: Mapping[int, int]
-    """Closed windows of events by size in seconds."""
+    frontiers: Mapping[int, int | None]
 
 
 def execute(connection: Connection, name: str, **params: Any) -> list[dict[str, Any]]:
@@ -89,4 +90,5 @@ def read(
             for row in newest
         ),
         closed=closed,
+        frontiers={row["size_s"]: row["next_start_ms"] for row in execute(connection, "frontiers", run=run)},
     )

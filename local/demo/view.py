@@ -6,7 +6,7 @@ The terminal shows `render`, a pipe or a log file gets `line`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -56,8 +56,9 @@ class Frame:
     """What the view shows in addition to the snapshot.
 
     period: event time of the replay. injected: (start, end, label) of the scenario. rows_per_s: by wall clock.
-    board: its address, if it answers. columns: those of the previous frame, in order. affected: columns that the
-    scenario changes. waited_s: for the monitor; None once the replay has begun.
+    board: its address, if it answers. columns: those of the previous frame, in order. worst: largest severity of
+    each column so far. affected: columns that the scenario changes. waited_s: for the monitor; None once the replay
+    has begun.
     """
 
     run: str
@@ -68,6 +69,7 @@ class Frame:
     rows_per_s: float
     board: str | None = None
     columns: tuple[str, ...] = ()
+    worst: Mapping[str, float] = field(default_factory=dict)
     affected: tuple[str, ...] = ()
     waited_s: float | None = None
 
@@ -80,6 +82,21 @@ def done(snapshot: DemoSnapshot, frame: Frame) -> float:
     if snapshot.event_time is None:
         return 0.0
     return min(1.0, max(0.0, (snapshot.event_time - start) / (end - start)))
+
+
+def pending(snapshot: DemoSnapshot, frame: Frame) -> int:
+    """Count the windows of events that lie before the watermark and are still to be computed."""
+    start, end = (round(at.timestamp() * 1_000) for at in frame.period)
+    reached = end if snapshot.finished else _ms(snapshot.watermark)
+    if reached is None:
+        return 0
+    return sum(
+        max(0, reached - max(at or start, start)) // (1_000 * size) for size, at in snapshot.frontiers.items()
+    )
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else round(at.timestamp() * 1_000)
 
 
 def last_frame_end(frame: Frame, limit: int) -> datetime | None:
@@ -114,8 +131,14 @@ def line(snapshot: DemoSnapshot, frame: Frame) -> str:
     return (
         f"{done(snapshot, frame):4.0%}  event time {_clock(snapshot.event_time)}  trips {snapshot.trips:,}"
         f"  {frame.rows_per_s:,.0f} rows/s  lag {snapshot.lag:,}"
-        f"  windows {sum(snapshot.closed.values()):,}{worst}"
+        f"  windows {sum(snapshot.closed.values()):,}{_to_compute(snapshot, frame)}{worst}"
     )
+
+
+def _to_compute(snapshot: DemoSnapshot, frame: Frame) -> str:
+    """Say how many windows lag behind, once the replay has ended: until then there are always some."""
+    left = pending(snapshot, frame) if done(snapshot, frame) == 1 else 0
+    return f", {left:,} windows to compute" if left else ""
 
 
 def _worst(severity: Mapping[str, float | None]) -> str:
@@ -138,20 +161,20 @@ def _head(column: str) -> str:
 
 
 def choose_columns(
-    windows: Iterable[DemoWindow], shown: Sequence[str], width: int, affected: Sequence[str] = ()
+    worst: Mapping[str, float], shown: Sequence[str], width: int, affected: Sequence[str] = ()
 ) -> tuple[str, ...]:
     """Choose the columns to show in a terminal. Those of the previous frame keep their places.
 
     The first frame shows those that drifted most, by name, as many as there is room for. Later a column that
-    clearly drifts replaces one that does not, if it fits.
+    clearly drifts replaces one that never did, if it fits: none comes twice.
 
     Args:
-        windows: Newest first.
+        worst: Largest severity of each column so far, as `worst_of` gives it.
         shown: Columns of the previous frame, in order.
         width: Of the terminal, characters.
         affected: Columns that the scenario changes, which are always shown.
     """
-    room, worst = width - _FRAME - _BEFORE, _worst_of(windows)
+    room = width - _FRAME - _BEFORE
     kept = [column for column in shown if column in worst]
     if not kept or sum(map(_width, kept)) > room:
         ordered = sorted(worst, key=lambda column: (column not in affected, -worst[column], column))
@@ -168,8 +191,9 @@ def choose_columns(
     return tuple(kept)
 
 
-def _worst_of(windows: Iterable[DemoWindow]) -> dict[str, float]:
-    worst: dict[str, float] = {}
+def worst_of(windows: Iterable[DemoWindow], before: Mapping[str, float]) -> dict[str, float]:
+    """The largest severity of each column, in these windows and before."""
+    worst = {**before}
     for window in windows:
         for column, value in window.severity.items():
             worst[column] = max(worst.get(column, 0.0), value or 0.0)
@@ -199,15 +223,14 @@ class _Windows:
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
         table = _table(self.snapshot, self.frame, options.max_width)
         yield table
-        more = (
-            len({column for window in self.snapshot.windows for column in window.severity}) + 4 - len(table.columns)
-        )
+        more = len(worst_of(self.snapshot.windows, self.frame.worst)) + 4 - len(table.columns)
         if more:
             yield Text(f"no room for {more} calmer columns: the board has all", style="dim")
 
 
 def _table(snapshot: DemoSnapshot, frame: Frame, width: int) -> Table:
-    columns = choose_columns(snapshot.windows, frame.columns, width + _FRAME, frame.affected)
+    worst = worst_of(snapshot.windows, frame.worst)
+    columns = choose_columns(worst, frame.columns, width + _FRAME, frame.affected)
     table = Table(expand=True, box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for name in ("window", "rows", "MAE", "drift"):
         table.add_column(
@@ -263,7 +286,7 @@ def render(snapshot: DemoSnapshot, frame: Frame) -> RenderableType:
     head.add_row(
         f"watermark [b]{_clock(snapshot.watermark)}[/]",
         ProgressBar(total=1.0, completed=done(snapshot, frame)),
-        f"{done(snapshot, frame):.0%}",
+        f"{done(snapshot, frame):.0%}{_to_compute(snapshot, frame)}",
     )
     notes = [
         Text(f"injected  {label}, {_clock(start)} to {_clock(end)}", style="magenta")

@@ -13,7 +13,7 @@ import json
 import os
 import ssl
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ LIST = Path(__file__).parent / "jars.txt"
 ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
 """Kafka, and a log backend, which it does not bring: without one it dies in silence."""
 AT_ONCE = 8
+SAID = 10
+"""After so many jars it is said how many there are."""
 _BUNDLE = "REQUESTS_CA_BUNDLE"
 
 
@@ -71,22 +73,22 @@ def install(
     jars = tuple(jars)
     if missing := [jar for jar in jars if not (repo / jar.path).is_file()]:
         say(f"fetching {len(missing)} jars of Apache Kafka {VERSION} (44 MB in all)")
-        fetch(missing, repo)
+        fetch(missing, repo, say)
     check(jars, repo, cache / "jars.json")
     return tuple(repo / jar.path for jar in jars)
 
 
-def fetch(jars: Iterable[Jar], repo: Path) -> None:
-    """Fetch jars. Raises StackBroken if that fails."""
+def fetch(jars: Sequence[Jar], repo: Path, say: Callable[[str], None]) -> None:
+    """Fetch jars, and say now and then how many are there. Raises StackBroken if that fails."""
     import requests  # noqa: PLC0415  (jgo's; with jgo it takes 0.5 s, and only the first start needs it)
 
     try:
         repo.mkdir(parents=True, exist_ok=True)
         try:
-            _fetch_all(jars, repo)
+            _fetch_all(jars, repo, say)
         except requests.exceptions.SSLError:
             with _certificates_of_the_system():  # requests trusts its own list; an office's proxy is not on it
-                _fetch_all(jars, repo)
+                _fetch_all(jars, repo, say)
     except (OSError, RuntimeError) as error:  # requests' errors are OSErrors, jgo's own RuntimeErrors
         raise StackBroken(
             f"could not fetch Apache Kafka's jars from Maven Central into {repo} ({_brief(error)})",
@@ -100,7 +102,7 @@ def _brief(error: Exception) -> str:
     return text if len(text) < 100 else f"{type(error).__name__}, …{text[-80:]}"  # the cause stands at the end
 
 
-def _fetch_all(jars: Iterable[Jar], repo: Path) -> None:
+def _fetch_all(jars: Sequence[Jar], repo: Path, say: Callable[[str], None]) -> None:
     """Download beside the repository, then move whole files in: an interrupted download leaves nothing there."""
     import jgo.maven  # noqa: PLC0415
 
@@ -110,7 +112,9 @@ def _fetch_all(jars: Iterable[Jar], repo: Path) -> None:
     ):
         context = jgo.maven.MavenContext(repo_cache=Path(staging), timeout=20)
         try:
-            list(pool.map(lambda jar: _fetch_one(jar, context, repo), jars))
+            for n, _ in enumerate(pool.map(lambda jar: _fetch_one(jar, context, repo), jars), 1):
+                if n % SAID == 0 and n < len(jars):
+                    say(f"fetched {n} of {len(jars)} jars")
         finally:
             pool.shutdown(cancel_futures=True)  # one failure is enough
 

@@ -46,6 +46,18 @@ def test_pythons_that_are_not_here_are_listed():
     assert done.returncode, "nothing was tested"
 
 
+def test_setup_says_that_it_compiles_and_how_far_it_is(tmp_path):
+    listed = subprocess.run(
+        ["make", "-n", "setup", f"VENV={tmp_path}"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    said, compiled = listed.index("compiling about"), listed.index("-m compileall")
+    assert said < compiled
+    (counted,) = re.findall(r"awk '(.*)'", listed[compiled:])[:1]
+    lines = "".join(f"Compiling '{n}'...\nListing x\n" for n in range(4_000))
+    done = subprocess.run(["awk", counted], input=lines, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["1500 modules compiled", "3000 modules compiled"]
+
+
 @pytest.mark.faults
 def test_without_a_network_setup_says_what_to_do(tmp_path):
     nowhere = "http://127.0.0.1:9/simple"

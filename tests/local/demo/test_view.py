@@ -9,7 +9,17 @@ import pytest
 from rich.console import Console
 
 from local.demo.snapshot import DemoSnapshot, DemoWindow
-from local.demo.view import Frame, _head, choose_columns, done, last_frame_end, line, render
+from local.demo.view import (
+    Frame,
+    _head,
+    choose_columns,
+    done,
+    last_frame_end,
+    line,
+    pending,
+    render,
+    worst_of,
+)
 from schemas.streams.taxi import TRIPS
 
 DAY = datetime(2022, 2, 14, tzinfo=UTC)
@@ -33,6 +43,7 @@ BLANK = DemoSnapshot(
     watermark=None,
     windows=(),
     closed={},
+    frontiers={},
 )
 WINDOW = DemoWindow(
     start=DAY,
@@ -68,8 +79,8 @@ def test_until_the_monitor_is_ready_the_view_says_that_it_is_being_started() -> 
         assert "12 s" in text
 
 
-def drifts(**severity: float) -> tuple[DemoWindow, ...]:
-    return (replace(WINDOW, severity={name.replace("_", " "): value for name, value in severity.items()}),)
+def drifts(**severity: float) -> dict[str, float]:
+    return severity
 
 
 def test_columns_keep_their_places_from_frame_to_frame() -> None:
@@ -82,6 +93,33 @@ def test_columns_keep_their_places_from_frame_to_frame() -> None:
     assert choose_columns(drifts(a=0.9, b=0.2, c=0.3, d=1.4), first, narrow) == first, "as every night"
     assert choose_columns(drifts(a=0.9, b=0.2, c=0.3, d=1.5), first, narrow, ["b"]) == ("a", "b", "d")
     assert choose_columns(drifts(a=0.9, b=0.5, c=0.7, d=0.1), (), narrow, ["d"]) == ("a", "c", "d")
+
+
+def test_a_column_that_gave_its_place_to_one_that_drifts_does_not_come_back() -> None:
+    """A drift scrolls out of sight: what drifted before counts, or columns would come and go all the time."""
+    narrow, columns, worst = 46 + 4 * 3, tuple[str, ...](), dict[str, float]()
+    places = []
+    for night in range(6):
+        severity = {"a": 0.2, "b": 0.3, "c": 0.1, "d": 1.6 * (night % 2), "e": 1.7 * (night % 2 == 0)}
+        worst = worst_of([replace(WINDOW, severity=severity)], worst)
+        columns = choose_columns(worst, columns, narrow)
+        places.append(columns)
+    assert places[0] == ("a", "b", "e")
+    assert places[1:] == [("d", "b", "e")] * 5
+
+
+def test_what_lags_behind_a_replay_that_has_ended_is_said() -> None:
+    start, hour = round(FRAME.period[0].timestamp() * 1_000), 3_600_000
+    behind = {3_600: start + (28 * 24 - 30) * hour, 21_600: None, 86_400: 1 << 62}
+    ended = replace(FULL, finished=True, frontiers=behind)
+    assert pending(ended, FRAME) == 30 + 28 * 4
+    for text in (shown(ended), shown(ended, 80), line(ended, FRAME)):
+        assert ", 142 windows to compute" in text
+    assert max(map(len, shown(ended, 80).splitlines())) <= 80
+    assert "to compute" not in shown(replace(ended, frontiers={3_600: 1 << 62}))
+    replaying = replace(ended, finished=False, watermark=FRAME.period[0] + timedelta(hours=7))
+    assert pending(replaying, FRAME) == 1
+    assert "to compute" not in shown(replaying), "while records arrive, windows always follow"
 
 
 def test_a_terminal_that_became_narrower_is_arranged_anew_and_a_wider_one_filled_up() -> None:

@@ -76,6 +76,15 @@ def test_without_a_network_the_operator_is_told_what_to_do(jar, tmp_path, monkey
     assert not list((tmp_path / "repo").iterdir())
 
 
+def test_it_is_said_how_far_the_jars_are(tmp_path, monkeypatch):
+    several = [Jar("org.example", f"thing{n}", "1.0", hashlib.sha256(b"genuine").hexdigest()) for n in range(23)]
+    monkeypatch.setattr(jars, "_fetch_one", lambda jar, _, repo: put(repo, jar, b"genuine"))
+    said: list[str] = []
+    jars.install(several, tmp_path / "repo", tmp_path / "cache", said.append)
+    assert said[0].startswith("fetching 23 jars")
+    assert said[1:] == ["fetched 10 of 23 jars", "fetched 20 of 23 jars"]
+
+
 def test_a_repository_that_cannot_be_written_is_reported(jar, tmp_path):
     (tmp_path / "repo").write_text("a file, not a folder")
     with pytest.raises(StackBroken, match="could not fetch"):
