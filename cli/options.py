@@ -193,7 +193,7 @@ FILES = option("file", None, "TLC parquet file, green or yellow; may be repeated
 MONTH = option(
     "month",
     None,
-    "Month to download from TLC, such as 2022-02.",
+    "Month to download from TLC, such as 2022-02; with --synthetic, the month to generate.",
     check=checks.month,
     show_default=f"{replay.MONTH}, if it can be downloaded",
 )
@@ -203,7 +203,7 @@ TRAINING_FILES = option(
 TRAINING_MONTH = option(
     "month",
     None,
-    "Month to download from TLC and train on.",
+    "Month to download from TLC and train on; with --synthetic, the month to generate.",
     check=checks.month,
     command="train",
     show_default=replay.TRAINING_MONTH,

@@ -24,6 +24,17 @@ class PlainGroup(TyperGroup):
             self.rich_markup_mode = None  # without frames, in which long lines are broken
         return super().main(*args, **more)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands with the whole first paragraph of their help; click cuts it at the terminal's width."""
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [
+            (name, " ".join((command.help or "").split("\n\n")[0].split()))
+            for name, command in commands
+            if command is not None and not command.hidden
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

@@ -211,7 +211,7 @@ def test_windows_are_as_long_as_people_write_it(
     assert "there is no such window" in capsys.readouterr().err
     begun = f"{moment(1_789_000_000_000 // DAY * DAY):%Y-%m-%d}"
     for verb in ("report", "recompute"):  # it has figures, and no records
-        assert outcome(verb, "--run", "dummy", "--size", "6h", "--window", begun, monkeypatch=monkeypatch) == 1
+        assert outcome(verb, "--run", "dummy", "--size", "6h", "--window", begun, monkeypatch=monkeypatch) == 2
         assert "wrote this run" in capsys.readouterr().err
     assert outcome("windows", "--run", "dummy", "--size", "7h", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == "no windows of 7h: run dummy has 1h, 6h, 1d\n"

@@ -354,6 +354,27 @@ def test_help_has_a_short_name_everywhere(
     assert "Usage: " in capsys.readouterr().out
 
 
+def test_help_that_goes_through_a_pipe_is_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "argv", ["driftline", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        command_line.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = " ".join(" ".join(lines).split())
+    for name, command in get_command(command_line.app).commands.items():  # type: ignore[attr-defined]
+        assert f"{name} {' '.join(command.help.split(chr(10) * 2)[0].split())}" in text
+
+
+def test_the_month_is_also_that_of_synthetic_trips() -> None:
+    commands = get_command(command_line.app).commands  # type: ignore[attr-defined]
+    for name in ("produce", "train", "demo"):
+        (month,) = (option for option in commands[name].params if "--month" in option.opts)
+        assert "with --synthetic, the month to generate" in month.help
+
+
 def test_the_version_is_that_of_the_project(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from consumer.decode import INVALID, UNDECODABLE, Decoder
+from runtime.connections import ROOT
 from schemas.definition import Records
 from schemas.records import Heartbeat, Manifest, encode_heartbeat
 from schemas.streams.taxi import OUTCOMES, TRIPS
@@ -98,6 +100,16 @@ def test_integral_floats_are_integers_in_every_field(name: str, spelling: str) -
     assert decoded.rejected == ()
     assert [type(found) for found in decoded.columns[name]] == [int, int]
     assert set(decoded.columns[name]) == {number}
+
+
+def test_the_readmes_records_are_a_trip_and_its_outcome() -> None:
+    (block,) = re.findall(r"^```json\n(.+?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    first, second = block.strip().split("}\n")
+    for records, text in ((TRIPS, first + "}"), (OUTCOMES, second)):
+        value = json.dumps(json.loads(text)).encode()
+        assert Decoder(records).decode([value]).rejected == (), text
+        required = {records.id, records.time} | {f.name for f in records.kept if f.required}
+        assert json.loads(text).keys() == required, "the least that is needed"
 
 
 def test_a_record_as_pandas_writes_it_is_a_record() -> None:
