@@ -14,10 +14,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.faults]
 KILLED = -signal.SIGKILL
 
 
-@pytest.mark.parametrize("place", ["before_flush:1", "before_flush:9", "after_update:6", "after_commit:6"])
-def test_a_consumer_killed(fleet: Fleet, same_rows: Callable[[], None], place: str) -> None:
-    victim = fleet.consumer(f"consumer.{place}")
-    victim.ends(KILLED)
+def test_consumers_killed_each_replaced_by_the_next(fleet: Fleet, same_rows: Callable[[], None]) -> None:
+    for place in ("before_flush:1", "before_flush:9", "after_update:6", "after_commit:6"):
+        fleet.consumer(f"consumer.{place}").ends(KILLED)
     fleet.finish(fleet.consumer(), fleet.monitor())
     same_rows()
 
@@ -34,11 +33,10 @@ def test_one_consumer_after_the_other_killed(fleet: Fleet, same_rows: Callable[[
     same_rows()
 
 
-@pytest.mark.parametrize("place", ["mid_report:5", "before_commit:30", "after_commit:60"])
-def test_a_monitor_killed(fleet: Fleet, same_rows: Callable[[], None], place: str) -> None:
-    victim = fleet.monitor(f"monitor.{place}")
+def test_monitors_killed_each_replaced_by_the_next(fleet: Fleet, same_rows: Callable[[], None]) -> None:
     consumer = fleet.consumer()
-    victim.ends(KILLED)
+    for place in ("mid_report:5", "before_commit:30", "after_commit:30"):
+        fleet.monitor(f"monitor.{place}").ends(KILLED)
     fleet.finish(consumer, fleet.monitor())
     same_rows()
 
