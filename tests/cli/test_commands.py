@@ -213,8 +213,8 @@ def test_windows_are_as_long_as_people_write_it(
     for verb in ("report", "recompute"):  # it has figures, and no records
         assert outcome(verb, "--run", "dummy", "--size", "6h", "--window", begun, monkeypatch=monkeypatch) == 2
         assert "wrote this run" in capsys.readouterr().err
-    assert outcome("windows", "--run", "dummy", "--size", "7h", monkeypatch=monkeypatch) == 0
-    assert capsys.readouterr().out == "no windows of 7h: run dummy has 1h, 6h, 1d\n"
+    assert outcome("windows", "--run", "dummy", "--size", "7h", monkeypatch=monkeypatch) == 2
+    assert "no windows of 7h: run dummy has 1h, 6h, 1d: choose one" in capsys.readouterr().err
 
 
 def test_help_imports_nothing_that_is_slow() -> None:

@@ -57,16 +57,8 @@ def test_whoever_removes_a_run_is_not_taken_for_another_consumer() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("error", "name"),
-    [
-        (psycopg.OperationalError("gone"), "DATABASE_URL"),
-        (KafkaException(KafkaError(KafkaError._TRANSPORT)), "KAFKA_BOOTSTRAP_SERVERS"),
-    ],
-)
-def test_where_a_server_was_named_the_log_does_not_advise_to_start_ours(
-    error: Exception, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_a_kafka_was_named_the_log_does_not_advise_to_start_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, error = "KAFKA_BOOTSTRAP_SERVERS", KafkaException(KafkaError(KafkaError._TRANSPORT))
     errors = [error, error]
 
     def session() -> None:
@@ -81,6 +73,22 @@ def test_where_a_server_was_named_the_log_does_not_advise_to_start_ours(
     named, ours = (entry["do"] for entry in logs)
     assert (f"or correct {name}" in named, "stack up" in named) == (True, False)
     assert f"`driftline stack up`, or set {name}" in ours
+
+
+def test_the_log_does_not_advise_to_start_our_postgres_in_place_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its address may have come as an option: the environment does not matter."""
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    errors = [psycopg.OperationalError("gone")]
+
+    def session() -> None:
+        if errors:
+            raise errors.pop()
+
+    with capture_logs() as logs:
+        run_sessions(session, URL, threading.Event(), longest=0.01)
+    assert [entry["do"] for entry in logs] == [
+        "see that Postgres runs there, or correct DATABASE_URL; it goes on then"
+    ]
 
 
 @pytest.mark.parametrize(

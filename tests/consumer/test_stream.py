@@ -272,7 +272,9 @@ def test_a_run_of_another_model_is_put_aside_and_what_is_behind_it_is_read(setti
     dead = "SELECT run_id, reason, count(*) FROM driftline.dead_letter WHERE raw IS NOT NULL GROUP BY 1, 2"
     assert ("january", "model", 20) in query(settings.database_url, dead)
     ((message,),) = query(settings.database_url, "SELECT message FROM driftline.alarm WHERE kind = 'model'")
-    assert message.startswith("run january is scored by model stub, not by retrained as here: replay its records")
+    assert message.startswith("run january is scored by model stub, not by retrained as here: ")
+    assert "restart the consumers as `driftline consume --model stub`" in message
+    assert "replay its records under another --run" in message
 
 
 def test_a_run_goes_on_by_the_bounds_that_it_was_begun_with(settings: Settings) -> None:
