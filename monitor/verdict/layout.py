@@ -5,7 +5,7 @@ Summaries add up only where they have the same bins, so a layout is stored besid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from monitor.drift.category import as_number
 from monitor.drift.columns import Floats, Ints, by_label, categories, monitored, numbers
@@ -154,6 +155,57 @@ class CategoryLayout(msgspec.Struct, frozen=True, tag="category", tag_field="kin
 ColumnLayout = NumberLayout | CategoryLayout
 
 
+class Places:
+    """Where the bins of the columns of a role lie, for computing on all of them at once.
+
+    Attributes:
+        starts: Of each column, shape (columns,).
+        numbers, categories: Which columns are which.
+        ends: The first and the last bin of each number: values below all edges, missing values.
+        widths: From each bin to the next, between edges of a number, in its scales; 0 elsewhere; shape (bins - 1,).
+        of_categories: Bins of categories.
+        starts_of_categories: Where each category begins among them.
+    """
+
+    def __init__(self, placed: Sequence[tuple[ColumnLayout, slice]]) -> None:
+        """placed: Columns with their places, one after the other."""
+        self.starts = np.array([place.start for _, place in placed], np.int64)
+        number = np.array([isinstance(column, NumberLayout) for column, _ in placed], bool)
+        self.numbers, self.categories = np.flatnonzero(number), np.flatnonzero(~number)
+        stops = np.array([place.stop for _, place in placed], np.int64)
+        self.ends = self.starts[number], stops[number] - 1
+        self._sizes = stops - self.starts
+        self.of_categories = np.flatnonzero(np.repeat(~number, self._sizes))
+        sizes = self._sizes[~number]
+        self.starts_of_categories = np.cumsum(sizes) - sizes
+        self._counted = np.ones(int(self._sizes.sum()))
+        self._counted[self.ends[1]] = 0.0
+        self.widths = np.zeros(max(len(self._counted) - 1, 0))
+        for column, place in placed:
+            if isinstance(column, NumberLayout):
+                self.widths[place.start : place.stop - 3] = np.diff(column.bounds) / column.scale
+
+    def added(self, each: Floats) -> Floats:
+        """Add up the bins of each column, shape (windows, columns). each: of each bin, perhaps not of the last."""
+        found: Floats = np.add.reduceat(each, self.starts, axis=1)
+        return found
+
+    def values(self, counts: Floats) -> Floats:
+        """Count the values of each column; missing numbers are none. counts: shape (windows, bins)."""
+        return self.added(counts * self._counted)
+
+    def shares(self, counts: Floats, usable: NDArray[np.bool_]) -> Floats:
+        """Return each bin as a share of the values of its column; 0 for missing numbers.
+
+        Args:
+            counts: Shape (windows, bins).
+            usable: Columns that have values; the others are 0; shape (windows, columns).
+        """
+        factor = usable / np.where(usable, self.values(counts), 1.0)
+        found: Floats = counts * self._counted * np.repeat(factor, self._sizes, axis=1)
+        return found
+
+
 class SummaryLayout(msgspec.Struct, frozen=True, dict=True):
     """The columns that are summarised, by the role of their records."""
 
@@ -172,6 +224,14 @@ class SummaryLayout(msgspec.Struct, frozen=True, dict=True):
         """Bins of all columns of a role."""
         slices = self.slices(role)
         return slices[-1][1].stop if slices else 0
+
+    def places(self, role: str) -> Places:
+        """Return where the bins of a role's columns lie."""
+        return self._places[role == LABELS]
+
+    @cached_property
+    def _places(self) -> tuple[Places, Places]:
+        return Places(self.slices("events")), Places(self.slices(LABELS))
 
     @cached_property
     def _slices(self) -> tuple[tuple[tuple[ColumnLayout, slice], ...], ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import rel_entr
 
 from monitor.drift.columns import Floats, Ints
-from monitor.verdict.layout import ERROR, CategoryLayout, ColumnLayout, NumberLayout, SummaryLayout
+from monitor.verdict.layout import ERROR, NumberLayout, Places, SummaryLayout
 from monitor.verdict.members import Signal, SignalKind
 from monitor.verdict.season import HOUR, Season
 from monitor.verdict.summary import SUMS, Summary
@@ -184,17 +184,18 @@ def scores(layout: SummaryLayout, reference: Reference, summary: Summary, size: 
     share = (slots[:, :, None] == np.arange(len(reference.rows))).sum(1) * (summary.step / HOUR)
     window = summary.by_step(size)
     expected, rows = share @ reference.rows, window.rows.astype(np.float64)
-    counts = share @ reference.counts
-    found = [_score(c, window.counts[:, place], counts[:, place]) for c, place in layout.slices(summary.role)]
-    drawn = [rows] * len(found)
+    found = _distances(layout.places(summary.role), window.counts.astype(np.float64), share @ reference.counts)
+    drawn = np.repeat(rows[:, None], found.shape[1], axis=1)
     if summary.role == LABELS:
         events, matched = (window.sum(name).astype(np.float64) for name in ("events", "matched"))
-        drawn = [window.sum("errors").astype(np.float64) if c.name == ERROR else rows for c in layout.labels]
+        drawn[:, [c.name == ERROR for c in layout.labels]] = window.sum("errors")[:, None]
         covered = matched / np.maximum(events, 1)
-        found.append(_uncovered(covered, reference.coverage, events) + 1 / (events + 1))
-        return Scores(np.stack(found, 1), np.stack([*drawn, events], 1), events * reference.coverage, matched)
-    found.append(np.abs(np.log((rows + 1) / (expected + 1))))
-    return Scores(np.stack(found, 1), np.stack([*drawn, expected], 1), expected, rows)
+        last, of_last = _uncovered(covered, reference.coverage, events) + 1 / (events + 1), events
+        expected, rows = events * reference.coverage, matched
+    else:
+        last, of_last = np.abs(np.log((rows + 1) / (expected + 1))), expected
+    values, drawn = (np.column_stack(each) for each in ((found, last), (drawn, of_last)))
+    return Scores(values, drawn, expected, rows)
 
 
 def _uncovered(covered: Floats, usual: float, events: Floats) -> Floats:
@@ -207,17 +208,41 @@ def _uncovered(covered: Floats, usual: float, events: Floats) -> Floats:
     return short
 
 
-def _score(column: ColumnLayout, current: Ints, reference: Floats) -> Floats:
-    if isinstance(column, CategoryLayout):
-        return jensen_shannon(current, reference)
-    return wasserstein(column, current, reference) + _outside(current, reference)
+def _distances(places: Places, current: Floats, reference: Floats) -> Floats:
+    """Distances of all columns at once, shape (windows, columns).
+
+    Shares of a column add up to 1 on both sides, so that the sum of differences over all bins is 0 again where the
+    next column begins. Columns without values on a side are left out for that.
+    """
+    usable = (places.values(current) > 0) & (places.values(reference) > 0)
+    now, before = (places.shares(counts, usable) for counts in (current, reference))
+    gap = np.cumsum(now - before, axis=1)
+    found = np.zeros(usable.shape)
+    areas = _area(gap[:, :-1], gap[:, 1:]) * places.widths
+    found[:, places.numbers] = places.added(areas)[:, places.numbers] * usable[:, places.numbers]
+    found[:, places.numbers] += _outside(places, current, reference)
+    found[:, places.categories] = _divergence(now, before, places)
+    return found
 
 
-def _outside(current: Ints, reference: Floats) -> Floats:
+def _divergence(now: Floats, before: Floats, places: Places) -> Floats:
+    """Jensen-Shannon distances of the categories."""
+    if not len(places.categories):
+        return np.zeros((len(now), 0))
+    p, q = now[:, places.of_categories], before[:, places.of_categories]
+    middle = (p + q) / 2
+    each = rel_entr(p, middle) + rel_entr(q, middle)
+    added = np.add.reduceat(each, places.starts_of_categories, axis=1)
+    distance: Floats = np.sqrt(np.maximum(added, 0.0) / 2)
+    return distance
+
+
+def _outside(places: Places, current: Floats, reference: Floats) -> Floats:
     """How much more or less is missing or below all edges, as shares: each counts as a value one scale away."""
-    ends = [0, -1]
-    rows, expected = np.maximum(current.sum(1), 1), np.maximum(reference.sum(1), 1e-9)
-    apart: Floats = np.abs(current[:, ends] / rows[:, None] - reference[:, ends] / expected[:, None]).sum(1)
+    rows = np.maximum(places.added(current), 1)[:, places.numbers]
+    expected = np.maximum(places.added(reference), 1e-9)[:, places.numbers]
+    below, missing = (np.abs(current[:, at] / rows - reference[:, at] / expected) for at in places.ends)
+    apart: Floats = below + missing
     return apart
 
 
@@ -236,12 +261,15 @@ def wasserstein(column: NumberLayout, current: Ints | Floats, reference: Floats)
     """
     current, reference = current[:, :-1], reference[:, :-1]
     gap = np.cumsum(_shares(current) - _shares(reference), axis=1)[:, :-1]
-    left, right = gap[:, :-1], gap[:, 1:]
-    total = np.abs(left) + np.abs(right)
-    # Between two edges both distribution functions are taken as straight; where they cross, two triangles remain.
-    area = total / 2 + np.minimum(left * right, 0.0) / np.maximum(total, 1e-300)
-    distance: Floats = area @ np.diff(column.bounds) / column.scale
+    distance: Floats = _area(gap[:, :-1], gap[:, 1:]) @ np.diff(column.bounds) / column.scale
     return np.where((current.sum(1) > 0) & (reference.sum(1) > 0), distance, 0.0)
+
+
+def _area(left: Floats, right: Floats) -> Floats:
+    """Between edges both distribution functions are taken as straight; where they cross, two triangles remain."""
+    total = np.abs(left) + np.abs(right)
+    area: Floats = total / 2 + np.minimum(left * right, 0.0) / np.maximum(total, 1e-300)
+    return area
 
 
 def jensen_shannon(current: Ints | Floats, reference: Floats) -> Floats:

@@ -10,8 +10,9 @@ import pytest
 from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, decode
 from monitor.verdict.evidence import allowances, cusum
 from monitor.verdict.fold import State, WindowScore, fold
+from monitor.verdict.layout import NumberLayout
 from monitor.verdict.season import DAY, HOUR, WEEK, Season
-from monitor.verdict.signals import Reference, Scores, SlotSums, scores, total
+from monitor.verdict.signals import Reference, Scores, SlotSums, jensen_shannon, scores, total, wasserstein
 from monitor.verdict.standardize import Standard
 from monitor.verdict.summary import empty, merge
 from monitor.verdict.trend import trend
@@ -235,3 +236,24 @@ def test_windows_are_put_together_to_a_week_and_time_without_one_has_no_rows() -
     assert made.summaries[EVENTS].rows[24:48].sum() == 0
     assert merge(parts[EVENTS]).rows.sum() == made.summaries[EVENTS].rows.sum()
     assert CalmSeason.of(LAYOUT, MONDAY, MONDAY + WEEK, {LABELS: []}).summaries[LABELS].rows.sum() == 0
+
+
+@pytest.mark.parametrize("role", [EVENTS, LABELS])
+def test_columns_score_together_as_each_does_alone_even_if_one_has_no_values(role: Role) -> None:
+    known, week = SlotSums.of(CALM[0].summaries[role], SEASON), CALM[1].summaries[role]
+    _, place = LAYOUT.slices(role)[0]
+    counts = week.counts.copy()
+    counts[:30, place], counts[:30, place.stop - 1] = 0, week.rows[:30]
+    part = replace(week, counts=counts).between(week.start, week.start + 48 * HOUR)
+    reference = Reference(SEASON, known, known)
+    found = scores(LAYOUT, reference, part, HOUR).values
+    starts = part.start + HOUR * np.arange(48)
+    usual = reference.counts[SEASON.slots(starts)[0]]
+    for at, (column, place) in enumerate(LAYOUT.slices(role)):
+        now, before = part.counts[:, place], usual[:, place]
+        if isinstance(column, NumberLayout):
+            shares = [each / each.sum(1, keepdims=True) for each in (now, before)]
+            outside = np.abs(shares[0] - shares[1])[:, [0, -1]].sum(1)
+            assert found[:, at] == pytest.approx(wasserstein(column, now, before) + outside, abs=1e-12)
+        else:
+            assert found[:, at] == pytest.approx(jensen_shannon(now, before), abs=1e-7)
