@@ -114,7 +114,7 @@ WITH annotation AS (
     (SELECT 'alarm', started_at, CASE WHEN kind = 'gap' AND state IS NULL THEN started_at ELSE recovered_at END,
             left(message, 300), kind, severity, CASE WHEN state IS NOT NULL THEN alarm_id END
      FROM driftline.alarm WHERE run_id = %(run)s AND (size_s IS NULL OR size_s = %(size_s)s)
-       AND (state IS NULL OR state IN ('firing', 'recovered'))
+       AND (state IS NULL OR track = 'change' AND state IN ('firing', 'recovered'))
      ORDER BY started_at DESC LIMIT 1000))
 SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM ends_at) * 1000)::bigint,
        label, kind, severity, alarm,

@@ -21,6 +21,9 @@ NAMED = 2
 WINDOWS = 12
 """Windows that a table of evidence has at most."""
 
+AGEING = "ageing"
+"""Track, and kind, of alarms that the stream is no longer as the model was trained on."""
+
 LOG = ("gap", "volume", "coverage", "model", "stream")
 """Kinds of alarm about which the log says more than the columns of a window."""
 
@@ -39,7 +42,8 @@ class ListedAlarm(AlarmRow, frozen=True, kw_only=True):
 
     @property
     def is_firing(self) -> bool:
-        return self.state == "firing"
+        """Whether something happens; that a model has aged is a reason to train again, and nothing that happens."""
+        return self.state == "firing" and self.track != AGEING
 
 
 class AlarmLine(msgspec.Struct, frozen=True):
@@ -154,10 +158,11 @@ def _state(row: ListedAlarm) -> str:
 
 
 def _what(row: AlarmRow) -> str:
-    if row.kind != "drift" or not row.columns:
+    if row.kind not in ("drift", AGEING) or not row.columns:
         return row.kind
     more = len(row.columns) - NAMED
-    return ", ".join(row.columns[:NAMED]) + (f" +{more}" if more > 0 else "")
+    named = ", ".join(row.columns[:NAMED]) + (f" +{more}" if more > 0 else "")
+    return f"{AGEING}: {named}" if row.kind == AGEING else named
 
 
 def _rounded(value: float | None) -> float | None:
@@ -220,12 +225,12 @@ def facts(found: Details) -> Iterator[tuple[str, str]]:
     yield from ((name, minute(at)) for name, at in times.items() if at is not None)
     if alarm.withdrawn_at:
         yield "withdrawn", f"{minute(alarm.withdrawn_at)} (wall time): a window was computed again"
-    if alarm.size_s and alarm.window_start:
+    if alarm.size_s and alarm.window_start and alarm.track != AGEING:
         size = duration_text(1_000 * alarm.size_s)
         yield "raised by", f"window of {size} of {alarm.stream}, {minute(alarm.window_start)}"
     if alarm.harm:
         yield "harm", HARM.get(alarm.harm, alarm.harm)
-    if alarm.state:
+    if alarm.state and alarm.track != AGEING:
         yield "promise", _promised(alarm)
     if found.calibration and found.calibration.set_by:
         yield "line set by", str(found.calibration.set_by)
@@ -276,6 +281,10 @@ def next_steps(alarm: ListedAlarm, weeks: Sequence[datetime]) -> list[Step]:
 
 def _steps(alarm: ListedAlarm, weeks: Sequence[datetime]) -> Iterator[tuple[str, list[str]]]:
     run = ["--run", alarm.run_id]
+    if alarm.track == AGEING:
+        yield "see how the error went", ["driftline", "windows", *run]
+        yield "train a model on newer data", ["driftline", "train", "--help"]
+        return
     if alarm.kind in LOG:
         yield "see what was rejected", ["driftline", "dead-letters", *run]
     if alarm.size_s and alarm.window_start:

@@ -88,7 +88,6 @@ class Track(StrEnum):
 
     change = "change"
     ageing = "ageing"
-    harm = "harm"
 
 
 def variable(name: str, command: str = "") -> str:

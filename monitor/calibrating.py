@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitor.verdict.ageing import ageing
 from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, decode
 from monitor.verdict.layout import SummaryLayout
+from monitor.verdict.members import Ageing
 from monitor.verdict.promise import Promise
 from monitor.verdict.season import DAY, HOUR, Season, holiday_seasons
 from monitor.verdict.summary import Summary, merge, summarize_events, summarize_labels
@@ -22,6 +25,9 @@ from storage.alarms import CalibrationRow, StoredScore, WatchTerms
 
 LEAST = 4
 """Calm seasons that are taken even where the promise needs fewer."""
+
+NEWEST = 4
+"""Seasons of the run that are compared with the training."""
 
 Week = Callable[[int], Mapping[Role, Sequence[Summary]]]
 """Start of a season of the run → its windows by role."""
@@ -140,10 +146,20 @@ class Calibrator:
         if found is None:
             seasons = [known or self._own(start, week(start)) for start, known in calm.items()]
             made = calibrate(self.layout, self.season, seasons, sizes=terms.sizes, promise=terms.promise)
+            made = replace(made, ageing=self._ageing([one for one in seasons if calm[one.start] is None]))
             found = decode(made.encode(), self.layout)
             if of_reference:
                 self._drawn.put(key, found)
         return found
+
+    def _ageing(self, own: Sequence[CalmSeason]) -> Ageing | None:
+        """How far the run's newest calm seasons are from the reference. own: oldest first."""
+        newest = own[-NEWEST:]
+        if len(newest) < 2 or not self.reference:
+            return None
+        found = ageing(self.layout, self.season, self.reference, newest)
+        moved = tuple(one for one in found if one.value > one.tolerance)
+        return Ageing(newest[0].start, self.season.length, moved, any(one.name == "mae" for one in found))
 
     def _wanted(self, promise: float) -> int:
         return max(LEAST, Promise.of(promise, 0, self.season.length).missing)

@@ -43,15 +43,16 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
         alarm_id: The same for the same evidence.
         run_id: Of the run.
         stream: Name of the stream.
-        track: `change`: the stream is not as it was in the weeks before.
+        track: `change`: the stream is not as it was in the weeks before. `ageing`: it has not been as the model was
+            trained on for weeks.
         state: After the change.
-        kind: `drift`, `gap`, `volume` or `coverage`.
+        kind: `drift`, `gap`, `volume`, `coverage` or `ageing`.
         harm: `harmless`, `concept`, `both` or `unlabelled`; None where that does not apply.
         message: In a sentence.
-        role, size_s, window_start: The window that raised it.
+        role, size_s, window_start: The window that raised it; of track `ageing`, the season that began.
         first_evidence: Its onset, an estimate.
         pending_at, fired_at, recovered_at: When its state changed, event time; None: not yet.
-        value: The most evidence so far; 1 is the line.
+        value: The most evidence so far; 1 is the line, or the tolerance.
         promise: False alarms a month that were promised; None: nothing was.
         calibration_id: What the line follows from.
         members: What it names, the worst first.

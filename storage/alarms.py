@@ -224,9 +224,9 @@ class FoldTransaction:
         params |= {name: Jsonb(getattr(row, name)) for name in ("signals", "lines", "unwatched")}
         self._write("write_calibration", **params)
 
-    def alarms_since(self, track: str, start: int) -> dict[str, str]:
-        """Id → state of the alarms that windows raised which start at `start` or later."""
-        return dict(self._rows("alarms_since", track=track, **{"from": moment(start)}))
+    def alarms_since(self, start: int) -> dict[str, str]:
+        """Id → state of the alarms that windows or seasons raised which start at `start` or later."""
+        return dict(self._rows("alarms_since", **{"from": moment(start)}))
 
     def write_alarm(self, alarm: AlarmRecord) -> None:
         """Write an alarm as it is now."""

@@ -74,9 +74,9 @@ SELECT state FROM driftline.calibration WHERE run_id = %(run_id)s AND season_sta
 SELECT season_start FROM driftline.calibration WHERE run_id = %(run_id)s ORDER BY 1;
 
 -- name: alarms_since
--- Alarms raised by windows that start at `from` or later, but for those that were withdrawn.
+-- Alarms raised by windows or seasons that start at `from` or later, but for those that were withdrawn.
 SELECT alarm_id, state FROM driftline.alarm
-WHERE run_id = %(run_id)s AND track = %(track)s AND state <> 'withdrawn' AND window_start >= %(from)s;
+WHERE run_id = %(run_id)s AND track IS NOT NULL AND state <> 'withdrawn' AND window_start >= %(from)s;
 
 -- name: last_changes
 SELECT DISTINCT ON (alarm_id) alarm_id, number, state FROM driftline.alarm_change

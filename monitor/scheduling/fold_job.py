@@ -12,7 +12,7 @@ from monitor.calibrating import Calibrator, Measure
 from monitor.scheduling.readiness import Patience, progress_of
 from monitor.settings import Settings
 from monitor.verdict.fold import Folded, State, WindowScore, decode_state, encode_state, fold
-from monitor.verdict.lifecycle import Alarm, alarm_id
+from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
 from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
 from monitor.verdict.season import Season
 from monitor.verdict.summary import Summary, decode, empty
@@ -34,8 +34,6 @@ from storage.results import ResultStore
 from storage.windows import StoredRun
 
 log = structlog.get_logger()
-
-TRACK = "change"
 
 MOST = 256
 """Windows that are folded in one transaction, unless some are folded again."""
@@ -130,8 +128,8 @@ class _Fold:
         self._again: int | None = None
         self._measure: Measure | None = None
         self._windows = 0
-        self._alarms: dict[Key, Alarm] = {}
-        self._dropped: set[Key] = set()
+        self._alarms: dict[AlarmKey, Alarm] = {}
+        self._dropped: set[AlarmKey] = set()
         self._changes: list[Alarm] = []
         self._withdrawn: list[AlarmRecord] = []
 
@@ -349,15 +347,12 @@ class _Fold:
     def _withdraw(self) -> None:
         """Drop what was only suspected, and withdraw what had fired, where the evidence is not there any more."""
         self._dropped -= self._alarms.keys()
-        gone = {self._name(key) for key in self._dropped}
+        gone = {alarm_id(self._run.run_id, key) for key in self._dropped}
         if self._again is not None:
             folded = {alarm.name(self._run.run_id) for alarm in self._alarms.values()}
-            gone |= self._transaction.alarms_since(TRACK, self._again).keys() - folded
+            gone |= self._transaction.alarms_since(self._again).keys() - folded
         self._transaction.drop_suspicions(sorted(gone))
         self._withdrawn = self._transaction.withdraw(sorted(gone)) if self._again is not None else []
-
-    def _name(self, key: Key) -> str:
-        return alarm_id(self._run.run_id, *key, track=TRACK)
 
     def _write(self, *, done: bool, more: bool) -> FoldReceipt:
         for alarm in self._alarms.values():
@@ -396,10 +391,10 @@ class _Fold:
 
     def _record(self, alarm: Alarm) -> AlarmRecord:
         return AlarmRecord(
-            alarm_id=alarm.name(self._run.run_id, TRACK),
+            alarm_id=alarm.name(self._run.run_id),
             run_id=self._run.run_id,
             stream=self._run.stream.name,
-            track=TRACK,
+            track=alarm.track,
             state=alarm.state,
             kind=alarm.kind,
             harm=alarm.harm,

@@ -15,6 +15,7 @@ from scipy.stats import t
 from monitor.drift.columns import Floats
 from monitor.verdict.calibration import CalmSeason
 from monitor.verdict.layout import ERROR, CategoryLayout, SummaryLayout
+from monitor.verdict.members import Aged
 from monitor.verdict.season import Season
 from monitor.verdict.signals import Reference, SlotSums, scores, signals, total
 from monitor.verdict.summary import error_unit
@@ -43,28 +44,6 @@ class Tolerance(msgspec.Struct, frozen=True):
 
 
 TOLERANCE = Tolerance()
-
-
-class Aged(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one signal is from the training.
-
-    Attributes:
-        role, name: Of the signal; `mae` and `bias` are of the labels.
-        value: Mean of the seasons, in the unit of the tolerance.
-        low: Its lower confidence bound.
-        tolerance: Of the signal.
-    """
-
-    role: Role
-    name: str
-    value: float
-    low: float
-    tolerance: float
-
-    @property
-    def is_beyond(self) -> bool:
-        """Whether the signal has surely moved further than is tolerated."""
-        return self.low > self.tolerance
 
 
 def ageing(

@@ -22,7 +22,7 @@ from monitor.drift.columns import Floats, Ints
 from monitor.verdict.evidence import allowances, cusum, scales
 from monitor.verdict.fold import Series, Watch
 from monitor.verdict.layout import SummaryLayout
-from monitor.verdict.members import Signal
+from monitor.verdict.members import Ageing, Signal
 from monitor.verdict.promise import Promise
 from monitor.verdict.season import DAY, HOUR, LEVELS, Season
 from monitor.verdict.signals import MIN_ROWS, Reference, Scores, SlotSums, scores, signals, total
@@ -116,6 +116,7 @@ class Calibration:
         standards: Of each role and size that are watched.
         lines: Evidence at which an alarm fires, shape (signals,).
         rates: Of the exponential tail of calm evidence, shape (signals,).
+        ageing: How far the stream's own seasons among the calm ones are from the training; None: there are too few.
     """
 
     id: str
@@ -132,6 +133,7 @@ class Calibration:
     standards: Mapping[Key, Standard]
     lines: Mapping[Key, Floats]
     rates: Mapping[Key, Floats]
+    ageing: Ageing | None = None
 
     @property
     def watched(self) -> tuple[Key, ...]:
@@ -194,7 +196,7 @@ class Calibration:
             for key in self.watched
         }
         promised = None if self.refused else self.promise.rate
-        return Watch(season=season, calibration_id=self.id, promise=promised, series=series)
+        return Watch(season=season, calibration_id=self.id, promise=promised, series=series, ageing=self.ageing)
 
     def sentence(self) -> str:
         """Say what is watched and promised, or why nothing is."""
@@ -233,7 +235,7 @@ def decode(payload: bytes, layout: SummaryLayout) -> Calibration:
     raw: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(payload))
     return Calibration(
         layout=layout,
-        **{name: msgspec.convert(raw[name], type_) for name, type_ in _PLAIN.items()},
+        **{name: msgspec.convert(raw.get(name), type_) for name, type_ in _PLAIN.items()},
         unwatched={(role, size): reason for role, size, reason in raw["unwatched"]},
         known={role: SlotSums(*map(_unpack, arrays)) for role, arrays in raw["known"].items()},
         recent={role: SlotSums(*map(_unpack, arrays)) for role, arrays in raw["recent"].items()},
@@ -251,6 +253,7 @@ _PLAIN: Mapping[str, Any] = {
     "set_by": SetBy | None,
     "promise": Promise,
     "refused": str | None,
+    "ageing": Ageing | None,
 }
 
 

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.verdict.lifecycle import RULES, Alarm, Evidence, Rules, advance
-from monitor.verdict.members import Moved, Signal, chance_of
+from monitor.verdict.lifecycle import RULES, Alarm, AlarmKey, Evidence, Rules, advance, age
+from monitor.verdict.members import Ageing, Moved, Signal, chance_of
 from schemas.definition import LABELS, Role
 
 Floats = NDArray[np.float64]
@@ -50,12 +50,14 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         calibration_id: What it follows from.
         promise: False alarms a month; None: nothing can be promised.
         series: By role and size; what is not in it is not watched.
+        ageing: How far the stream is from the training; None: that is not known.
     """
 
     season: int
     calibration_id: str
     promise: float | None
     series: Mapping[SeriesKey, Series]
+    ageing: Ageing | None = None
 
     @property
     def smallest(self) -> int:
@@ -120,12 +122,14 @@ class State(msgspec.Struct):
     Attributes:
         last: The last window that was folded.
         cusums: By `role/size`; begun anew in each season.
-        alarm: The one that is open.
+        alarm: The one of track `change` that is open.
+        aged: The one of track `ageing`.
     """
 
     last: Order | None = None
     cusums: dict[str, Cusum] = {}
     alarm: Alarm | None = None
+    aged: Alarm | None = None
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,8 +160,8 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
 
     state: State
     points: list[Point]
-    alarms: dict[tuple[Role, int, int], Alarm]
-    dropped: list[tuple[Role, int, int]]
+    alarms: dict[AlarmKey, Alarm]
+    dropped: list[AlarmKey]
     changes: list[Alarm]
 
 
@@ -195,8 +199,8 @@ class _Folding:
     def __init__(self, state: State, watch: Watch, rules: Rules) -> None:
         self.state, self._watch, self._rules = state, watch, rules
         self.points: list[Point] = []
-        self.alarms: dict[tuple[Role, int, int], Alarm] = {}
-        self.dropped: list[tuple[Role, int, int]] = []
+        self.alarms: dict[AlarmKey, Alarm] = {}
+        self.dropped: list[AlarmKey] = []
         self.changes: list[Alarm] = []
 
     def add(self, score: WindowScore) -> None:
@@ -205,6 +209,7 @@ class _Folding:
             raise ValueError(f"window {score.role} {score.size} {score.start} comes out of order")
         if last is None or last[0] != score.season:
             self.state.cusums = {}
+            self._age()
         self.state.last = score.order
         series = self._watch.series.get((score.role, score.size))
         if series is None:
@@ -215,6 +220,16 @@ class _Folding:
         signal = None if worst is None else series.signals[worst].name
         self.points.append(Point(score=score, level=cusum.level, signal=signal))
         self._advance(score)
+
+    def _age(self) -> None:
+        """Compare what a season is measured by with the training."""
+        before = self.state.aged
+        if self._watch.ageing is None:
+            after = before
+        else:
+            after = age(before, self._watch.ageing, self._watch.season, self._watch.calibration_id)
+        self._record(before, after)
+        self.state.aged = None if after is None or after.state == "recovered" else after
 
     def _accumulate(self, series: Series, score: WindowScore) -> Cusum:
         size = len(series.signals)

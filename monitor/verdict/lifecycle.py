@@ -12,10 +12,14 @@ from typing import Literal
 import msgspec
 
 from monitor.verdict.members import (
+    Aged,
+    Ageing,
     AlarmKind,
     Harm,
     Member,
     Moved,
+    SignalKind,
+    Track,
     harm_of,
     kind_of,
     named,
@@ -26,6 +30,9 @@ from schemas.definition import Role
 from schemas.durations import duration_text, moment
 
 AlarmState = Literal["pending", "firing", "recovered"]
+
+AlarmKey = tuple[Track, Role, int, int]
+"""Track, and role, size and start of the window that raised it; of track `ageing` that is a season."""
 
 HOUR = 3_600_000
 
@@ -54,7 +61,9 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """One episode of a stream.
 
     Attributes:
-        role, size, start: The window that raised it, which is its key within a run.
+        track: What it is an alarm of.
+        role, size, start: The window that raised it, or the season before which it was raised: with the track, its
+            key within a run.
         state: As of now.
         kind: Of what.
         harm: Whether the model is hurt; None where that does not apply.
@@ -66,6 +75,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         promise: What was promised then, false alarms a month; None: nothing could be.
     """
 
+    track: Track = "change"
     role: Role
     size: int
     start: int
@@ -82,13 +92,13 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     promise: float | None = None
 
     @property
-    def key(self) -> tuple[Role, int, int]:
-        """(role, size, start) of the window that raised it."""
-        return self.role, self.size, self.start
+    def key(self) -> AlarmKey:
+        """What makes it unique in its run."""
+        return self.track, self.role, self.size, self.start
 
-    def name(self, run_id: str, track: str = "change") -> str:
+    def name(self, run_id: str) -> str:
         """Its id: the same for the same evidence, whoever folded it and when."""
-        return alarm_id(run_id, *self.key, track=track)
+        return alarm_id(run_id, self.key)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -97,6 +107,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
     def describe(self) -> str:
         """Say in a sentence what it is about."""
+        if self.track == "ageing":
+            return _aged(self)
         what = {"gap": "no rows came", "volume": "the number of rows changed", "coverage": "labels are missing"}
         first = what.get(self.kind) or f"{', '.join(self.columns[:3]) or 'the stream'} changed"
         more = f" and {len(self.columns) - 3} more" if self.kind == "drift" and len(self.columns) > 3 else ""
@@ -107,8 +119,18 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def alarm_id(run_id: str, role: Role, size: int, start: int, *, track: str) -> str:
+def _aged(alarm: Alarm) -> str:
+    furthest = ", ".join(f"{m.name} {m.value:.1f} × its tolerance" for m in alarm.members[:3])
+    more = f" and {len(alarm.members) - 3} more" if len(alarm.members) > 3 else ""
+    return (
+        f"further from the training than is tolerated since {moment(alarm.first_evidence):%a %d %b %Y}:"
+        f" {furthest}{more}; train the model again"
+    )
+
+
+def alarm_id(run_id: str, key: AlarmKey) -> str:
     """Name the alarm of a run that a window raised."""
+    track, role, size, start = key
     return f"{track}:{run_id}:{role}:{duration_text(size)}:{moment(start):%Y-%m-%dT%H:%M:%S}"
 
 
@@ -167,6 +189,64 @@ def advance(alarm: Alarm | None, now: Evidence, rules: Rules = RULES) -> Alarm |
     if now.is_calm and now.end - alarm.fired_at >= rules.quiet:
         return msgspec.structs.replace(alarm, state="recovered", recovered_at=now.end)
     return alarm
+
+
+def age(alarm: Alarm | None, now: Ageing, season: int, calibration_id: str) -> Alarm | None:
+    """Take into account how far the newest seasons are from the training.
+
+    It fires once a signal is surely beyond its tolerance, and recovers once the mean of none is.
+
+    Args:
+        alarm: The one of track `ageing` that was open before.
+        now: How far they are.
+        season: Start of the one that begins, ms.
+        calibration_id: What that is measured against.
+
+    Returns:
+        The one that is open after it, or has just recovered; None where there is none.
+    """
+    if not now.moved:
+        return alarm and msgspec.structs.replace(alarm, state="recovered", recovered_at=season)
+    if alarm is None and not any(one.is_beyond for one in now.moved):
+        return None
+    members = tuple(_aged_member(one, now) for one in now.moved if one.is_beyond)
+    if alarm is not None:
+        members = members or alarm.members
+        harm, value = _harm_of_age(members, now), max(alarm.value, members[0].value)
+        return msgspec.structs.replace(alarm, members=members, harm=harm, value=value)
+    return Alarm(
+        track="ageing",
+        role=members[0].role,
+        size=now.length,
+        start=season,
+        state="firing",
+        kind="ageing",
+        harm=_harm_of_age(members, now),
+        first_evidence=now.since,
+        pending_at=season,
+        fired_at=season,
+        value=members[0].value,
+        members=members,
+        calibration_id=calibration_id,
+    )
+
+
+def _aged_member(one: Aged, now: Ageing) -> Member:
+    """A member; its value is how many times its tolerance it has surely moved."""
+    kind: SignalKind = "error" if one.name in ("mae", "bias") else "volume" if one.name == "volume" else "column"
+    return Member(
+        role=one.role,
+        name=one.name,
+        kind=kind,
+        column=one.name if kind == "column" else None,
+        size=now.length,
+        value=one.low / one.tolerance,
+        since=now.since,
+    )
+
+
+def _harm_of_age(members: Sequence[Member], now: Ageing) -> Harm | None:
+    return harm_of(members, now.since + 1 if now.labelled else None, now.since)
 
 
 def _suspected(now: Evidence) -> Alarm:

@@ -14,7 +14,10 @@ SignalKind = Literal["column", "prediction", "label", "error", "quality", "volum
 """What a signal is of: the distribution of a column, of the prediction, the label or the error; quality: missing,
 new and out-of-range values; the number of rows; the share of events whose label came."""
 
-AlarmKind = Literal["drift", "gap", "volume", "coverage"]
+AlarmKind = Literal["drift", "gap", "volume", "coverage", "ageing"]
+
+Track = Literal["change", "ageing"]
+"""change: the stream is not as it was in the weeks before. ageing: it is not as the model was trained on."""
 
 Harm = Literal["harmless", "concept", "both", "unlabelled"]
 """harmless: inputs moved, the error did not. concept: the other way round. unlabelled: no label has come since."""
@@ -76,6 +79,44 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     since: int
     consequence: bool = False
+
+
+class Aged(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one signal is from the training.
+
+    Attributes:
+        role, name: Of the signal; `mae` and `bias` are of the labels.
+        value: Mean of the seasons, in the unit of the tolerance.
+        low: Its lower confidence bound.
+        tolerance: Of the signal.
+    """
+
+    role: Role
+    name: str
+    value: float
+    low: float
+    tolerance: float
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether the signal has surely moved further than is tolerated."""
+        return self.low > self.tolerance
+
+
+class Ageing(msgspec.Struct, frozen=True):
+    """How far a stream was from the training in its newest seasons.
+
+    Attributes:
+        since: Start of the first of them, ms.
+        length: Of a season, ms.
+        moved: Signals whose mean is beyond the tolerance, the furthest first; those that surely are come first.
+        labelled: Whether errors were compared.
+    """
+
+    since: int
+    length: int
+    moved: tuple[Aged, ...]
+    labelled: bool
 
 
 def chance_of(evidence: float, rate: float) -> float:

@@ -17,7 +17,7 @@ import structlog
 from rich.console import Console
 
 from cli import main as command_line
-from cli.alarms import describe_record, short_names
+from cli.alarms import ListedAlarm, describe_record, fired, next_steps, short_names
 from schemas.durations import moment
 from storage.alarm_listings import AlarmRow, Member, WatchRecord, alarm_named
 from storage.connect import connect
@@ -62,7 +62,7 @@ def silence(hours: int, **more: Any) -> SilenceRow:
         ([silence(1), silence(3)], 3),
         ([silence(1, run_id="r", track="change")], 1),
         ([silence(1, run_id="another")], None),
-        ([silence(1, track="harm")], None),
+        ([silence(1, track="ageing")], None),
         ([silence(1, state="ended")], None),
         ([silence(1, column_name="a")], None),
         ([silence(1, column_name="a"), silence(2, column_name="b")], 1),
@@ -78,6 +78,19 @@ def test_an_incident_of_the_log_names_no_column_and_is_silenced_by_its_run() -> 
     incident = alarm_row(track=None)
     assert silenced_until(incident, [silence(1, column_name="a")]) is None
     assert silenced_until(incident, [silence(1, run_id="r")]) == NOW + timedelta(hours=1)
+
+
+def test_a_model_that_has_aged_is_to_be_trained_again_and_fails_no_script() -> None:
+    row = msgspec.structs.replace(
+        alarm_row(("fare", False), track="ageing"), alarm_id="x", state="firing", kind="ageing", columns=["fare"]
+    )
+    alarm = ListedAlarm(**msgspec.structs.asdict(row), silenced_until=None)
+    assert fired([alarm]) == ([], [])
+    assert [step.command for step in next_steps(alarm, [NOW])] == [
+        *("driftline windows --run r", "driftline train --help")
+    ]
+    change = msgspec.structs.replace(alarm, track="change", kind="drift")
+    assert fired([change]) == ([change], [])
 
 
 def test_an_id_is_shortened_only_where_no_other_run_has_such_an_alarm() -> None:

@@ -181,6 +181,26 @@ def test_a_revision_that_takes_the_evidence_away_withdraws_the_alarm(feed: Feed)
     assert outcome(feed.connection) == folded
 
 
+def test_what_has_aged_is_told_once_and_withdrawn_where_a_revision_takes_it_away(feed: Feed) -> None:
+    """Three weeks heavier than what the model was trained on, then late rows that make the first two as light."""
+    week, light = 168, {"rows": 20, "shift": -0.6}
+    send(feed, hours(0, 2 * week + 12, seed=2, rows=20, shift=0.6))
+    feed.mark(MONDAY + (2 * week + 12) * HOUR, feed.stream.topics)
+    with Running(settings(feed.url, sizes=SIZES, stream=STREAM, poll_s=0.1), engine()) as running:
+        until(lambda: ("ageing", "firing") in tracks(feed))
+        for records in (PARCELS, DELIVERIES):
+            flush(feed, records, 0, hours(0, 2 * week, seed=3, **light))
+        end(feed, 2 * week + 12)
+        running.join()
+    assert ("ageing", "withdrawn") in tracks(feed)
+    assert ("ageing", "firing") not in tracks(feed)
+
+
+def tracks(feed: Feed) -> list[tuple[Any, ...]]:
+    """(track, state) of each alarm."""
+    return feed.connection.execute("SELECT track, state FROM driftline.alarm").fetchall()
+
+
 def test_hours_without_rows_are_a_gap_and_not_a_drift(feed: Feed) -> None:
     send(feed, hours(0, DRIFT, seed=2))
     end(feed, 60)

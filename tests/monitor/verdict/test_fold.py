@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.verdict.fold import Folded, Series, State, Watch, WindowScore, decode_state, encode_state, fold
 from monitor.verdict.lifecycle import Alarm
-from monitor.verdict.members import Signal
+from monitor.verdict.members import Aged, Ageing, Signal
 from monitor.verdict.order import Extent, Place, first_start, next_windows
 from monitor.verdict.season import DAY, HOUR, WEEK, Season
 from schemas.definition import EVENTS, LABELS, Role
@@ -33,7 +33,7 @@ SIGNALS: dict[Role, tuple[Signal, ...]] = {
 Scoring = Callable[[Place], tuple[float, ...]]
 
 
-def watch_of(season: int, line: float = 10.0) -> Watch:
+def watch_of(season: int, line: float = 10.0, ageing: Ageing | None = None) -> Watch:
     series = {
         (role, size): Series(
             signals=SIGNALS[role],
@@ -44,7 +44,7 @@ def watch_of(season: int, line: float = 10.0) -> Watch:
         for role in LATENESS
         for size in SIZES
     }
-    return Watch(season=season, calibration_id="c", promise=0.87, series=series)
+    return Watch(season=season, calibration_id="c", promise=0.87, series=series, ageing=ageing)
 
 
 def places(hours: int, first: int = MONDAY_2022) -> list[Place]:
@@ -204,6 +204,57 @@ def test_an_alarm_does_not_recover_because_its_evidence_begins_anew() -> None:
 
 
 ANY_Z = st.sampled_from([-1.0, 0.0, 0.5, 1.5, 3.0, 6.0])
+
+
+def aged(*moved: tuple[str, float, float]) -> Ageing:
+    """moved: name, mean and lower bound of each signal that has moved, its tolerance being 0.1."""
+    found = [
+        Aged(role=LABELS if name == "mae" else EVENTS, name=name, value=value, low=low, tolerance=0.1)
+        for name, value, low in moved
+    ]
+    return Ageing(MONDAY_2022 - 4 * WEEK, WEEK, tuple(found), labelled=True)
+
+
+def aged_by(seasons: Sequence[Ageing | None]) -> list[Folded]:
+    """One day in each of these seasons, in which nothing else moves."""
+    found: list[Folded] = []
+    for number, ageing in enumerate(seasons):
+        season = MONDAY_2022 + number * WEEK
+        scores = [s for s in scored(places(24, season), calm) if s.season == season]
+        found.append(fold(found[-1].state if found else State(), scores, watch_of(season, ageing=ageing)))
+    return found
+
+
+def test_a_stream_that_is_surely_not_as_trained_on_is_an_alarm_of_its_own() -> None:
+    near, far = (
+        aged(("distance", 0.15, 0.08)),
+        aged(("distance", 0.3, 0.2), ("mae", 0.2, 0.15), ("volume", 0.2, 0.05)),
+    )
+    parts = aged_by([None, near, far, far, near, aged()])
+    assert [[(a.track, a.state) for a in part.changes] for part in parts] == [
+        *([], [], [("ageing", "firing")], [], [], [("ageing", "recovered")])
+    ]
+    ((key, alarm),) = parts[2].alarms.items()
+    assert key == ("ageing", EVENTS, WEEK, MONDAY_2022 + 2 * WEEK)
+    assert (alarm.kind, alarm.harm, alarm.value, alarm.columns) == ("ageing", "both", 2.0, ("distance", "mae"))
+    assert (alarm.first_evidence, alarm.fired_at) == (MONDAY_2022 - 4 * WEEK, MONDAY_2022 + 2 * WEEK)
+    assert "distance 2.0 × its tolerance, mae 1.5 × its tolerance" in alarm.describe()
+    assert alarm.name("r") == "ageing:r:events:7d:2022-02-21T00:00:00"
+    assert parts[5].alarms[key].recovered_at == MONDAY_2022 + 5 * WEEK
+
+
+def test_ageing_is_harmless_where_the_error_is_as_it_was() -> None:
+    (part,) = aged_by([aged(("distance", 0.3, 0.2))])
+    assert [alarm.harm for alarm in part.alarms.values()] == ["harmless"]
+
+
+def test_ageing_and_change_are_open_beside_one_another() -> None:
+    scores = scored(places(60), moved("distance", 20, 60))
+    found = fold(State(), scores, watch_of(MONDAY_2022, ageing=aged(("distance", 0.3, 0.2))))
+    assert [(a.track, a.state) for a in found.changes if a.state == "firing"] == [
+        *(("ageing", "firing"), ("change", "firing"))
+    ]
+    assert decode_state(encode_state(found.state)) == found.state
 
 
 @st.composite
