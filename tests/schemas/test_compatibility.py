@@ -50,11 +50,16 @@ def test_rows_of_both_definitions_can_stand_side_by_side(change: dict[str, Any])
         (with_field(required=False), f"column {KEPT.name}"),
         (with_field(name="miles"), f"column miles and {KEPT.name}"),
         ({"events": replace(TRIPS, fields=TRIPS.fields[::-1])}, "order of the columns of events"),
-        ({"events": replace(TRIPS, topic="rides", kind="ride")}, "topic of events, kind of events"),
+        ({"events": replace(TRIPS, topic="rides")}, "topic of events"),
+        ({"events": replace(TRIPS, kind="ride")}, "kind of events"),
+        ({"events": replace(TRIPS, id="ride_id")}, "id of events"),
+        ({"events": replace(TRIPS, time="begun_at")}, "time of events"),
+        ({"events": replace(TRIPS, prediction=KEPT.name)}, "prediction of events"),
+        ({"labels": replace(OUTCOMES, label=OUTCOMES.known_at)}, "label of labels"),
         ({"labels": replace(OUTCOMES, label_range=(2.0, 60.0))}, "label_range of labels"),
         ({"labels": None}, "set of topics"),
     ],
-    ids=["type", "role", "not kept", "missing values", "name", "order", "topic", "label range", "no labels"],
+    ids=lambda what: what if isinstance(what, str) else "",
 )
 def test_rows_of_both_definitions_can_not_stand_side_by_side(change: dict[str, Any], what: str) -> None:
     expected = f"run r was begun when stream taxi had another {what}"
