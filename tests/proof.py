@@ -29,6 +29,13 @@ class Proof:
     final: rows.Final
 
 
+def storm() -> list[logs.Sent]:
+    """The log: a day and a half, in which windows of 1h, 6h and 1d end."""
+    writer = logs.Writer()
+    logs.stormy(writer, logs.trips(3_000, 1.5))
+    return writer.sent
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small model, trained on other trips than the log's."""
@@ -53,9 +60,7 @@ def proof(
     stack: Any, kafka_config: dict[str, str], trained: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proof]:
     prefix = f"proof-{uuid.uuid4().hex[:8]}-"
-    writer = logs.Writer()
-    logs.stormy(writer, logs.trips(3_000, 2.5))
-    logs.write(kafka_config, prefix, writer.sent)
+    logs.write(kafka_config, prefix, storm())
     reading = oracle.read(logs.read_back(kafka_config, prefix), rows.BY_TOPIC, RULES)
     with fresh_database(stack.database_url) as database:
         fleet = Fleet(kafka_config, prefix, database, trained, tmp_path_factory.mktemp("calm"))

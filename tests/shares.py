@@ -11,8 +11,19 @@ import pytest
 
 FIRST = ("browser", "faults", "integration")
 """Marks, the longest tests' first."""
-TOGETHER = ("tests/grafana/", "tests/models/")
-"""Folders whose tests share what takes seconds to make: a run, models."""
+TOGETHER = (
+    ("tests/grafana/",),
+    ("tests/models/",),
+    ("tests/faults/test_servers.py", "tests/faults/test_terminate.py", "tests/producer/test_broker_down.py"),
+    (
+        "tests/faults/",
+        "tests/integration/test_same_rows.py",
+        "tests/integration/test_idle.py",
+        "tests/storage/test_pooler.py",
+        "tests/storage/test_encodings.py",
+    ),
+)
+"""Tests that share what takes seconds to make: a run, models, servers that may be killed, the log of `proof`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,7 +40,7 @@ def rank(item: pytest.Item) -> int:
 
 def share(nodeid: str) -> str:
     """Tests that have it in common are one worker's."""
-    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
+    return next((group[0] for group in TOGETHER if nodeid.startswith(group)), nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -83,7 +83,7 @@ def test_the_reference_says_what_is_missing_and_out_of_range_in_it_and_values_ha
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return train(made_up(2_000), out=tmp_path_factory.mktemp("models") / "model", source="made up")
+    return train(made_up(2_000), kind="tutorial", out=tmp_path_factory.mktemp("models") / "model", source="made up")
 
 
 @pytest.fixture

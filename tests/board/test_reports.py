@@ -38,7 +38,7 @@ pathlib.Path(options["--out"]).write_text("<h1>" + options["--run"] + options["-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return train(made_up(2_000), out=tmp_path_factory.mktemp("models") / "model", source="made up")
+    return train(made_up(2_000), kind="tutorial", out=tmp_path_factory.mktemp("models") / "model", source="made up")
 
 
 @pytest.fixture

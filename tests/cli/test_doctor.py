@@ -52,7 +52,7 @@ def test_a_model_of_the_demo_is_named(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_damaged_is_a_failure(tmp_path: Path) -> None:
-    train(made_up(2_000), out=tmp_path / "default", source="made up")
+    train(made_up(2_000), kind="tutorial", out=tmp_path / "default", source="made up")
     assert of_model(tmp_path / "default") == Check("model", True, of_model(tmp_path / "default").detail)
     (tmp_path / "default" / CARD).write_text("{}")
     found = of_model(tmp_path / "default")

@@ -71,7 +71,7 @@ def test_the_drifted_columns_are_those_at_their_threshold_and_beyond_with_all_th
 
 
 def test_the_reference_is_that_of_the_model_which_scored_the_run(tmp_path: Path) -> None:
-    model = train(made_up(2_000), out=tmp_path / "one", source="made up")
+    model = train(made_up(2_000), kind="tutorial", out=tmp_path / "one", source="made up")
     reference = model.reference()["trip_distance"]
     rows = [figure("trip_distance", "missing_share"), figure("trip_distance", "q50"), figure("trip_distance")]
     missing, median, drift = with_reference(rows, TAXI, model.hash, tmp_path)

@@ -16,26 +16,20 @@ from tests.fleet import Fleet
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 
-delivered = pytest.mark.parametrize("delivered", [True, False], ids=["written", "not written"])
 
-
-@delivered
-def test_of_a_flush(fleet: Fleet, database: str, same_rows: Callable[[], None], delivered: bool) -> None:
+@pytest.mark.parametrize("written", ["flush", "result"])
+def test_of_a_flush_and_of_a_result_of_which_one_is_written(
+    fleet: Fleet, database: str, same_rows: Callable[[], None], written: str
+) -> None:
     limit_sleep(database)
-    with closing(CommitCutter(database, at=8, delivered=delivered)) as wire:
-        consumer = fleet.consumer(database_url=wire.url(database))
-        fleet.finish(consumer, fleet.monitor())
-        assert wire.was_cut
-        assert "database_down" in consumer.text
-    same_rows()
-
-
-@delivered
-def test_of_a_result(fleet: Fleet, database: str, same_rows: Callable[[], None], delivered: bool) -> None:
-    limit_sleep(database)
-    with closing(CommitCutter(database, at=40, delivered=delivered)) as wire:
-        monitor = fleet.monitor(database_url=wire.url(database))
-        fleet.finish(fleet.consumer(), monitor)
-        assert wire.was_cut
-        assert "database_down" in monitor.text
+    with (
+        closing(CommitCutter(database, at=8, delivered=written == "flush")) as of_flush,
+        closing(CommitCutter(database, at=40, delivered=written == "result")) as of_result,
+    ):
+        consumer = fleet.consumer(database_url=of_flush.url(database))
+        monitor = fleet.monitor(database_url=of_result.url(database))
+        fleet.finish(consumer, monitor)
+        for wire, stage in ((of_flush, consumer), (of_result, monitor)):
+            assert wire.was_cut
+            assert "database_down" in stage.text
     same_rows()

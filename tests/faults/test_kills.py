@@ -35,7 +35,7 @@ def test_one_consumer_after_the_other_killed(fleet: Fleet, same_rows: Callable[[
 
 def test_monitors_killed_each_replaced_by_the_next(fleet: Fleet, same_rows: Callable[[], None]) -> None:
     consumer = fleet.consumer()
-    for place in ("mid_report:5", "before_commit:30", "after_commit:30"):
+    for place in ("mid_report:5", "before_commit:20", "after_commit:20"):
         fleet.monitor(f"monitor.{place}").ends(KILLED)
     fleet.finish(consumer, fleet.monitor())
     same_rows()

@@ -22,7 +22,7 @@ from tests.logs import DAY
 
 pytestmark = pytest.mark.integration
 
-SOURCE: dict[str, Any] = {"days": 2, "volume": 0.2}
+SOURCE: dict[str, Any] = {"days": 1, "volume": 0.4}
 """Some eight hundred trips."""
 
 WANDERING = {

@@ -19,9 +19,8 @@ def test_three_consumers_and_two_monitors(fleet: Fleet, same_rows: Callable[[], 
     same_rows()
 
 
-@pytest.mark.parametrize("rows", [17, 100_000])
-def test_any_size_of_flush(fleet: Fleet, same_rows: Callable[[], None], rows: int) -> None:
-    fleet.finish(fleet.consumer(flush_rows=rows, read_rows=min(rows, 2_000), flush_ms=200), fleet.monitor())
+def test_small_flushes(fleet: Fleet, same_rows: Callable[[], None]) -> None:
+    fleet.finish(fleet.consumer(flush_rows=17, read_rows=17, flush_ms=200), fleet.monitor())
     same_rows()
 
 
@@ -39,7 +38,9 @@ def test_consumers_that_come_and_go_in_the_middle_of_windows(fleet: Fleet, same_
     same_rows()
 
 
-def test_a_monitor_that_comes_when_all_is_over(fleet: Fleet, same_rows: Callable[[], None]) -> None:
-    fleet.finish(fleet.consumer())
+def test_large_flushes_and_a_monitor_that_comes_when_all_is_over(
+    fleet: Fleet, same_rows: Callable[[], None]
+) -> None:
+    fleet.finish(fleet.consumer(flush_rows=100_000, read_rows=2_000, flush_ms=200))
     fleet.finish(fleet.monitor())
     same_rows()

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return train(made_up(2_000), out=tmp_path_factory.mktemp("models") / "model", source="made up")
+    return train(made_up(2_000), kind="tutorial", out=tmp_path_factory.mktemp("models") / "model", source="made up")
 
 
 @pytest.fixture

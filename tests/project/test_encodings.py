@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runtime.connections import ROOT
+from tests.sources import files
 
-PRODUCT = sorted(
-    path
-    for path in ROOT.rglob("*.py")
-    if path.relative_to(ROOT).parts[0] not in ("tests", ".venv", ".driftline") and ".venv" not in path.parts
-)
+PRODUCT = [path for path in files(".py") if path.relative_to(ROOT).parts[0] != "tests"]
 
 
 def names_no_encoding(path: Path) -> Iterator[str]:

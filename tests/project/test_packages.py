@@ -10,13 +10,9 @@ from pathlib import Path
 import pytest
 
 from runtime.connections import ROOT
+from tests.sources import files
 
-FOLDERS = sorted(
-    path.parent.relative_to(ROOT)
-    for path in ROOT.rglob("*.py")
-    if not {".venv", ".driftline"} & {*path.relative_to(ROOT).parts} and path.parent != ROOT
-)
-PACKAGES = sorted({".".join(folder.parts) for folder in FOLDERS})
+PACKAGES = sorted({".".join(path.relative_to(ROOT).parent.parts) for path in files(".py") if path.parent != ROOT})
 PROGRAMS = [name for name in PACKAGES if (ROOT / name.replace(".", "/") / "__main__.py").exists()]
 
 

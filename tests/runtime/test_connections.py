@@ -22,6 +22,7 @@ from runtime.connections import (
     refused_setting,
 )
 from schemas.errors import UsageError
+from tests.sources import files
 
 
 @pytest.fixture
@@ -72,11 +73,7 @@ def test_what_is_ours_is_closed_to_others_whoever_makes_it(tmp_path: Path, where
 
 
 def test_nobody_else_makes_a_folder_below_it() -> None:
-    code = [
-        path
-        for path in ROOT.glob("*/**/*.py")
-        if path.relative_to(ROOT).parts[0] not in ("tests", "benchmarks", ".venv")
-    ]
+    code = [path for path in files(".py") if path.relative_to(ROOT).parts[0] not in ("tests", "benchmarks")]
     makers = {p.relative_to(ROOT).as_posix() for p in code if "mkdir(parents=True" in p.read_text(encoding="utf-8")}
     assert makers <= {"runtime/connections.py", *ELSEWHERE}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,23 @@ from tests import rows
 from tests.databases import fresh_database
 from tests.fleet import Fleet
 from tests.proof import Proof
+from tests.sources import files
 
 TEXT = "Zürich 東京"
 HELD = {"LATIN1": "Zürich ??", "SQL_ASCII": TEXT}
+ONE_AFTER_THE_OTHER = """
+import sys
+import driftline
+for command in sys.argv[1:]:
+    sys.argv = ["driftline", *command.split()]
+    try:
+        code = driftline.main()
+    except SystemExit as ended:
+        code = ended.code
+    print("\\nended", command, "with", code or 0, flush=True)
+"""
+"""Commands in one process: to start one takes longer than most of them."""
+
 SETTINGS = {
     "DateStyle": "German, DMY",
     "IntervalStyle": "sql_standard",
@@ -34,9 +49,9 @@ SETTINGS = {
 
 
 def test_our_sql_is_ascii_which_every_database_can_read() -> None:
-    files = [path for path in ROOT.rglob("*.sql") if ".venv" not in path.parts]
-    assert len(files) > 10
-    assert [path for path in files if not path.read_text(encoding="utf-8").isascii()] == []
+    queries = files(".sql")
+    assert len(queries) > 10
+    assert [path for path in queries if not path.read_text(encoding="utf-8").isascii()] == []
 
 
 @pytest.fixture(params=[*HELD])
@@ -99,14 +114,18 @@ def test_commands_work_in_a_locale_that_is_not_utf_8(database: str, tmp_path: Pa
     environ = {**os.environ, "DATABASE_URL": f"{database}\n", "LOCPATH": str(tmp_path), "LC_ALL": locale}
     for name in ("PYTHONUTF8", "PYTHONIOENCODING"):
         environ.pop(name, None)
-    for command in ("migrate", "dummy --run d --days 2 --sizes 1h", "runs", "windows --run d", "doctor"):
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "driftline.py"), *command.split()],
-            env=environ,
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        output = done.stdout + done.stderr
-        assert b"Traceback" not in output, output.decode("latin-1")
-        assert done.returncode == 0 or command == "doctor", output.decode("latin-1")
+    commands = ["migrate", "dummy --run d --days 2 --sizes 1h", "runs", "windows --run d", "doctor"]
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, *commands],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    output = (done.stdout + done.stderr).decode("latin-1")
+    assert "Traceback" not in output
+    assert done.returncode == 0, output
+    *ended, (_, doctor) = re.findall(r"^ended (.*) with (\d+)$", output, re.MULTILINE)
+    assert ended == [(command, "0") for command in commands[:-1]], output
+    assert doctor in ("0", "1"), output  # whatever it finds here
