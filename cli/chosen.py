@@ -58,14 +58,15 @@ def run_config(**given: str | None) -> RunConfig | None:
     return replace(stream().terms, **found) if found else None
 
 
-def monitor_settings(model: Path, **more: Any) -> Any:
+def monitor_settings(model: Path, *, needs_kafka: bool, **more: Any) -> Any:
+    """Return the settings of the monitor. needs_kafka: raise UsageError where none is named or embedded."""
     from monitor.settings import Settings
 
     return Settings(
         stream=stream(),
         scorers=scorers(),
         model=model,
-        kafka=connections.kafka_config(os.environ),
+        kafka=connections.kafka_config(os.environ) if needs_kafka or connections.names_kafka(os.environ) else {},
         database_url=servers.database_url(),
         **more,
     )

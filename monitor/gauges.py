@@ -33,6 +33,11 @@ class MonitorGauges:
         self._evidence = made.gauge("evidence", "Most evidence of any run that it is not as before; 1: the line.")
         self._firing = made.gauge("alarms_firing", "Runs of which an alarm fires.")
         self._changes = made.counter("alarm_changes", "Alarms that fired, recovered or were withdrawn.", "state")
+        self._unpublished = made.gauge(
+            "alarm_changes_unpublished", "Changes of alarms that Kafka does not have yet."
+        )
+        self.publishing: dict[str, object] = {}
+        """Changes of alarms that are not published yet, and why; empty where all are."""
         self._levels: dict[str, tuple[float, bool]] = {}
 
     def record_written(self, window: WindowKey, receipt: Receipt) -> None:
@@ -68,6 +73,24 @@ class MonitorGauges:
         for change in changes:
             self._changes.labels(change).inc()
         self._show_levels()
+
+    def unpublished(self, changes: int) -> None:
+        """Note how many changes of alarms are not published."""
+        self._unpublished.set(changes)
+        if not changes:
+            self.published()
+        else:
+            self.publishing |= {"alarms_unpublished": changes}
+
+    def unpublishable(self, reason: str) -> None:
+        """Note why they are not. The monitor is healthy all the same: its windows go on."""
+        self.publishing |= {"kafka": reason}
+        self.health.remark(f"alarms_unpublished: {reason}")
+
+    def published(self) -> None:
+        """Note that all are."""
+        self.publishing = {}
+        self.health.remark("")
 
     def watched(self, run_ids: Collection[str]) -> None:
         """Forget all other runs: they are over, or gone."""

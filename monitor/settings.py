@@ -20,7 +20,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of `driftline monitor`, `report` and `recompute`.
 
     stream: of runs whose definition is not stored, since a version before met them first.
-    kafka: librdkafka settings; only `recompute` reads the log.
+    kafka: librdkafka settings: where changes of alarms are published, if anywhere, and `recompute` reads the log.
     scorers: the kinds of models that `recompute` can score with; None: only the reference is wanted.
     sizes: of windows, in ms; each a multiple of the run's pane.
     until_done: return once all windows of this run are final; None: watch all runs until stopped.

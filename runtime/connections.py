@@ -143,6 +143,12 @@ def database_advice(url: str, state: Path = STATE) -> str:
     return "see that Postgres runs there, or correct DATABASE_URL"
 
 
+def names_kafka(environ: Mapping[str, str], state: Path = STATE) -> bool:
+    """Whether `kafka_config` finds a Kafka: the environment names one, or one is embedded."""
+    stack = embedded(state)
+    return bool(environ.get("KAFKA_BOOTSTRAP_SERVERS") or (stack is not None and stack.bootstrap_servers))
+
+
 def kafka_config(environ: Mapping[str, str], state: Path = STATE) -> dict[str, str]:
     """Collect the librdkafka settings that every client gets.
 

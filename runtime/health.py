@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HealthReport:
-    """The answer of /healthz. reason: '' while well. seconds: since the last round, or since the start."""
+    """The answer of /healthz.
+
+    Attributes:
+        stage: Its name.
+        well: Whether it does its work.
+        reason: Why it does not; while it does, what is wrong beside it, if anything.
+        seconds: Since the last round, or since the start.
+    """
 
     stage: str
     well: bool
@@ -29,6 +36,7 @@ class Health:
         self._last = clock()
         self._reason = "it is starting"
         self._begun = False
+        self._remark = ""
 
     def well(self) -> None:
         """Report that a round is done."""
@@ -38,10 +46,14 @@ class Health:
         """Report in one line what keeps the stage from its rounds: the reason, once it has lasted too long."""
         self._reason = reason
 
+    def remark(self, reason: str) -> None:
+        """Report in one line what is wrong beside the stage's work, which goes on. '': nothing."""
+        self._remark = reason
+
     def report(self) -> HealthReport:
         """Judge the stage as of now."""
         seconds = round(self._clock() - self._last, 1)
         if self._begun and seconds < self._limit_s:
-            return HealthReport(self._stage, True, "", seconds)
+            return HealthReport(self._stage, True, self._remark, seconds)
         reason = self._reason or f"no round is done within {self._limit_s:g} s"
         return HealthReport(self._stage, False, reason, seconds)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from schemas.records import Time
+from schemas.records import Time, described
 
 AlarmState = Literal["pending", "firing", "recovered", "withdrawn"]
 
@@ -82,3 +82,18 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> list[str]:
         """What its members are of, the worst first."""
         return list(dict.fromkeys(m.column or m.name for m in self.members))
+
+
+class AlarmChange(AlarmRecord, frozen=True, kw_only=True):
+    """A record of topic `alarms`, whose key is the alarm's id.
+
+    Attributes:
+        number: Of the alarm's changes: 1, 2, ... Those of one alarm come in this order, each once.
+    """
+
+    number: Annotated[int, Meta(ge=1)]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the records of topic `alarms`."""
+    return described(msgspec.json.schema(AlarmChange))

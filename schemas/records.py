@@ -265,7 +265,12 @@ def json_schema(stream: Records) -> dict[str, Any]:
     """Return the JSON Schema of a topic's records, for producers in other languages."""
     schema = msgspec.json.schema(record_type(stream, every_field=True) | Heartbeat)
     schema["$defs"][stream.kind.capitalize()]["required"].remove("kind")  # may be missing, see `untagged_decoder`
+    return described(schema)
+
+
+def described(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON Schema with its descriptions indented as Python 3.13 does by itself."""
     for definition in schema["$defs"].values():
         if text := definition.get("description"):
-            definition["description"] = cleandoc(text)  # Python 3.13 does it by itself
+            definition["description"] = cleandoc(text)
     return schema

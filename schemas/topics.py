@@ -13,6 +13,9 @@ _NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,249}")
 PARTITIONS = 4
 """Of a topic that we create, by default. A run keeps to the partitions that it was begun with."""
 
+ALARMS = "alarms"
+"""Topic of the changes of alarms, keyed by alarm. It is compacted, so that it always holds the newest of each."""
+
 
 def check_topic(name: str, do: str) -> None:
     """Check that Kafka takes a name of a topic.

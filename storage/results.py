@@ -20,6 +20,7 @@ from schemas.figures import ColumnFigure
 from schemas.notices import PROGRESS
 from schemas.status import above, below
 from schemas.text import printable
+from storage.alarm_changes import unpublished
 from storage.alarms import FoldTransaction, WatchTerms, lock_watch, to_fold
 from storage.chunk import EncodedChunk, encode
 from storage.chunks import write_chunks
@@ -133,6 +134,10 @@ class ResultStore:
     def to_fold(self, run_ids: Sequence[str]) -> set[str]:
         """Those of these runs that have something left to fold."""
         return to_fold(self._reader, run_ids)
+
+    def unpublished(self) -> int:
+        """Count the changes of alarms that are not published."""
+        return unpublished(self._reader)
 
     def advance(self, run_id: str, stream: str, size: int, frontier: int) -> None:
         where = {"run_id": run_id, "stream": stream, "size_s": size // 1_000}

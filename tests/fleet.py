@@ -98,6 +98,7 @@ class Fleet:
 
     def monitor(self, failpoint: str = "", **changes: Any) -> Stage:
         settings = {"until_done": RUN, "sizes": SIZES, "poll_s": 0.1, "open_every_s": 0.1, "promise": 1.0}
+        settings["topic_prefix"] = self.prefix
         return self._start("monitor", self._settings(MonitorSettings, settings | changes), failpoint)
 
     def producer(self, failpoint: str = "", *, days: int = 2, volume: float = 0.5, **changes: Any) -> Stage:

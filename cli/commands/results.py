@@ -152,7 +152,9 @@ def recompute(
     name, length, start, scorer = _window(run, size, window, model)
     from monitor.recompute.compare import recompute as compare
 
-    found = compare(chosen.monitor_settings(scorer, topic_prefix=topic_prefix), name, length, start)
+    found = compare(
+        chosen.monitor_settings(scorer, needs_kafka=True, topic_prefix=topic_prefix), name, length, start
+    )
     listing.show(output.console, found, as_json=as_json, empty="the log says the same")
     if found:
         raise typer.Exit(1)

@@ -119,6 +119,7 @@ def monitor(
 
     settings = chosen.monitor_settings(
         chosen.usable_model(model),
+        needs_kafka=False,
         topic_prefix=topic_prefix,
         until_done=until_done,
         sizes=sizes_ms(sizes, 1_000),

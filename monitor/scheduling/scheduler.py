@@ -12,6 +12,7 @@ import structlog
 
 from monitor.engine import Engine, check_model
 from monitor.gauges import MonitorGauges
+from monitor.publishing import Publisher, publishing
 from monitor.scheduling.close_times import WindowMeter
 from monitor.scheduling.fold_job import FoldWorker
 from monitor.scheduling.folds import Folds
@@ -61,8 +62,19 @@ class Scheduler:
         gauges: MonitorGauges,
         *,
         folder: FoldWorker | None = None,
+        publisher: Publisher | None = None,
     ) -> None:
-        """model: hash of the loaded model. folder: makes alarms of what is written; None: nobody does."""
+        """Begin.
+
+        Args:
+            store: The database.
+            worker: Computes windows.
+            model: Hash of the loaded model.
+            settings: Of the monitor.
+            gauges: What Prometheus reads.
+            folder: Makes alarms of what is written; None: nobody does.
+            publisher: Publishes their changes; None: others do.
+        """
         self._store = store
         self._worker = worker
         self._model = model
@@ -84,6 +96,7 @@ class Scheduler:
         self._done = self._waiting = False
         self._small: set[tuple[str, int]] = set()
         self._folds = Folds(store, folder, gauges, settings) if folder else None
+        self._publisher = publisher
 
     def run(self, stop: threading.Event) -> None:
         """Work until stopped, or until the named run is final. Raises DriftlineError if that can never happen."""
@@ -138,10 +151,18 @@ class Scheduler:
                     log.info("waiting_for_run", run=only, do=do)
         if self._folds:
             self._folds.poll([*self._plans])
+            self._publish()
         # In the order of `runs`: that with the most rows first.
         self._plans = {run_id: self._plans[run_id] for run_id in runs if run_id in self._plans}
         self._report_withheld(now)
         return True
+
+    def _publish(self) -> None:
+        """Let changes of alarms be published, whoever made them."""
+        count = self._store.unpublished()
+        self._gauges.unpublished(count)
+        if count and self._publisher is not None:
+            self._publisher.wake()
 
     def _report_withheld(self, now: float) -> None:
         """Count the round; warn once a minute about windows that other sessions hold."""
@@ -201,6 +222,8 @@ class Scheduler:
         if self._folds is None:
             return False
         receipt = self._folds.fold(plan, time.monotonic())
+        if receipt is not None and receipt.changes:
+            self._publish()
         if receipt is not None and receipt.done and plan.done:
             self._polled = -inf
         return receipt is not None and receipt.more
@@ -296,7 +319,9 @@ class Scheduler:
         pending = sum(len(plan.queue) + len(plan.tries) for plan in self._plans.values())
         self._gauges.pending(pending)
         measures = self._meter.measures(now, pending)
-        self._store.report_health(INSTANCE, self._settings.until_done, measures | self._watched)
+        self._store.report_health(
+            INSTANCE, self._settings.until_done, measures | self._watched | self._gauges.publishing
+        )
         if measures["windows_per_s"]:
             log.info("health", **measures)
 
@@ -333,9 +358,12 @@ def run_scheduler(
             )
             worker = WindowWorker(store, engine, cache, patience(settings), summarized=alarms)
             folder = FoldWorker(store, calibrator, patience(settings), settings) if calibrator else None
-            Scheduler(store, worker, engine.model, settings, gauges, folder=folder).run(stop)
+            Scheduler(store, worker, engine.model, settings, gauges, folder=folder, publisher=publisher).run(stop)
 
-    run_sessions(session, settings.database_url, stop, on_trouble=gauges.health.trouble)
+    with publishing(settings, gauges) as publisher:
+        run_sessions(session, settings.database_url, stop, on_trouble=gauges.health.trouble)
+        if publisher is not None:
+            publisher.finish(stop)
 
 
 def patience(settings: Settings) -> Patience:

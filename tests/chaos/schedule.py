@@ -23,10 +23,16 @@ STAGES = ("consumer", "monitor", "producer")
 WIRES = ("kafka-0", "kafka-1", "postgres-0", "postgres-1")
 PLACES: Mapping[str, tuple[str, ...]] = {
     "consumer": ("before_flush", "after_update", "after_commit"),
-    "monitor": ("mid_report", "before_commit", "after_commit"),
+    "monitor": (
+        *("mid_report", "before_commit", "after_commit", "before_fold_commit", "after_fold_commit"),
+        *("alarms_sent", "alarms_committed", "alarms_marked"),
+    ),
     "producer": ("mid_batch",),
 }
 """Named places of each stage at which it may be killed, or fall asleep."""
+
+RARE = ("alarms_sent", "alarms_committed", "alarms_marked")
+"""Places that a run passes once or twice."""
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +100,7 @@ def _trap(random: Random, at: float) -> Act:
     # Who sleeps before a flush wakes up with rows to write; within one, Postgres has ended its transaction by then.
     places = ("before_flush", "before_flush", "after_update") if sleeps and who == "consumer" else PLACES[who]
     place, count = random.choice(places), random.randint(1, 4 if who == "producer" else 8)
+    count = 1 if place in RARE else count
     end = " sleep" if sleeps else ""
     return Act(at=at, what="trap", who=who, number=number, how=f"{who}.{place}:{count}{end}", lasts=_short(random))
 

@@ -22,6 +22,8 @@ import psycopg
 
 from producer.sources.selection import from_generator
 from schemas.streams.taxi import TAXI
+from schemas.topics import ALARMS
+from storage.alarm_changes import unpublished
 from storage.snapshot import snapshot_of
 from tests import logs, oracle, rows
 from tests.chaos.arena import Arena
@@ -29,6 +31,7 @@ from tests.chaos.schedule import LASTS_S, OVERSLEEPS_S, SESSION_S, Act, Schedule
 from tests.databases import fresh_database, limit_sleep
 from tests.fleet import Fleet, Stage, eventually
 from tests.logs import DAY, HOUR, RUN, START
+from tests.monitor.changes import published
 from tests.proof import RULES
 
 REPLAY = "replay"
@@ -225,7 +228,7 @@ class Storm:
         if kind == "consumer":
             stage = self._fleet.consumer(failpoint, kafka=kafka | _MEMBER, database_url=database, **_SLOW)
         elif kind == "monitor":
-            stage = self._fleet.monitor(failpoint, database_url=database, until_done=None, sizes=SIZES)
+            stage = self._fleet.monitor(failpoint, kafka=kafka, database_url=database, until_done=None, sizes=SIZES)
         else:
             speed = DAY / (LASTS_S * 1_000)
             replay = {"run_id": REPLAY, "kafka": kafka, "speed": speed, "beat_s": 0.2}
@@ -241,7 +244,7 @@ def survives(arena: Arena, schedule: Schedule, folder: Path) -> str:
     prefix = f"chaos-{schedule.seed}-{uuid.uuid4().hex[:6]}-"
     logs.create(arena.kafka, prefix, PARTITIONS)
     with ExitStack() as stack:
-        stack.callback(logs.delete, arena.kafka, prefix)
+        stack.callback(logs.delete, arena.kafka, prefix, (*logs.TOPICS, ALARMS))
         stormy, calm = (stack.enter_context(fresh_database(arena.server, arena.template)) for _ in range(2))
         limit_sleep(stormy)
         restarts = rage(arena, schedule, Fleet(arena.kafka, prefix, stormy, arena.model, folder), folder)
@@ -254,7 +257,9 @@ def survives(arena: Arena, schedule: Schedule, folder: Path) -> str:
             rows.agree(ours, oracle.read(log, rows.BY_TOPIC, RULES))
             found, expected = (_of_runs(rows.final(connection)) for connection in (ours, theirs))
             rows.assert_same(found, expected)
-        summary = f"{len(schedule.acts)} acts, {len(log)} records, {len(found.windows)} windows"
+            published_once(arena, prefix, ours)
+        alarms = sum(alarm["state"] is not None for alarm in found.alarms)
+        summary = f"{len(schedule.acts)} acts, {len(log)} records, {len(found.windows)} windows, {alarms} alarms"
         return f"{summary}, Kafka lost its groups {restarts} times" if restarts else summary
 
 
@@ -269,7 +274,7 @@ def rage(arena: Arena, schedule: Schedule, fleet: Fleet, folder: Path) -> int:
             storm.rage()
             storm.calm_down()
             writing.join(HANGS_S)
-            settled(fleet, storm.check_stages)
+            settled(fleet, storm.check_stages, publishes=True)
             storm.stop()
             return storm.restarts
         finally:
@@ -294,8 +299,8 @@ def write(kafka: dict[str, str], prefix: str, seed: int) -> None:
     logs.write(kafka, prefix, writer.sent, partitions=PARTITIONS, seconds=LASTS_S)
 
 
-def settled(fleet: Fleet, check_stages: Callable[[], None]) -> None:
-    """Wait until all that the log holds is read, and all windows of its runs are final."""
+def settled(fleet: Fleet, check_stages: Callable[[], None], *, publishes: bool = False) -> None:
+    """Wait until all that the log holds is read, all windows of its runs are final, and all alarms published."""
     ends = logs.ends(fleet.kafka, fleet.prefix)
 
     def is_done() -> bool:
@@ -308,10 +313,20 @@ def settled(fleet: Fleet, check_stages: Callable[[], None]) -> None:
                 ends = logs.ends(fleet.kafka, fleet.prefix)
                 return False
             with snapshot_of(connection) as snapshot:
-                return {run.run_id for run in snapshot.runs(SIZES, TAXI, folds=True)}.isdisjoint(RUNS)
+                if not {run.run_id for run in snapshot.runs(SIZES, TAXI, folds=True)}.isdisjoint(RUNS):
+                    return False
+            return not publishes or unpublished(connection) == 0
         return False
 
     eventually(is_done, lambda: f"hangs: {_where(fleet)} of {ends}", HANGS_S, every_s=0.05)
+
+
+def published_once(arena: Arena, prefix: str, connection: rows.Connection) -> None:
+    """Fails unless the topic of alarms holds each change once, and those of one alarm in order."""
+    query = "SELECT alarm_id, number, state FROM driftline.alarm_change"
+    found = [(c.alarm_id, c.number, c.state) for c in published(arena.kafka, prefix)]
+    rows.same("changes of alarms", found, connection.execute(query).fetchall())
+    assert sorted(found, key=lambda change: change[0]) == sorted(found)
 
 
 def complete(log: list[oracle.Entry]) -> None:

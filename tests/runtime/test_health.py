@@ -41,3 +41,14 @@ def test_trouble_at_the_start_is_told_at_once(health: Health) -> None:
     health.trouble("database_down: connection refused")
     assert not health.report().well
     assert health.report().reason == "database_down: connection refused"
+
+
+def test_a_remark_is_told_while_well_and_changes_nothing_else(health: Health, clock: Clock) -> None:
+    health.well()
+    health.remark("alarms_unpublished: connection refused")
+    assert health.report() == HealthReport("monitor", True, "alarms_unpublished: connection refused", 0.0)
+    clock.now += 31
+    assert health.report().reason == "no round is done within 30 s"
+    health.well()
+    health.remark("")
+    assert health.report().reason == ""

@@ -15,6 +15,7 @@ from schemas.definition import Records
 from schemas.json.__main__ import HERE, schemas
 from schemas.records import Heartbeat, encode_heartbeat
 from schemas.streams.taxi import OUTCOMES, STREAMS, TRIPS
+from schemas.topics import ALARMS
 from tests import logs
 from tests.producer.trips import START, table
 
@@ -25,7 +26,9 @@ def test_the_exported_schema_is_that_of_the_code(path: Path, text: str) -> None:
 
 
 def test_there_is_one_schema_a_topic_and_no_other() -> None:
-    assert sorted(p.name for p in HERE.glob("*.json")) == sorted(f"{s.topic}.schema.json" for s in STREAMS)
+    assert sorted(p.name for p in HERE.glob("*.json")) == sorted(
+        f"{topic}.schema.json" for topic in (ALARMS, *(s.topic for s in STREAMS))
+    )
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.topic)

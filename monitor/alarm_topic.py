@@ -1,0 +1,144 @@
+"""Topic `alarms`: every change of an alarm once, whoever publishes it and is killed meanwhile.
+
+There is one `transactional.id`, so that Kafka ends what a predecessor left open, and refuses what it sends later.
+What a predecessor committed there, and did not mark in the database, is found by reading the topic before anything
+is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from runtime.connections import refused_setting
+from runtime.failpoint import failpoint
+from schemas.alarms import AlarmChange
+from schemas.topics import ALARMS
+
+log = structlog.get_logger()
+
+ANSWER_S = 5.0
+"""For one answer of Kafka."""
+
+COMMIT_S = 20.0
+"""For the beginning and the end of a transaction: a predecessor's may have to be ended first."""
+
+_PRODUCER = {
+    "enable.idempotence": True,
+    "acks": "all",
+    "transaction.timeout.ms": 15_000,
+    "message.timeout.ms": 15_000,
+    "log_level": 2,
+}
+_CONSUMER = {
+    "enable.auto.commit": False,
+    "auto.offset.reset": "earliest",
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    "fetch.queue.backoff.ms": 10,
+    "log_level": 2,
+}
+
+
+class AlarmTopic:
+    """The topic of one prefix. Methods raise KafkaException where Kafka does not do what it is to do."""
+
+    def __init__(self, kafka: Mapping[str, str], prefix: str) -> None:
+        """kafka: librdkafka settings. prefix: Of the topic's name."""
+        self.name = prefix + ALARMS
+        self._kafka = kafka
+        self._id = f"{prefix}driftline-alarms"
+
+    def ensure(self) -> None:
+        """Create the topic where it is missing.
+
+        Raises:
+            UsageError: librdkafka does not know a setting.
+        """
+        admin = self._made(AdminClient, {"log_level": 2})
+        if self.name in admin.list_topics(timeout=ANSWER_S).topics:
+            return
+        # One partition: there are few changes, and so they stand in the order in which they were made.
+        wanted = NewTopic(self.name, 1, config={"cleanup.policy": "compact"})
+        try:
+            admin.create_topics([wanted], request_timeout=ANSWER_S)[self.name].result()
+            log.info("topic_created", topic=self.name, partitions=1)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+    def publish(self, changes: Sequence[AlarmChange]) -> None:
+        """Send those changes that the topic does not hold yet, all of them or none.
+
+        1. Take the transactional id: whoever had it before can commit nothing any more.
+        2. Read the topic. Of each alarm, its newest change tells how many were sent.
+        3. Send the others in one transaction.
+
+        Args:
+            changes: In order; of each alarm all that are not known to be published.
+        """
+        producer = self._made(Producer, _PRODUCER | {"transactional.id": self._id})
+        producer.init_transactions(COMMIT_S)
+        left = unsent(changes, self._newest())
+        if not left:
+            return
+        producer.begin_transaction()
+        for change in left:
+            producer.produce(self.name, msgspec.json.encode(change), change.alarm_id.encode())
+        producer.flush(COMMIT_S)
+        failpoint("monitor.alarms_sent")
+        producer.commit_transaction(COMMIT_S)
+
+    def _newest(self) -> dict[str, bytes]:
+        """The value of the last record of each alarm."""
+        return {key.decode(): value for key, value in self._records() if value is not None}
+
+    def _records(self) -> Iterator[tuple[bytes, bytes | None]]:
+        consumer = self._made(Consumer, _CONSUMER | {"group.id": self._id})
+        try:
+            known = consumer.list_topics(self.name, ANSWER_S).topics[self.name]
+            if known.error is not None:
+                raise KafkaException(known.error)
+            left = {*known.partitions}
+            consumer.assign([TopicPartition(self.name, number, OFFSET_BEGINNING) for number in left])
+            while left:
+                message = consumer.poll(ANSWER_S)
+                if message is None:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+                if (error := message.error()) is None:
+                    yield message.key() or b"", message.value()
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(message.partition())
+                else:
+                    raise KafkaException(error)
+        finally:
+            consumer.close()
+
+    def _made(self, kind: Any, ours: Mapping[str, Any]) -> Any:
+        try:
+            return kind({**self._kafka, **ours})
+        except KafkaException as error:
+            raise refused_setting(error.args[0].str(), self._kafka) from None
+
+
+def unsent(changes: Iterable[AlarmChange], newest: Mapping[str, bytes]) -> list[AlarmChange]:
+    """Choose the changes that a topic does not hold. Pure.
+
+    Args:
+        changes: That are not known to be published, in order.
+        newest: Alarm → value of its last record. It tells what was sent only if it is one of these changes: an
+            alarm of that id may be there from another database, or from a run that was removed.
+    """
+    found = [*changes]
+    sent = {}
+    for change in found:
+        with suppress(KeyError, msgspec.DecodeError):
+            if msgspec.json.decode(newest[change.alarm_id], type=AlarmChange) == change:
+                sent[change.alarm_id] = change.number
+    return [change for change in found if change.number > sent.get(change.alarm_id, 0)]
