@@ -18,7 +18,7 @@ PYTHONS := 3.11 3.12 3.13 3.14
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env docs demo test test-fast test-pythons test-docker chaos lint format stack-up stack-status stack-down doctor dashboards backup restore verdicts bench bench-setup lock clean distclean
+.PHONY: help setup env docs demo test test-fast test-pythons test-docker chaos lint format stack-up stack-status stack-down doctor dashboards backup restore verdicts verdicts-setup bench bench-setup lock clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -96,7 +96,14 @@ bench-setup: setup ## create the .venv of the peers, for `bench`
 	@[ -x benchmarks/.venv/bin/python ] || $(PYTHON) -m venv benchmarks/.venv
 	@benchmarks/.venv/bin/python -m pip install --quiet --no-deps --require-hashes -r benchmarks/requirements.lock
 
-verdicts: setup ## measure on real and synthetic months whether the alarms can be trusted
+verdicts-setup: setup ## create the .venvs of other drift detectors, for `verdicts`
+	@for peer in nannyml popmon driftdep river; do \
+		there=benchmarks/verdicts/peers/.venv-$$peer; \
+		[ -x $$there/bin/python ] || $(PYTHON) -m venv $$there; \
+		$$there/bin/python -m pip install --quiet --no-deps -r benchmarks/verdicts/peers/$$peer.txt || exit 1; \
+	done
+
+verdicts: verdicts-setup ## measure on real and synthetic months whether the alarms can be trusted
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks.verdicts $(ARGS)
 
 bench: bench-setup ## run all benchmarks, of Driftline, its peers and lower bounds

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from benchmarks.calm import SIZES, flagged, windows
 from benchmarks.verdicts.months import (
     SEASON,
     Summaries,
     Trained,
+    files,
     replayed,
     scenario,
     summaries,
@@ -20,13 +23,28 @@ from benchmarks.verdicts.months import (
     trips,
     weeks,
 )
-from benchmarks.verdicts.watching import Crossing, Week, aligned, evidence, first_crossing, spliced, watch
-from monitor.verdict.ageing import ageing
+from benchmarks.verdicts.watching import (
+    Crossing,
+    Followed,
+    Week,
+    aligned,
+    evidence,
+    first_crossing,
+    follow,
+    spliced,
+)
+from monitor.calibrating import Calibrator
+from monitor.drift.figures import Config
+from monitor.evidently.reference import Reference
+from monitor.evidently.window_figures import event_figures
 from monitor.verdict.calibration import Calibration, CalmSeason, calibrate
 from monitor.verdict.layout import SummaryLayout
-from monitor.verdict.season import DAY, HOUR, holiday_seasons
+from monitor.verdict.lifecycle import Alarm
+from monitor.verdict.season import DAY, HOUR
+from producer.sources.selection import from_files
 from schemas.definition import EVENTS
-from schemas.durations import duration_text, moment, moment_ms
+from schemas.durations import moment, moment_ms
+from schemas.streams.taxi import TAXI, TRIPS
 
 REGION = "US-NY"
 ONSETS = 6
@@ -46,11 +64,19 @@ EXPECTED: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Replay:
-    """A run over months that a model trained on the month before scores."""
+    """A run over months that a model trained on the month before scores.
+
+    Attributes:
+        trained: The model.
+        live: What the run holds, hour by hour.
+        bent: The same by drift, bent from its beginning.
+        tables: The scored trips: `calm`, and by drift.
+    """
 
     trained: Trained
     live: Summaries
     bent: Mapping[str, Summaries]
+    tables: Mapping[str, pa.Table]
 
     @property
     def layout(self) -> SummaryLayout:
@@ -61,55 +87,42 @@ def replay(training: str, *months: str, period: tuple[int, int] | None = None, b
     """Score and summarise months, calm and bent from their beginning."""
     known = trained(training, period)
     covered, table = trips(*months)
-    bent = {
-        name: summaries(replayed(known.model, table, scenario(name, covered)), known.layout, covered)
-        for name in bends
-    }
-    return Replay(known, summaries(replayed(known.model, table), known.layout, covered), bent)
+    tables = {"calm": replayed(known.model, table)}
+    tables |= {name: replayed(known.model, table, scenario(name, covered)) for name in bends}
+    found = {name: summaries(scored, known.layout, covered) for name, scored in tables.items()}
+    return Replay(known, found.pop("calm"), found, tables)
 
 
-def calm(run: Replay, region: str | None, promise: float = 1.0, seasons: int = 4) -> list[Week]:
+def calm(run: Replay, region: str | None, promise: float = 1.0) -> Followed:
     """Watch a run as the monitor does: first from the calm weeks of the training, then from its own."""
-    period = run.trained.known[EVENTS].start, run.live[EVENTS].end
-    return watch(
-        run.layout,
-        SEASON,
-        weeks(run.trained.known),
-        weeks(run.live, whole=False),
-        holidays=holiday_seasons(SEASON, region, *period),
-        seasons=seasons,
-        promise=promise,
-    )
+    known = run.trained.known[EVENTS]
+    calibrator = Calibrator(run.layout, TAXI, run.trained.model.reference(), (known.start, known.end))
+    return follow(calibrator, TAXI, run.live, region=region, promise=promise)
 
 
-def found(
-    run: Replay, watched: Sequence[Week], *, renewed: bool = True, seed: int = 7
-) -> dict[str, list[tuple[float, str]]]:
-    """Inject each drift at random moments; hours until it is found (infinite if missed) and what is named first.
-
-    A drift that lasts into the next week is watched there with the calibration that follows from a week in which it
-    has begun, as the monitor would; without `renewed`, with the calibration of the week before.
-    """
-    random, every = np.random.default_rng(seed), weeks(run.live)
-    onsets = [
+def onsets(run: Replay, seed: int = 7) -> list[tuple[int, int]]:
+    """Random moments: number of a whole week of the run, and ms."""
+    random = np.random.default_rng(seed)
+    return [
         (number, week.start + int(hour) * HOUR)
-        for number, week in enumerate(every[:-1])
+        for number, week in enumerate(weeks(run.live)[:-1])
         for hour in random.integers(24, 144, ONSETS)
     ]
-    by_start = {week.start: week for week in watched}
+
+
+def found(run: Replay, watched: Sequence[Week], promise: float = 1.0) -> dict[str, list[tuple[float, str]]]:
+    """Inject each drift at random moments; hours until it is found (infinite if missed) and what is named first.
+
+    A drift that lasts into the next week is watched there as the monitor would: with a calibration that counts the
+    week in which it began as calm, since nobody has excluded it.
+    """
+    every, by_start = weeks(run.live), {week.start: week for week in watched}
     results = {}
     for name, bent in run.bent.items():
         ends = weeks(bent)
         results[name] = [
-            _delay(
-                run,
-                every[number : number + 2],
-                ends[number : number + 2],
-                by_start[every[number].start],
-                onset=onset,
-                renewed=renewed,
-            )
-            for number, onset in onsets
+            _delay(run, every[n : n + 2], ends[n : n + 2], by_start[every[n].start], onset=onset, promise=promise)
+            for n, onset in onsets(run)
         ]
     return results
 
@@ -121,16 +134,16 @@ def _delay(
     watched: Week,
     *,
     onset: int,
-    renewed: bool,
+    promise: float,
 ) -> tuple[float, str]:
     parts = {role: spliced(one, bent[0].summaries[role], onset) for role, one in usual[0].summaries.items()}
     first = CalmSeason(usual[0].start, parts)
     crossing = _crossing(watched.calibration, first, onset)
     if crossing is None:
         calibration = watched.calibration
-        if renewed and not watched.holidays:
+        if not watched.holidays:
             known = [*_calm_of(run, watched.calibration), first]
-            calibration = calibrate(run.layout, SEASON, known[-4:])
+            calibration = calibrate(run.layout, SEASON, known[-4:], promise=promise)
         crossing = _crossing(calibration, bent[1], onset)
     if crossing is None or crossing.at - onset > WITHIN:
         return float("inf"), ""
@@ -152,56 +165,65 @@ def _crossing(calibration: Calibration, week: CalmSeason, onset: int) -> Crossin
     return min(crossings, key=lambda c: (c.at, -c.value), default=None)
 
 
-def covid() -> dict[str, Any]:
-    """Reference 2020-03-01 to 03-08, replay of March and April 2020."""
+def covid() -> tuple[Replay, Followed]:
+    """Reference 2020-03-01 to 03-08, replay of March and April 2020 from there on."""
     period = moment_ms("2020-03-01"), moment_ms("2020-03-09")
     run = replay("2020-03", "2020-03", "2020-04", period=period)
     later = {role: one.between(period[1], one.end) for role, one in run.live.items()}
-    watched = calm(Replay(run.trained, later, {}), None)
-    return {
-        "weeks": [described(week) for week in watched],
-        "first alarm": next((text(week.crossing.at) for week in watched if week.crossing), None),
-        "said": watched[0].calibration.sentence(),
-    }
+    after = Replay(run.trained, later, {}, {})
+    return after, calm(after, None)
 
 
-def fares() -> dict[str, Any]:
+def fares() -> tuple[Replay, Followed]:
     """Trained on 2022-01, replay of 2023-01, after the fares had risen on 2022-12-19."""
     run = replay("2022-01", "2023-01")
-    watched = calm(run, REGION)
-    aged = ageing(run.layout, SEASON, [CalmSeason(0, run.trained.known)], weeks(run.live))
-    return {
-        "weeks": [described(week) for week in watched],
-        "alarms after the first week": sum(week.crossing is not None for week in watched[1:]),
-        "ageing": [
+    return run, calm(run, REGION)
+
+
+def red_cells(run: Replay, months: Sequence[str]) -> list[dict[str, Any]]:
+    """How much of the heat map is red in calm months, at each window size."""
+    reference = Reference.from_table(run.trained.model.reference(), TAXI, Config())
+    table = run.tables["calm"].sort_by(TRIPS.time)
+    rows = []
+    for name, size in SIZES.items():
+        found = [
+            event_figures(part, reference, Config(), span)
+            for month in months
+            for span, part in windows(from_files(files(month)), table, size)
+        ]
+        cells, any_cell = flagged(found)
+        rows.append(
             {
-                "signal": one.name,
-                "moved by": round(one.value, 3),
-                "at least": round(one.low, 3),
-                "tolerance": one.tolerance,
-                "ticket": one.is_beyond,
+                "size": name,
+                "windows": len(found),
+                "red cells": round(cells, 4),
+                "windows with one": round(any_cell, 3),
             }
-            for one in aged
-        ],
-    }
+        )
+    return rows
 
 
-def described(week: Week) -> dict[str, Any]:
+def described(week: Week, followed: Followed) -> dict[str, Any]:
     """A week as the report shows it."""
-    crossing, calibration = week.crossing, week.calibration
+    calibration = week.calibration
     return {
         "week": f"{moment(week.start):%Y-%m-%d}",
         "holidays": week.holidays,
-        "calm weeks": [f"{moment(start):%Y-%m-%d}" for start in calibration.seasons],
+        "calm weeks": [f"{moment(start):%m-%d}" for start in calibration.seasons],
         "line set by": str(calibration.set_by),
-        "promised": None if calibration.refused else round(calibration.promise.rate, 2),
+        "promised a month": None if calibration.refused else round(calibration.promise.rate, 2),
         "refused": calibration.refused,
         "most evidence": round(week.most[0], 2),
         "by": week.most[1],
-        "alarm": None
-        if crossing is None
-        else f"{crossing.signal} at {duration_text(crossing.size)}, {text(crossing.at)}",
+        "alarms": [told(alarm) for alarm in followed.changes(week, SEASON.length)],
     }
+
+
+def told(alarm: Alarm) -> str:
+    """An alarm for people."""
+    fired = text(alarm.fired_at or 0)
+    until = f"recovered {text(alarm.recovered_at)}" if alarm.recovered_at else "not recovered"
+    return f"{alarm.describe()} (fired {fired}, {until})"
 
 
 def text(at: int) -> str:

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
 
 from benchmarks.verdicts.watching import Week
 from monitor.verdict.season import HOUR
 from schemas.durations import moment
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; }
-th, td { border-bottom: 1px solid #ddd; padding: .25rem .6rem; text-align: left; vertical-align: top; }
-.met { color: #1a7f37; } .missed { color: #b3261e; }
+:root { color-scheme: light dark; --text: #222; --line: #ddd; --met: #1a7f37; --missed: #b3261e; --page: #fff; }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #ddd; --line: #444; --met: #57c96f; --missed: #ff8a80; --page: #16181c; }
+}
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 74rem; margin: 2rem auto; padding: 0 1rem;
+       color: var(--text); background: var(--page); }
+section { margin-top: 3rem; } .table { overflow-x: auto; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; font-variant-numeric: tabular-nums; }
+th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
+.met { color: var(--met); } .missed { color: var(--missed); }
 """
+
+_LAYOUT: Mapping[str, Any] = {
+    "height": 320,
+    "margin": {"t": 40, "b": 30},
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"color": "#888"},
+    "xaxis": {"gridcolor": "rgba(128,128,128,.25)"},
+    "yaxis": {"gridcolor": "rgba(128,128,128,.25)", "zerolinecolor": "rgba(128,128,128,.5)"},
+}
+"""Legible on a light and on a dark page."""
 
 
 @dataclass
@@ -35,6 +55,8 @@ class Part:
         figures: By name, single figures.
         plots: Of it.
         note: What has to be known to read it.
+        more: Another table.
+        measured: When, and how long it took.
     """
 
     title: str
@@ -44,6 +66,20 @@ class Part:
     figures: Mapping[str, Any] = field(default_factory=dict)
     plots: Sequence[go.Figure] = ()
     note: str = ""
+    more: Sequence[Mapping[str, Any]] = ()
+    measured: str = ""
+
+
+def keep(name: str, part: Part, folder: Path) -> None:
+    """Keep a part for reports to come."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.pickle").write_bytes(pickle.dumps(part))
+
+
+def kept(names: Iterable[str], folder: Path) -> dict[str, Part]:
+    """All parts that were kept in a folder."""
+    files = {name: folder / f"{name}.pickle" for name in names}
+    return {name: pickle.loads(file.read_bytes()) for name, file in files.items() if file.exists()}
 
 
 def write(parts: Mapping[str, Part], folder: Path) -> None:
@@ -55,30 +91,46 @@ def write(parts: Mapping[str, Part], folder: Path) -> None:
             "met": part.met,
             "figures": part.figures,
             "rows": part.rows,
+            "more": part.more,
             "note": part.note,
+            "measured": part.measured,
         }
         for name, part in parts.items()
     }
-    (folder / "report.json").write_text(json.dumps(plain, indent=2, default=str) + "\n", encoding="utf-8")
-    body = "\n".join(_section(part, first=number == 0) for number, part in enumerate(parts.values()))
+    text = json.dumps(_finite(plain), indent=2, default=str, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    checks = [met for part in parts.values() for met in part.met.values()]
     title = "Can the alarms be trusted?"
-    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
-    (folder / "report.html").write_text(f"{page}<h1>{title}</h1>{body}</html>\n", encoding="utf-8")
+    head = (
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        '<meta name=viewport content="width=device-width">'
+        f"<title>{title}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script>"
+    )
+    total = f"<p>{sum(checks)} of {len(checks)} checks are met. Those that are not are printed as they came.</p>"
+    body = "\n".join(map(_section, parts.values()))
+    page = f"{head}<h1>{title}</h1>{total}{body}</html>\n"
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
-def _section(part: Part, *, first: bool) -> str:
+def _finite(value: Any) -> Any:
+    """Replace what JSON does not have by null."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _section(part: Part) -> str:
     checks = "".join(
         f'<li class="{"met" if met else "missed"}">{"✓" if met else "✗"} {escape(check)}</li>'
         for check, met in part.met.items()
     )
     figures = "".join(f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in part.figures.items())
-    plots = "".join(
-        plot.to_html(full_html=False, include_plotlyjs=first and number == 0)
-        for number, plot in enumerate(part.plots)
-    )
+    plots = "".join(plot.to_html(full_html=False, include_plotlyjs=False) for plot in part.plots)
     note = f"<p>{escape(part.note)}</p>" if part.note else ""
-    head = f"<h2>{escape(part.title)}</h2><p>Wanted: {escape(part.wanted)}</p>"
-    return f"<section>{head}<ul>{checks}{figures}</ul>{note}{plots}{_table(part.rows)}</section>"
+    head = f"<h2>{escape(part.title)}</h2><p>Wanted: {escape(part.wanted)}. Measured {part.measured}.</p>"
+    return f"<section>{head}<ul>{checks}{figures}</ul>{note}{plots}{_table(part.rows)}{_table(part.more)}</section>"
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -86,7 +138,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
         return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{escape(_cell(v))}</td>" for v in row.values()) + "</tr>" for row in rows)
-    return f"<table><tr>{head}</tr>{body}</table>"
+    return f"<div class=table><table><tr>{head}</tr>{body}</table></div>"
 
 
 def _cell(value: Any) -> str:
@@ -99,7 +151,7 @@ def _cell(value: Any) -> str:
 
 def curve(title: str, watched: Iterable[Week]) -> go.Figure:
     """The evidence of all sizes over time, in units of the line."""
-    figure = go.Figure(layout={"title": title, "height": 320, "margin": {"t": 40, "b": 30}})
+    figure = go.Figure(layout={"title": title, **_LAYOUT})
     traces: dict[str, tuple[list[Any], list[Any]]] = {}
     for week in watched:
         for (role, size), (ends, levels) in week.curves.items():
@@ -114,7 +166,7 @@ def curve(title: str, watched: Iterable[Week]) -> go.Figure:
 
 def boxes(title: str, delays: Mapping[str, Sequence[float]]) -> go.Figure:
     """Hours from onset to alarm."""
-    figure = go.Figure(layout={"title": title, "height": 320, "margin": {"t": 40, "b": 30}})
+    figure = go.Figure(layout={"title": title, **_LAYOUT})
     for name, hours in delays.items():
         figure.add_box(y=[hour for hour in hours if hour < float("inf")], name=name, boxpoints="all")
     return figure

@@ -1,4 +1,8 @@
-"""Watching weeks of summaries as the monitor does: calibrated anew each week, from the calm weeks before."""
+"""Watching weeks of summaries as the monitor does: calibrated anew each week, from the calm weeks before.
+
+`follow` goes through the calibrator and the fold of the monitor, window by window. `watch` and `first_crossing` add
+up evidence, all windows at once: for hundreds of weeks, and for hundreds of onsets.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitor.calibrating import Calibrator, Measure
 from monitor.drift.columns import Floats, Ints
-from monitor.verdict.calibration import Calibration, CalmSeason, Key, calibrate
+from monitor.verdict.calibration import DEFAULT_SIZES, Calibration, CalmSeason, Key, calibrate
 from monitor.verdict.evidence import allowances, cusum
+from monitor.verdict.fold import Folded, State, WindowScore, fold
 from monitor.verdict.layout import SummaryLayout
-from monitor.verdict.season import HOUR, Season
+from monitor.verdict.lifecycle import Alarm, AlarmKey
+from monitor.verdict.season import HOUR, Season, holiday_seasons
 from monitor.verdict.summary import Summary, merge
-from schemas.definition import EVENTS, Role
+from schemas.definition import EVENTS, Role, Stream
+from storage.alarms import WatchTerms
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,91 @@ class Week:
     curves: Mapping[Key, tuple[Ints, Floats]]
     crossing: Crossing | None
     most: tuple[float, str]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A run as the monitor watches it. alarms: of all tracks, as they are at its end, in order."""
+
+    weeks: list[Week]
+    alarms: list[Alarm]
+
+    def changes(self, week: Week, length: int) -> list[Alarm]:
+        """Alarms of track `change` that fire for a while in a week. length: of it, ms."""
+        end = week.start + length
+        return [
+            alarm
+            for alarm in self.alarms
+            if alarm.track == "change"
+            and alarm.fired_at is not None
+            and alarm.fired_at <= end
+            and (alarm.recovered_at is None or alarm.recovered_at > week.start)
+        ]
+
+
+def follow(
+    calibrator: Calibrator, stream: Stream, live: Mapping[Role, Summary], *, region: str | None, promise: float
+) -> Followed:
+    """Watch a run. live: hourly summaries of all of it, from a full hour on."""
+    season, first, end = calibrator.season, live[EVENTS].start, live[EVENTS].end
+    terms = WatchTerms(layout=calibrator.layout.hash, sizes=DEFAULT_SIZES, promise=promise, holidays=region or "")
+    holidays = holiday_seasons(season, region, first, end)
+    terms_of = stream.terms
+    lateness = {role: terms_of.lateness_ms if role == EVENTS else terms_of.label_lateness_ms for role in live}
+
+    def week(at: int) -> dict[Role, list[Summary]]:
+        return {role: [summary.between(at, at + season.length)] for role, summary in live.items()}
+
+    state, weeks = State(), []
+    alarms: dict[AlarmKey, Alarm] = {}
+    for start in range(season.start(first), end, season.length):
+        own = [at for at in range(season.start(first), start, season.length) if at >= first]
+        measure = calibrator.calibrate(start, own, week, terms=terms, excluded=())
+        part = {r: s.between(max(start, first), min(start + season.length, end)) for r, s in live.items()}
+        folded = fold(state, scored(measure, part, lateness), measure.watch)
+        state = folded.state
+        for key in folded.dropped:
+            alarms.pop(key, None)
+        alarms |= folded.alarms
+        weeks.append(_week(max(start, first), measure.calibration, holidays.get(start, ""), folded))
+    fired = sorted((one for one in alarms.values() if one.fired_at is not None), key=lambda one: one.fired_at or 0)
+    return Followed(weeks, fired)
+
+
+def scored(measure: Measure, part: Mapping[Role, Summary], lateness: Mapping[Role, int]) -> list[WindowScore]:
+    """The windows of a week in canonical order."""
+    found = []
+    for role, size in measure.calibration.watched:
+        whole = aligned(part[role], size)
+        for start in range(whole.start, whole.end, size):
+            score = measure.score(role, whole.between(start, start + size))
+            found.append(
+                WindowScore(
+                    role=role,
+                    size=size,
+                    start=start,
+                    due=start + size + lateness[role],
+                    season=measure.season,
+                    z=score.z,
+                    shares=score.shares,
+                )
+            )
+    return sorted(found, key=lambda one: one.order)
+
+
+def _week(start: int, calibration: Calibration, holidays: str, folded: Folded) -> Week:
+    curves: dict[Key, tuple[Ints, Floats]] = {}
+    for key in calibration.watched:
+        points = [p for p in folded.points if (p.score.role, p.score.size) == key]
+        curves[key] = np.array([p.score.end for p in points]), np.array([p.level for p in points])
+    best = max(folded.points, key=lambda p: p.level)
+    above = next((p for p in folded.points if p.level > 1), None)
+    crossing = None
+    if above is not None:
+        score = above.score
+        crossing = Crossing(score.end, score.role, score.size, above.signal or "", above.level)
+    most = best.level, f"{best.signal} at {best.score.size // HOUR} h"
+    return Week(start, calibration, holidays, curves, crossing, most)
 
 
 def watch(

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks.verdicts import __main__ as program
-from benchmarks.verdicts import months, synthetic
+from benchmarks.verdicts import months, sine, synthetic
+from benchmarks.verdicts.peers import table
 from benchmarks.verdicts.report import Part, write
 from benchmarks.verdicts.watching import watch
-from monitor.verdict.season import WEEK, Season
+from monitor.verdict.season import DAY, HOUR, WEEK, Season
 from schemas.definition import EVENTS
 
 
@@ -44,6 +45,52 @@ def test_a_report_is_written_for_programs_and_for_people(tmp_path: Path) -> None
     page = (tmp_path / "report.html").read_text()
     assert "Is &lt;it&gt; so?" in page
     assert "✗ it is not" in page
+
+
+def test_what_json_does_not_have_is_null_in_the_report(tmp_path: Path) -> None:
+    write({"one": Part("Is it so?", "yes", {}, [{"hours": float("inf")}], {"share": float("nan")})}, tmp_path)
+    text = (tmp_path / "report.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["one"]["rows"] == [{"hours": None}]
+
+
+def test_the_published_stream_changes_every_5000_rows_and_is_always_the_same() -> None:
+    values, known = sine.rows()
+    assert (values.shape, known[0], known[-1], len(known)) == ((154_987, 4), 5_000, 145_000, 29)
+    assert values[0] == pytest.approx(sine.rows()[0][0])
+    assert np.abs(values[:5_000, 2:].reshape(10, 500, 2).mean(0)[125] - [1, 0]).max() < 0.3
+
+
+def test_the_published_metric_is_time_between_false_alarms_over_time_to_detection() -> None:
+    found = sine.measured([100, 200, 300], [50, 90, 110, 230, 240])
+    assert found == {
+        "MTR": round(95 / 20 * 2 / 3, 1),
+        "rows between false alarms": 95,
+        "rows to detection": 20.0,
+        "missed": 0.333,
+        "false alarms": 3,
+    }
+
+
+def test_days_with_an_alarm_become_weeks_missed_drift_and_delays() -> None:
+    monday = 4 * DAY
+    alarms = {"calm": [monday + DAY, monday + WEEK, monday + 9 * DAY], "bent": [monday + DAY, monday + 20 * DAY]}
+    onsets = [monday + 4 * HOUR, monday + DAY, monday + 14 * DAY]
+    row = table.row("peer", alarms, onsets, [monday, monday + WEEK, monday + 2 * WEEK])
+    assert row == {
+        "method": "peer",
+        "calm weeks with an alarm": 2,
+        "missed": 0.333,
+        "bent": "33% missed, 144 h",
+    }
+
+
+def test_a_peer_without_its_environment_is_told_as_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "calm.npz").write_bytes(b"")
+    monkeypatch.setattr(table, "PEERS", ("nannyml",))
+    monkeypatch.setattr(table, "HERE", tmp_path)
+    assert table.asked(tmp_path) == ({}, {"nannyml": "not measured: run make verdicts-setup"})
 
 
 def test_without_real_trips_it_says_so_and_does_not_pass(
