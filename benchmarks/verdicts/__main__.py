@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -25,10 +25,11 @@ from benchmarks.verdicts import real, sine, synthetic
 from benchmarks.verdicts.months import FOLDER, SEASON, weeks
 from benchmarks.verdicts.peers import table as peers_table
 from benchmarks.verdicts.real import EXPECTED, REGION, Replay, described
-from benchmarks.verdicts.report import Part, boxes, curve, keep, kept, write
+from benchmarks.verdicts.report import Part, boxes, calendar, curve, keep, kept, write
 from benchmarks.verdicts.watching import Followed
-from monitor.verdict.season import WEEK
+from monitor.verdict.season import DAY, WEEK
 from schemas.definition import EVENTS
+from schemas.durations import moment, moment_ms
 
 TARGETS: Mapping[str, tuple[float, float]] = {
     "miles-to-km": (0.0, 12.0),
@@ -198,6 +199,7 @@ def peers(months: int) -> Part:
         for row in rows[2:]
     }
     checks = {f"not beaten on both by {name}": not each for name, each in beaten.items()}
+    picture = tutorial_beside_ours(answers, followed(REGION, 1.0))
     return Part(
         f"Others on the same {len(begins)} weeks and the same onsets",
         "no other has both fewer calm weeks with an alarm and less drift missed",
@@ -208,6 +210,25 @@ def peers(months: int) -> Part:
         "Days, and any alarm of a day counts, as these packages suggest; river goes from label to label, on the"
         " absolute error. Who is alarmed all the time misses nothing, and finds everything within a day: read each"
         " row as a whole. The day in which drift begins counts as drifted, which favours daily methods.",
+        pictures={"calm.svg": picture} if picture else {},
+    )
+
+
+def tutorial_beside_ours(answers: Mapping[str, Mapping[str, Sequence[int]]], run: Followed) -> str | None:
+    """The tutorial's days, the first 27 of February 2022, with its alarms and with ours."""
+    first, name = moment_ms("2022-02-01"), "Evidently, the tutorial's columns"
+    if name not in answers:
+        return None
+    ends = [first + DAY * (day + 1) for day in range(27)]
+    fired = [(a.fired_at or 0, a.recovered_at or ends[-1]) for a in run.alarms if a.track == "change"]
+    return calendar(
+        {
+            "The tutorial": [end in {*answers[name]["calm"]} for end in ends],
+            "Driftline, one a month": [
+                any(since <= end and until > end - DAY for since, until in fired) for end in ends
+            ],
+        },
+        moment(first).date(),
     )
 
 

@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from html import escape
 from math import isfinite
 from pathlib import Path
@@ -57,6 +58,7 @@ class Part:
         note: What has to be known to read it.
         more: Another table.
         measured: When, and how long it took.
+        pictures: SVG by name of its file.
     """
 
     title: str
@@ -68,6 +70,7 @@ class Part:
     note: str = ""
     more: Sequence[Mapping[str, Any]] = ()
     measured: str = ""
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
 
 def keep(name: str, part: Part, folder: Path) -> None:
@@ -99,6 +102,9 @@ def write(parts: Mapping[str, Part], folder: Path) -> None:
     }
     text = json.dumps(_finite(plain), indent=2, default=str, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    for part in parts.values():
+        for name, picture in part.pictures.items():
+            (folder / name).write_text(picture, encoding="utf-8")
     checks = [met for part in parts.values() for met in part.met.values()]
     title = "Can the alarms be trusted?"
     head = (
@@ -127,7 +133,9 @@ def _section(part: Part) -> str:
         for check, met in part.met.items()
     )
     figures = "".join(f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in part.figures.items())
-    plots = "".join(plot.to_html(full_html=False, include_plotlyjs=False) for plot in part.plots)
+    plots = "".join(part.pictures.values()) + "".join(
+        plot.to_html(full_html=False, include_plotlyjs=False) for plot in part.plots
+    )
     note = f"<p>{escape(part.note)}</p>" if part.note else ""
     head = f"<h2>{escape(part.title)}</h2><p>Wanted: {escape(part.wanted)}. Measured {part.measured}.</p>"
     return f"<section>{head}<ul>{checks}{figures}</ul>{note}{plots}{_table(part.rows)}{_table(part.more)}</section>"
@@ -147,6 +155,38 @@ def _cell(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
+
+
+def calendar(rows: Mapping[str, Sequence[bool]], first: date) -> str:
+    """Draw days as squares, those with an alarm in red; readable on a light and on a dark page.
+
+    Args:
+        rows: By method, whether each day has an alarm.
+        first: The first day.
+    """
+    step, left, top = 22, 300, 24
+    days = max(map(len, rows.values()))
+    width, height = left + days * step + 10, top + len(rows) * (step + 8)
+    parts = [
+        f'<text x="{left + n * step + 9}" y="14" text-anchor="middle">{(first + timedelta(n)).day}</text>'
+        for n in range(days)
+    ]
+    for at, (name, each) in enumerate(rows.items()):
+        y = top + at * (step + 8)
+        told = f"{name}: {sum(each)} of {len(each)} days"
+        parts.append(f'<text x="{left - 12}" y="{y + 14}" text-anchor="end">{escape(told)}</text>')
+        parts += [
+            f'<rect x="{left + n * step}" y="{y}" width="18" height="18" rx="3" fill="{_DAY[alarm]}"/>'
+            for n, alarm in enumerate(each)
+        ]
+    body = "".join(parts)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-size="12"'
+        f' font-family="system-ui, sans-serif" fill="#808080" role="img">{body}</svg>\n'
+    )
+
+
+_DAY = {True: "#d1495b", False: "#9db8a5"}
 
 
 def curve(title: str, watched: Iterable[Week]) -> go.Figure:

@@ -44,7 +44,7 @@ def trend(layout: SummaryLayout, seasons: Sequence[Sequence[Summary]]) -> bool:
     every = np.concatenate([distances.mean(0, keepdims=True), distances])
     lags = _lags(len(seasons))
     orders = _orders(len(seasons))
-    found = np.stack([_correlations(every[:, order][:, :, order], lags) for order in orders])
+    found = _correlations(every, orders)
     if (found[:, 0] >= found[0, 0] - 1e-9).mean() <= CHANCE and _growth(every[0], lags) >= GROWTH:
         return True
     steepest = every[int(found[0].argmax())]
@@ -77,12 +77,13 @@ def _orders(seasons: int) -> Ints:
     return np.stack([np.arange(seasons), *(random.permutation(seasons) for _ in range(_ORDERS - 1))])
 
 
-def _correlations(distances: Floats, lags: Floats) -> Floats:
-    """Of distances with lags, over all pairs, shape (columns,)."""
-    pairs = np.triu_indices(len(lags), 1)
-    x, y = lags[pairs], distances[:, *pairs]
-    x, y = x - x.mean(), y - y.mean(1, keepdims=True)
-    found: Floats = (y @ x) / np.sqrt((x @ x) * (y * y).sum(1) + 1e-12)
+def _correlations(distances: Floats, orders: Ints) -> Floats:
+    """Of distances with lags, over all pairs, if the seasons had come in other orders; shape (orders, columns)."""
+    one, other = np.triu_indices(orders.shape[1], 1)
+    places = orders.argsort(axis=1)
+    x, y = np.abs(places[:, one] - places[:, other]).astype(np.float64), distances[:, one, other]
+    x, y = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
+    found: Floats = (x @ y.T) / np.sqrt((x * x).sum(1)[:, None] * (y * y).sum(1) + 1e-12)
     return found
 
 
