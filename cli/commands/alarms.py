@@ -146,7 +146,8 @@ def _print(found: Details) -> None:
         if lines:
             _line(f"\n{title}", style="bold")
             listing.show(output.console, lines, as_json=False)
-    _line("\nWhat to do next", style="bold")
+    if found.next:
+        _line("\nWhat to do next", style="bold")
     for step in found.next:
         _line(f"{step.why}:\n  {step.command.replace('driftline', program(), 1)}")
 

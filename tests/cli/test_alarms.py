@@ -18,6 +18,8 @@ from rich.console import Console
 
 from cli import main as command_line
 from cli.alarms import ListedAlarm, describe_record, fired, next_steps, short_names
+from local.dummy.plan import DummyPlan
+from local.dummy.store import replace
 from schemas.durations import moment
 from storage.alarm_listings import AlarmRow, Member, WatchRecord, alarm_named
 from storage.connect import connect
@@ -203,6 +205,16 @@ def test_an_alarm_is_shown_with_its_members_windows_and_what_to_do(call: Call, d
     assert found["evidence"][-1]["z"] == {"trip_distance": 8.75, "prediction": 0.5, "volume": -0.25}
     assert found["calibration"]["set_by"]["signal"] == "volume"
     assert found["next"][0]["command"].startswith("driftline columns --run february")
+
+
+@pytest.mark.integration
+def test_an_incident_about_which_there_is_nothing_to_do_is_shown_without_that_heading(
+    call: Call, database: str
+) -> None:
+    with connect(database) as connection:
+        replace(connection, DummyPlan("dummy", 1_789_000_000_000, days=10))
+    code, text, _ = call("alarms show drift:dummy:1")
+    assert (code, "column drift" in text, "What to do next" in text) == (0, True, False)
 
 
 @pytest.mark.integration
