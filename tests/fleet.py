@@ -128,6 +128,16 @@ class Fleet:
         return self._stages[-1]
 
 
+def exitcode(failpoint: str, target: Callable[..., Any], *arguments: Any, **more: Any) -> int | None:
+    """Call it in a process of its own that dies at the failpoint. -9: it did; None: it is not over."""
+    process = ForkServerProcess(target=_armed, args=(failpoint, target, *arguments), kwargs=more, daemon=True)
+    process.start()
+    process.join(PATIENCE_S)
+    ended = process.exitcode
+    process.kill()
+    return ended
+
+
 def eventually(
     condition: Callable[[], Any], complaint: Callable[[], str], seconds: float = PATIENCE_S, every_s: float = 0.02
 ) -> Any:
@@ -145,6 +155,13 @@ def state_of(pid: int | None) -> str:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def _armed(failpoint: str, target: Callable[..., Any], *arguments: Any, **more: Any) -> None:
+    from tests import preloaded  # noqa: PLC0415 - in the child
+
+    preloaded.arm(failpoint)
+    target(*arguments, **more)
 
 
 def _run(*arguments: Any) -> None:

@@ -41,7 +41,7 @@ def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
     log: file for all that it prints. failpoint: `name:count`, or `name:count sleep` to stop there, as by SIGSTOP.
     """
     _print_to(log)
-    _arm(failpoint)
+    arm(failpoint)
     stop = stop_on_signals()
     try:
         if stage == "producer":
@@ -55,7 +55,8 @@ def run(stage: str, settings: Any, log: str, failpoint: str) -> None:
         sys.exit(1)
 
 
-def _arm(failpoint: str) -> None:
+def arm(failpoint: str) -> None:
+    """Die at `name:count`, or with `name:count sleep` stop there."""
     os.environ["DRIFTLINE_FAILPOINT"], _, what = failpoint.partition(" ")
     importlib.reload(runtime.failpoint)  # it reads the environment when imported
     if what == "sleep":

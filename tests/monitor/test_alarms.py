@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from runtime.connections import ROOT
 from schemas.durations import moment
-from tests.fleet import PATIENCE_S
+from tests.fleet import exitcode
 from tests.monitor.feed import HOUR, Feed, Running, settings, until
 from tests.monitor.watched import (
     DELIVERIES,
@@ -113,19 +109,6 @@ def again(feed: Feed) -> None:
     )
 
 
-def doomed(url: str, failpoint: str) -> int:
-    """A monitor in a process of its own, which dies there; its exit code."""
-    program = f"from tests.monitor.watched import watch; watch({url!r})"
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"DRIFTLINE_FAILPOINT": failpoint},
-        cwd=ROOT,
-        timeout=PATIENCE_S,
-        check=False,
-        capture_output=True,
-    ).returncode
-
-
 @pytest.mark.faults
 def test_monitors_killed_while_they_fold_leave_the_alarms_of_a_quiet_one(feed: Feed) -> None:
     drifted(feed)
@@ -136,7 +119,7 @@ def test_monitors_killed_while_they_fold_leave_the_alarms_of_a_quiet_one(feed: F
         " driftline.evidence, driftline.calibration, driftline.alarm, driftline.watch, driftline.alarm_change"
     )
     for failpoint in ("before_fold_commit:1", "after_fold_commit:1", "before_fold_commit:2", "before_commit:20"):
-        assert doomed(feed.url, f"monitor.{failpoint}") == -9
+        assert exitcode(f"monitor.{failpoint}", watch, feed.url) == -9
     watch(feed.url)
     assert outcome(feed.connection) == expected
     assert changes(feed.connection) == written

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from runtime.connections import ROOT
 from schemas.streams.taxi import OUTCOMES, TRIPS
-from tests.fleet import PATIENCE_S
+from tests.fleet import exitcode
 from tests.monitor.feed import (
     FORGET_RESULTS,
     HOUR,
@@ -41,17 +37,9 @@ def feed(database: str) -> Iterator[Feed]:
         yield made
 
 
-def doomed(url: str, failpoint: str) -> int:
+def doomed(url: str, failpoint: str) -> int | None:
     """A monitor in a process of its own, which dies there; its exit code."""
-    program = f"from tests.monitor.feed import monitor; monitor({url!r}, sizes=({HOUR}, {6 * HOUR}))"
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"DRIFTLINE_FAILPOINT": failpoint},
-        cwd=ROOT,
-        timeout=PATIENCE_S,
-        check=False,
-        capture_output=True,
-    ).returncode
+    return exitcode(failpoint, monitor, url, sizes=(HOUR, 6 * HOUR))
 
 
 def undone(feed: Feed) -> None:
