@@ -34,11 +34,13 @@ _FORBIDDEN = (
 )
 
 
-class Output(Console):
-    """A console on stdout that ends the process once nobody reads it any more."""
+def end_with_the_reader() -> None:
+    """End the process once nobody reads a console any more, also one that typer makes for its help."""
 
-    def on_broken_pipe(self) -> NoReturn:
+    def end(self: Console) -> None:
         exit_on_closed_pipe()
+
+    Console.on_broken_pipe = end  # type: ignore[method-assign]
 
 
 def replace_unprintable() -> None:
@@ -59,7 +61,8 @@ def emit(text: str) -> None:
 def exit_on_closed_pipe() -> NoReturn:
     """Exit as other programs do when their reader closes the pipe; the interpreter's last flush goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):  # `2>&1 |` makes them one
+        os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
     sys.exit(PIPE_CLOSED)
 

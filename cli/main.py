@@ -118,6 +118,7 @@ def main() -> None:
         connections.drop_platform_variables(os.environ)
         connections.drop_libpq_variables(os.environ)
         exits.replace_unprintable()
+        exits.end_with_the_reader()
         _warn_of_unknown_variables()
         try:
             app()

@@ -7,11 +7,10 @@ import sys
 import typer
 from rich.console import Console
 
-from cli import exits
 from runtime.invocation import pasteable
 from schemas.errors import UsageError
 
-console = exits.Output() if sys.stdout.isatty() else exits.Output(width=160)
+console = Console() if sys.stdout.isatty() else Console(width=160)
 err = Console(stderr=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from models.lookup import MANUFACTURED
 from monitor.sizes import fits
 from schemas.durations import duration_text
 from storage.listings import MonitorRow, RunRow
@@ -44,6 +45,8 @@ def unattended(run: RunRow, monitors: Sequence[MonitorRow]) -> str | None:
         run: The run.
         monitors: Those that reported lately.
     """
+    if run.reference == MANUFACTURED:
+        return "`driftline dummy` wrote it, so there are no records to compute windows from"
     if not monitors:
         named = f" --model {run.reference[:HASH]}" if run.reference else ""
         return f"no monitor is running: `driftline monitor{named}`"

@@ -116,8 +116,9 @@ ON CONFLICT (alarm_id) DO UPDATE SET started_at = least(a.started_at, excluded.s
 
 -- name: lock_runs
 -- Two consumers that finish a run's last partitions at once must see one another. In one order, so that none waits
--- for a run of somebody who waits for one of its own.
-SELECT FROM driftline.run WHERE run_id = ANY(%(run_ids)s) ORDER BY run_id FOR UPDATE;
+-- for a run of somebody who waits for one of its own. Both have a key share lock already, by `keep_runs`, which
+-- FOR UPDATE would wait for.
+SELECT FROM driftline.run WHERE run_id = ANY(%(run_ids)s) ORDER BY run_id FOR NO KEY UPDATE;
 
 -- name: finish_run
 -- Once every partition of every topic that the run waits for has seen the final heartbeat.

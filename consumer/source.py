@@ -327,8 +327,8 @@ def deleted(topics: Sequence[str]) -> dict[str, str]:
     """Return the fields of the log event for topics that are gone."""
     return {
         "topics": ", ".join(topics),
-        "what": "deleted, with what was not read of them: their windows stay open",
-        "do": _ANEW,
+        "what": "read before and not there now: deleted, or read with another --topic-prefix",
+        "do": f"give the --topic-prefix that they were read with; if they were deleted, {_ANEW}",
     }
 
 

@@ -11,6 +11,12 @@ MANUFACTURED = "dummy"
 """Stands in place of the model's hash, and as the source, of runs that `driftline dummy` made up."""
 
 
+def refuse_manufactured(reference: str | None) -> None:
+    """Raise ModelMissing if a run refers to no model because `driftline dummy` made it up."""
+    if reference == MANUFACTURED:
+        raise ModelMissing("`driftline dummy` wrote this run: it has metrics but no records", "choose another run")
+
+
 def find_by_hash(wanted: str | None, folder: Path) -> Path:
     """Find the artifact below a folder with this hash.
 
@@ -21,8 +27,7 @@ def find_by_hash(wanted: str | None, folder: Path) -> Path:
     Raises:
         ModelMissing: There is none, or it is not known which.
     """
-    if wanted == MANUFACTURED:
-        raise ModelMissing("`driftline dummy` wrote this run: it has metrics but no records", "choose another run")
+    refuse_manufactured(wanted)
     if wanted is None:
         raise ModelMissing(
             "no monitor has kept which reference the windows of this run are compared with", "name one with --model"

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from models import artifact
 from models.artifact import Model
+from models.lookup import refuse_manufactured
 from monitor.settings import Settings
 from schemas.compatibility import incompatibility
 from schemas.definition import Records, Stream
@@ -83,15 +84,17 @@ def check_model(run: StoredRun, model: str, stream: Stream) -> None:
         stream: What its reference is of.
 
     Raises:
+        ModelMissing: `driftline dummy` made the run up.
         ModelUnusable: The run was scored by another model, or compared with another reference; or it is of another
             stream, or had other columns.
     """
+    refuse_manufactured(run.reference)
     if run.reference not in (None, model):
         theirs = str(run.reference)[:12]
         what = "scored by model" if run.stream.needs_model else "compared with the reference"
         raise ModelUnusable(
             f"run {run.run_id} was {what} {theirs}, the loaded one is {model[:12]}",
-            f"name the run's, --model {theirs}: `driftline models` lists them",
+            f"for its windows start another monitor, with --model {theirs}: `driftline models` lists them",
         )
     if conflict := incompatibility(run.run_id, run.stream, stream):
         raise ModelUnusable(conflict, "start another monitor for it, with a reference of its stream: --model")

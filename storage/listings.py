@@ -245,8 +245,9 @@ def _refuse_rejected(connection: Connection, run: str) -> None:
 
 
 def rejected_of_no_run(connection: Connection) -> int:
-    """Count the rejected records in which no run could be read: no run counts them."""
-    return _rejected(connection, "")
+    """Count the rejected records that no listed run counts: no run could be read, or it has no valid record yet."""
+    ((count,),) = connection.execute(SQL["rejected_of_no_run"]).fetchall()
+    return int(count)
 
 
 def _rejected(connection: Connection, run: str) -> int:

@@ -99,6 +99,17 @@ FROM driftline.dead_letter d
 WHERE (%(run_id)s::text IS NULL OR d.run_id IN (%(run_id)s, ''))
   AND (%(reasons)s::text[] IS NULL OR d.reason = ANY(%(reasons)s));
 
+-- name: rejected_of_no_run
+-- Of names that are no run; from name to name by the index, since a run may have millions of dead letters.
+WITH RECURSIVE name AS (
+    (SELECT run_id FROM driftline.dead_letter ORDER BY run_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.run_id FROM driftline.dead_letter d WHERE d.run_id > n.run_id ORDER BY d.run_id LIMIT 1)
+    FROM name n WHERE n.run_id IS NOT NULL
+)
+SELECT coalesce(sum((SELECT count(*) FROM driftline.dead_letter d WHERE d.run_id = n.run_id)), 0)
+FROM name n WHERE n.run_id IS NOT NULL AND NOT EXISTS (SELECT FROM driftline.run r WHERE r.run_id = n.run_id);
+
 -- name: sizes
 SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = %(run_id)s ORDER BY 1;
 

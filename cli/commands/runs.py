@@ -40,7 +40,7 @@ def runs(context: typer.Context, as_json: bool = options.JSON) -> None:
     fields = [field for field in RUN_FIELDS if not (same and field == "stream")]
     listing.show(output.console, found, as_json=as_json, empty="no runs yet: `driftline demo`", fields=fields)
     if rejected:
-        say(f"{rejected:,} rejected records in which no run could be read count for none: `driftline dead-letters`")
+        say(f"rejected records of no run in this list: {rejected:,} (`driftline dead-letters`)")
 
 
 @app.command("rm")

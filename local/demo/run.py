@@ -43,7 +43,7 @@ POLL_S = 0.25
 """Seconds between two queries."""
 BOARD_S = 5.0
 """Seconds to wait for the board: the stages take as long to start."""
-_OTHER_LINES = 14
+_OTHER_LINES = 15
 """Most lines of a frame that are not windows."""
 LINE_S = 5.0
 """Seconds between two lines where there is no terminal."""

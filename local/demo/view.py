@@ -251,20 +251,22 @@ def _table(snapshot: DemoSnapshot, frame: Frame, width: int) -> Table:
 
 
 def _facts(snapshot: DemoSnapshot, frame: Frame) -> Table:
+    """Four figures in places of equal width, so that they do not move as they grow."""
     facts = Table.grid(expand=True, padding=(0, 1))
-    for _ in range(5):
-        facts.add_column()
-    closed = (
-        " ".join(f"{duration_text(size * 1000)} {n:,}" for size, n in sorted(snapshot.closed.items())) or "none yet"
-    )
+    for _ in range(4):
+        facts.add_column(ratio=1, no_wrap=True)
     facts.add_row(
         f"[b]{snapshot.trips:,}[/] trips",
         f"[b]{frame.rows_per_s:,.0f}[/] rows/s",
         f"lag [b]{snapshot.lag:,}[/]",
         f"dead letters [b]{snapshot.dead:,}[/]",
-        f"closed {closed}",
     )
     return facts
+
+
+def _closed(snapshot: DemoSnapshot) -> Text:
+    sizes = (f"{n:,} of {duration_text(size * 1000)}" for size, n in sorted(snapshot.closed.items()))
+    return Text(f"closed    {'  '.join(sizes) or 'none yet'}")
 
 
 def _waiting_reason(snapshot: DemoSnapshot, frame: Frame) -> str:
@@ -294,8 +296,9 @@ def render(snapshot: DemoSnapshot, frame: Frame) -> RenderableType:
     ]
     if (more := len(frame.injected) - _STRETCHES) > 0:
         notes.append(Text(f"          and {more} more times", style="magenta"))
+    notes.insert(0, _closed(snapshot))
     if frame.board:
-        notes.insert(0, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
+        notes.insert(1, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
     body = _Windows(snapshot, frame) if snapshot.windows else Text(_waiting_reason(snapshot, frame), style="dim")
     title = f"[b]Driftline[/]  run {frame.run}  ·  {duration_text(frame.size_s * 1000)} windows  ·  {frame.source}"
     return Panel(Group(head, _facts(snapshot, frame), *notes, Text(), body), title=title, title_align="left")

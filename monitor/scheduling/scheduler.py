@@ -10,6 +10,7 @@ from math import inf
 import msgspec
 import structlog
 
+from models.lookup import MANUFACTURED
 from monitor.engine import Engine, check_model
 from monitor.gauges import MonitorGauges
 from monitor.publishing import Publisher, publishing
@@ -193,7 +194,8 @@ class Scheduler:
         except DriftlineError as error:
             if self._settings.until_done is not None:
                 raise
-            log.error("run_skipped", run=run.run_id, reason=error.what, do=error.do)
+            if run.reference != MANUFACTURED:
+                log.error("run_skipped", run=run.run_id, reason=error.what, do=error.do)
             self._skipped[run.run_id] = run
             return
         self._audited.discard(run.run_id)

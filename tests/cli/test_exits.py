@@ -60,6 +60,16 @@ def test_a_reader_that_leaves_ends_a_list_without_a_word(words: tuple[str, ...],
         assert child.wait(60) == 128 + signal.SIGPIPE
 
 
+@pytest.mark.parametrize("words", [("board", "--help"), ("windows",)], ids=" ".join)
+def test_a_reader_that_leaves_is_141_also_for_help_and_for_what_stderr_says(words: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    environ = os.environ | {"DATABASE_URL": "postgresql://u@127.0.0.1:1/x"}
+    child = subprocess.Popen([*COMMAND, *words], cwd=ROOT, stdout=writing, stderr=writing, env=environ)
+    os.close(writing)
+    assert child.wait(60) == 128 + signal.SIGPIPE
+
+
 @pytest.mark.integration
 def test_a_list_onto_a_full_disk_is_a_failure_that_says_so(figures: str) -> None:
     with (

@@ -25,6 +25,7 @@ from cli.columns import lines, with_reference
 from cli.windows import drifted, explained, judged, latest
 from local.dummy.plan import DummyPlan
 from local.dummy.store import replace
+from models.lookup import MANUFACTURED
 from models.taxi.train import train
 from runtime.connections import ROOT, Addresses
 from schemas.errors import ModelUnusable
@@ -330,12 +331,12 @@ def test_a_script_learns_of_drift_by_exit_code_3(call: Call) -> None:
 @pytest.mark.integration
 def test_a_script_is_warned_that_newer_windows_of_a_run_are_not_computed(call: Call, figures: str) -> None:
     with psycopg.connect(figures, autocommit=True) as connection:
-        ended = "UPDATE driftline.run SET finished_at = %s WHERE run_id = 'dummy'"
+        changed = "UPDATE driftline.run SET finished_at = %s, model = %s WHERE run_id = 'dummy'"
         connection.execute("UPDATE driftline.health SET at = at - interval '1 hour'")
         assert "newer windows" not in call("windows --run dummy --size 1d --fail-on drift")[2]
-        connection.execute(ended, (None,))
+        connection.execute(changed, (None, "b" * 64))
         code, _, said = call("windows --run dummy --size 1d --fail-on drift")
-        connection.execute(ended, (T0,))
+        connection.execute(changed, (T0, MANUFACTURED))
     assert code == 3
     assert "newer windows of run dummy are not computed: no monitor is running" in said
 
@@ -390,6 +391,7 @@ def test_a_run_without_windows_says_why_and_counts_dead_letters_by_their_reasons
 @pytest.mark.integration
 @pytest.mark.usefixtures("unwatched")
 def test_a_run_whose_records_were_all_rejected_is_no_wrong_usage(call: Call) -> None:
+    assert "rejected records of no run in this list: 1 " in call("runs")[2]
     code, _, said = call("windows --run rejected")
     assert code == 1
     assert "no valid record of run rejected was read: 1 were rejected" in said
@@ -398,7 +400,7 @@ def test_a_run_whose_records_were_all_rejected_is_no_wrong_usage(call: Call) -> 
 @pytest.mark.integration
 @pytest.mark.usefixtures("dead_letters")
 def test_records_that_name_no_run_are_counted_beside_the_runs(call: Call) -> None:
-    assert "2 rejected records in which no run could be read" in call("runs")[2]
+    assert "rejected records of no run in this list: 2 (" in call("runs")[2]
     code, _, said = call("windows --run live")
     assert code == 1
     assert "no valid record of run live was read: 2 that name no run were rejected" in said

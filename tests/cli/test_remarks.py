@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cli.remarks import unattended, why_no_window
+from models.lookup import MANUFACTURED
 from storage.listings import MonitorRow, RunRow
 
 OURS, THEIRS = "a" * 64, "b" * 64
@@ -47,6 +48,14 @@ def test_a_run_that_no_monitor_serves_says_why(monitors: list[MonitorRow], said:
 def test_a_run_that_a_monitor_serves_waits_for_rows(monitors: list[MonitorRow]) -> None:
     assert unattended(run(), monitors) is None
     assert "30 rows of a verdict" in (why_no_window(run(), monitors, 30) or "")
+
+
+@pytest.mark.parametrize("monitors", [[], [monitor()]], ids=["no monitor", "one"])
+def test_a_run_that_was_made_up_is_advised_no_model(monitors: list[MonitorRow]) -> None:
+    made_up = run(model=MANUFACTURED, reference=MANUFACTURED)
+    assert unattended(made_up, monitors) == (
+        "`driftline dummy` wrote it, so there are no records to compute windows from"
+    )
 
 
 def test_predictions_that_come_with_the_records_need_no_particular_model() -> None:

@@ -324,8 +324,8 @@ def test_two_consumers_that_finish_the_last_two_partitions_at_once_see_one_anoth
     flushes = [
         (s, flushed([beat(START, final=True)], s.claim(p))) for s, p in zip((store, other), places, strict=False)
     ]
-    with psycopg.connect(database) as holder:  # holds both back until both have come to the run's row
-        holder.execute("SELECT FROM driftline.run FOR UPDATE")
+    with psycopg.connect(database) as holder:  # holds both back until both have come to lock the run's row
+        holder.execute("SELECT FROM driftline.run FOR NO KEY UPDATE")
         threads = [threading.Thread(target=s.commit, args=(f, TOPICS)) for s, f in flushes]
         for thread in threads:
             thread.start()
@@ -336,6 +336,8 @@ def test_two_consumers_that_finish_the_last_two_partitions_at_once_see_one_anoth
     for thread in threads:
         thread.join(60)
     assert store.is_finished("r")
+    ended = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert query(database, ended) == [(0,)]
 
 
 def letter(**changes: Any) -> DeadLetter:

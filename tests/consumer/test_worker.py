@@ -682,7 +682,8 @@ def test_a_deleted_topic_is_not_well_and_says_what_to_do(log: Log, books: Books,
             made.step(now)
     said = [entry for entry in logs if entry["event"] == "topic_deleted"]
     assert [entry["topics"] for entry in said] == [gone]
-    assert "fresh --topic-prefix" in said[0]["do"]
+    assert "another --topic-prefix" in said[0]["what"]
+    assert said[0]["do"].startswith("give the --topic-prefix that they were read with; if they were deleted, start")
     assert gauges.health.report().reason == books.reported["trouble"] == f"topic_deleted: {gone}"
     log.topics[gone] = id
     made.step(8.0)

@@ -13,11 +13,12 @@ from psycopg.errors import DataCorrupted
 from pyarrow import Table
 from structlog.testing import capture_logs
 
+from models.lookup import MANUFACTURED
 from monitor.gauges import MonitorGauges
 from monitor.scheduling.scheduler import Scheduler
 from schemas.definition import Records, Stream
 from schemas.durations import moment
-from schemas.errors import DatabaseUnreachable, ModelUnusable, UsageError
+from schemas.errors import DatabaseUnreachable, ModelMissing, ModelUnusable, UsageError
 from schemas.figures import WindowFigures
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from schemas.watermark import END
@@ -459,6 +460,21 @@ def test_a_monitor_that_watches_all_runs_skips_one_that_is_given_another_referen
         until(lambda: bool(skipped()))
     assert skipped() == ["run paid was compared with the reference aaaaaaaaaaaa, the loaded one is bbbbbbbbbbbb"]
     assert results(paid.connection) == []
+
+
+def test_a_run_that_was_made_up_is_left_alone_and_advised_no_model(paid: Feed) -> None:
+    paid.connection.execute("UPDATE driftline.run SET reference = %s", (MANUFACTURED,))
+    with Feed(paid.url, run="r", model=None, stream=PAYMENTS) as real:
+        real.flush(SCORED, 0, [T0])
+        real.finish()
+        with (
+            capture_logs() as logs,
+            Running(settings(paid.url, until_done=None, stream=PAYMENTS), StubEngine()),
+        ):
+            until(lambda: bool(results(real.connection)))
+    assert [entry for entry in logs if entry["event"] == "run_skipped"] == []
+    with pytest.raises(ModelMissing, match="it has metrics but no records"):
+        monitor(paid.url, until_done="paid", stream=PAYMENTS)
 
 
 def test_a_run_is_of_the_definition_that_it_was_begun_with(database: str) -> None:
