@@ -151,11 +151,16 @@ def _refused(path: Path, error: OSError) -> UsageError:
     return UsageError(f"cannot write to {path} ({error.strerror})", "choose another path")
 
 
+NO_PROMISE = "none"
+"""Value of `--promise` that asks for no alarms."""
+
+
 def promise(text: str) -> None:
     """Raises UsageError as `monitor.verdict.promise.parse_rate`."""
     from monitor.verdict.promise import parse_rate  # noqa: PLC0415
 
-    parse_rate(text)
+    if text != NO_PROMISE:
+        parse_rate(text)
 
 
 def holidays(region: str) -> None:

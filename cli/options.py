@@ -295,10 +295,9 @@ IDLE_TIMEOUT = option(
 )
 PROMISE = option(
     "promise",
-    None,
-    "Watch runs for alarms, accepting this many false ones, such as 1/month; a run keeps its first promise.",
+    "1/month",
+    "Watch runs for alarms, accepting this many false ones; none: do not watch. A run keeps its first promise.",
     check=checks.promise,
-    show_default="no alarms",
 )
 HOLIDAYS = option(
     "holidays",

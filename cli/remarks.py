@@ -34,7 +34,7 @@ def why_no_window(run: RunRow, monitors: Sequence[MonitorRow], min_rows: int) ->
 
 def why_no_evidence(run: RunRow, monitors: Sequence[MonitorRow], min_rows: int) -> str:
     """Explain why no window of a run has become evidence; arguments as of `why_no_window`."""
-    none_yet = "none of its windows is evidence: only a monitor with --promise watches a run for alarms"
+    none_yet = "none of its windows is evidence: a monitor with --promise none watches no run for alarms"
     return why_no_window(run, monitors, min_rows) or unattended(run, monitors) or none_yet
 
 

@@ -89,11 +89,11 @@ class Publisher:
         3. Mark them as published, and commit. Whoever is killed before that leaves it to the next one, which finds
            in the topic what was sent.
         """
-        self._topic.ensure()
         with closing(connect(self._url, "driftline-monitor")) as connection, claimed(connection) as outbox:
             if outbox is None:
                 return False
             if outbox.changes:
+                self._topic.ensure()
                 self._topic.publish(outbox.changes)
                 failpoint("monitor.alarms_committed")
                 outbox.mark()

@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     open_every_s: float = 1.0
     attempts: int = 5
     cache_mb: int = 256
-    promise: float | None = None
+    promise: float | None = 1.0
     holidays: str = ""
     metrics: Config = Config()
     metrics_port: int | None = None

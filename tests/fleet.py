@@ -97,7 +97,7 @@ class Fleet:
         return self._start("consumer", self._settings(ConsumerSettings, where | settings | changes), failpoint)
 
     def monitor(self, failpoint: str = "", **changes: Any) -> Stage:
-        settings = {"until_done": RUN, "sizes": SIZES, "poll_s": 0.1, "open_every_s": 0.1, "promise": 1.0}
+        settings = {"until_done": RUN, "sizes": SIZES, "poll_s": 0.1, "open_every_s": 0.1}
         settings["topic_prefix"] = self.prefix
         return self._start("monitor", self._settings(MonitorSettings, settings | changes), failpoint)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from cli import chosen, listing, options, output, servers
+from cli import checks, chosen, listing, options, output, servers
 from models.names import ARTIFACTS
 from producer.sources.defaults import MONTH
 from runtime import connections
@@ -105,7 +105,7 @@ def monitor(
     sizes: str = options.SIZES,
     model: Path = options.MODEL,
     idle_timeout: str = options.IDLE_TIMEOUT,
-    promise: str | None = options.PROMISE,
+    promise: str = options.PROMISE,
     holidays: str | None = options.HOLIDAYS,
     topic_prefix: str = options.TOPIC_PREFIX,
     metrics_port: int | None = options.METRICS_PORT,
@@ -124,7 +124,7 @@ def monitor(
         until_done=until_done,
         sizes=sizes_ms(sizes, 1_000),
         idle_timeout_s=duration_ms(idle_timeout) / 1_000,
-        promise=None if promise is None else parse_rate(promise),
+        promise=None if promise == checks.NO_PROMISE else parse_rate(promise),
         holidays=holidays or "",
         metrics_port=metrics_port,
         metrics_host=metrics_host,

@@ -36,7 +36,6 @@ from storage.prepare import prepare_as_allowed
 log = structlog.get_logger()
 
 SIZES = "1h,6h,1d"
-PROMISE = "1/month"
 SHOWN_S = 21_600
 """Window size of the live view, seconds."""
 POLL_S = 0.25
@@ -142,7 +141,7 @@ def _stages(chosen: DemoPlan, addresses: Addresses, name: str) -> Iterator[Child
     environ = _environ(addresses) | {"DRIFTLINE_MODEL": str(chosen.model)}
     children = Children(logs=STATE / "logs" / name, environ=environ)
     try:
-        children.start("monitor", "--until-done", name, "--sizes", SIZES, "--promise", PROMISE)
+        children.start("monitor", "--until-done", name, "--sizes", SIZES)
         children.start("consume", "--until-done", name)
         children.later("produce", "--run", name, *chosen.produce)
         yield children

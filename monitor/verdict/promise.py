@@ -111,7 +111,9 @@ def parse_rate(text: str) -> float:
     """
     match = _RATE.fullmatch(text.strip().replace(" ", ""))
     if match is None or float(match[1]) == 0:
-        raise UsageError(f"{text!r} is no rate of false alarms", "write it as 1/month, 2/month or 1/week")
+        raise UsageError(
+            f"{text!r} is no rate of false alarms", "write it as 1/month, 2/month or 1/week; for no alarms: none"
+        )
     return float(match[1]) * MONTH / _PERIODS[match[2]]
 
 

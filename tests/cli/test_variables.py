@@ -86,6 +86,18 @@ def test_a_stage_without_options_has_the_defaults_of_its_settings(
     }
 
 
+@pytest.mark.parametrize(("text", "promise"), [("none", None), ("2/month", 2.0)])
+def test_a_monitor_watches_for_alarms_unless_it_is_told_not_to(
+    text: str, promise: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[MonitorSettings] = []
+    monkeypatch.setattr(monitor.stage, "run", lambda settings, *_: given.append(settings))
+    for function in ("exit_now", "stop_on_signals"):
+        monkeypatch.setattr(f"cli.commands.stages.{function}", lambda: None)
+    call("monitor", "--promise", text, monkeypatch=monkeypatch)
+    assert [settings.promise for settings in given] == [promise]
+
+
 def test_an_option_changes_one_term_of_a_stream_and_leaves_the_others() -> None:
     assert chosen.run_config(pane_ms=None, max_ahead_ms=None) is None
     changed = chosen.run_config(pane_ms="1m", max_ahead_ms=None)

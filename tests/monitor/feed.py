@@ -257,7 +257,6 @@ def in_order(column: pa.ChunkedArray) -> float:
 
 def settings(url: str, **changes: Any) -> Settings:
     defaults: dict[str, Any] = {"sizes": (HOUR,), "until_done": "r", "poll_s": 0.2, "open_every_s": 0.05}
-    defaults["promise"] = 1.0  # as far as the engine has a calibrator
     defaults["metrics"] = Config(min_rows=2)  # from which on an open window is shown
     defaults["alive_s"] = 50.0  # a test may take longer than consumers are given from one beat to the next
     return Settings(database_url=url, **({"stream": TAXI} | defaults | changes))
