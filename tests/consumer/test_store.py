@@ -318,11 +318,13 @@ def test_two_consumers_that_finish_the_last_two_partitions_at_once_see_one_anoth
     store: Store, other: Store, database: str
 ) -> None:
     begun(store, OURS)
+    begun(other, OURS)
     places = [Partition(topic, number) for topic in TOPICS for number in range(2)]
     for place in places[2:]:
         store.commit(flushed([beat(START, final=True)], store.claim(place)), TOPICS)
     flushes = [
-        (s, flushed([beat(START, final=True)], s.claim(p))) for s, p in zip((store, other), places, strict=False)
+        (s, flushed([trip(START, 0), beat(START, final=True)], s.claim(p)))
+        for s, p in zip((store, other), places, strict=False)
     ]
     with psycopg.connect(database) as holder:  # holds both back until both have come to lock the run's row
         holder.execute("SELECT FROM driftline.run FOR NO KEY UPDATE")
