@@ -169,7 +169,7 @@ def test_what_has_aged_is_told_once_and_withdrawn_where_a_revision_takes_it_away
     week, light = 168, {"rows": 20, "shift": -0.6}
     send(feed, hours(0, 2 * week + 12, seed=2, rows=20, shift=0.6))
     feed.mark(MONDAY + (2 * week + 12) * HOUR, feed.stream.topics)
-    with Running(settings(feed.url, sizes=SIZES, stream=STREAM, poll_s=0.1), engine()) as running:
+    with Running(settings(feed.url, sizes=(6 * HOUR,), stream=STREAM, poll_s=0.1), engine()) as running:
         until(lambda: ("ageing", "firing") in tracks(feed))
         for records in (PARCELS, DELIVERIES):
             flush(feed, records, 0, hours(0, 2 * week, seed=3, **light))
