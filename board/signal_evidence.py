@@ -11,7 +11,6 @@ import numpy as np
 
 from monitor.verdict.evidence import allowances, cusum
 from monitor.verdict.members import Signal, SignalKind
-from schemas.durations import duration_text
 
 KINDS: Mapping[str, SignalKind] = {"volume": "volume", "coverage": "coverage"}
 """Of signals that add up differently; the others are as columns."""
@@ -56,7 +55,7 @@ class SignalCurves:
     ) -> list[float | None]:
         calibration = self._calibrations.get(season, {})
         names = (calibration.get("signals") or {}).get(role) or []
-        lines = (calibration.get("lines") or {}).get(f"{role}/{duration_text(1_000 * size_s)}") or []
+        lines = ((calibration.get("lines") or {}).get(role) or {}).get(str(size_s)) or []
         if signal not in names or len(lines) != len(names) or any(len(each) != len(names) for each in z):
             return [None] * len(z)
         place = names.index(signal)

@@ -15,7 +15,7 @@ from monitor.verdict.fold import Point, Series, State, Watch, WindowScore, fold
 from monitor.verdict.lifecycle import Alarm
 from monitor.verdict.members import Signal
 from schemas.definition import Role
-from schemas.durations import duration_text, moment
+from schemas.durations import moment
 from storage.alarms import CalibrationRow, EvidenceRow, FoldTransaction, WatchTerms, lock_watch
 from storage.connect import Connection, connect
 from tests.monitor.feed import DAY, HOUR
@@ -165,7 +165,9 @@ def _calibration(watch: Watch, refused: str | None) -> CalibrationRow:
         refused=refused,
         about=f"Watching 7 signals at 1h, 6h, 1d, without a promise. {refused}" if refused else KEPT,
         signals={role: [signal.name for signal in signals] for role, signals in SIGNALS.items()},
-        lines={f"{role}/{duration_text(size)}": list(s.line) for (role, size), s in watch.series.items()},
+        lines={
+            role: {str(size // 1_000): list(watch.series[role, size].line) for size in SIZES} for role in SIGNALS
+        },
         unwatched={},
         payload=b"",
         state=b"{}",
