@@ -14,7 +14,7 @@ from monitor.verdict.layout import NumberLayout
 from monitor.verdict.season import DAY, HOUR, WEEK, Season
 from monitor.verdict.signals import Reference, Scores, SlotSums, jensen_shannon, scores, total, wasserstein
 from monitor.verdict.standardize import Standard
-from monitor.verdict.summary import empty, merge
+from monitor.verdict.summary import SUMS, Summary, empty, merge
 from monitor.verdict.trend import trend
 from schemas.definition import EVENTS, LABELS, Role
 from tests.monitor.verdict.weeks import HOURS, LAYOUT, MONDAY, Floats, apart, hours, without_rows
@@ -223,6 +223,40 @@ def test_hours_with_few_rows_are_compared_with_the_same_hour_of_any_day() -> Non
     )
     assert (night, noon) == ("hour", "hour")
     assert MADE.level(summary) == "slot"
+
+
+def covered(share: float, usual: float = 1.0) -> tuple[float, float]:
+    """Score of a day of which this share of labels came, beyond that of a day with all, and its tolerance.
+
+    usual: share that comes in the weeks before.
+    """
+    known, day = (_with_labels(hours(1, seed=s).summaries[LABELS], by) for s, by in ((1, usual), (2, share)))
+    sums = SlotSums.of(known, SEASON)
+    found = scores(LAYOUT, Reference(SEASON, sums, sums), day.between(MONDAY, MONDAY + DAY), DAY)
+    events = float(day.between(MONDAY, MONDAY + DAY).sum("events").sum())
+    return float(found.values[0, -1]) - 1 / (events + 1), 0.02 + 2 * (0.02 / (events + 1)) ** 0.5
+
+
+def _with_labels(summary: Summary, share: float) -> Summary:
+    sums = summary.sums.copy()
+    sums[:, SUMS.index("matched")] = np.round(share * sums[:, SUMS.index("events")])
+    return replace(summary, sums=sums)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.99, 0.98])
+def test_two_of_a_hundred_labels_may_be_missing(share: float) -> None:
+    assert covered(share)[0] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.0])
+def test_what_is_missing_beyond_that_is_the_score(share: float) -> None:
+    score, tolerance = covered(share)
+    assert score == pytest.approx(1 - share - tolerance, abs=0.002)
+
+
+def test_labels_that_are_always_missing_are_not_missed_and_more_than_usual_are_no_fault() -> None:
+    assert covered(0.9, usual=0.9)[0] == covered(1.0, usual=0.9)[0] == pytest.approx(0, abs=1e-12)
+    assert covered(0.7, usual=0.9)[0] == pytest.approx(0.2 - covered(0.7)[1], abs=0.002)
 
 
 def test_windows_are_put_together_to_a_week_and_time_without_one_has_no_rows() -> None:
