@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from monitor.calibrating import Calibrator, Measure
-from monitor.scheduling.readiness import Patience, progress_of
+from monitor.scheduling.readiness import Patience, due, progress_of
 from monitor.settings import Settings
 from monitor.verdict.fold import Folded, State, WindowScore, decode_state, encode_state, fold
 from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
@@ -31,7 +31,7 @@ from storage.alarms import (
     WatchTerms,
 )
 from storage.results import ResultStore
-from storage.windows import StoredRun
+from storage.windows import StoredRun, joined_with
 
 log = structlog.get_logger()
 
@@ -73,8 +73,8 @@ class FoldWorker:
         self._promise = settings.promise
         self._holidays = settings.holidays
 
-    def fold(self, run: StoredRun, sizes: Sequence[int]) -> FoldReceipt | None:
-        """Fold what is complete and not evidence yet. None: another monitor is at it.
+    def fold(self, run: StoredRun, sizes: Sequence[int], *, waits: bool = True) -> FoldReceipt | None:
+        """Fold what is complete and not evidence yet. None: another monitor is at it, or windows are being revised.
 
         1. Lock the run's row in `watch`; it says how the run is watched, and how far it was folded.
         2. In one snapshot begun after that: which windows are complete? Was one behind the position computed again?
@@ -84,6 +84,7 @@ class FoldWorker:
         Args:
             run: The run.
             sizes: Of its windows here, ms; those that are watched if nobody has folded it yet.
+            waits: Whether to wait until all windows that late rows came for are written again.
 
         Raises:
             ModelUnusable: It is watched by another reference than the one loaded here.
@@ -98,7 +99,10 @@ class FoldWorker:
                     f"run {run.run_id} is watched by another reference than that of the loaded model",
                     "name the model whose monitor began with it: --model",
                 )
-            receipt = _Fold(transaction, run, self._calibrator, self._patience).run()
+            fold = _Fold(transaction, run, self._calibrator, self._patience)
+            if waits and fold.is_half_revised():
+                return None
+            receipt = fold.run()
             failpoint("monitor.before_fold_commit")
         failpoint("monitor.after_fold_commit")
         for change in receipt.changes:
@@ -132,6 +136,27 @@ class _Fold:
         self._dropped: set[AlarmKey] = set()
         self._changes: list[Alarm] = []
         self._withdrawn: list[AlarmRecord] = []
+
+    def is_half_revised(self) -> bool:
+        """Whether late rows are in some windows that were folded, and not yet in others.
+
+        Events that are there beside labels that are not would look as though labels were missing.
+        """
+        if (last := self._state.last) is None or (first := min(self._revised(0), default=None)) is None:
+            return False
+        return any(
+            self._lags(records, size, first, last[1]) for records in self._run.stream.topics for size in self._sizes
+        )
+
+    def _lags(self, records: Records, size: int, first: int, until: int) -> bool:
+        """Whether a window that was folded, and begins in this span, is to be written again with more rows."""
+        start, end = first // size * size, until - self._run.lateness[records.role]
+        joined = joined_with(self._run.stream, records)
+        found = self._transaction.snapshot.scan(self._run.run_id, records, joined, size=size, start=start, end=end)
+        return any(
+            at in found.written and found.holds[at].more_than(found.written[at].counts)
+            for at in due(found, self._progress.watermarks[records.role])
+        )
 
     def run(self) -> FoldReceipt:
         panes = [

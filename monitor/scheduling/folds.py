@@ -17,7 +17,10 @@ from storage.results import ResultStore
 log = structlog.get_logger()
 
 TAKEN_S = 0.05
-"""Until a run is looked at again that another monitor was folding."""
+"""Until a run is looked at again that another monitor was folding, or whose windows were being revised."""
+
+REVISED_S = 30.0
+"""From then on a run is folded all the same: late rows may never cease, and alarms must not wait for that."""
 
 
 class Folds:
@@ -36,6 +39,7 @@ class Folds:
         self._marks: dict[str, tuple[int, ...]] = {}
         self._not_before: dict[str, float] = {}
         self._failures: dict[str, int] = {}
+        self._waiting: dict[str, float] = {}
 
     def note(self, run_id: str) -> None:
         """A closed window of this run was written here."""
@@ -66,18 +70,21 @@ class Folds:
             return None
         if now < self._not_before.get(run_id, now):
             return None
+        waits = now - self._waiting.get(run_id, now) < REVISED_S
         try:
-            receipt = self._folder.fold(plan.run, sorted({track.size for track in plan.tracks}))
+            receipt = self._folder.fold(plan.run, sorted({track.size for track in plan.tracks}), waits=waits)
         except Exception as error:
             if explain(error, self._settings.database_url) and not isinstance(error, DataCorrupted):
                 raise
             self._failed(run_id, error, now)
             return None
         if receipt is None:
+            self._waiting.setdefault(run_id, now)
             self._not_before[run_id] = now + TAKEN_S
             self.due.add(run_id)
             return None
         self._failures.pop(run_id, None)
+        self._waiting.pop(run_id, None)
         self._marks[run_id] = marks
         self.due.discard(run_id)
         if receipt.more:
