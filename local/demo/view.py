@@ -300,5 +300,10 @@ def render(snapshot: DemoSnapshot, frame: Frame) -> RenderableType:
     if frame.board:
         notes.insert(1, Text.assemble("board     ", (frame.board, f"link {frame.board}")))
     body = _Windows(snapshot, frame) if snapshot.windows else Text(_waiting_reason(snapshot, frame), style="dim")
-    title = f"[b]Driftline[/]  run {frame.run}  ·  {duration_text(frame.size_s * 1000)} windows  ·  {frame.source}"
-    return Panel(Group(head, _facts(snapshot, frame), *notes, Text(), body), title=title, title_align="left")
+    return Panel(
+        Group(head, _facts(snapshot, frame), *notes, Text(), body),
+        title=f"[b]Driftline[/]  run {frame.run}  ·  {duration_text(frame.size_s * 1000)} windows",
+        subtitle=frame.source,
+        title_align="left",
+        subtitle_align="left",
+    )

@@ -203,6 +203,16 @@ def test_a_narrow_terminal_keeps_every_line_within_its_width() -> None:
     assert max(map(len, shown(FULL, width=80).splitlines())) <= 80
 
 
+def test_run_and_source_are_whole_in_80_columns() -> None:
+    source = "synthetic 2022-02-01 to 2022-03-01, seed 7, volume 1"
+    console = Console(file=StringIO(), width=80, color_system=None)
+    console.print(render(FULL, replace(FRAME, run="demo-20261129-083257", source=source)))
+    assert isinstance(console.file, StringIO)
+    first, *_, last = console.file.getvalue().splitlines()
+    assert "run demo-20261129-083257  ·  6h windows" in first
+    assert source in last
+
+
 def test_no_figure_is_broken_or_moves_as_it_grows_in_80_columns() -> None:
     few, many = ({3_600: 3, 21_600: 1}, {3_600: 1_672, 21_600: 1_112, 86_400: 1_028})
     small = shown(replace(FULL, trips=12, lag=0, closed=few), width=80).splitlines()
