@@ -6,6 +6,7 @@ Nothing starts before a test asks for it. With KAFKA_BOOTSTRAP_SERVERS or DATABA
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ hypothesis.settings.register_profile(
     "driftline", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("driftline")
+
+# Who starts the tests in the background has Ctrl-C ignored, and so would all processes that they interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -190,7 +190,7 @@ def river(reference: Table, variants: Mapping[str, Table], folder: Path) -> Alar
     """ADWIN and KSWIN on the absolute error, label by label; each begins anew after an alarm, as they do."""
     from river.drift import ADWIN, KSWIN  # type: ignore[import-not-found]
 
-    onsets = sorted(json.loads((folder / "onsets.json").read_text()))
+    onsets = sorted(json.loads((folder / "onsets.json").read_text(encoding="utf-8")))
     makers: dict[str, Callable[[], Any]] = {"river, ADWIN": ADWIN, "river, KSWIN": lambda: KSWIN(seed=7)}
     streams = {name: _errors(table) for name, table in variants.items()}
     found: Alarms = {}
@@ -247,7 +247,7 @@ def main() -> None:
     tables = {path.stem: dict(np.load(path)) for path in sorted(folder.glob("*.npz"))}
     reference = tables.pop("reference")
     found = PEERS[name](reference, tables, folder)
-    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

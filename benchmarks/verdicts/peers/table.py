@@ -69,12 +69,18 @@ def asked(folder: Path) -> tuple[dict[str, dict[str, list[int]]], dict[str, str]
                 continue
             program = [str(each) for each in (python(peer), HERE / "methods.py", peer, folder)]
             done = subprocess.run(
-                program, check=False, capture_output=True, text=True, timeout=1_800, env=os.environ | QUIET
+                program,
+                check=False,
+                capture_output=True,
+                text=True,
+                encoding="utf-8",
+                timeout=1_800,
+                env=os.environ | QUIET,
             )
             if done.returncode:
                 failed[peer] = f"not measured: {done.stderr.strip().splitlines()[-1]}"
                 continue
-        found |= json.loads(answer.read_text())
+        found |= json.loads(answer.read_text(encoding="utf-8"))
     return found, failed
 
 
@@ -85,7 +91,7 @@ def prepared(reference: pa.Table, variants: Mapping[str, pa.Table], onsets: Sequ
     if not (folder / "onsets.json").exists():
         for name, table in {"reference": reference, **variants}.items():
             write(folder / f"{name}.npz", table)
-        (folder / "onsets.json").write_text(json.dumps([*onsets]))
+        (folder / "onsets.json").write_text(json.dumps([*onsets]), encoding="utf-8")
     return folder
 
 
