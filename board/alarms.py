@@ -115,10 +115,7 @@ async def read_alarm(reader: Reader, run: RunInfo, alarm_id: str) -> dict[str, A
     Raises:
         NotFound: The run has no such alarm.
     """
-    found = await _alarms(reader, run.run_id, limit=1, every=True, alarm_id=alarm_id)
-    if not found:
-        raise NotFound("there is no such alarm", "its evidence may be gone; see the alarms of the run")
-    alarm = found[0]
+    alarm = await find_alarm(reader, run.run_id, alarm_id)
     shown = {"run": run.run_id, "unit": run.stream.unit, "alarm": alarm}
     if alarm["state"] is None:
         return shown
@@ -131,6 +128,18 @@ async def read_alarm(reader: Reader, run: RunInfo, alarm_id: str) -> dict[str, A
         "silence": await _silence(reader, run.run_id, alarm),
         **await _evidence_of(reader, run.run_id, alarm, calibrations),
     }
+
+
+async def find_alarm(reader: Reader, run: str, alarm_id: str) -> dict[str, Any]:
+    """Read an alarm of a run, as `alarm_of` returns it.
+
+    Raises:
+        NotFound: The run has no such alarm.
+    """
+    found = await _alarms(reader, run, limit=1, every=True, alarm_id=alarm_id)
+    if not found:
+        raise NotFound("there is no such alarm", "its evidence may be gone; see the alarms of the run")
+    return found[0]
 
 
 async def read_error(

@@ -18,6 +18,7 @@ from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_404_NOT_FOUND
 
 from board import files, query_params, reports
+from board.alarm_distributions import read_distributions
 from board.alarms import read_alarm, read_alarms, read_evidence
 from board.artifacts import monitor_command
 from board.board_data import BoardReader
@@ -204,6 +205,13 @@ async def alarm(request: HttpRequest) -> HttpResponse:
         return json_response(request, await read_alarm(reader, await find_run(reader, run), name))
 
 
+@get("/api/alarm-distributions")
+async def alarm_distributions(request: HttpRequest) -> HttpResponse:
+    run, name = query_params.run_param(request.query_params), query_params.alarm_param(request.query_params)
+    async with board_of(request).database.snapshot() as reader:
+        return json_response(request, await read_distributions(reader, await find_run(reader, run), name))
+
+
 @get("/api/window")
 async def window_details(request: HttpRequest) -> HttpResponse:
     board, (run, size_s), start = (
@@ -326,7 +334,8 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 HANDLERS: list[Any] = [
     index, window_page, report_page, dead_letters_page, alarms_page, alarm_page, static_file, report_file,
     at_moment,
-    runs, board_data, evidence, alarms, alarm, window_details, distributions, dead_letters, report, events,
+    runs, board_data, evidence, alarms, alarm, alarm_distributions, window_details, distributions,
+    dead_letters, report, events,
     healthz, metrics,
 ]  # fmt: skip
 

@@ -374,3 +374,19 @@ ORDER BY season_start, due_at, size_s, stream LIMIT 20000;
 -- After an alarm has recovered, evidence begins at nothing.
 SELECT (extract(epoch FROM recovered_at) * 1000)::bigint FROM driftline.alarm
 WHERE run_id = %(run)s AND track = 'change' AND state = 'recovered' AND recovered_at IS NOT NULL ORDER BY 1;
+
+-- name: alarm_layout
+-- The bins of a run's summaries, and the calibration whose line an alarm crossed.
+SELECT l.layout::text, c.payload
+FROM driftline.watch w JOIN driftline.summary_layout l ON l.hash = w.layout
+JOIN driftline.calibration c ON c.run_id = w.run_id AND c.calibration_id = %(calibration)s
+WHERE w.run_id = %(run)s LIMIT 1;
+
+-- name: alarm_summaries
+-- What the smallest windows that are watched held.
+SELECT (extract(epoch FROM s.window_start) * 1000)::bigint, s.payload
+FROM driftline.window_summary s JOIN driftline.watch w ON w.run_id = s.run_id AND w.layout = s.layout
+WHERE s.run_id = %(run)s AND s.stream = %(role)s AND s.segment = ''
+  AND s.size_s = (SELECT min(size) FROM unnest(w.sizes_s) size)
+  AND s.window_start >= %(start)s AND s.window_start < %(end)s
+ORDER BY 1 LIMIT 5000;

@@ -2,6 +2,7 @@
 
 import { columns, episode, harm, next, ofLine, rate, setBy, stateOf } from "./alarm-words.js";
 import { get } from "./api.js";
+import { beforeAndSince, threeSides } from "./before-since.js";
 import { command } from "./commands.js";
 import { address, byId, el, setText, svg, token } from "./dom.js";
 import { count, duration, figure, moment, span, times } from "./format.js";
@@ -55,6 +56,7 @@ function show(answer) {
   windows();
   promised();
   chart();
+  shapes();
 }
 
 /** Starts of the weeks that it touches: from where its evidence begins until it is over. */
@@ -107,6 +109,34 @@ function signals() {
     return el("li", {}, i < data.curves.length ? sample : el("span"), el("span", { class: "name", text: member.name }), el("span", { class: "much", text: times(member.value) }), el("span", { class: "sub", text: kind }));
   });
   byId("signals").replaceChildren(...(items.length ? items : [el("li", {}, el("span"), el("span", { class: "dim", text: "It names no signal." }))]));
+}
+
+let shapesOf = null;
+
+/** What its members looked like before and since: read once, and again when it names others or is over. */
+async function shapes() {
+  const { alarm, run } = data;
+  const wanted = `${alarm.id} ${alarm.recovered_at} ${alarm.members.length}`;
+  if (shapesOf === wanted) return;
+  shapesOf = wanted;
+  try {
+    const { columns: found } = await get("/api/alarm-distributions", { run, id: alarm.id });
+    byId("shapes-panel").hidden = !found.length;
+    byId("shapes").replaceChildren(...found.map((column) => el("li", { "data-column": column.name },
+      el("p", {}, el("b", { text: column.name }), el("span", { class: "dim", text: ` ${column.unit ?? ""}` })),
+      el("div", { role: "img", "aria-label": `${column.name}: ${beforeAndSince(column)}` }, threeSides(column)),
+      ends(column),
+      el("p", { class: "how", text: beforeAndSince(column) }))));
+  } catch (error) {
+    notice(`${error.message}: ${error.remedy}`);
+    shapesOf = null;
+  }
+}
+
+/** The values at the ends of the axis. */
+function ends({ kind, edges }) {
+  if (kind !== "number") return "";
+  return el("p", { class: "ends dim", "aria-hidden": "true" }, el("span", { text: figure(edges[0]) }), el("span", { text: figure(edges.at(-1)) }));
 }
 
 async function chart() {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { columns, days, harm, headline, next, promiseAndRecord, record, setBy } from "../static/alarm-words.js";
+import { beforeAndSince } from "../static/before-since.js";
 import { quoted } from "../static/commands.js";
 import { curves, most, visible } from "../static/evidence-series.js";
 
@@ -136,4 +137,13 @@ test("of each pixel the most is kept, and what holds afterwards", () => {
   assert.ok(found.some(([, one]) => one === 9));
   assert.deepEqual(visible(x, value, [10.5, 12], 100), [[10, 0.1], [11, 0.1], [12, 0.1]]);
   assert.deepEqual(visible([], [], [0, 1], 10), []);
+});
+
+test("what a column held is told by its median, or by the values that moved most, and by what is missing", () => {
+  const missing = { reference: 0, before: 0, since: 0.004 };
+  const number = { kind: "number", unit: "mi", median: { reference: 1.94, before: 1.95, since: 3.18 }, missing };
+  assert.equal(beforeAndSince(number), "median 1.94 in calm weeks, 1.95 the week before, 3.18 mi since");
+  const category = { kind: "category", labels: ["a", "b", "c", "others", "new"], reference: null, before: [0.5, 0.4, 0.1, 0, 0], since: [0.2, 0.4, 0.1, 0, 0.3], missing: { ...missing, since: 0.2 } };
+  assert.equal(beforeAndSince(category), "a: 50% → 20%, new: 0% → 30%, missing 0% → 20%");
+  assert.equal(beforeAndSince({ ...category, since: null, missing }), "nothing to compare it with");
 });

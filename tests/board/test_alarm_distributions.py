@@ -1,0 +1,143 @@
+"""What an alarm's columns held before and since: counted from summaries as a monitor stores them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from benchmarks.board import YEAR
+from board.alarm_distributions import distributions, shape
+from monitor.verdict import summary
+from monitor.verdict.calibration import calibrate
+from monitor.verdict.layout import CategoryLayout, NumberLayout
+from monitor.verdict.season import HOUR, WEEK, Season
+from monitor.verdict.summary import Summary
+from schemas.definition import EVENTS
+from tests.board.conftest import Served
+from tests.board.watched import Watched
+from tests.monitor.feed import DAY
+from tests.monitor.verdict.streams import SMALL
+from tests.monitor.verdict.weeks import LAYOUT, MONDAY, Floats, apart, hours
+
+SEASON = Season(WEEK)
+CALM = calibrate(LAYOUT, SEASON, apart(hours(4, seed=1)))
+STORED = (LAYOUT.encode(), CALM.encode())
+ONSET = MONDAY + WEEK
+
+
+def larger(name: str, shares: Floats) -> Floats:
+    """Amounts move to the upper half of the bins, words to the second, and every other code is missing."""
+    if name == "amount":
+        return shares * (np.arange(len(shares)) >= len(shares) // 2)
+    if name == "word":
+        return np.eye(len(shares))[1]
+    if name == "code":
+        return shares / shares[:-1].sum() * (np.arange(len(shares)) < len(shares) - 1) + np.eye(len(shares))[-1]
+    return shares
+
+
+def daily(part: Summary) -> list[tuple[int, bytes]]:
+    starts = range(part.start, part.end, DAY)
+    return [(start, summary.encode(part.between(start, start + DAY))) for start in starts]
+
+
+def member(name: str, column: str | None = None, role: str = EVENTS) -> dict[str, Any]:
+    return {"role": role, "name": name, "column": column}
+
+
+def moved() -> list[tuple[int, bytes]]:
+    """A calm week, and one with other values."""
+    weeks = apart(hours(2, seed=2))[0].summaries[EVENTS], apart(hours(2, seed=3, bend=larger))[1].summaries[EVENTS]
+    return [*daily(weeks[0]), *daily(weeks[1])]
+
+
+def test_the_week_before_is_as_the_calm_weeks_and_what_came_since_is_not() -> None:
+    members = [member("amount"), member("word"), member("code missing", "code"), member("volume"), member("amount")]
+    amount, word, code = distributions(SMALL, members, STORED, {EVENTS: moved()}, ONSET)
+    assert (amount["name"], amount["kind"], word["kind"], code["name"]) == ("amount", "number", "category", "code")
+    for column in (amount, word, code):
+        for side in ("reference", "before", "since"):
+            assert sum(column[side]) == pytest.approx(1)
+        assert column["before"] == pytest.approx(column["reference"], abs=0.03)
+    assert len(amount["edges"]) == len(amount["since"]) + 1
+    assert amount["median"]["before"] == pytest.approx(amount["median"]["reference"], rel=0.05)
+    assert amount["median"]["since"] > 1.3 * amount["median"]["before"]
+    assert word["since"][word["labels"].index(LAYOUT.columns(EVENTS)[1].values[1])] == 1
+    assert code["missing"]["since"] == pytest.approx(0.5, abs=0.03)
+    assert amount["rows"]["reference"] == pytest.approx(4 * amount["rows"]["before"], rel=0.1)
+
+
+@pytest.mark.parametrize("broken", ["layout", "calibration", "summaries"])
+def test_what_cannot_be_decoded_shows_nothing(broken: str) -> None:
+    layout, calibration = STORED
+    rows = moved()
+    assert distributions(SMALL, [member("amount")], (layout, calibration), {EVENTS: rows}, ONSET)
+    stored = b"{}" if broken == "layout" else layout, b"" if broken == "calibration" else calibration
+    summaries = {EVENTS: [(ONSET, b"\x80")] if broken == "summaries" else rows}
+    assert distributions(SMALL, [member("amount")], stored, summaries, ONSET) == []
+
+
+def test_whole_numbers_have_a_bin_each_and_a_side_without_values_has_no_shares() -> None:
+    known = np.array([1.0, 2.0, 4.0])
+    column = NumberLayout("n", tuple(np.unique([known, np.nextafter(known, np.inf)]).tolist()), 1.0)
+    counts = np.zeros(column.bins)
+    counts[[1, 3, 5]] = [2, 1, 1]  # what is exactly 1, 2 and 4
+    found = shape(column, {"before": counts, "since": np.eye(column.bins)[-1]})
+    assert found["edges"] == [0.5, 1.5, 2.5, 3.5, 4.5]
+    assert found["before"] == pytest.approx([0.5, 0.25, 0, 0.25])
+    assert (found["since"], found["median"]["since"], found["missing"]["since"]) == (None, None, 1)
+
+
+def test_tails_are_drawn_in_the_outermost_bins() -> None:
+    column = NumberLayout("n", (0.0, 50.0, 100.0), 1.0)
+    found = shape(column, {"since": np.array([1.0, 0, 0, 3, 0])})
+    assert (found["since"][0], found["since"][-1]) == pytest.approx((0.25, 0.75))
+    assert sum(found["since"]) == pytest.approx(1)
+
+
+def test_categories_show_the_most_frequent_of_any_side() -> None:
+    column = CategoryLayout("word", tuple("abcdefghijkl"))
+    counts = {"before": np.array([*range(12, 0, -1), 0, 0, 0.0]), "since": np.eye(column.bins)[11] * 5}
+    found = shape(column, counts)
+    assert found["labels"] == ["l", *"abcdefg", "others", "new"]
+    assert found["since"][0] == 1
+    counts["since"] = np.eye(column.bins)[-2]
+    assert shape(column, counts)["since"][-1] == 1
+
+
+@pytest.mark.integration
+def test_the_page_of_an_alarm_has_what_its_columns_held(calm: tuple[Served, str]) -> None:
+    served, database = calm
+    (alarm,) = Watched(days=28, drifts=[(14, 18)]).put(database, "shown")
+    where = {"run": "shown", "id": alarm.name("shown")}
+    assert served.json("/api/alarm-distributions", **where) == {"run": "shown", "columns": []}
+    calm_day, moved_day = (hours(1, seed=4, bend=bend).summaries[EVENTS] for bend in (None, larger))
+    with psycopg.connect(database, autocommit=True) as connection:
+        members = [
+            {"role": "events", "name": "amount", "kind": "column", "column": "amount", "value": 2.0, "since": 0,
+             "consequence": False, "size_s": 3_600},
+        ]  # fmt: skip
+        connection.execute(
+            "INSERT INTO driftline.summary_layout VALUES (%s, %s)", (LAYOUT.hash, STORED[0].decode())
+        )
+        connection.execute("UPDATE driftline.watch SET layout = %s WHERE run_id = 'shown'", (LAYOUT.hash,))
+        connection.execute("UPDATE driftline.calibration SET payload = %s WHERE run_id = 'shown'", (STORED[1],))
+        connection.execute("UPDATE driftline.alarm SET members = %s WHERE run_id = 'shown'", (Jsonb(members),))
+        for hour in range(24 * 28):
+            first = MONDAY + hour % 24 * HOUR
+            part = (moved_day if 14 <= hour // 24 < 18 else calm_day).between(first, first + HOUR)
+            connection.execute(
+                "INSERT INTO driftline.window_summary (run_id, stream, size_s, window_start, layout, rows, payload)"
+                " VALUES ('shown', 'events', 3600, to_timestamp(%s), %s, 1, %s)",
+                ((YEAR + hour * HOUR) / 1000, LAYOUT.hash, summary.encode(part)),
+            )
+        (column,) = served.json("/api/alarm-distributions", **where)["columns"]
+        assert column["rows"]["before"] == pytest.approx(7 * calm_day.rows[:24].sum(), rel=0.15)
+        assert column["median"]["since"] > 1.3 * column["median"]["before"]
+        connection.execute("UPDATE driftline.alarm SET track = 'ageing' WHERE run_id = 'shown'")
+        assert served.json("/api/alarm-distributions", **where)["columns"] == []
+    assert served.get("/api/alarm-distributions", run="shown", id="change:no").status_code == 404
