@@ -41,9 +41,14 @@ class ListedAlarm(AlarmRow, frozen=True, kw_only=True):
     silenced_until: datetime | None
 
     @property
+    def is_change(self) -> bool:
+        """Whether something began, as evidence against a line says. Ageing is held against tolerances."""
+        return self.state is not None and self.track != AGEING
+
+    @property
     def is_firing(self) -> bool:
-        """Whether something happens; that a model has aged is a reason to train again, and nothing that happens."""
-        return self.state == "firing" and self.track != AGEING
+        """Whether it pages; that a model has aged is a reason to train again, and nothing that happens."""
+        return self.state == "firing" and self.is_change
 
 
 class AlarmLine(msgspec.Struct, frozen=True):
@@ -225,15 +230,15 @@ def facts(found: Details) -> Iterator[tuple[str, str]]:
     yield from ((name, minute(at)) for name, at in times.items() if at is not None)
     if alarm.withdrawn_at:
         yield "withdrawn", f"{minute(alarm.withdrawn_at)} (wall time): a window was computed again"
-    if alarm.size_s and alarm.window_start and alarm.track != AGEING:
+    if alarm.is_change and alarm.size_s and alarm.window_start:
         size = duration_text(1_000 * alarm.size_s)
         yield "raised by", f"window of {size} of {alarm.stream}, {minute(alarm.window_start)}"
     if alarm.harm:
         yield "harm", HARM.get(alarm.harm, alarm.harm)
-    if alarm.state and alarm.track != AGEING:
+    if alarm.is_change:
         yield "promise", _promised(alarm)
-    if found.calibration and found.calibration.set_by:
-        yield "line set by", str(found.calibration.set_by)
+        if found.calibration and found.calibration.set_by:
+            yield "line set by", str(found.calibration.set_by)
     if alarm.verdict:
         note = f": {alarm.note}" if alarm.note else ""
         yield "judged", f"{alarm.verdict}, by {alarm.judged_by}{note}"

@@ -17,11 +17,11 @@ import structlog
 from rich.console import Console
 
 from cli import main as command_line
-from cli.alarms import ListedAlarm, describe_record, fired, next_steps, short_names
+from cli.alarms import Details, ListedAlarm, describe_record, facts, fired, next_steps, short_names
 from local.dummy.plan import DummyPlan
 from local.dummy.store import replace
 from schemas.durations import moment
-from storage.alarm_listings import AlarmRow, Member, WatchRecord, alarm_named
+from storage.alarm_listings import AlarmRow, CalibrationRow, Member, SetBy, WatchRecord, alarm_named
 from storage.connect import connect
 from storage.decisions import SilenceRow, silenced_until
 from tests.cli.watched import HOUR, MONDAY, ONSET, WEEK, alarm, begin, write
@@ -91,8 +91,18 @@ def test_a_model_that_has_aged_is_to_be_trained_again_and_fails_no_script() -> N
     assert [step.command for step in next_steps(alarm, [NOW])] == [
         *("driftline windows --run r", "driftline train --help")
     ]
+    measured = CalibrationRow(
+        season_start=NOW, calibration_id="c", weeks=[NOW], promise=1.0, refused=None, about="", signals={},
+        lines={}, unwatched={}, created_at=NOW,
+        set_by=SetBy(season=NOW, role="events", size_s=3_600, signal="fare"),
+    )  # fmt: skip
     change = msgspec.structs.replace(alarm, track="change", kind="drift")
     assert fired([change]) == ([change], [])
+    told = [
+        {name for name, _ in facts(Details(alarm=one, calibration=measured, changes=[], evidence=[], next=[]))}
+        for one in (alarm, change)
+    ]
+    assert told[1] - told[0] == {"promise", "line set by"}
 
 
 def test_an_id_is_shortened_only_where_no_other_run_has_such_an_alarm() -> None:
