@@ -346,8 +346,16 @@ def describe_record(record: WatchRecord) -> str:
     """Say how the promise was kept: `So far: 8 weeks, 1 alarm, judged real.`"""
     judged = {"real": record.judged_real, "known": record.judged_known, "false": record.judged_false}
     verdicts = ", ".join(f"{count} judged {name}" for name, count in judged.items() if count)
-    so_far = f"So far: {_counted(record.seasons, 'week')}, {_counted(record.alarms, 'alarm')}"
+    so_far = f"So far: {_watched_for(record.days or 0)}, {_counted(record.alarms, 'alarm')}"
     return f"{so_far}{', ' if verdicts else ''}{verdicts}."
+
+
+def _watched_for(days: float) -> str:
+    """As the board says it: whole days, from two weeks on whole weeks."""
+    whole = round(days)
+    if whole < 1:
+        return "less than a day"
+    return _counted(whole, "day") if whole < 14 else _counted(whole // 7, "week")
 
 
 def _counted(count: int, what: str) -> str:

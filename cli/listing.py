@@ -23,6 +23,7 @@ from rich.text import Text
 
 from cli import table
 from cli.exits import emit
+from local.terminal import tell
 from runtime.invocation import pasteable
 from schemas.durations import approximate_duration, moment
 from schemas.text import printable, printable_json
@@ -67,7 +68,7 @@ def show(
         emit(printable_json(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()))
         return
     if not rows:
-        console.print(pasteable(empty), markup=False, highlight=False, soft_wrap=True)
+        tell(console, empty)
         return
     known = rows[0].__struct_fields__
     shown = [f for f in fields or known if any(getattr(row, f) not in (None, "", ()) for row in rows)]
@@ -160,13 +161,11 @@ def replay_bar(console: Console) -> Iterator[Callable[[Replayed], None] | None]:
 def show_card(console: Console, card: Any, folder: Path) -> None:
     """Print what a model was trained on, its error on held-out trips, and where it is."""
     errors = card.errors
-    console.print(
+    tell(
+        console,
         f"{card.kind} model of {card.source}\n"
         f"{card.rows:,} trips learnt, {card.reference_rows:,} in the reference\n"
         f"on the last {errors.rows:,} trips, held out: MAE {errors.mae:.2f} min, RMSE {errors.rmse:.2f} min, "
         f"bias {errors.bias:+.2f} min\n"
         f"{folder}  {card.hash[:12]}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
     )

@@ -15,8 +15,9 @@ import typer
 from cli import exits, output
 from cli.commands import alarms, data, decisions, local, models, results, runs, stack, stages
 from cli.wrong_values import PlainGroup
+from local.terminal import tell
 from runtime import connections
-from runtime.invocation import pasteable, program
+from runtime.invocation import program
 from schemas.errors import DriftlineError, UsageError
 from schemas.text import printable_event
 
@@ -30,14 +31,15 @@ Driftline shows how a stream of scored events drifts. To see everything in two m
 
 Step by step:
 
-  {program} stack up               start Kafka and Postgres; or set KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL
-  {program} train                  train a model, and keep the reference that windows are compared with
-  {program} consume &              score trips and assign them to windows
-  {program} monitor &              compare every window with the reference
-  {program} board &                serve the live page, http://127.0.0.1:8000
-  {program} produce --run NAME     replay a month
-  {program} windows --run NAME     list the results
+  {program} stack up             start Kafka and Postgres
+  {program} train                train a model
+  {program} consume &            score trips, assign to windows
+  {program} monitor &            compare windows with training
+  {program} board &              serve http://127.0.0.1:8000
+  {program} produce --run NAME   replay a month
+  {program} windows --run NAME   list the results
 
+Instead of `{program} stack up`, KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL can name servers of your own.
 `{program} doctor` says what is missing, `{program} --help` lists all commands."""
 
 app = typer.Typer(
@@ -61,7 +63,7 @@ def begin(
         output.console.print(f"driftline {installed('driftline-app')}", highlight=False)
         raise typer.Exit
     if context.invoked_subcommand is None:
-        output.console.print(FIRST_STEPS.format(program=program()), markup=False, highlight=False, soft_wrap=True)
+        tell(output.console, FIRST_STEPS.format(program=program()))
 
 
 app.command()(local.demo)
@@ -148,5 +150,5 @@ def _warn_of_unknown_variables() -> None:
 
 
 def _fail(error: DriftlineError) -> NoReturn:
-    output.err.print(f"driftline: {pasteable(str(error))}", markup=False, highlight=False, soft_wrap=True)
+    tell(output.err, f"driftline: {error}")
     sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from runtime.invocation import pasteable
+from local.terminal import tell
 from schemas.errors import UsageError
 
 console = Console() if sys.stdout.isatty() else Console(width=160)
@@ -16,12 +16,12 @@ err = Console(stderr=True)
 
 def say(text: str) -> None:
     """Print progress to stderr, so that stdout has only the result."""
-    err.print(pasteable(text), style="dim", markup=False, highlight=False, soft_wrap=True)
+    tell(err, text, "dim")
 
 
 def warn(text: str) -> None:
     """Print to stderr what the operator must not overlook."""
-    err.print(pasteable(text), style="bold yellow", markup=False, highlight=False, soft_wrap=True)
+    tell(err, text, "bold yellow")
 
 
 def confirm(question: str) -> None:

@@ -17,6 +17,7 @@ class FlushLog:
 
     def __init__(self) -> None:
         self._warned_of_unit: set[str] = set()
+        self._rejected: set[tuple[str, str]] = set()
 
     def write(self, flush: Flush) -> None:
         """Log what an operator should know of a flush."""
@@ -26,16 +27,23 @@ class FlushLog:
             log.warning(
                 "gap", place=place, gaps=len(flush.losses), missing=missing, first_seq=flush.losses[0].first
             )
-        if flush.dead:
-            reasons = dict(sorted(Counter(dead_letter.reason for dead_letter in flush.dead).items()))
-            count, first = len(flush.dead), flush.dead[0].detail
-            log.warning("dead_letters", place=place, count=count, reasons=reasons, first=first)
-        for unscored in flush.unscored:
-            event = f"run_of_another_{unscored.reason}" if unscored.foreign else "model_fails"
-            log.error(event, run=unscored.run_id, place=place, records=unscored.count, why=unscored.why)
+        self._log_dead(flush, place)
         self._check_unit(flush)
         for run_id in flush.finished:
             log.info("finished", run=run_id, place=place)
+
+    def _log_dead(self, flush: Flush, place: str) -> None:
+        """Log what was rejected and why, each reason in one line; that a whole run is rejected, only once."""
+        for unscored in flush.unscored:
+            if not unscored.foreign:
+                log.error("model_fails", run=unscored.run_id, place=place, records=unscored.count, why=unscored.why)
+            elif (key := (unscored.run_id, unscored.why)) not in self._rejected:
+                self._rejected.add(key)
+                log.error(f"run_of_another_{unscored.reason}", run=unscored.run_id, why=unscored.why)
+        said = {(unscored.run_id, unscored.reason) for unscored in flush.unscored}
+        if dead := [letter for letter in flush.dead if (letter.run_id, letter.reason) not in said]:
+            reasons = dict(sorted(Counter(letter.reason for letter in dead).items()))
+            log.warning("dead_letters", place=place, count=len(dead), reasons=reasons, first=dead[0].detail)
 
     def _check_unit(self, flush: Flush) -> None:
         """Warn once for each run whose event times look like seconds: its windows are exact, but lie in 1970."""

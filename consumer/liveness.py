@@ -19,6 +19,7 @@ from consumer.meter import ConsumerMeter
 from consumer.source import KafkaSource
 from consumer.store import Beat, Store
 from consumer.windows import LatenessPolicy
+from schemas.definition import Records
 
 log = structlog.get_logger()
 
@@ -59,19 +60,19 @@ class Liveness:
         self._kafka_answered = True
 
     def committed(
-        self, flush: Flush, policies: Mapping[str, LatenessPolicy], *, scored: bool, seconds: float
+        self, flush: Flush, policies: Mapping[str, LatenessPolicy], records: Records, *, seconds: float
     ) -> None:
         """Count a flush that was committed.
 
         Args:
             flush: What was committed.
             policies: Of the runs in it that have begun.
-            scored: Whether the model made the predictions of its rows.
+            records: The topic that it is of.
             seconds: Scoring and committing took so long.
         """
         self._gauges.flushed(flush, seconds)
-        self._meter.count(flush, policies)
-        if scored and flush.chunks:
+        self._meter.count(flush, policies, records.role)
+        if records.needs_model and flush.chunks:
             self._model_failures = 0
         else:
             self._model_failures += sum(each.count for each in flush.unscored if not each.foreign)

@@ -9,6 +9,7 @@ from typing import Any
 
 from consumer.ledger import Claim, Flush
 from consumer.windows import LatenessPolicy
+from schemas.definition import LABELS, Role
 from schemas.watermark import NEVER, partition_watermark, stream_watermark
 
 
@@ -19,13 +20,14 @@ class ConsumerMeter:
     Attributes:
         since: When counting began.
         run_id: The run that was last flushed.
-        records, rows, dead, unscored: Totals since then.
+        records, events, labels, dead, unscored: Totals since then; events and labels are rows.
     """
 
     since: float
     run_id: str | None = None
     records: int = 0
-    rows: int = 0
+    events: int = 0
+    labels: int = 0
     dead: int = 0
     unscored: int = 0
     _policies: dict[tuple[str, str], LatenessPolicy] = field(default_factory=dict)
@@ -37,15 +39,20 @@ class ConsumerMeter:
     def __post_init__(self) -> None:
         self._last_measured, self._moved = (self.since, 0), self.since
 
-    def count(self, flush: Flush, policies: Mapping[str, LatenessPolicy]) -> None:
+    def count(self, flush: Flush, policies: Mapping[str, LatenessPolicy], role: Role) -> None:
         """Add a flush that was committed.
 
         Args:
             flush: What was committed.
             policies: Of the runs in it that have an event time.
+            role: Of its records.
         """
         self.records += flush.gained.records
-        self.rows += sum(chunk.rows for chunk in flush.chunks)
+        rows = sum(chunk.rows for chunk in flush.chunks)
+        if role == LABELS:
+            self.labels += rows
+        else:
+            self.events += rows
         self.dead += len(flush.dead)
         self.unscored += sum(each.count for each in flush.unscored)
         self._policies.update(
@@ -63,23 +70,26 @@ class ConsumerMeter:
             ends: The end of each one's log, in the same order.
 
         Returns:
-            lag: Records to be read, of any run. rows_per_s: Rows accepted since the last call. watermark_ms: The
-            smallest M - L of the last run in these partitions, event time. watermark_age_s: Wall seconds since that
-            last moved. partitions: How many are ours. records, rows, dead_letters, unscored: Totals.
+            lag: Records to be read, of any run. rows_per_s: Events and labels accepted since the last call.
+            watermark_ms: The smallest M - L of the last run in these partitions, event time. watermark_age_s: Wall
+            seconds since that last moved. partitions: How many are ours. records, events, labels, dead_letters,
+            unscored: Totals.
         """
         claims = tuple(claims)
         watermark = self._current_watermark(claims)
         if watermark != self._watermark:
             self._watermark, self._moved = watermark, now
-        (then, before), self._last_measured = self._last_measured, (now, self.rows)
+        rows = self.events + self.labels
+        (then, before), self._last_measured = self._last_measured, (now, rows)
         return {
             "lag": sum(max(0, end - c.next_offset) for c, end in zip(claims, ends, strict=True)),
-            "rows_per_s": round((self.rows - before) / max(now - then, 1e-3), 1),
+            "rows_per_s": round((rows - before) / max(now - then, 1e-3), 1),
             "watermark_ms": watermark,
             "watermark_age_s": round(now - self._moved, 1),
             "partitions": len(claims),
             "records": self.records,
-            "rows": self.rows,
+            "events": self.events,
+            "labels": self.labels,
             "dead_letters": self.dead,
             "unscored": self.unscored,
         }

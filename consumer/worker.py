@@ -195,7 +195,7 @@ class Worker:
         records = self._records[flush.claim.partition.topic]
         begun = [run.run_id for run in flush.runs if run.state.max_time is not None]
         policies = self._runs.policies(begun, records)
-        self._liveness.committed(flush, policies, scored=records.needs_model, seconds=seconds)
+        self._liveness.committed(flush, policies, records, seconds=seconds)
         self._flush_log.write(flush)
 
     def _beat(self, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
@@ -32,6 +33,27 @@ def printable_json(text: str) -> str:
     if text.replace("\n", "").isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def folded(text: str, width: int) -> str:
+    """Break lines that are too long where a space is, but no `command with spaces`, which is to be pasted.
+
+    Args:
+        text: Any text. Indented lines are commands, and stay as they are.
+        width: Characters of a line; a longer word stands alone.
+    """
+    return "\n".join(line if line[:1].isspace() else _folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    lines = [""]
+    for word in re.findall(r"(?:`[^`]*`|\S)+", line):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if len(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return line if len(line) <= width else "\n".join(lines)
 
 
 def printable_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -125,14 +125,14 @@ class WatchRecord(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run_id: Of the run.
         about: What was said of its newest season; None before the first.
-        seasons: That have evidence; 0: nothing can be said of the run.
+        days: From the first window with evidence to the last; None: nothing can be said of the run.
         alarms: Of track `change` that fired, without those that were withdrawn.
         judged_false, judged_known, judged_real: How many of them people judged so.
     """
 
     run_id: str
     about: str | None
-    seasons: int
+    days: float | None
     alarms: int
     judged_false: int
     judged_known: int

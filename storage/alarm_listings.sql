@@ -30,9 +30,10 @@ SELECT season_start, calibration_id, weeks, promise, set_by, refused, about, sig
 FROM driftline.calibration WHERE run_id = %(run_id)s ORDER BY season_start DESC;
 
 -- name: records
--- Of each run that is watched: what was said of its newest season, how many seasons have evidence, and what fired.
+-- Of each run that is watched: what was said of its newest season, for how many days it was watched, and what fired.
 SELECT w.run_id, n.about, (
-           SELECT count(DISTINCT e.season_start) FROM driftline.evidence e WHERE e.run_id = w.run_id) AS seasons,
+           SELECT extract(epoch FROM max(e.window_start + e.size_s * interval '1 second') - min(e.window_start)) / 86400.0
+           FROM driftline.evidence e WHERE e.run_id = w.run_id)::float8 AS days,
        f.alarms, f.judged_false, f.judged_known, f.judged_real
 FROM driftline.watch w
 LEFT JOIN LATERAL (

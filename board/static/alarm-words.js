@@ -37,8 +37,9 @@ function day(ms) {
 
 /** For how long a run was watched: 9 days, 8 weeks. @param {number} ms */
 export function watchedFor(ms) {
-  if (ms < DAY) return "less than a day";
-  return ms < 14 * DAY ? plural(Math.floor(ms / DAY), "day") : plural(Math.floor(ms / (7 * DAY)), "week");
+  const whole = Math.round(ms / DAY);
+  if (whole < 1) return "less than a day";
+  return whole < 14 ? plural(whole, "day") : plural(Math.floor(whole / 7), "week");
 }
 
 /** The promise and how it was kept: one line. @param {any} watch of the status */

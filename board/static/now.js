@@ -105,7 +105,7 @@ function readings(status, size) {
   setText(byId("newest"), newest ? span(newest.start, newest.end) : "–");
   setText(byId("newest-note"), [newest && `${plural(newest.rows, "row")}, ${newest.status}`, next(status)].filter(Boolean).join("; ") || "no window yet");
   setText(byId("watermark"), moment(status.watermark));
-  setText(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to result, ${size}: p95 ${milliseconds(status.latency_p95_ms)}` : "");
+  setText(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to result, ${size}: ${`p95 ${milliseconds(status.latency_p95_ms)}`.replaceAll(" ", "\u00a0")}` : "");
   setText(byId("lag"), count(status.lag));
   setText(byId("lag-note"), troubles(status) || (status.lag ? "records to read" : "all is read"));
   setText(byId("rows"), count(status.rows));

@@ -11,6 +11,7 @@ from cli import chosen, listing, options, output, servers
 from cli.commands.results import DRIFTED
 from cli.exits import emit
 from cli.output import say, warn
+from local.terminal import tell
 from runtime.invocation import program
 from schemas.errors import DriftlineError
 from schemas.text import printable, printable_json
@@ -68,7 +69,7 @@ def _why_unknown(runs: Sequence[RunRow], records: Mapping[str, WatchRecord], mon
 
     if not runs:
         return "there are no runs yet"
-    if any(row.run_id in records and records[row.run_id].seasons for row in runs):
+    if any(row.run_id in records and records[row.run_id].days is not None for row in runs):
         return ""
     return f"no evidence of run {runs[0].run_id} is known: {why_no_evidence(runs[0], monitors, Config().min_rows)}"
 
@@ -154,7 +155,7 @@ def _print(found: Details) -> None:
 
 def _line(text: str, style: str = "") -> None:
     shown = printable(text, 5_000, keep="\n")
-    output.console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
+    tell(output.console, shown, style)
 
 
 @app.command()

@@ -25,10 +25,10 @@ from local.demo.plan import DemoPlan, plan
 from local.demo.snapshot import DemoSnapshot, read
 from local.demo.view import Frame, choose_columns, last_frame_end, line, render, worst_of
 from local.settings import DemoSettings
+from local.terminal import tell
 from models import artifact
 from runtime.children import Children
 from runtime.connections import STATE, Addresses
-from runtime.invocation import pasteable
 from schemas.durations import moment
 from storage.connect import Connection, connect_now
 from storage.prepare import prepare_as_allowed
@@ -52,10 +52,10 @@ def run(settings: DemoSettings, out: Console) -> None:
     """Run the demo up to its summary. Raises DriftlineError if a stage fails."""
 
     def say(text: str) -> None:
-        out.print(f"· {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        tell(out, f"· {text}", "dim")
 
     def warn(text: str) -> None:
-        out.print(f"! {text}", style="bold yellow", markup=False, highlight=False, soft_wrap=True)
+        tell(out, f"! {text}", "bold yellow")
 
     began = time.monotonic()
     name = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
@@ -85,17 +85,9 @@ def run(settings: DemoSettings, out: Console) -> None:
                 _wait_for_enter(board, out)
         if settings.keep:
             stack.up()
-            out.print(
-                pasteable("The stack stays up: `driftline board` shows it, `driftline stack down` stops it."),
-                markup=False,
-                soft_wrap=True,
-            )
+            tell(out, "The stack stays up: `driftline board` shows it, `driftline stack down` stops it.")
         elif waits and not stays:
-            out.print(
-                pasteable("All of it again: `driftline stack up`, then `driftline board`."),
-                markup=False,
-                soft_wrap=True,
-            )
+            tell(out, "All of it again: `driftline stack up`, then `driftline board`.")
 
 
 def servers_end(environ: Mapping[str, str]) -> bool:
@@ -161,9 +153,7 @@ def _show_board(board: Page, out: Console) -> bool:
     if address := board.wait(BOARD_S):
         return _show(address, out)
     if board.ended:
-        out.print(
-            f"· no board; its log says why: {board.log}", style="dim", markup=False, highlight=False, soft_wrap=True
-        )
+        tell(out, f"· no board; its log says why: {board.log}", "dim")
     return False
 
 

@@ -114,10 +114,11 @@ def test_an_id_is_shortened_only_where_no_other_run_has_such_an_alarm() -> None:
 
 
 def test_the_record_counts_in_words() -> None:
-    record = WatchRecord(run_id="r", about=None, seasons=8, alarms=1, judged_false=0, judged_known=0, judged_real=1)
+    record = WatchRecord(run_id="r", about=None, days=56.2, alarms=1, judged_false=0, judged_known=0, judged_real=1)
     assert describe_record(record) == "So far: 8 weeks, 1 alarm, 1 judged real."
-    calm = WatchRecord(run_id="r", about=None, seasons=1, alarms=0, judged_false=0, judged_known=0, judged_real=0)
-    assert describe_record(calm) == "So far: 1 week, 0 alarms."
+    calm = WatchRecord(run_id="r", about=None, days=0.4, alarms=0, judged_false=0, judged_known=0, judged_real=0)
+    assert describe_record(calm) == "So far: less than a day, 0 alarms."
+    assert "So far: 4 weeks" in describe_record(msgspec.structs.replace(calm, days=27.9)), "as the board says it"
 
 
 Call = Callable[[str], tuple[int, str, str]]
@@ -163,7 +164,7 @@ def test_alarms_are_listed_newest_first_with_evidence_and_record(call: Call, dat
     assert lines[2].split()[-1] == "events:1h:2022-02-15T11:00"
     assert "3.14" in lines[2]
     assert "at most 0.9 false alarms a month" in said
-    assert "So far: 1 week, 2 alarms." in said
+    assert "So far: 2 days, 2 alarms." in said
     rows = json.loads(call("alarms --state firing --json")[1])
     assert [(row["alarm_id"], row["size_s"], row["silenced_until"]) for row in rows] == [
         (FIRING.alarm_id, 3600, None)

@@ -452,9 +452,34 @@ def test_a_run_of_another_stream_is_put_aside_in_every_topic_and_the_runs_beside
         "run r is of stream orders, not of taxi as here: "
         "replay its records under another --run, or send them on under another run_id"
     )
-    assert [(entry["run"], entry["records"]) for entry in logs if entry["event"] == "run_of_another_stream"] == [
-        ("r", 1)
-    ] * 2
+    assert [entry["run"] for entry in logs if entry["event"] == "run_of_another_stream"] == ["r"]
+
+
+def test_the_log_gives_each_reason_once_after_a_retraining(log: Log, books: Books) -> None:
+    places = (PLACE, Partition("trips", 1))
+    books.scored_by, log.rebalance = {"old": "a" * 64}, places
+    made = worker(log, books, flush_rows=2)
+    with capture_logs() as logs:
+        for round_ in range(3):
+            old = [trip(START, 2 * round_ + n, "old") for n in range(2)]
+            log.next = [(partition, messages(old, 2 * round_)) for partition in places]
+            made.step(1.0)
+        log.next = [(PLACE, messages([trip(START, 6, "old"), b"{"], 6))]
+        made.step(1.0)
+        made.step(100.0)
+    assert len(books.flushes) == 7
+    said = [entry for entry in logs if entry["log_level"] in ("warning", "error")]
+    assert [entry["event"] for entry in said] == ["run_of_another_model", "dead_letters"]
+    assert said[0]["run"] == "old"
+    assert f"`driftline consume --model {'a' * 12}`" in said[0]["why"]
+    assert (said[1]["count"], said[1]["reasons"]) == (1, {"undecodable": 1})
+    (progress,) = (entry for entry in logs if entry["event"] == "consuming")
+    assert (progress["unscored"], progress["dead_letters"], progress["events"], progress["labels"]) == (
+        13,
+        14,
+        0,
+        0,
+    )
 
 
 def test_a_consumer_that_is_to_end_with_a_run_of_another_stream_ends_at_once(log: Log, books: Books) -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from schemas.text import LONGEST, printable, printable_event, printable_json
+from schemas.text import LONGEST, folded, printable, printable_event, printable_json
 
 HOSTILE = {
     "escape sequence": "\x1b[31mred\x1b]0;title\x07",
@@ -64,3 +64,15 @@ def test_a_list_in_the_log_is_written_as_people_write_it() -> None:
         None, "", {"partitions": ["a/0", "b/1"], "reasons": {"late": 3, "future": 1}, "rows": 3}
     )
     assert event == {"partitions": "a/0, b/1", "reasons": "late 3, future 1", "rows": 3}
+
+
+def test_a_text_is_folded_between_words_and_no_command_in_it_is_broken() -> None:
+    text = "no model yet: run `driftline train --month 2022-01` first, or give --model\n  driftline a b c d e f g h"
+    assert folded(text, 30).split("\n") == [
+        "no model yet: run",
+        "`driftline train --month 2022-01`",
+        "first, or give --model",
+        "  driftline a b c d e f g h",
+    ]
+    assert folded(text, 200) == text
+    assert folded("two  spaces, and a ` alone", 80) == "two  spaces, and a ` alone"

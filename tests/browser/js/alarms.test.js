@@ -28,6 +28,7 @@ test("the promise and its record are one line", () => {
   assert.equal(told({ alarms: 2, false: 2 }, 1), "at most 1 false alarm a month on average; so far 8 weeks, 2 alarms, all judged false");
   assert.equal(told({ alarms: 4, false: 1, real: 2 }, null), "no promise yet; so far 8 weeks, 4 alarms, judged: 1 false, 2 real; 1 not yet");
   assert.equal(record(watch({ from: 0, to: 9 * DAY })), "so far 9 days, no alarm");
+  assert.equal(record(watch({ from: 0, to: 28 * DAY - 2 * HOUR })), "so far 4 weeks, no alarm", "the last hours have no window yet");
   assert.equal(record(watch({ from: 0, to: HOUR })), "so far less than a day, no alarm");
 });
 
