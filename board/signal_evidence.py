@@ -56,9 +56,11 @@ class SignalCurves:
         calibration = self._calibrations.get(season, {})
         names = (calibration.get("signals") or {}).get(role) or []
         lines = ((calibration.get("lines") or {}).get(role) or {}).get(str(size_s)) or []
-        if signal not in names or len(lines) != len(names) or any(len(each) != len(names) for each in z):
+        counted = [bool(each) for each in z]  # days that do not count have no scores
+        scores = [each or [0.0] * len(names) for each in z]
+        if signal not in names or len(lines) != len(names) or any(len(each) != len(names) for each in scores):
             return [None] * len(z)
         place = names.index(signal)
         k = allowances([Signal(name, KINDS.get(name, "column"), None) for name in names], 1_000 * size_s)
-        sums = cusum(np.array(z, np.float64), k)[:, place]
+        sums = cusum(np.array(scores, np.float64), k, np.array(counted))[:, place]
         return [round(float(each), 3) for each in sums / lines[place]]

@@ -165,6 +165,6 @@ def promise(text: str) -> None:
 
 def holidays(region: str) -> None:
     """Raises UsageError if there is no calendar of that name."""
-    from monitor.verdict.season import Season, holiday_seasons  # noqa: PLC0415
+    from monitor.verdict.season import holidays_of  # noqa: PLC0415
 
-    holiday_seasons(Season(), region, 0, 1)
+    holidays_of(region, 0, 1)

@@ -302,7 +302,7 @@ PROMISE = option(
 HOLIDAYS = option(
     "holidays",
     None,
-    "Calendar of holidays, such as US-NY, for runs not watched yet: a week with a holiday is not calm.",
+    "Calendar of holidays, such as US-NY, for runs not watched yet: these days add no evidence, and are not calm.",
     check=checks.holidays,
     show_default="none",
 )

@@ -17,7 +17,7 @@ from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, deco
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.members import Ageing
 from monitor.verdict.promise import Promise
-from monitor.verdict.season import DAY, HOUR, Season, holiday_seasons
+from monitor.verdict.season import DAY, HOUR, Season, holidays_of, short_seasons
 from monitor.verdict.summary import Summary, merge, summarize_events, summarize_labels
 from runtime.lru import LruCache
 from schemas.definition import Role, Stream
@@ -49,16 +49,18 @@ class Measure:
     def score(self, role: Role, summary: Summary) -> StoredScore:
         """Score a window; rounded to what is stored of it, so that what is read back gives the same evidence."""
         rows = int(summary.rows.sum())
-        if (role, summary.size) not in self.watch.series:
+        if not self._counts(role, summary.start, summary.size):
             return StoredScore(calibration_id=self.id, rows=rows, z=(), shares={})
         z, shares = self.calibration.score(summary)
         return StoredScore(calibration_id=self.id, rows=rows, z=_rounded(z), shares=shares)
 
-    def silent(self, role: Role, size: int, rows: int) -> StoredScore:
+    def silent(self, role: Role, start: int, size: int, rows: int) -> StoredScore:
         """Score a window that held something unknown: it says nothing."""
-        series = self.watch.series.get((role, size))
-        z = (0.0,) * (len(series.signals) if series else 0)
+        z = (0.0,) * len(self.watch.series[role, size].signals) if self._counts(role, start, size) else ()
         return StoredScore(calibration_id=self.id, rows=rows, z=z, shares={})
+
+    def _counts(self, role: Role, start: int, size: int) -> bool:
+        return (role, size) in self.watch.series and bool(self.calibration.counts(np.array([start]), size)[0])
 
     def row(self, state: bytes) -> CalibrationRow:
         """As it is stored. state: before the season."""
@@ -121,9 +123,13 @@ class Calibrator:
         mine = [*own]
         calm = dict.fromkeys(mine) | {one.start: one for one in self.reference if one.start not in mine}
         order = [*(one.start for one in self.reference if one.start not in mine), *mine]
-        left = {*excluded, *self._holidays(order, terms.holidays)}
+        end = season + self.season.length
+        holidays = holidays_of(terms.holidays or None, min([*order, season]), end)
+        left = {*excluded, *short_seasons(self.season, holidays)}
         last = [start for start in order if self.season.start(start) not in left][-self._wanted(terms.promise) :]
-        return Measure(season, self._calibration({start: calm[start] for start in last}, week, terms))
+        made = self._calibration({start: calm[start] for start in last}, holidays, week, terms)
+        today = {day: name for day, name in holidays.items() if day >= season}
+        return Measure(season, made.leaving_out(today))
 
     def known(self, calibration_id: str, season: int, payload: Callable[[], bytes]) -> Measure:
         """Return the measure of a season that has begun. payload: reads it, where it is not remembered here."""
@@ -134,41 +140,37 @@ class Calibrator:
             self._known.put(key, found)
         return found
 
-    def _calibration(self, calm: Mapping[int, CalmSeason | None], week: Week, terms: WatchTerms) -> Calibration:
+    def _calibration(
+        self, calm: Mapping[int, CalmSeason | None], holidays: Mapping[int, str], week: Week, terms: WatchTerms
+    ) -> Calibration:
         """Calibrate by these seasons; those of the run are read.
 
         It takes seconds, in which a transaction is open. Should that end meanwhile, the next one finds here what
         follows from the reference alone.
         """
-        key = (*calm, terms.sizes, terms.promise)
+        key = (*calm, terms.sizes, terms.promise, terms.holidays)
         of_reference = None not in calm.values()
         found = self._drawn.get(key) if of_reference else None
         if found is None:
-            seasons = [known or self._own(start, week(start)) for start, known in calm.items()]
+            seasons = [(known or self._own(start, week(start))).without(holidays) for start, known in calm.items()]
             made = calibrate(self.layout, self.season, seasons, sizes=terms.sizes, promise=terms.promise)
-            made = replace(made, ageing=self._ageing([one for one in seasons if calm[one.start] is None]))
+            made = replace(made, ageing=self._ageing([one for one in seasons if calm[one.start] is None], holidays))
             found = decode(made.encode(), self.layout)
             if of_reference:
                 self._drawn.put(key, found)
         return found
 
-    def _ageing(self, own: Sequence[CalmSeason]) -> Ageing | None:
+    def _ageing(self, own: Sequence[CalmSeason], holidays: Mapping[int, str]) -> Ageing | None:
         """How far the run's newest calm seasons are from the reference. own: oldest first."""
         newest = own[-NEWEST:]
         if len(newest) < 2 or not self.reference:
             return None
-        found = ageing(self.layout, self.season, self.reference, newest)
+        found = ageing(self.layout, self.season, [one.without(holidays) for one in self.reference], newest)
         moved = tuple(one for one in found if one.value > one.tolerance)
         return Ageing(newest[0].start, self.season.length, moved, any(one.name == "mae" for one in found))
 
     def _wanted(self, promise: float) -> int:
         return max(LEAST, Promise.of(promise, 0, self.season.length).missing)
-
-    def _holidays(self, starts: Sequence[int], calendar: str) -> Iterable[int]:
-        if not starts:
-            return ()
-        length = self.season.length
-        return holiday_seasons(self.season, calendar or None, min(starts), max(starts) + length)
 
     def _own(self, start: int, windows: Mapping[Role, Sequence[Summary]]) -> CalmSeason:
         return CalmSeason.of(self.layout, start, start + self.season.length, windows)

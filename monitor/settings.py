@@ -31,7 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     attempts: after so many failures a window is written with its columns `failed`.
     cache_mb: decoded chunks kept, in MB.
     promise: false alarms a month that are asked for, at most; None: no evidence is kept, and nothing alarms.
-    holidays: calendar of public holidays, such as US-NY; weeks with one are not calm. '': none.
+    holidays: calendar of public holidays, such as US-NY; they add no evidence, and are not calm. '': none.
     metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     """
 

@@ -87,8 +87,8 @@ def calm(months: int) -> Part:
         [described(week, run) for week in run.weeks],
         figures,
         [curve("Evidence in calm months, in units of the line", run.weeks)],
-        "The months cut off the first and the last week, so there are nine. A calendar with fewer holidays leaves"
-        " more calm weeks. Alarms that are still firing count for each week.",
+        "The months cut off the first and the last week, so there are nine. Days that are holidays do not count."
+        " Alarms that are still firing count for each week.",
         cells,
     )
 
@@ -117,11 +117,10 @@ def found(months: int) -> Part:
         rows,
         {},
         plots[:1],
-        f"The checks are for {REGION} and one alarm a month, as for calm months. That calendar has four holidays in"
-        " the first eight weeks (also Lincoln's Birthday and Susan B. Anthony Day). Until 7 March the line comes"
-        " from three weeks of January alone, of which one has the first working days of the year and one the"
-        " blizzard of 29 January; little drift stays below it. Other rows show what other calendars and promises"
-        " would give. A week in which drift has begun counts as calm for the next, since nobody has excluded it.",
+        f"The checks are for {REGION} and one alarm a month, as for calm months; other rows show what other"
+        " calendars and promises would give. Drift that begins on a holiday, or lasts over one, is found later:"
+        " these days do not count. A week in which drift has begun counts as calm for the next, since nobody has"
+        " excluded it.",
     )
 
 

@@ -40,7 +40,7 @@ from monitor.evidently.window_figures import event_figures
 from monitor.verdict.calibration import Calibration, CalmSeason, calibrate
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.lifecycle import Alarm
-from monitor.verdict.season import DAY, HOUR
+from monitor.verdict.season import DAY, HOUR, short_seasons
 from producer.sources.selection import from_files
 from schemas.definition import EVENTS
 from schemas.durations import moment, moment_ms
@@ -121,7 +121,14 @@ def found(run: Replay, watched: Sequence[Week], promise: float = 1.0) -> dict[st
     for name, bent in run.bent.items():
         ends = weeks(bent)
         results[name] = [
-            _delay(run, every[n : n + 2], ends[n : n + 2], by_start[every[n].start], onset=onset, promise=promise)
+            _delay(
+                run,
+                every[n : n + 2],
+                ends[n : n + 2],
+                [by_start[week.start].calibration for week in every[n : n + 2]],
+                onset=onset,
+                promise=promise,
+            )
             for n, onset in onsets(run)
         ]
     return results
@@ -131,19 +138,19 @@ def _delay(
     run: Replay,
     usual: Sequence[CalmSeason],
     bent: Sequence[CalmSeason],
-    watched: Week,
+    calibrations: Sequence[Calibration],
     *,
     onset: int,
     promise: float,
 ) -> tuple[float, str]:
     parts = {role: spliced(one, bent[0].summaries[role], onset) for role, one in usual[0].summaries.items()}
     first = CalmSeason(usual[0].start, parts)
-    crossing = _crossing(watched.calibration, first, onset)
+    crossing = _crossing(calibrations[0], first, onset)
     if crossing is None:
-        calibration = watched.calibration
-        if not watched.holidays:
-            known = [*_calm_of(run, watched.calibration), first]
-            calibration = calibrate(run.layout, SEASON, known[-4:], promise=promise)
+        days = {**calibrations[0].left_out, **calibrations[1].left_out}
+        known = [*_calm_of(run, calibrations[0]), *([] if first.start in short_seasons(SEASON, days) else [first])]
+        calm = [week.without(days) for week in known[-4:]]
+        calibration = calibrate(run.layout, SEASON, calm, promise=promise).leaving_out(days)
         crossing = _crossing(calibration, bent[1], onset)
     if crossing is None or crossing.at - onset > WITHIN:
         return float("inf"), ""

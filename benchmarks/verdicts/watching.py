@@ -18,7 +18,7 @@ from monitor.verdict.evidence import allowances, cusum
 from monitor.verdict.fold import Folded, State, WindowScore, fold
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.lifecycle import Alarm, AlarmKey
-from monitor.verdict.season import HOUR, Season, holiday_seasons
+from monitor.verdict.season import HOUR, Season, holidays_of, short_seasons
 from monitor.verdict.summary import Summary, merge
 from schemas.definition import EVENTS, Role, Stream
 from storage.alarms import WatchTerms
@@ -82,7 +82,7 @@ def follow(
     """Watch a run. live: hourly summaries of all of it, from a full hour on."""
     season, first, end = calibrator.season, live[EVENTS].start, live[EVENTS].end
     terms = WatchTerms(layout=calibrator.layout.hash, sizes=DEFAULT_SIZES, promise=promise, holidays=region or "")
-    holidays = holiday_seasons(season, region, first, end)
+    holidays = holidays_of(region, season.start(first), season.start(end - 1) + season.length)
     terms_of = stream.terms
     lateness = {role: terms_of.lateness_ms if role == EVENTS else terms_of.label_lateness_ms for role in live}
 
@@ -100,7 +100,8 @@ def follow(
         for key in folded.dropped:
             alarms.pop(key, None)
         alarms |= folded.alarms
-        weeks.append(_week(max(start, first), measure.calibration, holidays.get(start, ""), folded))
+        names = ", ".join(name for day, name in holidays.items() if season.start(day) == start)
+        weeks.append(_week(max(start, first), measure.calibration, names, folded))
     fired = sorted((one for one in alarms.values() if one.fired_at is not None), key=lambda one: one.fired_at or 0)
     return Followed(weeks, fired)
 
@@ -151,23 +152,26 @@ def watch(
     seasons: int = 4,
     promise: float = 1.0,
 ) -> list[Week]:
-    """Watch weeks one after the other; each is calm for those after it, unless a holiday falls in it."""
-    known = [week for week in before if season.start(week.start) not in holidays]
+    """Watch weeks one after the other; each is calm for those after it, but for its holidays."""
+    short = short_seasons(season, holidays)
+    known = [week.without(holidays) for week in before if season.start(week.start) not in short]
     found: list[Week] = []
     calibration: Calibration | None = None
     for week in live:
         calm = known[-seasons:]
         if calibration is None or calibration.seasons != tuple(one.start for one in calm):
             calibration = calibrate(layout, season, calm, promise=promise)
+        counted = week.without(holidays)
+        found.append(watched_week(calibration, counted))
         begin = season.start(week.start)
-        found.append(watched_week(calibration, week, holidays.get(begin, "")))
-        if week.start == begin and week.summaries[EVENTS].size == season.length and begin not in holidays:
-            known.append(week)
+        if week.start == begin and week.summaries[EVENTS].size == season.length and begin not in short:
+            known.append(counted)
     return found
 
 
-def watched_week(calibration: Calibration, week: CalmSeason, holidays: str = "") -> Week:
+def watched_week(calibration: Calibration, week: CalmSeason) -> Week:
     """Watch one week."""
+    calibration = calibration.leaving_out(week.left_out)
     curves: dict[Key, tuple[Ints, Floats]] = {}
     crossings: list[Crossing] = []
     most = (0.0, "")
@@ -182,13 +186,14 @@ def watched_week(calibration: Calibration, week: CalmSeason, holidays: str = "")
         most = max(most, (float(found.max()), f"{names[int(found.max(0).argmax())]} at {size // HOUR} h"))
         crossings += first_crossing(found, ends, (role, size), names)
     first = min(crossings, key=lambda c: (c.at, -c.value), default=None)
-    return Week(week.start, calibration, holidays, curves, first, most)
+    return Week(week.start, calibration, ", ".join(week.left_out.values()), curves, first, most)
 
 
 def evidence(calibration: Calibration, summary: Summary, role: Role, size: int) -> Floats:
     """Evidence in units of the line after each window of a week, shape (windows, signals)."""
     k = allowances(calibration.signals(role), size)
-    return cusum(calibration.z(summary, size), k) / calibration.lines[role, size]
+    counts = calibration.counts(summary.start + size * np.arange(summary.size // size), size)
+    return cusum(calibration.z(summary, size), k, counts) / calibration.lines[role, size]
 
 
 def first_crossing(found: Floats, ends: Ints, key: Key, names: Sequence[str], *, after: int = 0) -> list[Crossing]:

@@ -359,7 +359,9 @@ class _Fold:
 
     def _score(self, place: Place, stored: StoredSummary | None, measure: Measure) -> StoredScore:
         if stored is not None and (stored.payload is None or stored.layout != self._calibrator.layout.hash):
-            return measure.silent(place.role, place.size, stored.rows)  # it held something that is not known
+            return measure.silent(
+                place.role, place.start, place.size, stored.rows
+            )  # it held something that is not known
         return measure.score(place.role, self._summary(place.role, place.size, place.start, stored))
 
     def _keep(self, folded: Folded) -> None:

@@ -17,7 +17,7 @@ from monitor.verdict.calibration import CalmSeason
 from monitor.verdict.layout import ERROR, CategoryLayout, SummaryLayout
 from monitor.verdict.members import Aged
 from monitor.verdict.season import Season
-from monitor.verdict.signals import Reference, SlotSums, scores, signals, total
+from monitor.verdict.signals import Reference, SlotSums, scores_of, signals, total
 from monitor.verdict.summary import error_unit
 from schemas.definition import LABELS, Role
 
@@ -64,19 +64,22 @@ def ageing(
     """
     found: list[Aged] = []
     for role in newest[0].summaries:
-        known = total(SlotSums.of(one.summaries[role], season) for one in training)
-        reference = Reference(season, known, known)
-        found += _columns(layout, reference, role, newest, tolerance)
+        known = total(_sums(one, role, season) for one in training)
+        each = [_sums(one, role, season) for one in newest]
+        found += _columns(layout, Reference(season, known, known), role, each, tolerance)
         if role == LABELS:
-            found += _errors(layout, known, newest, tolerance)
+            found += _errors(layout, known, each, tolerance)
     return tuple(sorted(found, key=lambda one: -one.low / one.tolerance))
 
 
+def _sums(one: CalmSeason, role: Role, season: Season) -> SlotSums:
+    return SlotSums.of(one.summaries[role], season, one.left_out)
+
+
 def _columns(
-    layout: SummaryLayout, reference: Reference, role: Role, newest: Sequence[CalmSeason], tolerance: Tolerance
+    layout: SummaryLayout, reference: Reference, role: Role, newest: Sequence[SlotSums], tolerance: Tolerance
 ) -> Iterable[Aged]:
-    parts = [one.summaries[role] for one in newest]
-    values = np.concatenate([scores(layout, reference, part, part.size).values for part in parts])
+    values = np.concatenate([scores_of(layout, reference, role, one).values for one in newest])
     allowed = _allowed(layout, role, tolerance)
     for signal, each in zip(signals(layout, role), values.T, strict=True):
         if signal.name in allowed and signal.name != ERROR:
@@ -94,10 +97,10 @@ def _allowed(layout: SummaryLayout, role: Role, tolerance: Tolerance) -> Mapping
 
 
 def _errors(
-    layout: SummaryLayout, known: SlotSums, newest: Sequence[CalmSeason], tolerance: Tolerance
+    layout: SummaryLayout, known: SlotSums, newest: Sequence[SlotSums], tolerance: Tolerance
 ) -> Iterable[Aged]:
     mae, bias = _mean_errors(layout, known.sums.sum(0))
-    each = np.array([_mean_errors(layout, one.summaries[LABELS].sums.sum(0)) for one in newest])
+    each = np.array([_mean_errors(layout, one.sums.sum(0)) for one in newest])
     if mae > 0 and np.isfinite(each).all():
         yield _aged(LABELS, "mae", each[:, 0] / mae - 1, tolerance.mae)
         moved = each[:, 1] - bias

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -24,7 +24,7 @@ from monitor.verdict.fold import Series, Watch
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.members import Ageing, Signal
 from monitor.verdict.promise import Promise
-from monitor.verdict.season import DAY, HOUR, LEVELS, Season
+from monitor.verdict.season import DAY, HOUR, LEVELS, Season, outside
 from monitor.verdict.signals import MIN_ROWS, Reference, Scores, SlotSums, scores, signals, total
 from monitor.verdict.standardize import Standard
 from monitor.verdict.summary import Summary, empty, merge
@@ -54,10 +54,12 @@ class CalmSeason:
     Attributes:
         start: Event time, ms since the epoch.
         summaries: By role, each of the whole season, or of the whole days of it that are known.
+        left_out: Days of it that do not count, by their start, ms, and why: holidays.
     """
 
     start: int
     summaries: Mapping[Role, Summary]
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -76,6 +78,11 @@ class CalmSeason:
             for role, found in summaries.items()
         }
         return cls(start, {role: part.by_step(HOUR) for role, part in parts.items()})
+
+    def without(self, days: Mapping[int, str]) -> CalmSeason:
+        """Leave out those of some days that it holds."""
+        end = next((summary.end for summary in self.summaries.values()), self.start)
+        return replace(self, left_out={day: why for day, why in days.items() if self.start <= day < end})
 
 
 def _whole(layout: SummaryLayout, role: Role, start: int, end: int, found: Sequence[Summary]) -> Summary:
@@ -113,6 +120,7 @@ class Calibration:
         refused: Why nothing is promised.
         unwatched: Why a role and size are not watched.
         known, recent: Of each role, as in `Reference`.
+        left_out: Days that do not count, of the calm seasons and of the one that is watched, as in `CalmSeason`.
         standards: Of each role and size that are watched.
         lines: Evidence at which an alarm fires, shape (signals,).
         rates: Of the exponential tail of calm evidence, shape (signals,).
@@ -134,6 +142,7 @@ class Calibration:
     lines: Mapping[Key, Floats]
     rates: Mapping[Key, Floats]
     ageing: Ageing | None = None
+    left_out: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def watched(self) -> tuple[Key, ...]:
@@ -178,6 +187,22 @@ class Calibration:
         shares = {kind: float(raw.found[0] / raw.expected[0])} if raw.expected[0] >= 1 else {}
         return tuple(self._standardized(summary, summary.size, raw)[0].tolist()), shares
 
+    def counts(self, starts: Ints, size: int) -> NDArray[np.bool_]:
+        """Whether windows add to the evidence: none does that shares time with a day that is left out.
+
+        Args:
+            starts: When they begin, ms, shape (n,).
+            size: Of the windows, ms.
+        """
+        return outside(self.left_out, starts, size)
+
+    def leaving_out(self, days: Mapping[int, str]) -> Calibration:
+        """Let some days of the season that is watched not count. days: as in `left_out`."""
+        if not days:
+            return self
+        made_of = msgspec.json.encode([self.id, [*days]])
+        return replace(self, id=sha256(made_of).hexdigest(), left_out={**self.left_out, **days})
+
     def level(self, summary: Summary) -> str:
         """Return the coarsest of `LEVELS` that the hours of a window are compared with."""
         starts = summary.start + summary.step * np.arange(len(summary.rows))
@@ -204,9 +229,11 @@ class Calibration:
         sizes = ", ".join(duration_text(size) for size in sorted({size for _, size in self.watched}))
         if not watched:
             return f"Nothing is watched yet. {self.refused}"
+        days = ", ".join(f"{moment(day):%Y-%m-%d} ({why})" for day, why in sorted(self.left_out.items()))
+        without = f" Holidays add no evidence, and no calm week counts them: {days}." if days else ""
         if self.refused:
-            return f"Watching {watched} signals at {sizes}, without a promise. {self.refused}"
-        return self.promise.sentence(watched, sizes)
+            return f"Watching {watched} signals at {sizes}, without a promise. {self.refused}{without}"
+        return f"{self.promise.sentence(watched, sizes)}{without}"
 
     def encode(self) -> bytes:
         """Encode the calibration; `decode` reads it."""
@@ -235,7 +262,7 @@ def decode(payload: bytes, layout: SummaryLayout) -> Calibration:
     raw: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(payload))
     return Calibration(
         layout=layout,
-        **{name: msgspec.convert(raw.get(name), type_) for name, type_ in _PLAIN.items()},
+        **{name: msgspec.convert(raw[name], type_) for name, type_ in _PLAIN.items() if name in raw},
         unwatched={(role, size): reason for role, size, reason in raw["unwatched"]},
         known={role: SlotSums(*map(_unpack, arrays)) for role, arrays in raw["known"].items()},
         recent={role: SlotSums(*map(_unpack, arrays)) for role, arrays in raw["recent"].items()},
@@ -254,6 +281,7 @@ _PLAIN: Mapping[str, Any] = {
     "promise": Promise,
     "refused": str | None,
     "ageing": Ageing | None,
+    "left_out": dict[int, str],
 }
 
 
@@ -290,26 +318,29 @@ def calibrate(
         The calibration. Where nothing can be promised it says so, and draws the line from what there is.
     """
     by_day = len(calm) < SEASONS
-    units = [*_days(calm)] if by_day else [dict(one.summaries) for one in calm]
+    units = [*_days(calm)] if by_day else [*calm]
     made = _Calibrating(layout, Season(DAY) if by_day and season.period else season, calm, units, by_day)
     chosen = Promise.of(promise, len(calm), season.length)
     watched, unwatched = _watched(season, units, sizes, by_day)
     return made.calibration(watched, unwatched, chosen)
 
 
-def _days(calm: Iterable[CalmSeason]) -> Iterable[dict[Role, Summary]]:
+def _days(calm: Iterable[CalmSeason]) -> Iterable[CalmSeason]:
+    """The days that count."""
     for one in calm:
         for start in range(one.start, next(iter(one.summaries.values())).end, DAY):
-            yield {role: summary.between(start, start + DAY) for role, summary in one.summaries.items()}
+            if start not in one.left_out:
+                parts = {role: summary.between(start, start + DAY) for role, summary in one.summaries.items()}
+                yield CalmSeason(start, parts)
 
 
 def _watched(
-    season: Season, units: Sequence[Mapping[Role, Summary]], sizes: Sequence[int], by_day: bool
+    season: Season, units: Sequence[CalmSeason], sizes: Sequence[int], by_day: bool
 ) -> tuple[list[Key], dict[Key, str]]:
     watched, why = [], {}
-    for role in units[0] if units else ():
+    for role in units[0].summaries if units else ():
         for size in sorted(sizes):
-            reason = _unwatchable(season, [unit[role] for unit in units], size, by_day)
+            reason = _unwatchable(season, [unit.summaries[role] for unit in units], size, by_day)
             if reason is None:
                 watched.append((role, size))
             else:
@@ -336,7 +367,7 @@ class _Calibrating:
     layout: SummaryLayout
     season: Season
     calm: Sequence[CalmSeason]
-    units: Sequence[Mapping[Role, Summary]]
+    units: Sequence[CalmSeason]
     by_day: bool
     _by_role: dict[Role, Sequence[SlotSums]] = field(default_factory=dict)
     _references: dict[tuple[Role, int, frozenset[int]], Reference] = field(default_factory=dict)
@@ -350,7 +381,7 @@ class _Calibrating:
         )
         order = np.argsort(-maxima, kind="stable")
         line = max(float(maxima[order[promise.rank - 1]]), LEAST) if len(maxima) else LEAST
-        known = {role: total(self._sums(role)) for role in (self.units[0] if self.units else ())}
+        known = {role: total(self._sums(role)) for role in (self.units[0].summaries if self.units else ())}
         return Calibration(
             id=self._id(watched, promise),
             layout=self.layout,
@@ -366,6 +397,7 @@ class _Calibrating:
             standards={key: standard for key, (_, standard) in evidence.items()},
             lines={key: scale * line for key, scale in shared.items()},
             rates={key: _tail(found) for key, (found, _) in evidence.items()},
+            left_out={day: why for one in self.calm for day, why in one.left_out.items()},
         )
 
     def _evidence(self, role: Role, size: int) -> tuple[Floats, Standard]:
@@ -380,7 +412,10 @@ class _Calibrating:
             z = [self._unseen(role, size, at, positions).z(alone[at], positions[at]) for at in range(number)]
         longest = max(len(one) for one in z)
         padded = np.stack([np.pad(one, ((0, longest - len(one)), (0, 0))) for one in z], axis=1)
-        found = cusum(padded, allowances(signals(self.layout, role), size))
+        counts = np.ones(padded.shape[:2], np.bool_)
+        if not self.by_day:
+            counts = np.stack([self._counts(role, size, at) for at in range(number)], axis=1)
+        found = cusum(padded, allowances(signals(self.layout, role), size), counts) * counts[..., None]
         return found.swapaxes(0, 1), final
 
     def _unseen(self, role: Role, size: int, held: int, positions: Sequence[Ints]) -> Standard:
@@ -391,7 +426,13 @@ class _Calibrating:
 
     def _compared(self, role: Role, size: int, at: int, without: frozenset[int]) -> Scores:
         """Scores of a unit against the units that are not in `without`."""
-        return scores(self.layout, self._reference(role, at, without), self.units[at][role], size)
+        found = scores(self.layout, self._reference(role, at, without), self.units[at].summaries[role], size)
+        return replace(found, rows=found.rows * self._counts(role, size, at)[:, None])
+
+    def _counts(self, role: Role, size: int, at: int) -> NDArray[np.bool_]:
+        """Which windows of a unit count; of the others, no row does."""
+        unit = self.units[at]
+        return outside(unit.left_out, _starts(unit.summaries[role], size), size)
 
     def _reference(self, role: Role, at: int, without: frozenset[int]) -> Reference:
         key = role, at, without
@@ -402,7 +443,9 @@ class _Calibrating:
 
     def _sums(self, role: Role) -> Sequence[SlotSums]:
         if role not in self._by_role:
-            self._by_role[role] = [SlotSums.of(unit[role], self.season) for unit in self.units]
+            self._by_role[role] = [
+                SlotSums.of(unit.summaries[role], self.season, unit.left_out) for unit in self.units
+            ]
         return self._by_role[role]
 
     def _recent(self, role: Role, at: int, without: frozenset[int] = frozenset()) -> SlotSums:
@@ -413,15 +456,12 @@ class _Calibrating:
         return sums[max((n for n in left if n < at), default=left[0])]
 
     def _positions(self, role: Role, size: int) -> Sequence[Ints]:
-        return [
-            self.season.positions(unit[role].start + size * np.arange(unit[role].size // size), size)
-            for unit in self.units
-        ]
+        return [self.season.positions(_starts(unit.summaries[role], size), size) for unit in self.units]
 
     def _day_ranges(self) -> Iterable[tuple[int, int]]:
         first = 0
         for one in self.calm:
-            days = next(iter(one.summaries.values())).size // DAY
+            days = len([*_days([one])])
             yield first, first + days
             first += days
 
@@ -433,7 +473,10 @@ class _Calibrating:
     def _refused(self, promise: Promise) -> str | None:
         if self.by_day or not promise.is_kept:
             return promise.price
-        if trend(self.layout, [[*one.summaries.values()] for one in self.calm]):
+        by_role = {role: self._sums(role) for role in self.units[0].summaries}
+        if trend(
+            self.layout, [{r: s[at].counts.sum(0) for r, s in by_role.items()} for at in range(len(self.units))]
+        ):
             return "The calm weeks drift away from one another: the next will not be like them."
         return None
 
@@ -443,6 +486,7 @@ class _Calibrating:
             msgspec.json.encode([self.season, [one.start for one in self.calm], [*watched], promise, _VERSION])
         )
         for one in self.calm:
+            made.update(msgspec.json.encode([*one.left_out]))
             for summary in one.summaries.values():
                 made.update(
                     sha256(np.ascontiguousarray(summary.counts).tobytes() + summary.sums.tobytes()).digest()
@@ -450,8 +494,13 @@ class _Calibrating:
         return made.hexdigest()
 
 
-_VERSION = 1
+_VERSION = 2
 """Raised whenever the same calm seasons give another line."""
+
+
+def _starts(summary: Summary, size: int) -> Ints:
+    """When its windows of a size begin, ms."""
+    return summary.start + size * np.arange(summary.size // size)
 
 
 def _joined(found: Sequence[Scores]) -> Scores:

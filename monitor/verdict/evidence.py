@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.drift.columns import Floats
 from monitor.verdict.members import Signal
@@ -47,12 +48,14 @@ def scales(signals: Sequence[Signal], size: int) -> Floats:
     return np.array([by_size * _KINDS.get(signal.kind, 1.0) for signal in signals])
 
 
-def cusum(z: Floats, k: Floats) -> Floats:
+def cusum(z: Floats, k: Floats, counts: NDArray[np.bool_] | None = None) -> Floats:
     """Add up what z exceeds k by, never below 0.
 
     Args:
         z: Of successive windows of one season, shape (windows, …).
         k: As `allowances` returns it.
+        counts: Whether a window counts, of the first dimensions of z; after one that does not, the evidence is what
+            it was before. None: all do.
 
     Returns:
         The evidence after each window, of the same shape.
@@ -60,6 +63,7 @@ def cusum(z: Floats, k: Floats) -> Floats:
     found = np.empty_like(z)
     level = np.zeros(z.shape[1:])
     for at, one in enumerate(z):
-        level = np.maximum(0.0, level + one - k)
+        after = np.maximum(0.0, level + one - k)
+        level = after if counts is None else np.where(counts[at][..., None], after, level)
         found[at] = level
     return found

@@ -72,7 +72,8 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
         role, size, start: The window.
         due: From when on it can be final: its end and the allowed lateness, ms.
         season: Start of the season that its start lies in.
-        z: Standardised scores, shape (signals,); rounded to what is stored of them.
+        z: Standardised scores, shape (signals,); rounded to what is stored of them. () on days that do not count:
+            evidence stays what it was.
         shares: Rows (`volume`) and labels (`coverage`) as shares of what is expected, where that is known.
     """
 
@@ -215,11 +216,12 @@ class _Folding:
         if series is None:
             self.points.append(Point(score=score, level=0.0, signal=None))
             return
-        cusum = self._accumulate(series, score)
+        cusum = self._accumulate(series, score) if score.z else self._cusum(series, score)
         worst = int(np.argmax(np.array(cusum.sums) / np.array(series.line))) if cusum.level > 0 else None
         signal = None if worst is None else series.signals[worst].name
         self.points.append(Point(score=score, level=cusum.level, signal=signal))
-        self._advance(score)
+        if score.z:
+            self._advance(score)
 
     def _age(self) -> None:
         """Compare what a season is measured by with the training."""
@@ -231,9 +233,13 @@ class _Folding:
         self._record(before, after)
         self.state.aged = None if after is None or after.state == "recovered" else after
 
-    def _accumulate(self, series: Series, score: WindowScore) -> Cusum:
+    def _cusum(self, series: Series, score: WindowScore) -> Cusum:
+        """As it was after the window before."""
         size = len(series.signals)
-        cusum = self.state.cusums.setdefault(_name(score.role, score.size), Cusum([0.0] * size, [0] * size))
+        return self.state.cusums.get(_name(score.role, score.size)) or Cusum([0.0] * size, [0] * size)
+
+    def _accumulate(self, series: Series, score: WindowScore) -> Cusum:
+        cusum = self.state.cusums[_name(score.role, score.size)] = self._cusum(series, score)
         before = np.array(cusum.sums)
         sums = np.maximum(0.0, before + np.array(score.z) - np.array(series.drift))
         cusum.since = np.where(before > 0, cusum.since, score.start).tolist()

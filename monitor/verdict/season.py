@@ -6,11 +6,13 @@ period where that is longer.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.drift.columns import Ints
 from schemas.definition import Stream
@@ -101,28 +103,49 @@ class Season(msgspec.Struct, frozen=True):
         return day * parts + within % DAY // size
 
 
-def holiday_seasons(season: Season, region: str | None, start: int, end: int) -> Mapping[int, str]:
-    """Find the seasons in which a public holiday falls.
+def holidays_of(region: str | None, start: int, end: int) -> Mapping[int, str]:
+    """Find the public holidays of a period.
 
     Args:
-        season: Of the stream.
         region: A country, or a country and its subdivision, such as `US` or `US-NY`; None for no calendar.
         start: Event time, ms since the epoch.
         end: The same, exclusive.
 
     Returns:
-        Names of the holidays by the start of the season.
+        Their names by the start of the day, ms, in order.
 
     Raises:
         UsageError: There is no calendar of this region.
     """
-    found: dict[int, str] = {}
-    if region is None or start >= end:
-        return found
-    for day, name in _holidays(region, start, end):
-        begin = season.start(day)
-        found[begin] = f"{found[begin]}, {name}" if begin in found else name
-    return found
+    return dict(_holidays(region, start, end)) if region and start < end else {}
+
+
+def short_seasons(season: Season, days: Iterable[int]) -> set[int]:
+    """Find the seasons of which less than half is left without some days: they are no measure.
+
+    Args:
+        season: Of the stream.
+        days: When they begin, ms.
+
+    Returns:
+        Starts of the seasons, ms.
+    """
+    lost = Counter(season.start(day) for day in days)
+    return {start for start, number in lost.items() if 2 * number * DAY > season.length}
+
+
+def outside(days: Iterable[int], starts: Ints, size: int) -> NDArray[np.bool_]:
+    """Which stretches of time share nothing with some days, shape (n,).
+
+    Args:
+        days: When they begin, ms.
+        starts: When the stretches begin, ms, shape (n,).
+        size: Of the stretches, ms.
+    """
+    left = np.ones(len(starts), np.bool_)
+    for day in days:
+        left &= (starts + size <= day) | (starts >= day + DAY)
+    return left
 
 
 def _holidays(region: str, start: int, end: int) -> Iterable[tuple[int, str]]:

@@ -16,7 +16,7 @@ from scipy.special import rel_entr
 from monitor.drift.columns import Floats, Ints
 from monitor.verdict.layout import ERROR, NumberLayout, Places, SummaryLayout
 from monitor.verdict.members import Signal, SignalKind
-from monitor.verdict.season import HOUR, Season
+from monitor.verdict.season import HOUR, Season, outside
 from monitor.verdict.summary import SUMS, Summary
 from schemas.definition import LABELS, Role
 from storage.chunk import PREDICTION
@@ -69,11 +69,19 @@ class SlotSums:
     sums: Ints
 
     @classmethod
-    def of(cls, summary: Summary, season: Season) -> SlotSums:
-        """Add up the hours of a summary, which begins at a full hour, slot by slot."""
+    def of(cls, summary: Summary, season: Season, without: Iterable[int] = ()) -> SlotSums:
+        """Add up the hours of a summary, which begins at a full hour, slot by slot.
+
+        Args:
+            summary: The hours.
+            season: Whose slots they belong to.
+            without: Starts of days whose hours do not count, ms.
+        """
         hourly = summary.by_step(HOUR)
-        slots = season.slots(hourly.start + HOUR * np.arange(len(hourly.rows)))[0]
-        of_hours = hourly.rows, hourly.counts, hourly.sums
+        starts = hourly.start + HOUR * np.arange(len(hourly.rows))
+        counted = outside(without, starts, HOUR)
+        slots = season.slots(starts[counted])[0]
+        of_hours = hourly.rows[counted], hourly.counts[counted], hourly.sums[counted]
         made = [np.zeros((season.numbers[0], *a.shape[1:]), np.int64) for a in of_hours]
         for sums, values in zip(made, of_hours, strict=True):
             np.add.at(sums, slots, values)
@@ -183,12 +191,33 @@ def scores(layout: SummaryLayout, reference: Reference, summary: Summary, size: 
     slots = reference.season.slots(starts)[0].reshape(-1, parts)
     share = (slots[:, :, None] == np.arange(len(reference.rows))).sum(1) * (summary.step / HOUR)
     window = summary.by_step(size)
-    expected, rows = share @ reference.rows, window.rows.astype(np.float64)
-    found = _distances(layout.places(summary.role), window.counts.astype(np.float64), share @ reference.counts)
+    return _compared(layout, reference, summary.role, share, (window.rows, window.counts, window.sums))
+
+
+def scores_of(layout: SummaryLayout, reference: Reference, role: Role, sums: SlotSums) -> Scores:
+    """Compare the hours that were added up with their reference, as one window.
+
+    Args:
+        layout: Of the sums.
+        reference: Of the same role.
+        role: Of the records.
+        sums: By slots of the same season.
+    """
+    held = (sums.rows.sum(0, keepdims=True), sums.counts.sum(0, keepdims=True), sums.sums.sum(0, keepdims=True))
+    return _compared(layout, reference, role, sums.hours[None].astype(np.float64), held)
+
+
+def _compared(
+    layout: SummaryLayout, reference: Reference, role: Role, share: Floats, held: tuple[Ints, Ints, Ints]
+) -> Scores:
+    """Compare windows. share: hours of each slot in them. held: their rows, counts and sums, as in `Summary`."""
+    rows, counts, sums = (each.astype(np.float64) for each in held)
+    expected = share @ reference.rows
+    found = _distances(layout.places(role), counts, share @ reference.counts)
     drawn = np.repeat(rows[:, None], found.shape[1], axis=1)
-    if summary.role == LABELS:
-        events, matched = (window.sum(name).astype(np.float64) for name in ("events", "matched"))
-        drawn[:, [c.name == ERROR for c in layout.labels]] = window.sum("errors")[:, None]
+    if role == LABELS:
+        events, matched, errors = (sums[:, SUMS.index(name)] for name in ("events", "matched", "errors"))
+        drawn[:, [c.name == ERROR for c in layout.labels]] = errors[:, None]
         covered = matched / np.maximum(events, 1)
         last, of_last = _uncovered(covered, reference.coverage, events) + 1 / (events + 1), events
         expected, rows = events * reference.coverage, matched

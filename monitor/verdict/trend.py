@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from monitor.drift.columns import Floats, Ints
 from monitor.verdict.layout import NumberLayout, SummaryLayout
 from monitor.verdict.signals import jensen_shannon, wasserstein
-from monitor.verdict.summary import Summary
+from schemas.definition import Role
 
 CHANCE, CHANCE_OF_ONE = 0.1, 0.05
 """A correlation that this share of all orders of the seasons reaches is none; of four seasons, 2 of 24 orders are
@@ -24,7 +24,7 @@ _ORDERS = 2_000
 """That are tried, where there are more."""
 
 
-def trend(layout: SummaryLayout, seasons: Sequence[Sequence[Summary]]) -> bool:
+def trend(layout: SummaryLayout, seasons: Sequence[Mapping[Role, Ints]]) -> bool:
     """Test whether seasons are the further apart in content, the further they are apart in time.
 
     Distances of all columns are averaged; so are those of the column that shows it most. Volume is left out: its
@@ -32,7 +32,7 @@ def trend(layout: SummaryLayout, seasons: Sequence[Sequence[Summary]]) -> bool:
 
     Args:
         layout: Of the summaries.
-        seasons: In order; of each the summaries of its roles.
+        seasons: In order; what each held, by role, shape (bins,).
     """
     if len(seasons) < 4:
         return False
@@ -52,11 +52,11 @@ def trend(layout: SummaryLayout, seasons: Sequence[Sequence[Summary]]) -> bool:
     return bool(chance <= CHANCE_OF_ONE and _growth(steepest, lags) >= GROWTH_OF_ONE)
 
 
-def _distances(layout: SummaryLayout, seasons: Sequence[Sequence[Summary]]) -> Iterable[Floats]:
+def _distances(layout: SummaryLayout, seasons: Sequence[Mapping[Role, Ints]]) -> Iterable[Floats]:
     """Distances between all seasons, of each column, shape (seasons, seasons)."""
-    for role in range(len(seasons[0])):
-        counts = np.stack([season[role].counts.sum(0) for season in seasons])
-        for column, place in layout.slices(seasons[0][role].role):
+    for role in seasons[0]:
+        counts = np.stack([season[role] for season in seasons])
+        for column, place in layout.slices(role):
             held = counts[:, place]
             if isinstance(column, NumberLayout):
                 yield np.stack([wasserstein(column, held, one[None].astype(np.float64)) for one in held])

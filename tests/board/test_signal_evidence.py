@@ -25,3 +25,17 @@ def test_a_calibration_of_the_monitor_gives_each_signal_its_evidence(role: str, 
     values = curves.of(role, size // 1_000, signal)["value"]
     assert values == sorted(values)
     assert values[-1] > 0
+
+
+def test_evidence_of_a_signal_stays_what_it_was_over_windows_without_scores() -> None:
+    known = calibrator()
+    terms = WatchTerms(layout=known.layout.hash, sizes=SIZES, promise=1.0)
+    row = known.calibrate(MONDAY, range(0), lambda _: {}, terms=terms, excluded=()).row(b"")
+    stored = {name: msgspec.to_builtins(getattr(row, name)) for name in ("season", "signals", "lines")}
+    curves, names = SignalCurves([stored], []), row.signals["events"]
+    for number in range(4):
+        z = [] if number in (1, 2) else [3.0] * len(names)
+        curves.add(("events", 3_600, MONDAY, MONDAY + number * SIZES[0], z))
+    first, *held, last = curves.of("events", 3_600, "weight")["value"]
+    assert held == [first, first]
+    assert last > first > 0

@@ -85,6 +85,27 @@ def test_in_a_calm_stream_no_alarm_fires_and_every_window_is_evidence(feed: Feed
     assert [week.timestamp() * 1_000 for week in weeks] == [MONDAY - n * 7 * 24 * HOUR for n in (4, 3, 2, 1)]
 
 
+def test_over_a_holiday_evidence_stays_what_it_was_and_folding_again_gives_the_same(feed: Feed) -> None:
+    """11 and 12 February 2022 are Lincoln's Birthday; the stream moves from 12 hours before on."""
+    friday = 11 * 24
+    send(feed, hours(0, friday - 12, seed=2))
+    send(feed, hours(friday - 12, friday + 60, seed=2, shift=0.7))
+    end(feed, friday + 60)
+    watch(feed.url, holidays="US-NY")
+    held = feed.connection.execute(
+        "SELECT value, z FROM driftline.evidence WHERE stream = 'events' AND size_s = 3600"
+        " AND window_start BETWEEN %s AND %s ORDER BY window_start",
+        [moment(MONDAY + (friday - 1) * HOUR), moment(MONDAY + (friday + 48) * HOUR)],
+    ).fetchall()
+    assert len(held) == 50
+    assert {value for value, _ in held[:-1]} == {held[0][0]}
+    assert [bool(z) for _, z in held] == [True, *[False] * 48, True]
+    before = outcome(feed.connection)
+    again(feed)
+    watch(feed.url, holidays="US-NY")
+    assert outcome(feed.connection) == before
+
+
 def test_alarms_are_the_same_folded_window_by_window_or_all_at_once(feed: Feed, stack: Any) -> None:
     with Running(settings(feed.url, sizes=SIZES, stream=STREAM, poll_s=0.1), engine()) as running:
         for first in range(0, 60, 6):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -75,3 +76,60 @@ def test_weeks_of_the_run_are_read_each_time_since_they_may_be_revised(made: lis
         known.calibrate(MONDAY + WEEK, (MONDAY,), week, terms=TERMS, excluded=())
     assert read == [MONDAY, MONDAY]
     assert len(made) == 2
+
+
+US = msgspec.structs.replace(TERMS, holidays="US")
+KING = MONDAY - 2 * WEEK
+"""Monday 17 January 2022, Martin Luther King Jr. Day, in the third of the four calm weeks."""
+
+
+def test_holidays_are_left_out_of_the_calm_weeks_and_these_stay_calm(made: list[Any]) -> None:
+    known = fresh()
+    plain = known.calibrate(MONDAY, (), nothing, terms=TERMS, excluded=())
+    found = known.calibrate(MONDAY, (), nothing, terms=US, excluded=())
+    assert len(made) == 2
+    assert found.calibration.seasons == plain.calibration.seasons
+    assert [*found.calibration.left_out] == [KING]
+    assert not plain.calibration.left_out
+    assert found.id != plain.id
+
+
+def test_ageing_leaves_holidays_out_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(calibrating, "ageing", lambda *arguments: seen.extend(arguments[2:]) or ())
+    own = [MONDAY + n * WEEK for n in range(4)]  # 21 February 2022 is the last of them
+    known = fresh()
+    known.calibrate(
+        MONDAY + 4 * WEEK, own, lambda at: {EVENTS: [empty(known.layout, EVENTS, at, WEEK)]}, terms=US, excluded=()
+    )
+    training, newest = ({day for week in weeks for day in week.left_out} for weeks in seen)
+    assert (training, newest) == ({KING}, {MONDAY + 3 * WEEK})
+
+
+def test_windows_of_a_holiday_have_no_score_and_those_beside_it_do() -> None:
+    """Washington's Birthday is on Monday 21 February 2022."""
+    season, known = MONDAY + 3 * WEEK, fresh()
+    terms = msgspec.structs.replace(US, sizes=(HOUR, 24 * HOUR))
+    days = known.calibrate(season, (), nothing, terms=terms, excluded=())
+    day = season + 24 * HOUR
+    for start, size, counts in (
+        (season, HOUR, False),
+        (day - HOUR, HOUR, False),
+        (day, HOUR, True),
+        (season, 24 * HOUR, False),
+        (day, 24 * HOUR, True),
+    ):
+        part = replace(known.reference[0].summaries[EVENTS], start=season).between(start, start + size)
+        assert bool(days.score(EVENTS, part).z) is counts
+        assert bool(days.silent(EVENTS, start, size, 3).z) is counts
+
+
+def test_a_week_of_which_holidays_leave_less_than_half_is_no_calm_week(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = fresh()
+    days = {MONDAY - WEEK + n * 24 * HOUR: "a festival" for n in range(4)}
+    monkeypatch.setattr(calibrating, "holidays_of", lambda *_: days)
+    found = known.calibrate(MONDAY, (), nothing, terms=US, excluded=()).calibration
+    assert found.seasons == (MONDAY - 4 * WEEK, MONDAY - 3 * WEEK, MONDAY - 2 * WEEK)
+    days.popitem()
+    found = fresh().calibrate(MONDAY, (), nothing, terms=US, excluded=()).calibration
+    assert found.seasons[-1] == MONDAY - WEEK

@@ -33,8 +33,9 @@ def test_weeks_are_watched_with_the_calm_weeks_before_them() -> None:
     assert [week.calibration.seasons for week in watched] == [
         tuple(starts[:2]),
         tuple(starts[:3]),
-        tuple(starts[:3]),
+        tuple(starts[1:4]),
     ]
+    assert [[*week.calibration.left_out] for week in watched] == [[], [starts[3]], [starts[3]]]
     assert [bool(week.holidays) for week in watched] == [False, True, False]
 
 

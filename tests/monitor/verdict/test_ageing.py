@@ -9,10 +9,10 @@ import pytest
 
 from monitor.verdict.ageing import Tolerance, ageing
 from monitor.verdict.calibration import CalmSeason
-from monitor.verdict.season import WEEK, Season
-from monitor.verdict.summary import error_unit
+from monitor.verdict.season import DAY, WEEK, Season
+from monitor.verdict.summary import error_unit, merge
 from schemas.definition import LABELS
-from tests.monitor.verdict.weeks import LAYOUT, Floats, apart, hours
+from tests.monitor.verdict.weeks import LAYOUT, MONDAY, Floats, apart, hours
 
 TRAINING = apart(hours(4, seed=1))
 LATER = apart(hours(4, seed=2))
@@ -46,6 +46,31 @@ def test_volume_counts_in_both_directions_and_by_its_tolerance() -> None:
     assert beyond(TRAINING, apart(hours(4, seed=2, rate=90.0))) == ["volume"]
     assert beyond(TRAINING, apart(hours(4, seed=2, rate=40.0))) == ["volume"]
     assert not beyond(TRAINING, apart(hours(4, seed=2, rate=70.0)))
+
+
+def test_days_that_are_left_out_have_not_moved() -> None:
+    def swap(name: str, shares: Floats) -> Floats:
+        return shares[::-1] if name == "word" else shares
+
+    def with_holiday(week: CalmSeason) -> CalmSeason:
+        parts = {
+            role: merge(
+                [
+                    replace(strange[role].between(MONDAY, MONDAY + DAY), start=s.start),
+                    s.between(s.start + DAY, s.end),
+                ]
+            )
+            for role, s in week.summaries.items()
+        }
+        return CalmSeason(week.start, parts)
+
+    strange = hours(1, seed=3, rate=400.0, bend=swap).summaries
+    training, newest = ([with_holiday(week) for week in weeks] for weeks in (TRAINING, LATER))
+    days = {week.start: "a holiday" for week in training}
+    assert "volume" in beyond(TRAINING, newest)
+    assert beyond(training, LATER)
+    assert not beyond(TRAINING, [week.without(days) for week in newest])
+    assert not beyond([week.without(days) for week in training], LATER)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, deco
 from monitor.verdict.evidence import allowances, cusum
 from monitor.verdict.fold import State, WindowScore, fold
 from monitor.verdict.layout import NumberLayout
-from monitor.verdict.season import DAY, HOUR, WEEK, Season
+from monitor.verdict.season import DAY, HOUR, WEEK, Season, outside
 from monitor.verdict.signals import Reference, Scores, SlotSums, jensen_shannon, scores, total, wasserstein
 from monitor.verdict.standardize import Standard
 from monitor.verdict.summary import SUMS, Summary, empty, merge
@@ -33,34 +33,43 @@ def evidence(made: Calibration, week: CalmSeason) -> float:
     )
 
 
-def brute_force_peaks(weeks: list[CalmSeason], role: Role, size: int) -> Floats:
-    """The largest evidence of each week against the others, shape (weeks, signals), one comparison at a time."""
-    sums = [SlotSums.of(week.summaries[role], SEASON) for week in weeks]
+def brute_force(weeks: list[CalmSeason], role: Role, size: int) -> list[Floats]:
+    """Evidence of each week against the others, shape (windows that count, signals), one comparison at a time."""
+    sums = [SlotSums.of(week.summaries[role], SEASON, week.left_out) for week in weeks]
+    counts = [outside(week.left_out, week.start + np.arange(0, WEEK, size), size) for week in weeks]
 
     def compared(at: int, *without: int) -> Scores:
         left = [n for n in range(len(weeks)) if n not in {at, *without}]
         before = [n for n in left if n < at]
         reference = Reference(SEASON, total(sums[n] for n in left), sums[before[-1] if before else left[0]])
-        return scores(LAYOUT, reference, weeks[at].summaries[role], size)
+        found = scores(LAYOUT, reference, weeks[at].summaries[role], size)
+        return Scores(*(getattr(found, f)[counts[at]] for f in ("values", "rows", "expected", "found")))
 
-    positions = SEASON.positions(np.arange(0, WEEK, size) + MONDAY, size)
-    peaks = []
+    positions = [SEASON.positions(np.arange(0, WEEK, size) + MONDAY, size)[each] for each in counts]
+    evidence = []
     for held in range(len(weeks)):
         others = [compared(at, held) for at in range(len(weeks)) if at != held]
         joined = Scores(
             *(np.concatenate([getattr(o, f) for o in others]) for f in ("values", "rows", "expected", "found"))
         )
-        z = Standard.fit(joined, np.tile(positions, len(others))).z(compared(held), positions)
-        peaks.append(cusum(z, allowances(MADE.signals(role), size)).max(0))
-    return np.stack(peaks)
+        at = np.concatenate([each for n, each in enumerate(positions) if n != held])
+        z = Standard.fit(joined, at).z(compared(held), positions[held])
+        evidence.append(cusum(z, allowances(MADE.signals(role), size)))
+    return evidence
 
 
-def test_the_line_is_the_largest_evidence_of_any_week_compared_with_the_others() -> None:
-    found = [
-        (brute_force_peaks(CALM[:4], role, size) / MADE.lines[role, size]).max(1) for role, size in MADE.watched
-    ]
-    assert np.max(found, axis=0) == pytest.approx(MADE.maxima)
-    assert max(MADE.maxima) == pytest.approx(1.0)
+@pytest.mark.parametrize("left_out", [False, True])
+def test_the_line_is_the_largest_evidence_of_any_week_compared_with_the_others(left_out: bool) -> None:
+    weeks = with_holiday(5) if left_out else CALM[:4]
+    made, found = calibrate(LAYOUT, SEASON, weeks), []
+    for role, size in made.watched:
+        levels = brute_force(weeks, role, size)
+        found.append([(each / made.lines[role, size]).max() for each in levels])
+        every = np.concatenate(levels)
+        means = every.sum(0) / np.maximum((every > 0).sum(0), 1)
+        assert made.rates[role, size] == pytest.approx(1 / np.maximum(means, 0.1))
+    assert np.max(found, axis=0) == pytest.approx(made.maxima)
+    assert max(made.maxima) == pytest.approx(1.0)
 
 
 def test_all_roles_and_sizes_are_watched_and_the_line_says_who_set_it() -> None:
@@ -145,6 +154,79 @@ def test_the_same_weeks_give_the_same_calibration_and_it_survives_storage() -> N
     assert len({MADE.id, *(other.id for other in others)}) == 3
 
 
+HOLIDAY = {MONDAY + WEEK + 2 * DAY: "a holiday"}
+"""Wednesday of the second week."""
+
+
+def with_holiday(seed: int, weeks: int = 4, number: int = 1, day: int = 2) -> list[CalmSeason]:
+    """Calm weeks, in which one day is bent, with other rows for each seed, and left out."""
+    bent = hours(1, seed=seed, rate=20.0 * seed, bend=lambda _, shares: shares[::-1]).summaries
+    calm, start = CALM[:weeks], MONDAY + number * WEEK + day * DAY
+    parts = {
+        role: merge([s.between(s.start, start), moved, s.between(start + DAY, s.end)])
+        for role, s in calm[number].summaries.items()
+        for moved in [replace(bent[role].between(MONDAY, MONDAY + DAY), start=start)]
+    }
+    calm[number] = CalmSeason(calm[number].start, parts)
+    return [week.without({start: "a holiday"}) for week in calm]
+
+
+@pytest.mark.parametrize("weeks", [4, 2])
+def test_what_a_day_held_that_is_left_out_does_not_matter(weeks: int) -> None:
+    one, other = (calibrate(LAYOUT, SEASON, with_holiday(seed, weeks)) for seed in (5, 6))
+    assert one.left_out == HOLIDAY
+    assert one.maxima == other.maxima
+    assert one.refused == other.refused
+    for key in one.watched:
+        assert np.array_equal(one.lines[key], other.lines[key])
+        assert np.array_equal(one.rates[key], other.rates[key])
+        assert np.array_equal(one.z(CALM[4].summaries[key[0]], key[1]), other.z(CALM[4].summaries[key[0]], key[1]))
+    counted = calibrate(LAYOUT, SEASON, [replace(week, left_out={}) for week in with_holiday(5, weeks)])
+    assert max(abs(counted.lines[key] / one.lines[key] - 1).max() for key in one.watched) > 0.01
+
+
+def test_calm_weeks_that_move_away_only_on_days_left_out_are_not_refused() -> None:
+    def tilted(week: int, shares: Floats) -> Floats:
+        return shares * np.linspace(1, 1 + 4.0 * week, len(shares))
+
+    calm = []
+    for n, week in enumerate(CALM[:4]):
+        bent = hours(1, seed=n, rate=600.0, bend=lambda _, s, n=n: tilted(n, s)).summaries  # type: ignore[misc]
+        parts = {
+            role: merge(
+                [
+                    s.between(s.start, s.end - DAY),
+                    replace(bent[role].between(MONDAY, MONDAY + DAY), start=s.end - DAY),
+                ]
+            )
+            for role, s in week.summaries.items()
+        }
+        calm.append(CalmSeason(week.start, parts))
+    assert calibrate(LAYOUT, SEASON, calm, sizes=(DAY,)).refused is not None
+    days = {week.start + 6 * DAY: "a holiday" for week in calm}
+    assert calibrate(LAYOUT, SEASON, [week.without(days) for week in calm], sizes=(DAY,)).refused is None
+
+
+def test_evidence_stays_what_it_was_over_a_day_that_is_left_out() -> None:
+    random = np.random.default_rng(0)
+    z, k, counts = random.normal(1, 1, (28, 3)), np.full(3, 0.7), np.ones(28, np.bool_)
+    counts[8:12] = False
+    found = cusum(z, k, counts)
+    assert (found[8:12] == found[7]).all()
+    assert np.array_equal(found[counts], cusum(z[counts], k))
+
+
+def test_days_left_out_of_the_watched_season_are_kept_and_named() -> None:
+    made = calibrate(LAYOUT, SEASON, with_holiday(5)).leaving_out({MONDAY + 4 * WEEK: "another"})
+    read = decode(made.encode(), LAYOUT)
+    assert read.left_out == {**HOLIDAY, MONDAY + 4 * WEEK: "another"}
+    assert "no calm week counts them: 2022-01-12 (a holiday), 2022-01-31 (another)." in read.sentence()
+    assert read.counts(MONDAY + 4 * WEEK + DAY * np.arange(2), DAY).tolist() == [False, True]
+    assert "oliday" not in MADE.sentence()
+    alone = calibrate(LAYOUT, SEASON, CALM[:4])
+    assert len({made.id, alone.id, alone.leaving_out(HOLIDAY).id, alone.leaving_out({}).id}) == 3
+
+
 def test_a_higher_rate_lowers_the_line() -> None:
     often = calibrate(LAYOUT, SEASON, CALM, sizes=(DAY,), promise=3.0)
     rarely = calibrate(LAYOUT, SEASON, CALM, sizes=(DAY,), promise=1.0)
@@ -203,7 +285,10 @@ def test_weeks_that_move_away_from_one_another_are_refused(weeks: int) -> None:
 
 
 def test_weeks_that_are_alike_are_hardly_ever_refused() -> None:
-    found = [trend(LAYOUT, [[*one.summaries.values()] for one in apart(hours(4, seed=s))]) for s in range(12)]
+    found = [
+        trend(LAYOUT, [{r: s.counts.sum(0) for r, s in one.summaries.items()} for one in apart(hours(4, seed=n))])
+        for n in range(12)
+    ]
     assert sum(found) <= 1
 
 

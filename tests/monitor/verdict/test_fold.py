@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from monitor.verdict.fold import Folded, Series, State, Watch, WindowScore, decode_state, encode_state, fold
 from monitor.verdict.lifecycle import Alarm
@@ -391,3 +392,53 @@ def test_windows_that_the_first_record_cuts_are_left_out() -> None:
     found, _ = next_windows(first, extents, None, SEASON, 1_000)
     assert min(p.start for p in found if p.size == HOUR) == MONDAY_2022 + 14 * HOUR
     assert [p.start for p in found if p.size == DAY] == [MONDAY_2022 + DAY]
+
+
+def silenced(scores: Iterable[WindowScore], first: int, last: int) -> list[WindowScore]:
+    """Windows that touch some hours, since the beginning, do not count."""
+    since, until = (MONDAY_2022 + at * HOUR for at in (first, last))
+    return [replace(s, z=(), shares={}) if s.start < until and s.end > since else s for s in scores]
+
+
+def test_over_windows_that_do_not_count_evidence_and_alarms_stay_as_they_were() -> None:
+    """The stream moves from hour 20 on; hours 24 to 48 do not count."""
+    scores = scored(places(96), moved("distance", 20, 96, by=2.0))
+    found = folded(silenced(scores, 24, 48))
+    levels: dict[tuple[str, int], list[float]] = {}
+    for point in found.points:
+        levels.setdefault((point.score.role, point.score.size), []).append(point.level)
+    hourly = levels[EVENTS, HOUR]
+    assert hourly[23] > 0
+    assert {*hourly[24:48]} == {hourly[23]}
+    assert hourly[48] > hourly[47]
+    assert {*levels[EVENTS, 6 * HOUR][4:8]} == {levels[EVENTS, 6 * HOUR][3]}
+    alarm = the_alarm(found)
+    assert hour(alarm.first_evidence) == 20
+    assert alarm.fired_at is not None
+    assert 48 < (hour(alarm.fired_at) or 0) < 60
+
+
+def test_a_season_that_begins_with_windows_that_do_not_count_begins_after_them() -> None:
+    scores = scored(places(96), moved("distance", 0, 96))
+    found = folded(silenced(scores, 0, 24))
+    assert {point.level for point in found.points if point.score.end <= MONDAY_2022 + 24 * HOUR} == {0.0}
+    assert hour(the_alarm(found).first_evidence) == 24
+
+
+def test_an_alarm_goes_on_over_windows_that_do_not_count() -> None:
+    """It stops moving as they begin, and has not recovered before calm windows say so."""
+    scores = scored(places(168), moved("distance", 12, 24))
+    plain, held = folded(scores), folded(silenced(scores, 24, 72))
+    assert hour(the_alarm(plain).recovered_at) is not None
+    assert hour(the_alarm(held).fired_at) == hour(the_alarm(plain).fired_at)
+    assert (hour(the_alarm(held).recovered_at) or 0) > 72
+
+
+def test_windows_that_do_not_count_are_folded_one_by_one_as_all_at_once() -> None:
+    scores = silenced(scored(places(96), moved("distance", 20, 96, by=2.0)), 24, 48)
+    state, points = State(), []
+    for score in scores:
+        part = fold(state, [score], watch_of(MONDAY_2022))
+        state, points = part.state, [*points, *part.points]
+    assert points == folded(scores).points
+    assert encode_state(state) == encode_state(folded(scores).state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.verdict.season import DAY, HOUR, WEEK, Season, holiday_seasons
+from monitor.verdict.season import DAY, HOUR, WEEK, Season, holidays_of, outside, short_seasons
 from schemas.durations import moment_ms
 from schemas.errors import UsageError
 from schemas.streams.taxi import TAXI
@@ -43,19 +43,36 @@ def test_windows_resemble_those_of_the_same_time_on_the_same_kind_of_day() -> No
     assert Season(None).positions(starts, 6 * HOUR).tolist() == [0] * 28
 
 
-def test_holidays_are_found_by_the_week_that_they_fall_in() -> None:
+def test_holidays_are_found_by_their_day() -> None:
     period = moment_ms("2022-01-03"), moment_ms("2022-03-31")
-    found = holiday_seasons(Season(), "US", *period)
-    assert {*found} == {moment_ms("2022-01-17"), moment_ms("2022-02-21")}
+    found = holidays_of("US", *period)
+    assert [*found] == [moment_ms("2022-01-17"), moment_ms("2022-02-21")]
     assert "Martin Luther King" in found[moment_ms("2022-01-17")]
-    assert "Lincoln" in holiday_seasons(Season(), "US-NY", *period)[MONDAY]
+    assert "Lincoln" in holidays_of("US-NY", *period)[moment_ms("2022-02-12")]
+    assert [*holidays_of("US", moment_ms("2022-01-17"), moment_ms("2022-02-21"))] == [moment_ms("2022-01-17")]
 
 
 def test_without_a_calendar_there_are_no_holidays() -> None:
-    assert not holiday_seasons(Season(), None, 0, WEEK)
-    assert not holiday_seasons(Season(), "US", WEEK, WEEK)
+    assert not holidays_of(None, 0, WEEK)
+    assert not holidays_of("US", WEEK, WEEK)
+
+
+def test_seasons_are_short_of_which_less_than_half_is_left() -> None:
+    three, four = ([start + n * DAY for n in range(days)] for start, days in ((MONDAY, 3), (MONDAY + WEEK, 4)))
+    assert short_seasons(Season(WEEK), [*three, *four]) == {MONDAY + WEEK}
+    month = Season(4 * WEEK)
+    for days in (14, 15):
+        found = short_seasons(month, [month.start(MONDAY) + n * DAY for n in range(days)])
+        assert found == ({month.start(MONDAY)} if days == 15 else set())
+
+
+def test_stretches_that_share_time_with_a_day_are_not_outside_of_it() -> None:
+    day, starts = MONDAY + DAY, MONDAY + HOUR * np.array([0, 17, 18, 19, 47, 48])
+    assert outside([day], starts, 6 * HOUR).tolist() == [True, True, True, False, False, True]
+    assert outside([MONDAY, day], starts, HOUR).tolist() == [False, False, False, False, False, True]
+    assert outside([], starts, HOUR).all()
 
 
 def test_an_unknown_region_is_refused() -> None:
     with pytest.raises(UsageError, match="no calendar of holidays for 'XX-Y'"):
-        holiday_seasons(Season(), "XX-Y", 0, WEEK)
+        holidays_of("XX-Y", 0, WEEK)
