@@ -189,7 +189,7 @@ class _Fold:
         closed = self._closed_until(records.role)
         missing = self._transaction.first_missing(records, size=size, start=folded, end=closed // size * size)
         is_over = self._progress.watermarks[records.role].strict == END and missing is None
-        until = complete_until(closed, missing, size)
+        until = complete_until(closed, missing)
         return Extent(
             role=records.role,
             size=size,
@@ -243,7 +243,7 @@ class _Fold:
         until = {(extent.role, extent.size): extent.until for extent in extents}
         for role, size, start in self._transaction.newest():
             if start + size > until.get((role, size), END):
-                yield self._season.start(until[role, size])
+                yield self._season.start(until[role, size] // size * size)
 
     def _place(self, role: Role, size: int, start: int) -> Place:
         due = start + size + self._run.lateness[role]

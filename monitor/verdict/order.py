@@ -113,13 +113,13 @@ def _last_end(extent: Extent, after: int) -> int:
     return -(-after // extent.size) * extent.size
 
 
-def complete_until(closed: int, first_missing: int | None, size: int) -> int:
+def complete_until(closed: int, first_missing: int | None) -> int:
     """How far the windows of one role and size are complete.
+
+    Not only up to a border of windows: smaller ones do not wait for larger ones that end later.
 
     Args:
         closed: Windows that end up to here are closed.
         first_missing: Start of the first window that has rows and no closed result; None without one.
-        size: Of the windows, ms.
     """
-    until = closed // size * size
-    return until if first_missing is None else min(until, first_missing)
+    return closed if first_missing is None else min(closed, first_missing)

@@ -121,6 +121,15 @@ def test_alarms_are_the_same_folded_window_by_window_or_all_at_once(feed: Feed, 
     assert any('"state": "firing"' in alarm for alarm in live["alarm"])
 
 
+def test_an_hour_is_folded_before_the_larger_window_that_it_lies_in(feed: Feed) -> None:
+    with Running(settings(feed.url, sizes=SIZES, stream=STREAM, poll_s=0.1), engine()) as running:
+        send(feed, hours(0, 11, seed=2))
+        query = "SELECT max(window_start) FROM driftline.evidence WHERE size_s = 3600 AND stream = 'events'"
+        until(lambda: feed.connection.execute(query).fetchone() == (moment(MONDAY + 9 * HOUR),))
+        end(feed, 11)
+        running.join()
+
+
 def again(feed: Feed) -> None:
     """Let everything be folded anew from the summaries."""
     feed.connection.execute("TRUNCATE driftline.evidence, driftline.calibration, driftline.alarm, driftline.watch")
