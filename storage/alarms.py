@@ -24,6 +24,40 @@ from storage.snapshot import Snapshot, ms_of
 
 SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
+ALARM_COLUMNS = (
+    "state",
+    "track",
+    "kind",
+    "harm",
+    "value",
+    "columns",
+    "message",
+    "role",
+    "size_s",
+    "window_start",
+    "first_evidence",
+    "pending_at",
+    "started_at",
+    "recovered_at",
+    "calibration_id",
+    "promise",
+    "members",
+)
+"""What is written of an alarm, the document last."""
+
+CALIBRATION_COLUMNS = (
+    "calibration_id",
+    "weeks",
+    "promise",
+    "refused",
+    "about",
+    "set_by",
+    "signals",
+    "lines",
+    "unwatched",
+)
+"""What is written of a calibration, but for what it is decoded from; the four documents last."""
+
 
 class WatchTerms(msgspec.Struct, frozen=True, kw_only=True):
     """How a run is watched: whoever folds its first window decides.
@@ -218,10 +252,8 @@ class FoldTransaction:
 
     def write_calibration(self, row: CalibrationRow) -> None:
         """Write what a season is measured against."""
-        params = msgspec.structs.asdict(row)
-        params |= {"season": moment(row.season), "weeks": [moment(week) for week in row.weeks]}
-        params |= {"set_by": None if row.set_by is None else Jsonb(row.set_by)}
-        params |= {name: Jsonb(getattr(row, name)) for name in ("signals", "lines", "unwatched")}
+        params = calibration_params(row)
+        params |= {name: None if params[name] is None else Jsonb(params[name]) for name in CALIBRATION_COLUMNS[-4:]}
         self._write("write_calibration", **params)
 
     def alarms_since(self, start: int) -> dict[str, str]:
@@ -230,12 +262,8 @@ class FoldTransaction:
 
     def write_alarm(self, alarm: AlarmRecord) -> None:
         """Write an alarm as it is now."""
-        times = ("window_start", "first_evidence", "pending_at", "recovered_at")
-        params = msgspec.structs.asdict(alarm)
-        params |= {name: None if params[name] is None else moment(params[name]) for name in times}
-        params |= {"started_at": moment(alarm.pending_at if alarm.fired_at is None else alarm.fired_at)}
-        params |= {"members": Jsonb(msgspec.to_builtins(alarm.members)), "columns": alarm.columns}
-        self._write("write_alarm", **params | {"message": printable(alarm.message)})
+        params = alarm_params(alarm)
+        self._write("write_alarm", **params | {"members": Jsonb(params["members"])})
 
     def drop_suspicions(self, alarm_ids: Sequence[str]) -> None:
         """Delete alarms that were only pending."""
@@ -308,6 +336,22 @@ class FoldTransaction:
         )
 
 
+def alarm_params(alarm: AlarmRecord) -> dict[str, Any]:
+    """Return the columns of an alarm by name, those of ALARM_COLUMNS among them."""
+    times = ("window_start", "first_evidence", "pending_at", "recovered_at")
+    params = msgspec.structs.asdict(alarm)
+    params |= {name: None if params[name] is None else moment(params[name]) for name in times}
+    params |= {"started_at": moment(alarm.pending_at if alarm.fired_at is None else alarm.fired_at)}
+    params |= {"members": msgspec.to_builtins(alarm.members), "columns": alarm.columns}
+    return params | {"message": printable(alarm.message)}
+
+
+def calibration_params(row: CalibrationRow) -> dict[str, Any]:
+    """Return the columns of a calibration by name, those of CALIBRATION_COLUMNS among them."""
+    params = msgspec.structs.asdict(row)
+    return params | {"season": moment(row.season), "weeks": [moment(week) for week in row.weeks]}
+
+
 def unwritten(changes: Sequence[AlarmRecord], last: str | None) -> Sequence[AlarmRecord]:
     """Of the changes of one alarm, choose those that are news.
 
@@ -345,8 +389,17 @@ def lock_watch(connection: Connection, run_id: str, terms: WatchTerms) -> Stored
         params |= {"sizes_s": [size // 1_000 for size in terms.sizes]}
         connection.execute(SQL["begin_watch"], params)
         row = connection.execute(SQL["lock_watch"], {"run_id": run_id}).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _watch(row)
+
+
+def stored_watch(connection: Connection, run_id: str) -> StoredWatch | None:
+    """Return how a run is watched, and how far it was folded; None where it is not."""
+    with connection.cursor(binary=True) as cursor:
+        row = cursor.execute(SQL["watch"], {"run_id": run_id}).fetchone()
+    return None if row is None else _watch(row)
+
+
+def _watch(row: Any) -> StoredWatch:
     layout, sizes_s, promise, holidays, state, excluded, done = row
     sizes = tuple(1_000 * size for size in sizes_s)
     return StoredWatch(

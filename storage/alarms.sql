@@ -21,6 +21,9 @@ FROM driftline.watch w JOIN driftline.run r USING (run_id)
 WHERE w.run_id = %(run_id)s
 FOR UPDATE OF w SKIP LOCKED FOR KEY SHARE OF r SKIP LOCKED;
 
+-- name: watch
+SELECT layout, sizes_s, promise, holidays, state, excluded, done FROM driftline.watch WHERE run_id = %(run_id)s;
+
 -- name: watched
 SELECT FROM driftline.watch WHERE run_id = %(run_id)s;
 
@@ -56,6 +59,25 @@ WHERE w.run_id = %(run_id)s AND w.stream = %(stream)s AND w.size_s = %(size_s)s 
 -- What was folded of one season.
 SELECT stream, size_s, window_start, calibration_id, rows, z, shares::text
 FROM driftline.evidence WHERE run_id = %(run_id)s AND season_start = %(season)s AND segment = '';
+
+-- name: evidence_since
+-- Of all windows that begin at `from` or later.
+SELECT stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares::text
+FROM driftline.evidence WHERE run_id = %(run_id)s AND window_start >= %(from)s AND segment = '';
+
+-- name: calibrations_since
+-- Of the season that begins at `from`, and those after it.
+SELECT season_start, calibration_id, weeks, promise, refused, about,
+       ARRAY[coalesce(set_by, 'null')::text, signals::text, lines::text, unwatched::text]
+FROM driftline.calibration WHERE run_id = %(run_id)s AND season_start >= %(from)s;
+
+-- name: stored_alarms
+-- Those that were raised by windows or seasons which start at `from` or later, and those of these ids.
+SELECT alarm_id, state, track, kind, harm, severity, columns, message, stream, window_size_s, window_start,
+       first_evidence, pending_at, started_at, recovered_at, calibration_id, promise, members::text
+FROM driftline.alarm
+WHERE run_id = %(run_id)s AND track IS NOT NULL AND state <> 'withdrawn'
+  AND (window_start >= %(from)s OR alarm_id = ANY(%(alarm_ids)s));
 
 -- name: newest
 -- The newest window of each role and size that was folded.

@@ -148,7 +148,7 @@ def recompute(
     topic_prefix: str = options.TOPIC_PREFIX,
     as_json: bool = options.JSON,
 ) -> None:
-    """Compute a window again from Kafka. Lists the figures that differ and exits with 1 if there are any."""
+    """Compute a window again from Kafka, and fold its week again. Exits with 1 if figures differ: it lists them."""
     name, length, start, scorer = _window(run, size, window, model)
     from monitor.recompute.compare import recompute as compare
 

@@ -1,10 +1,9 @@
-"""Recomputes a window from the log and compares it with the tables."""
+"""Recomputes a window from the log and compares it, and what was made of it, with the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isclose
 from typing import Any
 
 import msgspec
@@ -14,6 +13,8 @@ import structlog
 from models.artifact import Model
 from monitor.engine import Engine, check_model
 from monitor.evidently.engine import DriftEngine
+from monitor.recompute.difference import Difference, equal
+from monitor.recompute.evidence import evidence_differences
 from monitor.recompute.rows import window_rows
 from monitor.recompute.source import records
 from monitor.settings import Settings
@@ -27,21 +28,11 @@ from storage.windows import Ranges, StoredResult, StoredRun, WindowKey, joined_w
 
 log = structlog.get_logger()
 
-EQUAL = 1e-12
-"""Relative tolerance. The same machine gives the same bits; another may sum in another order."""
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """A figure that differs from the log. figure: a column of `window_result`, or column, metric and field."""
-
-    stream: str
-    figure: str
-    stored: Any
-    computed: Any
-
 
 def recompute(settings: Settings, run_id: str, size: int, start: int) -> list[Difference]:
-    """Recompute a window's results, of events and labels, from the log.
+    """Recompute a window's results from the log, and from stored results what follows from them.
+
+    What follows are the evidence, calibrations and alarms since the week of the window began.
 
     Args:
         settings: Of the database, Kafka and the model.
@@ -65,7 +56,10 @@ def recompute(settings: Settings, run_id: str, size: int, start: int) -> list[Di
         engine = DriftEngine(msgspec.structs.replace(settings, stream=run.stream))
         check_model(run, engine.model, run.stream)
         again = Recomputation(snapshot, settings, run, engine, engine.scorer)
-        return [difference for window, stored in found for difference in again.differences(window, stored)]
+        differences = [one for window, stored in found for one in again.differences(window, stored)]
+        if engine.calibrator is not None:
+            differences += evidence_differences(connection, run, size, start, engine.calibrator)
+        return differences
 
 
 def stored_windows(
@@ -151,7 +145,7 @@ def compare(
     computed |= _flat({(c.column, c.metric): msgspec.structs.asdict(c) for c in figures.columns})
     held |= _flat(stored.columns)
     for name in sorted({*held, *computed}):
-        if not _equal(held.get(name), computed.get(name)):
+        if not equal(held.get(name), computed.get(name)):
             yield Difference(stream, name, held.get(name), computed.get(name))
 
 
@@ -162,9 +156,3 @@ def _flat(columns: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any
         for field, value in figure.items()
         if field not in ("column", "metric")
     }
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, float):
-        return isclose(one, other, rel_tol=EQUAL, abs_tol=EQUAL)
-    return bool(one == other)

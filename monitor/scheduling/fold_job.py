@@ -11,13 +11,14 @@ import structlog
 from monitor.calibrating import Calibrator, Measure
 from monitor.scheduling.readiness import Patience, due, progress_of
 from monitor.settings import Settings
-from monitor.verdict.fold import Folded, State, WindowScore, decode_state, encode_state, fold
+from monitor.verdict.fold import Folded, Order, State, WindowScore, decode_state, encode_state, fold
 from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
 from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
+from monitor.verdict.record import record
 from monitor.verdict.season import Season
 from monitor.verdict.summary import Summary, decode, empty
 from runtime.failpoint import failpoint
-from schemas.alarms import AlarmMember, AlarmRecord
+from schemas.alarms import AlarmRecord
 from schemas.definition import Records, Role
 from schemas.durations import moment
 from schemas.errors import ModelUnusable
@@ -110,12 +111,26 @@ class FoldWorker:
         return receipt
 
 
+def fold_again(transaction: FoldTransaction, run: StoredRun, calibrator: Calibrator) -> None:
+    """Fold from the season of the first unfolded window on, as far as the run was folded before."""
+    assert transaction.watch.state is not None
+    end = decode_state(transaction.watch.state).last
+    _Fold(transaction, run, calibrator, Patience(alive=0, idle=0), end=end).run()
+
+
 class _Fold:
     """A fold while its transaction is open."""
 
     def __init__(
-        self, transaction: FoldTransaction, run: StoredRun, calibrator: Calibrator, patience: Patience
+        self,
+        transaction: FoldTransaction,
+        run: StoredRun,
+        calibrator: Calibrator,
+        patience: Patience,
+        *,
+        end: Order | None = None,
     ) -> None:
+        """end: The last window that is folded; None: all that are complete."""
         self._transaction = transaction
         self._run = run
         self._calibrator = calibrator
@@ -129,6 +144,7 @@ class _Fold:
         self._excluded = transaction.excluded(run.stream.name)
         stored = transaction.watch.state
         self._state = State() if stored is None else decode_state(stored)
+        self._end = end
         self._again: int | None = None
         self._measure: Measure | None = None
         self._windows = 0
@@ -254,6 +270,8 @@ class _Fold:
         while True:
             most = MOST - self._windows if self._again is None else MOST
             places, more = next_windows(first, extents, self._state.last, self._season, most)
+            if self._end is not None and any(place.order > self._end for place in places):
+                places, more = [place for place in places if place.order <= self._end], False
             if not places:
                 return False
             self._fold(places, self._measured_by(places[0].season, first))
@@ -417,39 +435,7 @@ class _Fold:
         return last is not None and self._place(unfolded.role, unfolded.size, unfolded.start).order <= last
 
     def _record(self, alarm: Alarm) -> AlarmRecord:
-        return AlarmRecord(
-            alarm_id=alarm.name(self._run.run_id),
-            run_id=self._run.run_id,
-            stream=self._run.stream.name,
-            track=alarm.track,
-            state=alarm.state,
-            kind=alarm.kind,
-            harm=alarm.harm,
-            message=alarm.describe(),
-            role=alarm.role,
-            size_s=alarm.size // 1_000,
-            window_start=alarm.start,
-            first_evidence=alarm.first_evidence,
-            pending_at=alarm.pending_at,
-            fired_at=alarm.fired_at,
-            recovered_at=alarm.recovered_at,
-            value=alarm.value,
-            promise=alarm.promise,
-            calibration_id=alarm.calibration_id,
-            members=tuple(
-                AlarmMember(
-                    role=m.role,
-                    name=m.name,
-                    kind=m.kind,
-                    column=m.column,
-                    size_s=m.size // 1_000,
-                    value=m.value,
-                    since=m.since,
-                    consequence=m.consequence,
-                )
-                for m in alarm.members
-            ),
-        )
+        return record(alarm, self._run.run_id, self._run.stream.name)
 
 
 def _window_score(place: Place, score: StoredScore) -> WindowScore:

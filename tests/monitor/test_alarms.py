@@ -8,7 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from monitor.recompute.evidence import evidence_differences
 from schemas.durations import moment
+from storage.connect import connect
+from storage.snapshot import Snapshot
 from tests.fleet import exitcode
 from tests.monitor.feed import HOUR, Feed, Running, settings, until
 from tests.monitor.watched import (
@@ -249,3 +252,70 @@ def test_the_second_week_is_measured_by_the_first(feed: Feed) -> None:
     weeks = feed.connection.execute("SELECT weeks FROM driftline.calibration ORDER BY season_start").fetchall()
     assert [max(found).timestamp() * 1_000 for (found,) in weeks] == [MONDAY - 7 * 24 * HOUR, MONDAY]
     assert {len(found) for (found,) in weeks} == {4}
+
+
+def recomputed(feed: Feed, start: int, size: int = HOUR, forgery: str = "SELECT") -> list[tuple[str, str]]:
+    """(role, figure) of what differs from what is folded again. forgery: changes the tables before."""
+    known = engine().calibrator
+    assert known is not None
+    with connect(feed.url) as connection, connection.transaction(force_rollback=True):
+        connection.execute(forgery)
+        run = Snapshot(connection).known(feed.run, STREAM)
+        return [(d.stream, d.figure) for d in evidence_differences(connection, run, size, start, known)]
+
+
+def test_recompute_folds_again_and_names_what_differs(feed: Feed) -> None:
+    send(feed, hours(0, 150, seed=2))
+    send(feed, hours(150, 200, seed=2, shift=4.0))
+    end(feed, 200)
+    watch(feed.url)
+    before, start, second = outcome(feed.connection), MONDAY + 36 * HOUR, MONDAY + 180 * HOUR
+    assert recomputed(feed, start) == recomputed(feed, start, 6 * HOUR) == recomputed(feed, second) == []
+    ((alarm, raised_by),) = feed.connection.execute("SELECT alarm_id, stream FROM driftline.alarm").fetchall()
+    at = f"WHERE stream = 'labels' AND size_s = 3600 AND window_start = '{moment(start):%F %T}+00'"
+    late = f"WHERE size_s = 21600 AND window_start = '{moment(second):%F %T}+00' AND stream = 'events'"
+    row, season = "evidence 1h 2022-02-01T12:00", "calibration 2022-02-07"
+    for forgery, expected in {
+        f"UPDATE driftline.evidence SET value = value + 0.001 {at}": [("labels", f"{row} value")],
+        f"UPDATE driftline.evidence SET z[1] = z[1] + 0.001 {at}": [("labels", f"{row} z")],
+        f"UPDATE driftline.evidence SET season_start = 'epoch' {at}": [("labels", f"{row} season")],
+        f"DELETE FROM driftline.evidence {at}": [("labels", row)],
+        f"DELETE FROM driftline.evidence {late}": [("events", "evidence 6h 2022-02-07T12:00")],
+        "UPDATE driftline.calibration SET calibration_id = 'x' WHERE season_start > '2022-02-06'": [
+            ("", f"{season} calibration_id")
+        ],
+        "UPDATE driftline.calibration SET weeks = weeks[2:] WHERE season_start > '2022-02-06'": [
+            ("", f"{season} weeks")
+        ],
+        "UPDATE driftline.alarm SET members = '[]'": [(raised_by, f"alarm {alarm} members")],
+        "UPDATE driftline.alarm SET first_evidence = first_evidence + interval '1 hour'": [
+            (raised_by, f"alarm {alarm} first_evidence")
+        ],
+        "UPDATE driftline.alarm SET state = 'recovered'": [(raised_by, f"alarm {alarm} state")],
+        "DELETE FROM driftline.alarm": [(raised_by, f"alarm {alarm}")],
+        "INSERT INTO driftline.alarm SELECT (jsonb_populate_record(a, jsonb_build_object('alarm_id', 'made up'))).*"
+        " FROM driftline.alarm a": [(raised_by, "alarm made up")],
+    }.items():
+        assert recomputed(feed, start, forgery=forgery) == expected, forgery
+    assert recomputed(feed, second, forgery="DELETE FROM driftline.alarm") == [(raised_by, f"alarm {alarm}")]
+    assert outcome(feed.connection) == before
+
+
+def test_recompute_compares_no_evidence_of_what_is_not_folded(
+    feed: Feed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drifted(feed)
+    watch(feed.url)
+    again = (
+        "INSERT INTO driftline.unfolded (run_id, stream, size_s, window_start)"
+        f" VALUES ('r', 'events', 3600, '{moment(MONDAY):%F %T}+00')"
+    )
+    forged = "; DELETE FROM driftline.evidence"
+    for size, start, forgery, reason in (
+        (HOUR, MONDAY, again + forged, "written again"),
+        (2 * HOUR, MONDAY, "SELECT" + forged, "not watched"),
+        (HOUR, MONDAY + 100 * HOUR, "SELECT" + forged, "not folded yet"),
+        (HOUR, MONDAY, "UPDATE driftline.watch SET layout = (SELECT hash FROM driftline.summary_layout)", ""),
+    ):
+        assert recomputed(feed, start, size, forgery) == []
+        assert reason in capsys.readouterr().out

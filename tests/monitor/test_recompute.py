@@ -14,7 +14,8 @@ import pytest
 from confluent_kafka import OFFSET_END, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from monitor.recompute.compare import Difference, Recomputation, stored_windows
+from monitor.recompute.compare import Recomputation, stored_windows
+from monitor.recompute.difference import Difference
 from monitor.settings import Settings
 from schemas.definition import Records
 from schemas.errors import BrokerUnreachable, LogUnreadable, UsageError

@@ -1,0 +1,49 @@
+"""An alarm as it is stored and published. Pure."""
+
+from __future__ import annotations
+
+from monitor.verdict.lifecycle import Alarm
+from schemas.alarms import AlarmMember, AlarmRecord
+
+
+def record(alarm: Alarm, run_id: str, stream: str) -> AlarmRecord:
+    """Describe an alarm of a run for those who do not fold.
+
+    Args:
+        alarm: As it is now.
+        run_id: The run.
+        stream: Name of its stream.
+    """
+    return AlarmRecord(
+        alarm_id=alarm.name(run_id),
+        run_id=run_id,
+        stream=stream,
+        track=alarm.track,
+        state=alarm.state,
+        kind=alarm.kind,
+        harm=alarm.harm,
+        message=alarm.describe(),
+        role=alarm.role,
+        size_s=alarm.size // 1_000,
+        window_start=alarm.start,
+        first_evidence=alarm.first_evidence,
+        pending_at=alarm.pending_at,
+        fired_at=alarm.fired_at,
+        recovered_at=alarm.recovered_at,
+        value=alarm.value,
+        promise=alarm.promise,
+        calibration_id=alarm.calibration_id,
+        members=tuple(
+            AlarmMember(
+                role=m.role,
+                name=m.name,
+                kind=m.kind,
+                column=m.column,
+                size_s=m.size // 1_000,
+                value=m.value,
+                since=m.since,
+                consequence=m.consequence,
+            )
+            for m in alarm.members
+        ),
+    )
