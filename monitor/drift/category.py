@@ -16,7 +16,7 @@ from scipy.special import rel_entr
 from monitor.drift.columns import ColumnSummary, Floats, Ints, by_label, categories, label
 from schemas.figures import MISSING, NEW
 
-_EXACT = 2**53
+EXACT = 2**53
 """Below, every whole number is a float of its own."""
 
 
@@ -113,4 +113,4 @@ def as_number(name: str) -> float | None:
         value = float(name)
     except ValueError:
         return None
-    return value if isfinite(value) and abs(value) < _EXACT and label(value) == name else None
+    return value if isfinite(value) and abs(value) < EXACT and label(value) == name else None

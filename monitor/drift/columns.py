@@ -86,7 +86,7 @@ def numbers(column: pa.ChunkedArray) -> Floats:
     Raises:
         TypeError: The column does not hold numbers.
     """
-    array = _whole(column)
+    array = combined(column)
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())
     if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type) or pa.types.is_null(array.type)):
@@ -105,17 +105,38 @@ def categories(column: pa.ChunkedArray) -> tuple[NDArray[np.generic] | list[obje
     Returns:
         The values, numbers as an array, else a list; and the rows of each, shape (values,).
     """
-    array = _whole(column)
-    if array.null_count:
-        array = array.drop_null()
+    array = combined(column)
     if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
-        values, counts = np.unique(array.to_numpy(), return_counts=True)
+        rows, missing = without_nulls(array), nulls(array)
+        values, counts = np.unique(rows if missing is None else rows[~missing], return_counts=True)
         usable = np.isfinite(values) if values.dtype.kind == "f" else slice(None)
         return values[usable], counts[usable]
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     found = array.value_counts()
-    return found.field(0).to_pylist(), found.field(1).to_numpy()
+    texts, counts = found.field(0).to_pylist(), found.field(1).to_numpy()
+    if None not in texts:
+        return texts, counts
+    return [text for text in texts if text is not None], np.delete(counts, texts.index(None))
+
+
+def nulls(array: pa.Array) -> NDArray[np.bool_] | None:
+    """Return which rows are null, shape (rows,); None if there is none. Faster than Arrow's."""
+    if not array.null_count:
+        return None
+    validity = array.buffers()[0]
+    if validity is None:  # of type null
+        return np.ones(len(array), bool)
+    bits = np.unpackbits(np.frombuffer(validity, np.uint8), count=array.offset + len(array), bitorder="little")
+    missing: NDArray[np.bool_] = bits[array.offset :] == 0
+    return missing
+
+
+def without_nulls(array: pa.Array) -> NDArray[Any]:
+    """Return the rows of an array of numbers as they are stored, shape (rows,): anything where there is a null."""
+    buffers = [None, *array.buffers()[1:]]
+    stored: NDArray[Any] = pa.Array.from_buffers(array.type, len(array), buffers, 0, array.offset).to_numpy()
+    return stored
 
 
 def label(value: object) -> str:
@@ -133,5 +154,6 @@ def by_label(values: NDArray[np.generic] | list[object], counts: Ints) -> dict[s
     return rows
 
 
-def _whole(column: pa.ChunkedArray) -> pa.Array:
+def combined(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column in one piece."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -136,20 +136,25 @@ def wasserstein(values: Floats, reference: NumberReference) -> float:
 
     Between two neighbours a, b in the window its distribution function is level; the reference's, which climbs,
     crosses that level at most once, at q. So every stretch is two differences of an integral known beforehand:
-    O(n log m) for a window of n rows, where sorting both together is O((n + m) log (n + m)).
+    O(n log m) for a window of n rows, where sorting both together is O((n + m) log (n + m)). Where a = b there is
+    no area, so only different neighbours are computed; the zeros between them keep the order of the sum.
 
     Args:
         values: Of the window, ascending, at least one, shape (rows,).
         reference: Prepared.
     """
     support, share, area = reference.steps
-    at = support[1:].searchsorted(values, "right")
-    integral = area[at] + (values - support[at]) * share[at]
-    a, b, to_a, to_b = values[:-1], values[1:], integral[:-1], integral[1:]
-    level, place = _levels(len(values), reference.count)
-    q = reference.values[place].clip(a, b)
-    to_q = reference.area[place].clip(to_a, to_b)
-    between = level * ((q - a) - (b - q)) - ((to_q - to_a) - (to_b - to_q))
+    last = np.flatnonzero(values[1:] != values[:-1])  # of each distinct value, but for the largest
+    distinct = np.append(values.take(last), values[-1])
+    at = support[1:].searchsorted(distinct, "right")
+    integral = area.take(at) + (distinct - support.take(at)) * share.take(at)
+    a, b, to_a, to_b = distinct[:-1], distinct[1:], integral[:-1], integral[1:]
+    levels, places = _levels(len(values), reference.count)
+    level, place = levels.take(last), places.take(last)
+    q = reference.values.take(place).clip(a, b)
+    to_q = reference.area.take(place).clip(to_a, to_b)
+    between = np.zeros(len(values) - 1)
+    between[last] = level * ((q - a) - (b - q)) - ((to_q - to_a) - (to_b - to_q))
     after = max(reference.values[-1] - values[-1], 0.0) - max(area[-1] - integral[-1], 0.0)
     return max(float(integral[0] + np.add.reduce(between) + after), 0.0)
 

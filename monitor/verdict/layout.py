@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
+from math import ceil, floor, isfinite
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from monitor.drift.category import as_number
+from monitor.drift.category import EXACT, as_number
 from monitor.drift.columns import Floats, Ints, by_label, categories, monitored, numbers
 from monitor.drift.figures import Config
 from schemas.definition import LABELS, Records, Stream
@@ -52,12 +53,12 @@ class Grid:
         """Lay the grid. edges: Ascending, at least one."""
         with np.errstate(all="ignore"):
             self._first, self._cells = edges[0], float(np.divide(_CELLS - 1, edges[-1] - edges[0]))
-        cells = self._cell(edges)
+        cells = self._cell(edges).clip(0, _CELLS - 1)
         self._below = cells.searchsorted(np.arange(_CELLS))
         within = np.arange(len(edges)) - self._below[cells]
         self._edges, self._passes = edges, int(within.max()) + 1
-        self._within = np.full((_PASSES, _CELLS), np.inf)
         if self._passes <= _PASSES:
+            self._within = np.full((self._passes, _CELLS), np.inf)
             self._within[within, cells] = edges
 
     def codes(self, values: Floats) -> Ints:
@@ -66,17 +67,16 @@ class Grid:
             found: Ints = self._edges.searchsorted(values, "right")
             return found
         cells = self._cell(values)
-        codes: Ints = self._below[cells]
-        for edges in self._within[: self._passes]:
-            codes += edges[cells] <= values
+        codes: Ints = self._below.take(cells, mode="clip")  # a cell that was NaN may be any number
+        for edges in self._within:
+            codes += edges.take(cells, mode="clip") <= values
         return codes
 
     def _cell(self, values: Floats) -> Ints:
         with np.errstate(all="ignore"):
             places = values - self._first
             places *= self._cells
-            np.fmax(places, 0, out=places)  # NaN becomes 0
-            cells: Ints = np.fmin(places, _CELLS - 1, out=places).astype(np.int64)
+            cells: Ints = places.clip(0, _CELLS - 1, out=places).astype(np.int64)
             return cells
 
 
@@ -112,6 +112,16 @@ class NumberLayout(msgspec.Struct, frozen=True, tag="number", tag_field="kind", 
         """Finds the bin of a value, unless it counts as missing."""
         return Grid(self.bounds)
 
+    @cached_property
+    def of_whole_numbers(self) -> tuple[int, Ints] | None:
+        """A whole number below all bounds, and the bins from there to one above. None if they are far apart."""
+        limits = (-np.inf if self.low is None else self.low, np.inf if self.high is None else self.high)
+        values = _whole_numbers([*self.edges, *filter(isfinite, limits)])
+        if values is None:
+            return None
+        inside = (values >= limits[0]) & (values <= limits[1])
+        return int(values[0]), np.where(inside, self.bounds.searchsorted(values, "right"), self.bins - 1)
+
 
 class CategoryLayout(msgspec.Struct, frozen=True, tag="category", tag_field="kind", dict=True):
     """The bins of a category: one for each value, the other known values, new values, missing.
@@ -143,6 +153,18 @@ class CategoryLayout(msgspec.Struct, frozen=True, tag="category", tag_field="kin
         found = sorted((value, code) for name, code in self.codes.items() if (value := as_number(name)) is not None)
         names = np.array([value for value, _ in found] or [np.inf], np.float64)
         return names, Grid(names), np.array([code for _, code in found] or [self.bins - 2], np.int64)
+
+    @cached_property
+    def of_whole_numbers(self) -> tuple[int, Ints] | None:
+        """A whole number below the known ones, and the bins from there to one above. None if they are far apart."""
+        names, _, bins = self.numeric
+        values = _whole_numbers(names)
+        if values is None:
+            return None
+        at = names.searchsorted(values)
+        return int(values[0]), np.where(
+            names.take(at, mode="clip") == values, bins.take(at, mode="clip"), self.bins - 2
+        )
 
     @cached_property
     def texts(self) -> tuple[pa.Array, Ints]:
@@ -276,6 +298,14 @@ def decode(layout: bytes | str | dict[str, Any]) -> SummaryLayout:
 def errors(prediction: pa.ChunkedArray, label: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return prediction minus label, null where either is not known."""
     return pc.subtract(prediction.cast(pa.float64()), label.cast(pa.float64()))
+
+
+def _whole_numbers(bounds: Sequence[float] | Floats) -> Floats | None:
+    """List the whole numbers from below the bounds to above them; None if they are many or not exact as floats."""
+    low, high = float(min(bounds)), float(max(bounds))
+    if not (high - low < _CELLS and max(-low, high) < EXACT):
+        return None
+    return np.arange(floor(low) - 1, ceil(high) + 2, dtype=np.float64)
 
 
 def _placed(columns: Iterable[ColumnLayout]) -> Iterable[tuple[ColumnLayout, slice]]:

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from monitor.drift.columns import Floats, Ints
+from monitor.drift.columns import Floats, Ints, combined, nulls, without_nulls
 from monitor.verdict.layout import ERROR, CategoryLayout, ColumnLayout, NumberLayout, SummaryLayout, errors
 from schemas.definition import EVENTS, LABELS, Role, Stream
 from schemas.errors import UsageError
@@ -241,19 +242,19 @@ def _count(summary: Summary, layout: SummaryLayout, table: pa.Table, times: pa.C
     """Fill in rows and counts; return the step of each row."""
     steps, number, slices = _steps(summary, times), len(summary.rows), layout.slices(summary.role)
     summary.rows[:] = np.bincount(steps, minlength=number)
-    bins, codes = summary.counts.shape[1], np.empty((len(slices), len(steps)), np.int64)
-    for row, (column, place) in zip(codes, slices, strict=True):
-        np.add(_codes(column, table), place.start, out=row)
-    codes += bins * steps
-    summary.counts[:] = np.bincount(codes.ravel(), minlength=number * bins).reshape(number, bins)
+    present = set(table.column_names)
+    for column, place in slices:
+        missing = column.name not in present
+        codes = np.full(len(steps), column.bins - 1) if missing else _codes(column, combined(table[column.name]))
+        codes += column.bins * steps
+        summary.counts[:, place] = np.bincount(codes, minlength=number * column.bins).reshape(number, column.bins)
     return steps
 
 
-def _codes(column: ColumnLayout, table: pa.Table) -> Ints:
+def _codes(column: ColumnLayout, values: pa.Array) -> Ints:
     """The bin of each row."""
-    if column.name not in table.column_names:
-        return np.full(table.num_rows, column.bins - 1)
-    values = table[column.name].combine_chunks()
+    if pa.types.is_signed_integer(values.type) and column.of_whole_numbers is not None:
+        return _whole_codes(column, values, *column.of_whole_numbers)
     return _number_codes(column, values) if isinstance(column, NumberLayout) else _category_codes(column, values)
 
 
@@ -262,8 +263,7 @@ def _number_codes(column: NumberLayout, values: pa.Array) -> Ints:
     codes, usable = column.grid.codes(floats), np.isfinite(floats)
     if column.low is not None and column.high is not None:
         usable &= (floats >= column.low) & (floats <= column.high)
-    codes[~usable] = column.bins - 1
-    return codes
+    return _missing(column, codes, ~usable)
 
 
 def _category_codes(column: CategoryLayout, array: pa.Array) -> Ints:
@@ -274,17 +274,31 @@ def _category_codes(column: CategoryLayout, array: pa.Array) -> Ints:
     return _text_codes(column, array.cast(pa.string()))
 
 
+def _whole_codes(column: ColumnLayout, array: pa.Array, least: int, table: Ints) -> Ints:
+    places = without_nulls(array).astype(np.int64)
+    places.clip(least, least + len(table) - 1, out=places)
+    places -= least
+    return _missing(column, table.take(places, mode="clip"), nulls(array))
+
+
 def _numeric_codes(column: CategoryLayout, floats: Floats) -> Ints:
     names, grid, bins = column.numeric
     at = grid.codes(floats) - 1
-    codes = np.where(names[at] == floats, bins[at], column.bins - 2)
-    codes[~np.isfinite(floats)] = column.bins - 1
-    return codes
+    codes: Ints = bins.take(at, mode="wrap")
+    codes[np.flatnonzero(names.take(at, mode="wrap") != floats)] = column.bins - 2
+    return _missing(column, codes, ~np.isfinite(floats))
 
 
 def _text_codes(column: CategoryLayout, array: pa.Array) -> Ints:
     known, bins = column.texts
-    codes: Ints = bins[pc.fill_null(pc.index_in(array, value_set=known), len(known)).to_numpy()]
+    codes: Ints = bins.take(pc.fill_null(pc.index_in(array, value_set=known), len(known)).to_numpy())
+    return codes
+
+
+def _missing(column: ColumnLayout, codes: Ints, missing: NDArray[np.bool_] | None) -> Ints:
+    """Count rows as missing, in place. A mask as such would be slower than the places of what is mostly rare."""
+    if missing is not None:
+        codes[np.flatnonzero(missing)] = column.bins - 1
     return codes
 
 

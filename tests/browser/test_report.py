@@ -21,11 +21,18 @@ pytestmark = pytest.mark.browser
 KEPT = ("trip_distance", "store_and_fwd_flag")
 BREAK = "document.title='broken in';"
 HOSTILE = {
-    "comment and script": ["<!--", "<script>"],
-    "nine characters": ["</script>", f"<script>{BREAK}//"],
-    "a whole script": [f"</script><script>{BREAK}</script>"],
-    "an image": [f'<img src=x onerror="{BREAK}">', "&lt;b&gt;"],
-    "line separators": ["\u2028" + BREAK, "\u2029", f"'{BREAK}'", f"\\';{BREAK}//"],
+    "a comment that would swallow the end of a script": ["<!--", "<script>"],
+    "the end of a script, a script, an image and line separators": [
+        "</script>",
+        f"<script>{BREAK}//",
+        f"</script><script>{BREAK}</script>",
+        f'<img src=x onerror="{BREAK}">',
+        "&lt;b&gt;",
+        "\u2028" + BREAK,
+        "\u2029",
+        f"'{BREAK}'",
+        f"\\';{BREAK}//",
+    ],
 }
 HEADING = Heading(
     title="Run </title><script>1</script> & co",

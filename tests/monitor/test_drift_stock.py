@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from monitor.drift.category import CategoryReference
 from monitor.drift.figures import Config
-from monitor.drift.number import NumberReference, quantile
+from monitor.drift.number import NumberReference, quantile, wasserstein
 from monitor.evidently.metrics import ArrowDataset, ColumnDrift, data_definition, measurements
 from monitor.evidently.reference import Reference
 from monitor.evidently.stattests import DISTANCES
@@ -234,6 +234,24 @@ def test_wasserstein_equals_scipy_on_any_two_samples(past: list[float], now: lis
         expected = wasserstein_distance(prepared.values, summary.numbers) / prepared.norm
         assert prepared.distance(summary) == pytest.approx(expected, **NEAR)
     assert prepared.distance(prepared.summarize(column)) == pytest.approx(0, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.integers(-3, 9), min_size=2, max_size=60), st.lists(st.integers(-5, 12), min_size=1, max_size=400)
+)
+def test_values_that_repeat_do_not_change_a_bit_of_the_distance(past: list[int], now: list[int]) -> None:
+    prepared = NumberReference.from_column(pa.chunked_array([pa.array(np.array(past) / 7)]), (0.0, 1.0))
+    values = np.sort(np.array(now) / 7)
+    support, share, area = prepared.steps
+    at = support[1:].searchsorted(values, "right")
+    to = area[at] + (values - support[at]) * share[at]
+    k, count = np.arange(1, len(values)), len(values)
+    place = -(-k * prepared.count // count) - 1
+    q, to_q = prepared.values[place].clip(values[:-1], values[1:]), prepared.area[place].clip(to[:-1], to[1:])
+    stretches = k / count * ((q - values[:-1]) - (values[1:] - q)) - ((to_q - to[:-1]) - (to[1:] - to_q))
+    after = max(prepared.values[-1] - values[-1], 0.0) - max(area[-1] - to[-1], 0.0)
+    assert wasserstein(values, prepared) == max(to[0] + np.add.reduce(stretches) + after, 0.0)
 
 
 @settings(deadline=None, max_examples=300)

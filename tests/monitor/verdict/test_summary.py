@@ -195,6 +195,34 @@ def test_a_grid_finds_what_a_binary_search_does(edges: list[float]) -> None:
     assert usual[: len(values)].tolist() == bounds.searchsorted(values, "right").tolist()
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        NumberLayout("n", (-2.5, 0.0, 5e-324, 3.0, 40.25), 1.0),
+        NumberLayout("n", (0.0, 7.0), 1.0, 2.0, 60.5),
+        NumberLayout("n", (0.0, 7.0), 1.0, -np.inf, 5.0),
+        NumberLayout("n", (0.0, 5_000.0), 1.0),
+        NumberLayout("n", (2.0**63, 2.0**63 + 2048), 1.0),
+        CategoryLayout("n", ("1", "2.5", "-3", "x"), ("260", "7")),
+        CategoryLayout("n", ("1", "9007199254740991"), ()),
+        CategoryLayout("n", ("N", "Y"), ()),
+    ],
+    ids=["number", "limits", "one limit", "wide", "beyond exact", "category", "far apart", "texts"],
+)
+def test_whole_numbers_are_counted_where_the_same_floats_are(column: NumberLayout | CategoryLayout) -> None:
+    layout = SummaryLayout((column,))
+    ends = [-(2**63), -(2**53), 2**53, 2**63 - 1]
+    values = np.array([*range(-50, 700), *range(4_990, 5_010), *ends])
+    found = []
+    for given in (values, values.astype(np.float64)):
+        numbers = pa.array(given, mask=values % 100 == 7)
+        table = small(amount=[0.0] * len(values)).append_column("n", numbers)
+        parts = pa.concat_tables([table.slice(3, 300), table.slice(303)])
+        found += [of_small(each, layout).counts.tolist() for each in (table.slice(3), parts)]
+    assert found == [found[0]] * 4
+    assert found[0][0][-1] >= 8
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_distances_from_bins_are_those_of_the_values(seed: int) -> None:
     random = np.random.default_rng(seed)
