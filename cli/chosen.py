@@ -21,6 +21,7 @@ from schemas.errors import UsageError
 
 if TYPE_CHECKING:
     from models.artifact import Scorers
+    from storage.listings import RunRow
 
 
 def stream() -> Stream:
@@ -106,6 +107,33 @@ def model(named: Path) -> Path:
     from models.names import find
 
     return find(named)
+
+
+def model_of(run: RunRow, named: Path | None) -> Path:
+    """Find the model that a run is compared with.
+
+    Args:
+        run: The run.
+        named: Where it lies; None: below the folder of all models.
+
+    Raises:
+        UsageError: Another one was named.
+        ModelMissing, ModelUnusable: There is none, or it is damaged.
+    """
+    from models.artifact import load
+    from models.lookup import find_by_hash, refuse_manufactured
+    from models.names import ARTIFACTS
+
+    if named is None:
+        return find_by_hash(run.reference, ARTIFACTS)
+    refuse_manufactured(run.reference)
+    found = model(named)
+    if run.reference not in (None, theirs := load(found).hash):
+        raise UsageError(
+            f"run {run.run_id} belongs to model {str(run.reference)[:12]}, not to {theirs[:12]}",
+            "leave --model out, or name that one",
+        )
+    return found
 
 
 def usable_model(named: Path) -> Path:

@@ -101,7 +101,12 @@ def weeks_exclude(day: Days, reason: str = options.WHY_EXCLUDED, author: str | N
 
     starts, who = _starts(day), chosen.author(author)
     with servers.database() as connection:
+        before = decisions.excluded_weeks(connection, chosen.stream().name)
         runs = decisions.exclude_weeks(connection, chosen.stream().name, starts, reason, who)
+    for row in before:
+        if row.season_start in starts:
+            was = f"{printable(row.author)}: {printable(row.reason)}" if row.reason else printable(row.author)
+            say(f"the week of {row.week} was excluded already, by {was}; this takes the place of it")
     _decided(starts, runs)
 
 

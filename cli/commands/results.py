@@ -188,12 +188,11 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         run: Name of the run; None for the only one.
         size: As on the command line.
         window: Its start, as on the command line.
-        named: The model to use instead of the one that the run is compared with.
+        named: Where the model that the run is compared with lies; None to look for it.
 
     Returns:
         Run, length and start of the window (ms), and the folder of the model.
     """
-    from models.lookup import find_by_hash
     from storage import listings
 
     length, start = duration_ms(size), moment_ms(window)
@@ -204,5 +203,5 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         known.run_id,
         length,
         start,
-        chosen.model(named) if named else find_by_hash(known.reference, ARTIFACTS),
+        chosen.model_of(known, named),
     )

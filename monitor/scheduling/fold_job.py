@@ -73,6 +73,7 @@ class FoldWorker:
         assert settings.promise is not None  # without one, nothing is folded
         self._promise = settings.promise
         self._holidays = settings.holidays
+        self._compared: set[str] = set()
 
     def fold(self, run: StoredRun, sizes: Sequence[int], *, waits: bool = True) -> FoldReceipt | None:
         """Fold what is complete and not evidence yet. None: another monitor is at it, or windows are being revised.
@@ -100,6 +101,7 @@ class FoldWorker:
                     f"run {run.run_id} is watched by another reference than that of the loaded model",
                     "name the model whose monitor began with it: --model",
                 )
+            self._compare(run.run_id, transaction.watch.terms)
             fold = _Fold(transaction, run, self._calibrator, self._patience)
             if waits and fold.is_half_revised():
                 return None
@@ -109,6 +111,20 @@ class FoldWorker:
         for change in receipt.changes:
             _log_change(change)
         return receipt
+
+    def _compare(self, run_id: str, kept: WatchTerms) -> None:
+        """Log, once for each run, what was promised for it, where that is not what this monitor was given."""
+        if run_id in self._compared:
+            return
+        self._compared.add(run_id)
+        if (kept.promise, kept.holidays) != (self._promise, self._holidays):
+            log.warning(
+                "run_keeps_its_settings",
+                run=run_id,
+                promise=f"{kept.promise:g}/month",
+                holidays=kept.holidays or "none",
+                do="what was given now is for new runs: replay it under another --run",
+            )
 
 
 def fold_again(transaction: FoldTransaction, run: StoredRun, calibrator: Calibrator) -> None:

@@ -301,7 +301,8 @@ def test_a_week_is_named_by_any_day_of_it_and_all_runs_of_its_stream_are_folded_
     assert call("weeks include 2022-02-22")[1].split() == ["2022-02-21"]
     (row,) = json.loads(call("weeks list --json")[1])
     assert (row["season_start"][:10], row["reason"], row["author"]) == ("2022-02-14", "snow", "ann")
-    assert call("weeks exclude 2022-02-16 --reason 'a strike'")[0] == 0
+    code, _, said = call("weeks exclude 2022-02-16 --reason 'a strike'")
+    assert (code, "2022-02-14 was excluded already, by ann: snow; this takes the place of it" in said) == (0, True)
     assert json.loads(call("weeks list --json")[1])[0]["reason"] == "a strike"
 
 

@@ -19,6 +19,7 @@ import structlog
 from psycopg.rows import dict_row
 from rich.console import Console
 
+from cli import chosen
 from cli import main as command_line
 from cli.columns import drifted as drifted_columns
 from cli.columns import lines, with_reference
@@ -28,9 +29,9 @@ from local.dummy.store import replace
 from models.lookup import MANUFACTURED
 from models.taxi.train import train
 from runtime.connections import ROOT, Addresses
-from schemas.errors import ModelUnusable
+from schemas.errors import ModelUnusable, UsageError
 from schemas.streams.taxi import TAXI
-from storage.listings import ColumnRow, WindowRow
+from storage.listings import ColumnRow, RunRow, WindowRow
 from tests.databases import fresh_database
 from tests.models.conftest import made_up
 
@@ -81,6 +82,21 @@ def test_the_reference_is_that_of_the_model_which_scored_the_run(tmp_path: Path)
     assert drift.reference is None
     with pytest.raises(ModelUnusable):
         with_reference(rows, TAXI, "0" * 64, tmp_path)
+
+
+def test_a_model_that_is_not_the_runs_own_is_refused_before_anything_slow(tmp_path: Path) -> None:
+    ours, other = (
+        train(made_up(2_000, seed=seed), kind="tutorial", out=tmp_path / str(seed), source="made up")
+        for seed in (1, 2)
+    )
+    run = RunRow(**dict.fromkeys(RunRow.__struct_fields__, 0) | {"run_id": "r", "reference": ours.hash})
+    assert chosen.model_of(run, tmp_path / "1") == tmp_path / "1"
+    with pytest.raises(
+        UsageError, match=f"run r belongs to model {ours.hash[:12]}, not to {other.hash[:12]}: leave"
+    ):
+        chosen.model_of(run, tmp_path / "2")
+    with pytest.raises(ModelUnusable, match="there is no model"):
+        chosen.model_of(run, tmp_path / "none")
 
 
 def window(

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from monitor.scheduling import folds
-from monitor.scheduling.fold_job import FoldReceipt
+from monitor.scheduling.fold_job import FoldReceipt, FoldWorker
 from monitor.scheduling.folds import Folds
+from storage.alarms import WatchTerms
 
 RUN = "r"
 
@@ -87,3 +90,16 @@ def test_a_fold_that_fails_is_tried_again_later_and_ends_only_a_monitor_of_that_
     assert [alone.fold(plan(1), 60.0 * at) for at in range(2)] == [None] * 2
     with pytest.raises(ValueError, match="no such season"):
         alone.fold(plan(1), 120.0)
+
+
+def test_a_monitor_says_once_of_a_run_that_it_keeps_another_promise() -> None:
+    given: Any = SimpleNamespace(promise=1.0, holidays="")
+    worker = FoldWorker(None, None, None, given)  # type: ignore[arg-type]
+    kept = WatchTerms(layout="l", sizes=(3_600_000,), promise=2.0, holidays="US-NY")
+    with capture_logs() as said:
+        worker._compare("r", kept)
+        worker._compare("r", kept)
+        worker._compare("s", replace(kept, promise=1.0, holidays=""))
+    (warning,) = said
+    assert (warning["event"], warning["run"]) == ("run_keeps_its_settings", "r")
+    assert (warning["promise"], warning["holidays"]) == ("2/month", "US-NY")
