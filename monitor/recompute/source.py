@@ -29,6 +29,9 @@ _SETTINGS = {
     "client.id": "driftline-recompute",
 }
 
+_QUIET = {"log_level": "2"}
+"""That a broker is not there comes back as an error; librdkafka also says it on stderr, 20 times a second."""
+
 _GONE = {
     KafkaError._AUTO_OFFSET_RESET,
     KafkaError._UNKNOWN_PARTITION,
@@ -88,7 +91,7 @@ def records(
 
 def _consumer(kafka: Mapping[str, str]) -> Consumer:
     try:
-        return Consumer(dict(kafka) | _SETTINGS)
+        return Consumer(_QUIET | dict(kafka) | _SETTINGS)
     except KafkaException as error:
         raise refused_setting(error.args[0].str(), kafka) from None
 
@@ -108,7 +111,7 @@ def _check(consumer: Consumer, topic: str, ranges: Ranges, where: str) -> None:
 
 def _check_topic(kafka: Mapping[str, str], topic: str, begun_in: str | None, where: str) -> None:
     """It is the topic that was read, and not another one that was given its name."""
-    admin = AdminClient(dict(kafka))
+    admin = AdminClient(_QUIET | dict(kafka))
     try:
         described = admin.describe_topics(TopicCollection([topic]), request_timeout=ANSWER_S)
         now = topic_id(described[topic].result())

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from monitor.recompute import source
 from monitor.recompute.rows import BATCH, window_rows
+from schemas.errors import BrokerUnreachable
 from schemas.records import LIVE
 from schemas.streams.taxi import OUTCOMES, TRIPS
 from storage.chunk import OFFSET, PREDICTION, layout
@@ -113,3 +115,12 @@ def test_a_prediction_that_the_record_carries_is_read_again_without_a_model() ->
     found = window_rows(WindowKey("r", SCORED, HOUR, T0), entries, set(), None)  # type: ignore[arg-type]
     assert found.table.schema == layout(SCORED)
     assert found.table[PREDICTION].to_pylist() == [0.25]
+
+
+def test_a_broker_that_is_down_is_said_in_one_error_and_not_by_its_client(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(source, "ANSWER_S", 0.3)
+    with pytest.raises(BrokerUnreachable, match=r"Kafka at 127\.0\.0\.1:1"):
+        list(source.records({"bootstrap.servers": "127.0.0.1:1"}, "trips", {"0": (0, 0)}))
+    assert capfd.readouterr().err == ""
