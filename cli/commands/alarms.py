@@ -198,7 +198,7 @@ def calibrate(
         evidence = alarm_listings.evidence(connection, name) if plot else []
         alarms = alarm_listings.alarms(connection, name) if plot else []
         monitors = listings.monitors(connection)
-    empty = f"run {name} is not calibrated yet: {why_no_evidence(known, monitors, Config().min_rows)}"
+    empty = f"run {name} is not calibrated: {why_no_evidence(known, monitors, Config().min_rows)}"
     rows = found if as_json else calibration_lines(found)
     listing.show(output.console, rows, as_json=as_json, empty=empty)
     if found and not as_json:

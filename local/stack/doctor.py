@@ -83,7 +83,7 @@ def _jars(environ: Mapping[str, str]) -> str:
     pinned, repo = jars.pinned(), jars.repository(environ)
     missing = sum(not (repo / jar.path).is_file() for jar in pinned)
     if missing:
-        return f"{missing} of {len(pinned)} are fetched at the next start (44 MB in all)"
+        return f"{missing} of {len(pinned)} are fetched at the next start (45 MB in all)"
     jars.check(pinned, repo, CACHE / "jars.json")
     return f"{len(pinned)} of Kafka {jars.VERSION}, each as pinned"
 

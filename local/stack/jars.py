@@ -72,7 +72,7 @@ def install(
     """Fetch missing jars, check each against its pinned sha256, and return all paths. Raises StackBroken."""
     jars = tuple(jars)
     if missing := [jar for jar in jars if not (repo / jar.path).is_file()]:
-        say(f"fetching {len(missing)} jars of Apache Kafka {VERSION} (44 MB in all)")
+        say(f"fetching {len(missing)} jars of Apache Kafka {VERSION} (45 MB in all)")
         fetch(missing, repo, say)
     check(jars, repo, cache / "jars.json")
     return tuple(repo / jar.path for jar in jars)
