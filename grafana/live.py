@@ -34,10 +34,13 @@ SQL = load_queries(Path(__file__).with_suffix(".sql"))
 
 _AT = "${board_url}/at?run=${run}&size=${size:text}&axis=${axis}&t=${__value.time}"
 _WINDOW = "${board_url}/window?run=${run}&size=${size:text}&start=${__data.fields.start_ms}"
+_ALARM = "${board_url}/alarm?run=${run}&id=${__data.fields.alarm}"
 _REPORT = "${board_url}/report?run=${run}&size=${size:text}&start=${__data.fields.start_ms}"
 _LINKS = [link("This window on the board", _AT)]
 _STEP = {"lineInterpolation": "stepBefore", "showPoints": "always"}
 _WAIT = "No label yet: a window is judged when its labels have had time to come. Some streams have none."
+
+_UNWATCHED = "Nothing here: start monitors with `--promise 1/month`, or choose another range."
 
 RUN = query_variable("run", "run", SQL["run"])
 BOARD_URL = constant("board_url", BOARD)
@@ -138,6 +141,42 @@ def _over_time() -> list[Dict]:
             about="Which size sees a drift first: small windows soon, large ones surely.",
             mappings=STATE,
             thresholds=STATE_STEPS,
+        ),
+        panels.state_timeline(
+            "State of the alarm",
+            (24, 4),
+            SQL["alarm_states"],
+            about="Of the stream as a whole, at all window sizes. Firing: the stream is not as it was in its last"
+            " calm weeks.",
+            empty=_UNWATCHED,
+            mappings=panels.ALARM,
+            thresholds=panels.ALARM_STEPS,
+        ),
+        panels.time_series(
+            "Evidence of a change",
+            (24, 8),
+            SQL["evidence"],
+            line={"fillOpacity": 0, "thresholdsStyle": {"mode": "dashed"}},
+            about="What has added up since Monday at each window size, in units of the line: at 1 an alarm fires.",
+            empty=_UNWATCHED,
+            decimals=2,
+            min=0,
+            thresholds=steps((None, CLEAR), (1, RED)),
+            links=_LINKS,
+        ),
+        panels.table(
+            "Alarms",
+            (24, 6),
+            SQL["alarms"],
+            about="Those that overlap the range, at any window size: firing, recovered, and incidents of the log."
+            " At an evidence of 1 an alarm fires. Each opens on the board, which also shows what was promised.",
+            empty="None in this range.",
+            overrides=[
+                override("since", links=[link("This alarm on the board", _ALARM)], unit="dateTimeAsIso"),
+                *panels.dates("until"),
+                override("evidence", decimals=1),
+                *panels.hidden("alarm"),
+            ],
         ),
     ]
 

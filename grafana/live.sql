@@ -165,3 +165,37 @@ SELECT event_time AS "window", wall_time AS closed, status, state, rows, columns
 FROM driftline.timed_window
 WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 ORDER BY event_time DESC LIMIT 200;
+
+-- name: alarms
+-- Those that fire or have recovered, and incidents of the log, which have no state.
+SELECT e.${axis}_time AS since, CASE WHEN a.recovered_at IS NOT NULL THEN e.${axis}_end END AS "until",
+       coalesce(a.state, 'incident') AS state, a.message AS what, a.severity AS evidence, k.verdict AS judged,
+       a.alarm_id AS alarm
+FROM driftline.timed_event e JOIN driftline.alarm a ON a.alarm_id = e.event_id LEFT JOIN LATERAL (
+    SELECT verdict FROM driftline.alarm_ack k WHERE k.alarm_id = a.alarm_id ORDER BY ack_id DESC LIMIT 1) k ON true
+WHERE e.run_id = '${run}' AND e.kind = 'alarm' AND e.${axis}_time <= $__timeTo()::timestamptz
+  AND coalesce(e.${axis}_end, e.${axis}_time) >= $__timeFrom()::timestamptz
+ORDER BY e.${axis}_time DESC LIMIT 200;
+
+-- name: evidence
+-- Of each size the most of any role, in units of the line.
+SELECT min(w.${axis}_time) AS time, driftline.size_text(e.size_s) AS metric, max(e.value) AS value
+FROM driftline.evidence e JOIN driftline.timed_window w USING (run_id, stream, size_s)
+WHERE e.run_id = '${run}' AND e.segment = '' AND w.event_time = e.window_start AND $__timeFilter(w.${axis}_time)
+GROUP BY e.size_s, driftline.bucket(w.${axis}_time, $__interval_ms)
+ORDER BY 1;
+
+-- name: alarm_states
+-- After each of the smallest windows that are watched; a bucket shows its worst. 0: calm, 1: suspected, 2: firing.
+SELECT min(w.${axis}_time) AS time, 'alarm' AS metric, max(CASE WHEN EXISTS (
+           SELECT FROM driftline.alarm a WHERE a.run_id = w.run_id AND a.state IN ('firing', 'recovered')
+           AND a.started_at <= w.event_end AND (a.recovered_at IS NULL OR a.recovered_at > w.event_end)) THEN 2
+       WHEN EXISTS (
+           SELECT FROM driftline.alarm a WHERE a.run_id = w.run_id AND a.state IN ('pending', 'firing', 'recovered')
+           AND a.pending_at <= w.event_end AND (a.recovered_at IS NULL OR a.recovered_at > w.event_end)) THEN 1
+       ELSE 0 END) AS value
+FROM driftline.timed_window w
+WHERE w.run_id = '${run}' AND w.stream = 'events' AND w.status <> 'open' AND $__timeFilter(w.${axis}_time)
+  AND w.size_s = (SELECT min(s.size_s) FROM driftline.watch, unnest(sizes_s) s (size_s) WHERE run_id = '${run}')
+GROUP BY driftline.bucket(w.${axis}_time, $__interval_ms)
+ORDER BY 1;

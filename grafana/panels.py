@@ -11,6 +11,8 @@ STATE = mapping(
     m1=("too few rows", GREY), _0=("ok", GREEN), _1=("columns drifted", ORANGE), _2=("DATASET DRIFT", RED)
 )
 STATE_STEPS = steps((None, GREY), (0, GREEN), (1, ORANGE), (2, RED))
+ALARM = mapping(_0=("calm", GREEN), _1=("watching", ORANGE), _2=("FIRING", RED))
+ALARM_STEPS = steps((None, GREEN), (1, ORANGE), (2, RED))
 SEVERITY_STEPS = steps((None, GREEN), (0.75, ORANGE), (1, RED))
 LATENCY_STEPS = steps((None, GREEN), (1_000, ORANGE), (5_000, RED))
 ANY = steps((None, GREEN), (1, ORANGE))

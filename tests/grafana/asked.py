@@ -43,10 +43,13 @@ def ask(reader: Reader, sql: str) -> Answer:
         raise Fault(f"{str(error).splitlines()[0]}: {sql}") from None
 
 
-def choices(reader: Reader, variables: Sequence[Dict], shown: Range) -> dict[str, str | list[str]]:
-    """What Grafana chooses of each variable when it opens the dashboard: the first, or all."""
+def choices(reader: Reader, variables: Sequence[Dict], shown: Range, **fixed: str) -> dict[str, str | list[str]]:
+    """What Grafana chooses of each variable when it opens the dashboard: the first, or all, unless it is fixed."""
     values: dict[str, str | list[str]] = {}
     for variable in variables:
+        if variable["name"] in fixed:
+            values[variable["name"]] = fixed[variable["name"]]
+            continue
         if variable["type"] != "query":
             values[variable["name"]] = variable["options"][0]["value"]
             continue
@@ -65,10 +68,13 @@ def queries(made: Dict) -> Iterator[Query]:
             yield Query(panel["title"], panel["type"], target, panel)
 
 
-def ask_all(reader: Reader, made: Dict, ranges: Sequence[Range]) -> list[Query]:
-    """Each query over all ranges, axes and intervals. Raises Fault at the first refused, or of a wrong shape."""
+def ask_all(reader: Reader, made: Dict, ranges: Sequence[Range], **fixed: str) -> list[Query]:
+    """Each query over all ranges, axes and intervals. Raises Fault at the first refused, or of a wrong shape.
+
+    fixed: values of variables; the others are chosen.
+    """
     variables = made["templating"]["list"]
-    chosen = choices(reader, variables, ranges[0])
+    chosen = choices(reader, variables, ranges[0], **fixed)
     axes = [o["value"] for v in variables if v["name"] == "axis" for o in v["options"]] or [None]
     asked = list(queries(made))
     for query in asked:

@@ -126,7 +126,12 @@ def reader(filled: Filled) -> Iterator[Reader]:
         yield connection
 
 
-_CLOCKS = {"window_result": ("closed_at", "written_at"), "run": ("finished_at",), "dead_letter": ("written_at",)}
+_CLOCKS = {
+    "window_result": ("closed_at", "written_at"),
+    "run": ("finished_at",),
+    "dead_letter": ("written_at",),
+    "watch": ("updated_at",),
+}
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ ADDRESSES = {
     "/at": {"run", "t", "size", "axis"},
     "/window": {"run", "size", "start"},
     "/report": {"run", "size", "start"},
+    "/alarm": {"run", "id"},
 }
 """Of the board, with their parameters."""
 _USED = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")

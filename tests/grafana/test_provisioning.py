@@ -64,9 +64,9 @@ def test_a_rule_names_its_receiver_itself(rule: dict[str, Any]) -> None:
     assert (rule["noDataState"], rule["execErrState"]) == ("OK", "Error")
 
 
-def test_there_is_a_rule_for_drift_error_silence_and_dead_letters() -> None:
+def test_there_is_a_rule_for_alarms_drift_error_silence_and_dead_letters() -> None:
     assert [rule["title"] for rule in RULES] == [
-        *("Dataset drift", "Error above threshold", "No rows for too long", "Dead letters")
+        *("Alarm", "Dataset drift", "Error above threshold", "No rows for too long", "Dead letters")
     ]
 
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from grafana.generate import dashboards
+from storage import roles
 from tests.grafana.asked import ask, ask_all, ask_rule, choices
 from tests.grafana.conftest import Filled, reader_url, reading
 from tests.grafana.expand import in_browser, on_server
@@ -47,11 +48,71 @@ def test_variables_choose_the_newest_run_and_every_column(filled: Filled, reader
 
 
 def test_alert_rules_see_what_happens_now(lately: Any) -> None:
+    """Of a run that is watched its alarms, of another its windows."""
     seen = {rule["uid"]: ask_rule(lately, rule, [*SOURCES]) for rule in RULES}
     assert ("undecodable",) in {tuple(row[1:2]) for row in seen["driftline-dead-letters"].rows}
+    assert seen["driftline-no-rows"].rows == [], "the run is over"
+    assert seen["driftline-dataset-drift"].rows == seen["driftline-error"].rows == []
+    changed(lately, "DELETE FROM driftline.watch")
+    seen = {rule["uid"]: ask_rule(lately, rule, [*SOURCES]) for rule in RULES}
     assert {row[:2] for row in seen["driftline-dataset-drift"].rows} == {(RUN, "1h"), (RUN, "6h"), (RUN, "1d")}
     assert {row[0] for row in seen["driftline-error"].rows} == {RUN}
-    assert seen["driftline-no-rows"].rows == [], "the run is over"
+    assert seen["driftline-alarm"].rows == []
+
+
+AGED = """
+    INSERT INTO driftline.alarm
+    SELECT (jsonb_populate_record(a, '{"alarm_id": "aged", "track": "ageing", "kind": "ageing"}')).*
+    FROM driftline.alarm a WHERE track = 'change' LIMIT 1"""
+SILENCE = """
+    INSERT INTO driftline.silence (run_id, track, column_name, ends_at, author, reason)
+    VALUES (%s, %s, %s, now() + interval '1 hour', 'me', 'known')"""
+
+
+def test_an_alert_fires_while_an_alarm_does_unless_it_is_silenced(lately: Any) -> None:
+    (rule,) = (rule for rule in RULES if rule["uid"] == "driftline-alarm")
+    changed(lately, "UPDATE driftline.alarm SET state = 'firing', recovered_at = NULL WHERE track = 'change'")
+    changed(lately, AGED)
+    ((run, alarm, since, value),) = ask_rule(lately, rule, [*SOURCES]).rows
+    assert (run, alarm.startswith(f"change:{RUN}:"), since[:8]) == (RUN, True, "2022-02-")
+    assert value > 1
+    ((members,),) = lately.execute("SELECT members FROM driftline.alarm WHERE alarm_id = %s", (alarm,)).fetchall()
+    names = {m["column"] or m["name"] for m in members if not m["consequence"]}
+    silences = [(RUN, "change", name) for name in sorted(names)]
+    for silence in [*silences[:-1], ("another", None, None), (None, "ageing", None)]:
+        changed(lately, SILENCE, silence)
+        assert len(ask_rule(lately, rule, [*SOURCES]).rows) == 1, silence
+    changed(lately, SILENCE, silences[-1])
+    assert ask_rule(lately, rule, [*SOURCES]).rows == []
+    changed(lately, "DELETE FROM driftline.silence")
+    changed(lately, SILENCE, (None, None, None))
+    assert ask_rule(lately, rule, [*SOURCES]).rows == []
+    changed(lately, "DELETE FROM driftline.silence")
+    changed(
+        lately, "UPDATE driftline.alarm SET state = 'recovered', recovered_at = started_at WHERE track = 'change'"
+    )
+    assert ask_rule(lately, rule, [*SOURCES]).rows == []
+
+
+def test_what_has_aged_is_no_event(lately: Any) -> None:
+    """As on the board."""
+    changed(lately, AGED)
+    named = {
+        name
+        for (name,) in lately.execute("SELECT event_id FROM driftline.timed_event WHERE kind = 'alarm'").fetchall()
+    }
+    kept = lately.execute(
+        "SELECT alarm_id FROM driftline.alarm"
+        " WHERE track IS DISTINCT FROM 'ageing' AND state IS DISTINCT FROM 'pending'"
+    ).fetchall()
+    assert named == {name for (name,) in kept}
+
+
+def changed(lately: Any, sql: str, parameters: Any = ()) -> None:
+    """Change the tables as their owner, for the rest of the transaction."""
+    lately.execute("RESET ROLE")
+    lately.execute(sql, parameters)
+    lately.execute(f"SET LOCAL ROLE {roles.READER}")
 
 
 def test_a_run_that_never_wrote_a_window_is_too_silent(database: str) -> None:
@@ -110,3 +171,15 @@ def test_runs_of_several_streams_are_told_apart_and_errors_have_the_unit_of_thei
         for run, names in (("old", {"MAE", "RMSE"}), ("paid", set()), ("made", {"MAE, kN", "RMSE, kN"})):
             asked = in_browser(errors, {"run": run, "size": "3600", "axis": "event"}, "1s")
             assert set(ask(connection, on_server(asked, day)).all("metric")) == names, run
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_query_answers_for_runs_of_every_stream(name: str, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as owner:
+        add_all(owner)
+    day = (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC))
+    with reading(reader_url(database)) as connection:
+        for run in ("old", "paid", "made"):
+            asked = ask_all(connection, MADE[name], [day], run=run)
+            answered = {query.where for query in asked if query.most}
+            assert name != "driftline-live.json" or {"Verdict", "Severity of every column", "Windows"} <= answered
