@@ -79,6 +79,7 @@ class BoardReader:
             "stream": run.stream.name,
             "labelled": run.stream.labels is not None,
             "unit": run.stream.unit,
+            "reference_mae": run.error,
             "now": now["now"],
             "status": now,
             "columns": columns,

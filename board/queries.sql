@@ -48,8 +48,9 @@ ORDER BY EXISTS (SELECT FROM driftline.window_result w
 -- What a run is; its period, the hash of the artifact that it is compared with and the definition of its stream.
 SELECT r.run_id, left(r.source, 300) AS source, left(r.manifest ->> 'scenario', 300) AS scenario,
        r.manifest -> 'period' AS period, r.finished_at IS NOT NULL AS finished, coalesce(r.model, r.reference),
-       (extract(epoch FROM r.started_at) * 1000)::bigint AS started_at, s.definition
+       (extract(epoch FROM r.started_at) * 1000)::bigint AS started_at, e.mae, s.definition
 FROM driftline.run r LEFT JOIN driftline.stream s ON s.name = r.stream AND s.hash = r.stream_hash
+LEFT JOIN driftline.reference e ON e.model = coalesce(r.model, r.reference)
 WHERE r.run_id = %(run)s;
 
 -- name: sizes

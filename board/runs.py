@@ -28,6 +28,7 @@ class RunInfo(msgspec.Struct, frozen=True):
         reference: Hash of the artifact that it is compared with: of the model that scored it or, where the records
             carry their prediction, of the one that its first monitor had; None while there is no window.
         started_at: Wall clock, ms.
+        error: Mean absolute error of the reference: what that of windows is held against; None where not known.
         stream: The definition of its stream.
     """
 
@@ -38,6 +39,7 @@ class RunInfo(msgspec.Struct, frozen=True):
     finished: bool
     reference: str | None
     started_at: int
+    error: float | None
     stream: Stream
 
 

@@ -58,6 +58,7 @@ async def read_window(reader: Reader, run_id: str, size_s: int, start: int) -> d
         "next": following,
         "events": events,
         "labels": results.get(LABELS),
+        "reference_mae": run.error,
         "offsets": shown["offsets"],
         "columns": columns(figures, run.stream),
         "injected": [label for (label,) in injected],

@@ -12,6 +12,7 @@ from models.lookup import find_by_hash
 from monitor.drift.reference_figures import reference_figures
 from schemas.definition import Stream
 from schemas.figures import DRIFT, MISSING, NEW, OUTSIDE
+from storage.chunk import PREDICTION
 from storage.listings import ColumnRow
 
 MEDIAN = "q50"
@@ -50,7 +51,8 @@ def with_reference(
     Raises:
         ModelUnusable: It is not there.
     """
-    known = reference_figures(load(find_by_hash(reference, folder), stream.events).reference(), stream)
+    model = load(find_by_hash(reference, folder), stream.events)
+    known = {**reference_figures(model.reference(), stream), (PREDICTION, "mae"): model.card.mae}
     return [msgspec.structs.replace(r, reference=known.get((r.column_name, r.metric))) for r in rows]
 
 

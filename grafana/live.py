@@ -233,7 +233,8 @@ def _model() -> list[Dict]:
         _small(
             "Error",
             "errors",
-            about="Mean absolute error and root mean square error, in the unit of the label.",
+            about="Mean absolute error beside that of the reference, and root mean square error, in the unit of the"
+            " label.",
             empty=_WAIT,
             unit="short",
             min=0,

@@ -117,7 +117,10 @@ FROM (SELECT min(${axis}_time) AS time, avg(mae) AS mae, avg(rmse) AS rmse FROM 
       GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) w
 CROSS JOIN (SELECT max(s.definition ->> 'unit') AS unit FROM driftline.stream s
             JOIN driftline.run r ON r.stream = s.name AND r.stream_hash = s.hash WHERE r.run_id = '${run}') u
-CROSS JOIN LATERAL (VALUES ('MAE', w.mae), ('RMSE', w.rmse)) e (name, value)
+LEFT JOIN (SELECT r.run_id, f.mae FROM driftline.run r
+           JOIN driftline.reference f ON f.model = coalesce(r.model, r.reference)) f ON f.run_id = '${run}'
+CROSS JOIN LATERAL (VALUES ('MAE', w.mae), ('RMSE', w.rmse), ('MAE of the reference', f.mae)) e (name, value)
+WHERE e.name <> 'MAE of the reference' OR f.mae IS NOT NULL
 ORDER BY 1, 2;
 
 -- name: bias

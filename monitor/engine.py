@@ -26,11 +26,15 @@ class Engine(Protocol):
     """What the monitor computes with.
 
     model: hash of the model whose reference it has. summarizer: None where no summaries are kept. calibrator: None
-    where no alarms are raised.
+    where no alarms are raised. error: mean absolute error of the model before any window: held out in training, or
+    that of the reference; None without labels.
     """
 
     @property
     def model(self) -> str: ...
+
+    @property
+    def error(self) -> float | None: ...
 
     @property
     def summarizer(self) -> Summarizer | None: ...

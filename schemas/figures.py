@@ -27,6 +27,14 @@ def severity_text(severity: float) -> str:
     return f"{severity:.1f}" if severity < 9.95 else f"{severity:,.0f}"
 
 
+def error_times(mae: float | None, reference: float | None) -> str:
+    """Format how many times the error of the reference an error is: `2.0×`; '' where one is not known."""
+    if mae is None or not reference:
+        return ""
+    times = mae / reference
+    return f"{times:.1f}×" if times < 9.95 else f"{times:,.0f}×"
+
+
 class ColumnFigure(msgspec.Struct, frozen=True, gc=False):
     """One figure of one column of one window: a row of `column_metric`.
 

@@ -11,7 +11,7 @@ import msgspec
 
 from schemas.durations import duration_text, moment
 from schemas.errors import DriftlineError, UsageError
-from schemas.figures import severity_text
+from schemas.figures import error_times, severity_text
 from schemas.records import LIVE
 from schemas.text import printable
 from storage.connect import Connection
@@ -87,6 +87,7 @@ class WindowRow(msgspec.Struct, frozen=True):
 
     dead_letters: records of its time that were rejected, as of now. late: those among them that came too late.
     worst_column: the one of the largest severity, which is worst_severity; None where none was tested.
+    reference_mae: what mae is held against: the error of the model before any window.
     remark: why a window with enough rows has no verdict, or no error.
     """
 
@@ -107,6 +108,7 @@ class WindowRow(msgspec.Struct, frozen=True):
     prediction_drift: float | None
     share_missing: float | None
     mae: float | None
+    reference_mae: float | None
     rmse: float | None
     bias: float | None
     r2: float | None
@@ -136,6 +138,11 @@ class WindowRow(msgspec.Struct, frozen=True):
         if self.worst_column is None or self.worst_severity is None:
             return ""
         return f"{self.worst_column} {severity_text(self.worst_severity)}"
+
+    @property
+    def error(self) -> str:
+        """The error, and how many times the reference's it is."""
+        return "" if self.mae is None else f"{self.mae:.3g} {error_times(self.mae, self.reference_mae)}".strip()
 
 
 class ColumnRow(msgspec.Struct, frozen=True):

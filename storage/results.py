@@ -113,6 +113,10 @@ class ResultStore:
             row = self._writer.execute(SQL["claim"], {"name": window.name}).fetchone()
             yield WindowClaim(self._writer, window) if row else None
 
+    def keep_reference(self, model: str, mae: float | None) -> None:
+        """Store the error that those of runs with this model are held against. mae: None without labels."""
+        self._writer.execute(SQL["keep_reference"], {"model": model, "mae": mae})
+
     def keep_layout(self, hash: str, layout: bytes) -> None:
         """Store the bins that summaries refer to, unless they are there. layout: JSON."""
         self._writer.execute(SQL["keep_layout"], {"hash": hash, "layout": layout.decode()})

@@ -177,6 +177,10 @@ FROM unnest(
     %(column)s::text[], %(metric)s::text[], %(method)s::text[], %(value)s::float8[], %(threshold)s::float8[],
     %(severity)s::float8[], %(status)s::text[], %(reason)s::text[]) AS c;
 
+-- name: keep_reference
+INSERT INTO driftline.reference AS r (model, mae) VALUES (%(model)s, %(mae)s)
+ON CONFLICT (model) DO UPDATE SET mae = excluded.mae WHERE r.mae IS DISTINCT FROM excluded.mae;
+
 -- name: keep_layout
 INSERT INTO driftline.summary_layout (hash, layout) VALUES (%(hash)s, %(layout)s::json) ON CONFLICT DO NOTHING;
 

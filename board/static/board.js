@@ -7,7 +7,7 @@ import { charts } from "./charts.js";
 import { address, byId, el, mark, setText, setMarkedText, svg } from "./dom.js";
 import { DASHES, evidence, evidenceAt } from "./evidence.js";
 import { curves, most } from "./evidence-series.js";
-import { duration, figure, moment, percent, plural, span, times } from "./format.js";
+import { duration, errorText, errorTimes, figure, moment, percent, plural, span, times, withUnit } from "./format.js";
 import { heatmap, stops } from "./heatmap.js";
 import { listen } from "./live.js";
 import { explainScarcity, showStatus, stages, updateAge } from "./now.js";
@@ -69,6 +69,7 @@ function accept(answer) {
   choices();
   setText(byId("mae-name"), data.unit ? `Error (MAE, ${data.unit})` : "Error (MAE)");
   setText(byId("mae-head"), data.unit ? `MAE, ${data.unit}` : "MAE");
+  byId("mae-head").title = byId("mae-name").title = data.reference_mae ? `and how many times the reference’s ${withUnit(data.reference_mae, data.unit)} that is` : "";
   setText(byId("source"), [data.stream, data.source, data.scenario && `scenario ${data.scenario}`].filter(Boolean).join(" · "));
   everySecond();
   draw();
@@ -274,7 +275,7 @@ function latest() {
   });
   const last = (values) => values.findLast((value) => value !== null);
   setText(byId("share-now"), percent(windows.share_drifted[now]));
-  setText(byId("mae-now"), figure(last(windows.mae)));
+  setText(byId("mae-now"), [figure(last(windows.mae)), errorTimes(last(windows.mae), data.reference_mae)].filter(Boolean).join(" · "));
   setText(byId("coverage-now"), percent(last(windows.label_coverage)));
   latestEvidence();
   marks();
@@ -391,7 +392,7 @@ function tip(cell) {
   holder.replaceChildren(
     ...(head ? [head] : []),
     el("p", { text: said.name }),
-    el("p", { class: "dim", text: `${plural(said.rows, "row")} · ${said.drifted === null ? "not tested" : `${plural(said.drifted, "column")} drifted`}${data.labelled ? ` · MAE ${figure(said.mae)}${data.unit && said.mae !== null ? ` ${data.unit}` : ""} · labels ${percent(said.coverage)}` : ""}` }),
+    el("p", { class: "dim", text: `${plural(said.rows, "row")} · ${said.drifted === null ? "not tested" : `${plural(said.drifted, "column")} drifted`}${data.labelled ? ` · MAE ${errorText(said.mae, data.reference_mae, data.unit)} · labels ${percent(said.coverage)}` : ""}` }),
     ...(evidenceText(cell.i) ? [el("p", { class: "dim", text: evidenceText(cell.i) })] : []),
   );
   placed(holder, cell);

@@ -43,6 +43,19 @@ export function times(severity) {
   return `${severity >= 100 ? GROUPED.format(severity) : severity.toFixed(severity < 10 ? 1 : 0)}×`;
 }
 
+/** How many times the reference's an error is: 2.0×; nothing where one is not known.
+ * @param {number|null|undefined} error @param {number|null|undefined} reference */
+export function errorTimes(error, reference) {
+  return Number.isFinite(error) && reference > 0 ? `${(error / reference).toFixed(error / reference < 9.95 ? 1 : 0)}×` : "";
+}
+
+/** An error beside the reference's: 6.5 min, 2.0× the reference's 3.27.
+ * @param {number|null|undefined} error @param {number|null|undefined} reference @param {string|null} [unit] */
+export function errorText(error, reference, unit) {
+  const more = errorTimes(error, reference);
+  return more ? `${withUnit(error, unit)}, ${more} the reference’s ${figure(reference)}` : withUnit(error, unit);
+}
+
 /** A time that has passed: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. @param {number|null|undefined} ms */
 export function elapsed(ms) {
   if (!Number.isFinite(ms)) return NONE;

@@ -1,7 +1,7 @@
 // The newest windows, newest first.
 
 import { address, el } from "./dom.js";
-import { count, figure, percent, span, times } from "./format.js";
+import { count, errorTimes, figure, percent, span, times } from "./format.js";
 import { worst } from "./series.js";
 import { meter } from "./meter.js";
 
@@ -28,7 +28,7 @@ export function table(body, more) {
     const keep = [];
     for (let i = n - 1; i >= n - wanted; i--) {
       const key = `${windows.start[i]}`;
-      const print = [data.run, data.size, windows.revision[i], windows.status[i], windows.rows[i], windows.mae[i], windows.label_coverage[i], windows.late[i]].join();
+      const print = [data.run, data.size, windows.revision[i], windows.status[i], windows.rows[i], windows.mae[i], data.reference_mae, windows.label_coverage[i], windows.late[i]].join();
       const old = rows.get(key);
       keep.push(old?.dataset.print === print ? old : refreshed(old, row(data, i), key, print));
     }
@@ -52,7 +52,7 @@ function refreshed(old, fresh, key, print) {
   return row;
 }
 
-function row({ windows, columns, run, size, ms }, i) {
+function row({ windows, columns, run, size, ms, reference_mae }, i) {
   const start = windows.start[i];
   const where = { run, size, start };
   const most = worst(windows, i);
@@ -64,7 +64,7 @@ function row({ windows, columns, run, size, ms }, i) {
     el("td", { class: "n", text: count(windows.rows[i]) }),
     el("td", { class: "n", text: windows.share_drifted[i] === null ? "–" : `${count(windows.columns_drifted[i])} · ${percent(windows.share_drifted[i])}` }),
     el("td", { class: "worst" }, most && el("span", { class: "worst-line" }, meter(most.severity), el("span", { class: "times", text: times(most.severity) }), el("span", { class: "column", text: columns[most.column] }))),
-    el("td", { class: "n wide labelled", text: figure(windows.mae[i]) }),
+    el("td", { class: "n wide labelled", text: [figure(windows.mae[i]), errorTimes(windows.mae[i], reference_mae)].filter(Boolean).join(" · ") }),
     el("td", { class: "n wide labelled", text: percent(windows.label_coverage[i]) }),
     el("td", { class: "n wide", text: count(windows.late[i]) }),
     el("td", {}, el("a", { href: address("/report", where), "aria-label": `Full report of ${name}`, text: "report" })),

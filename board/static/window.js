@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { copy } from "./commands.js";
 import { describeShape, large, legend, small } from "./distribution.js";
 import { address, byId, el, setText } from "./dom.js";
-import { count, figure, iso, milliseconds, percent, span, times, withUnit } from "./format.js";
+import { count, errorText, figure, iso, milliseconds, percent, span, times, withUnit } from "./format.js";
 import { meter } from "./meter.js";
 import { band, SHAPE, WORD } from "./severity.js";
 import { nothing, notice } from "./shell.js";
@@ -82,7 +82,7 @@ function head(window) {
   setText(line.querySelector("code"), `driftline recompute --run ${run} --size ${size} --window ${iso(start)}`);
 }
 
-function facts({ events, labels, columns }) {
+function facts({ events, labels, columns, reference_mae }) {
   const unit = columns.find(({ kind }) => kind === "prediction")?.unit;
   const both = (name) => events[name] + (labels?.[name] ?? 0);
   const rows = events && [
@@ -92,7 +92,7 @@ function facts({ events, labels, columns }) {
     ["Dataset drift", events.dataset_drift === null ? "–" : events.dataset_drift ? "yes" : "no"],
     ["Missing values", percent(events.share_missing)],
     ["Dead letters", `${count(both("dead_letters"))}, ${count(both("late"))} of them late`],
-    ["MAE", labels?.remark ? `none: ${labels.remark}` : withUnit(labels?.mae, unit)],
+    ["MAE", labels?.remark ? `none: ${labels.remark}` : errorText(labels?.mae, reference_mae, unit)],
     ["Bias", withUnit(labels?.bias, unit)],
     ["R²", figure(labels?.r2)],
     ["Labels", percent(labels?.label_coverage)],

@@ -25,7 +25,7 @@ WINDOW_FIELDS = (
     "rows",
     "drifted",
     "worst",
-    "mae",
+    "error",
     "remark",
 )
 DEAD_LETTER_FIELDS = ("written_at", "run_id", "place", "reason", "detail", "record")
@@ -70,6 +70,8 @@ def windows(
             raise UsageError(empty, "choose one of them with --size")
     listed = latest(found, newest, closed=fail_on is not None)
     listing.show(output.console, listed, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
+    if known_error := next((row.reference_mae for row in listed if row.reference_mae), None):
+        say(f"error: mean absolute error, and how many times the reference's {known_error:.3g} that is")
     for shortage in small:
         if size is None or shortage.size_s * 1_000 == duration_ms(size):
             say(shortage.describe(Config().min_rows))

@@ -52,6 +52,8 @@ FROM driftline.window_result WHERE run_id = %(run)s GROUP BY 1, 2, 3 ORDER BY si
 -- name: newest_windows
 -- The newest windows of one size of events, of those that start before a moment or of all, with the severity of every column and the error of the same hours.
 SELECT w.window_start, w.status, w.rows, w.share_drifted, w.dataset_drift, o.mae,
+       (SELECT e.mae FROM driftline.run r JOIN driftline.reference e ON e.model = coalesce(r.model, r.reference)
+        WHERE r.run_id = w.run_id) AS reference_mae,
        (SELECT jsonb_object_agg(c.column_name, c.severity) FROM driftline.column_metric c
         WHERE (c.run_id, c.stream, c.size_s, c.window_start, c.segment)
             = (w.run_id, w.stream, w.size_s, w.window_start, w.segment) AND c.metric = 'drift') AS severity

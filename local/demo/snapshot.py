@@ -17,7 +17,10 @@ QUERIES = load_queries(Path(__file__).with_name("queries.sql"))
 
 @dataclass(frozen=True)
 class DemoWindow:
-    """One window of events. severity: per column, 1 and above is drift, None where too few rows."""
+    """One window of events. severity: per column, 1 and above is drift, None where too few rows.
+
+    mae, reference_mae: the error of the same hours, and that of the reference, minutes.
+    """
 
     start: datetime
     status: str
@@ -25,6 +28,7 @@ class DemoWindow:
     share_drifted: float | None
     dataset_drift: bool | None
     mae: float | None
+    reference_mae: float | None
     severity: Mapping[str, float | None]
 
 
@@ -85,6 +89,7 @@ def read(
                 share_drifted=row["share_drifted"],
                 dataset_drift=row["dataset_drift"],
                 mae=row["mae"],
+                reference_mae=row["reference_mae"],
                 severity=row["severity"] or {},
             )
             for row in newest

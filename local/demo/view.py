@@ -18,7 +18,7 @@ from rich.text import Text
 
 from local.demo.snapshot import DemoSnapshot, DemoWindow
 from schemas.durations import duration_text
-from schemas.figures import severity_text
+from schemas.figures import error_times, severity_text
 
 CLEARLY = 1.5
 """Severity from which a column replaces another one: some are at 1 every night."""
@@ -46,6 +46,9 @@ _BEFORE = 42
 
 _STRETCHES = 3
 """Of a drift that recurs: so many are listed."""
+
+LARGE = 1.5
+"""From so many times the reference's error on, that of a window is red."""
 
 _FRAME = 4
 """Characters of the surrounding frame."""
@@ -204,6 +207,15 @@ def _width(column: str) -> int:
     return max(3, *map(len, _head(column).split())) + 1
 
 
+def _error(window: DemoWindow) -> Text:
+    """The error, and how many times the reference's; red from one and a half times on."""
+    if window.mae is None:
+        return Text("·")
+    text = f"{window.mae:.2f} {error_times(window.mae, window.reference_mae)}".rstrip()
+    large = window.reference_mae is not None and window.mae >= LARGE * window.reference_mae
+    return Text(text, style="red" if large else "")
+
+
 def _verdict(window: DemoWindow) -> Text:
     if window.status in ("open", "insufficient"):
         return Text(window.status, style="dim")
@@ -243,7 +255,7 @@ def _table(snapshot: DemoSnapshot, frame: Frame, width: int) -> Table:
         table.add_row(
             Text(_clock(window.start), style="magenta" if injected else ""),
             f"{window.rows:,}",
-            "·" if window.mae is None else f"{window.mae:.2f}",
+            _error(window),
             _verdict(window),
             *(_severity(window.severity.get(column)) for column in columns),
         )

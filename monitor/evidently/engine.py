@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from monitor.calibrating import Calibrator
 from monitor.drift.sampling import sample
@@ -14,10 +16,23 @@ from monitor.evidently.window_figures import event_figures, label_figures
 from monitor.settings import Settings
 from monitor.summaries import Summarizer
 from monitor.verdict.layout import SummaryLayout
-from schemas.definition import Records
+from schemas.definition import Records, Stream
 from schemas.figures import WindowFigures
+from storage.chunk import PREDICTION
 from storage.panes import LoadedRows
 from storage.windows import WindowKey
+
+
+def mean_error(table: pa.Table, stream: Stream) -> float | None:
+    """Compute the mean absolute error of the predictions of a reference; None without labels in their range."""
+    if stream.label is None or stream.label not in table.column_names:
+        return None
+    label, bounds = table[stream.label], stream.labels.label_range if stream.labels else None
+    within = [pc.is_valid(label)]
+    within += [] if bounds is None else [pc.greater_equal(label, bounds[0]), pc.less_equal(label, bounds[1])]
+    rows = table.filter(reduce(pc.and_, within))
+    found: float | None = pc.mean(pc.abs(pc.subtract(rows[PREDICTION], rows[stream.label]))).as_py()
+    return found
 
 
 class DriftEngine:
@@ -30,6 +45,7 @@ class DriftEngine:
         self.config = settings.metrics
         table = self.scorer.reference()
         self.reference = Reference.from_table(table, self.stream, settings.metrics)
+        self._error = mean_error(table, self.stream)
         layout = SummaryLayout.from_reference(table, self.stream)
         self.summarizer: Summarizer | None = Summarizer(layout, self.stream)
         self.calibrator: Calibrator | None = Calibrator(layout, self.stream, table, self.scorer.card.period)
@@ -37,6 +53,10 @@ class DriftEngine:
     @property
     def model(self) -> str:
         return self.scorer.hash
+
+    @property
+    def error(self) -> float | None:
+        return self.scorer.card.mae if self.scorer.card.errors is not None else self._error
 
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return sample(rows, stream.id, self.config.max_rows)

@@ -349,6 +349,7 @@ def run_scheduler(
     def session() -> None:
         with open_store(settings.database_url) as store:
             store.forget_health()
+            store.keep_reference(engine.model, engine.error)
             if alarms and engine.summarizer is not None:
                 store.keep_layout(engine.summarizer.layout.hash, engine.summarizer.layout.encode())
             log.info(

@@ -83,6 +83,22 @@ def test_the_board_holds_every_window_and_the_severity_of_every_column(filled: S
     assert windows["dataset_drift"][97] is True
 
 
+def test_the_error_of_the_reference_stands_beside_those_of_windows(
+    filled: Served, calm: tuple[Served, str]
+) -> None:
+    assert filled.json("/api/board", **HOURLY)["reference_mae"] is None
+    with psycopg.connect(calm[1], autocommit=True) as owner:
+        owner.execute("UPDATE driftline.run SET reference = 'm'")
+        owner.execute("INSERT INTO driftline.reference VALUES ('m', 1.5)")
+    try:
+        assert filled.json("/api/board", **HOURLY)["reference_mae"] == 1.5
+        assert filled.json("/api/window", **AT)["reference_mae"] == 1.5
+    finally:
+        with psycopg.connect(calm[1], autocommit=True) as owner:
+            owner.execute("DELETE FROM driftline.reference")
+            owner.execute("UPDATE driftline.run SET reference = NULL")
+
+
 def test_injected_drift_and_alarms_have_both_clocks(filled: Served) -> None:
     found = filled.json("/api/board", **HOURLY)
     (injected,) = found["injected"]

@@ -332,6 +332,15 @@ def test_a_windows_worst_column_is_the_one_of_the_largest_severity(call: Call) -
 
 
 @pytest.mark.integration
+def test_the_error_of_a_window_stands_beside_that_of_the_reference(call: Call) -> None:
+    _, shown, said = call("windows --size 1d")
+    assert re.search(r" 3\.\d+ 1\.\d×", shown)
+    assert "how many times the reference's 3.3 that is" in said
+    rows = [row for row in json.loads(call("windows --size 1d --json")[1]) if row["mae"]]
+    assert {row["reference_mae"] for row in rows} == {3.3}
+
+
+@pytest.mark.integration
 def test_a_script_learns_of_drift_by_exit_code_3(call: Call) -> None:
     assert call("windows --size 1d")[0] == 0
     assert call("windows --size 1d --fail-on drift")[0] == 3

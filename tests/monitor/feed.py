@@ -195,6 +195,7 @@ class StubEngine:
     """Sums in row order, so that another order shows in the last bits. break_on: raises for windows it holds of."""
 
     model = MODEL
+    error: float | None = 3.0
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from monitor.evidently.report import report
 from monitor.recompute.compare import recompute
 from monitor.settings import Settings
 from monitor.stage import run
+from schemas.durations import moment
 from schemas.errors import ModelUnusable, UsageError
 from schemas.figures import CATEGORY_METRICS, NUMBER_METRICS
 from schemas.streams.taxi import OUTCOMES, STREAMS, TAXI, TRIPS
@@ -61,6 +63,7 @@ def scene(
                 if PREDICTION in columns:
                     columns[PREDICTION] = model.predict(inputs(columns)).tolist()
                 feed.chunk(stream, partition, pa.RecordBatch.from_pydict(columns, schema=layout(stream)))
+        feed.mark(T0 + 5 * HOUR)
         feed.finish()
         yield (
             feed,
@@ -85,7 +88,9 @@ def inputs(columns: dict[str, list[object]]) -> dict[str, np.ndarray]:
     return {name: np.array(values, types[name]) for name, values in columns.items() if name not in text}
 
 
-def test_what_the_monitor_writes_the_log_says_again(scene: tuple[Feed, Settings], tmp_path: Path) -> None:
+def test_what_the_monitor_writes_the_log_says_again(
+    scene: tuple[Feed, Settings], model: Model, tmp_path: Path
+) -> None:
     feed, settings = scene
     run(settings, threading.Event())
     start = T0 + HOUR
@@ -105,6 +110,17 @@ def test_what_the_monitor_writes_the_log_says_again(scene: tuple[Feed, Settings]
     assert recompute(settings, "r", HOUR, start) == []
     feed.connection.execute("UPDATE driftline.window_result SET mae = mae + 1e-6 WHERE stream = 'labels'")
     assert [(d.stream, d.figure) for d in recompute(settings, "r", HOUR, start)] == [("labels", "mae")]
+    feed.connection.execute("UPDATE driftline.window_result SET mae = mae - 1e-6 WHERE stream = 'labels'")
+    feed.connection.execute(
+        "UPDATE driftline.evidence SET rows = rows + 1"
+        " WHERE stream = 'events' AND size_s = 3600 AND window_start = %s",
+        (moment(start),),
+    )
+    ((name,),) = [(d.figure,) for d in recompute(settings, "r", HOUR, start)]
+    assert re.fullmatch(r"evidence 1h 20\S+ rows", name)
+
+    kept = feed.connection.execute("SELECT model, mae FROM driftline.reference").fetchall()
+    assert kept == [(model.hash, model.card.mae)]
 
     made = report(settings, "r", HOUR, start, tmp_path / "deep" / "report.html")
     assert (

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, duration, elapsed, figure, iso, moment, percent, span, times } from "../static/format.js";
+import { ago, duration, elapsed, errorText, errorTimes, figure, iso, moment, percent, span, times } from "../static/format.js";
 
 const FEB = Date.UTC(2022, 1, 14, 6);
 
@@ -14,6 +14,13 @@ test("figures have three digits that count", () => {
 
 test("severities are told as times the threshold", () => {
   assert.deepEqual([0.04, 0.29, 0.783, 0.7499, 0.75, 0.999, 1, 4.12, 41.2, 1234, NaN].map(times), ["0.04×", "0.29×", "0.78×", "0.74×", "0.75×", "0.99×", "1.0×", "4.1×", "41×", "1,234×", "–"]);
+});
+
+test("an error stands beside that of the reference, where both are known", () => {
+  assert.deepEqual([[6.54, 3.27], [65.4, 3.27], [null, 3.27], [6.54, null], [6.54, 0]].map((pair) => errorTimes(...pair)), ["2.0×", "20×", "", "", ""]);
+  assert.equal(errorText(6.54, 3.27, "min"), "6.54 min, 2.0× the reference’s 3.27");
+  assert.equal(errorText(6.54, null, "min"), "6.54 min");
+  assert.equal(errorText(null, 3.27, "min"), "–");
 });
 
 test("time that passed has two units at most", () => {

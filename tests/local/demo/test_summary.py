@@ -116,7 +116,9 @@ def test_it_says_what_the_drift_did_to_the_model_and_fits_a_small_terminal(datab
         summary.show_next_commands(console, ("stack up", "board &", *summary.commands(connection, "r")))
     assert isinstance(console.file, StringIO)
     text = console.file.getvalue()
-    assert "3.00 before, 4.00 during, 3.00 after; 3.14" in " ".join(text.replace("│", " ").split())
+    assert "3.00 (1.0×) before, 4.00 (1.3×) during, 3.00 (1.0×) after; times the 3.14 held out" in " ".join(
+        text.replace("│", " ").split()
+    )
     lines = sum(-(-len(line) // 80) for line in text.splitlines())
     assert lines <= 23, text  # and one for the prompt
 

@@ -51,7 +51,8 @@ WINDOW = DemoWindow(
     rows=812,
     share_drifted=0.2,
     dataset_drift=False,
-    mae=3.41,
+    mae=6.54,
+    reference_mae=3.27,
     severity={"trip_distance": 2.34, "fare_amount": 0.8, "VendorID": None},
 )
 FULL = replace(BLANK, trips=50_000, lag=12, event_time=DAY, windows=(WINDOW,), closed={21_600: 52, 3_600: 300})
@@ -164,14 +165,25 @@ def test_heads_and_figures_are_whole_and_who_drifted_most_is_there(width: int) -
     heads = set(re.findall(r"[\w&]+", " ".join(lines[5:end])))
     known = {word for name in names for word in _head(name).split()}
     assert {"vend", "dist"} <= heads <= known | {"window", "rows", "MAE", "drift"}
-    assert re.search(r"12,345 3.41 column [^│]*>99 [^│]* 12 ", " ".join(text.split()))
+    assert re.search(r"12,345 6.54 2.0× column [^│]*>99 [^│]* 12 ", " ".join(text.split()))
     assert "…" not in text
     assert ("calmer columns" in text) == (width < 120)
 
 
 def test_the_view_shows_severity_per_column_error_and_verdict() -> None:
     text = shown(FULL)
-    for part in ("812", "3.41", "column", "2.3", ".80", "50,000", "41,23", "300 of 1h", "52 of 6h", "miles become"):
+    for part in (
+        "812",
+        "6.54 2.0×",
+        "column",
+        "2.3",
+        ".80",
+        "50,000",
+        "41,23",
+        "300 of 1h",
+        "52 of 6h",
+        "miles become",
+    ):
         assert part in text
 
 
