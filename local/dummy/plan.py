@@ -67,7 +67,7 @@ class DummyPlan:
         """What is bent, in ascending order: gradually, suddenly, and in a live run suddenly again."""
         prices, much = TRIPS.numbers[len(TRIPS.numbers) // 2 :], (*TRIPS.numbers, *TRIPS.categories[:2], PREDICTION)
         first = (
-            _stretch("gradual", self.at(0.40), self.at(0.65), prices),
+            _stretch("gradual", self.at(0.36), self.at(0.56), prices),
             _stretch("sudden", self.at(0.82), self.at(0.92), much),
         )
         start = self.now // self.sizes[0] * self.sizes[0] + 20 * self.sizes[0]
@@ -78,7 +78,7 @@ class DummyPlan:
         """A drift that nobody injected, and which is there still when the run ends; in a live one it passes."""
         size = self.sizes[0]
         newest = self.now // size * size
-        return _stretch("unannounced", newest - 3 * size, newest + 5 * size, TRIPS.numbers[:1])
+        return _stretch("unannounced", newest - 12 * size, newest + 5 * size, TRIPS.numbers[:1])
 
 
 def _stretch(how: str, start: int, end: int, columns: tuple[str, ...]) -> Injected:
@@ -105,7 +105,8 @@ class DummyTraffic:
     """Rows of a plan's panes, up to (not including) a moment."""
 
     def __init__(self, plan: DummyPlan, until: int) -> None:
-        panes = np.concatenate([_day(plan.seed, day) for day in range(plan.start // DAY, until // DAY + 1)])
+        days = range(plan.start // DAY, until // DAY + 1)
+        panes = np.concatenate([_day(plan.seed, day) for day in days])
         first, last = ((at - plan.start) // PANE for at in plan.gap)
         panes[first:last] = 0
         after = slice(last, last + 2 * HOUR // PANE)
@@ -113,19 +114,32 @@ class DummyTraffic:
         panes[-(-(until - plan.start) // PANE) :] = 0
         self._start = plan.start
         self._sums = [0, *np.cumsum(panes).tolist()]
+        self._expected = [0.0, *np.cumsum(np.concatenate([_usual(day) for day in days])).tolist()]
 
     def rows(self, start: int, end: int) -> int:
         """In the panes that [start, end) touches."""
-        first, last = (start - self._start) // PANE, -(-(end - self._start) // PANE)
-        first, last = (min(place, len(self._sums) - 1) for place in (first, last))
+        first, last = self._panes(start, end)
         return int(self._sums[last] - self._sums[first])
+
+    def share(self, start: int, end: int) -> float:
+        """Of the rows that are usual then, how many are there."""
+        first, last = self._panes(start, end)
+        return self.rows(start, end) / float(self._expected[last] - self._expected[first])
+
+    def _panes(self, start: int, end: int) -> tuple[int, int]:
+        first, last = (start - self._start) // PANE, -(-(end - self._start) // PANE)
+        return min(first, len(self._sums) - 1), min(last, len(self._sums) - 1)
 
 
 @cache
 def _day(seed: int, day: int) -> NDArray[np.int64]:
     """Rows of each pane of a day since the epoch."""
-    usual = np.repeat(_HOURS, HOUR // PANE) * (PANE / HOUR) * _WEEKDAYS[moment(day * DAY).weekday()]
-    return np.random.default_rng((seed, day)).poisson(usual)
+    return np.random.default_rng((seed, day)).poisson(_usual(day))
+
+
+def _usual(day: int) -> NDArray[np.float64]:
+    hours: NDArray[np.float64] = np.repeat(np.array(_HOURS, np.float64), HOUR // PANE)
+    return hours * (PANE / HOUR) * _WEEKDAYS[moment(day * DAY).weekday()]
 
 
 @dataclass(frozen=True)

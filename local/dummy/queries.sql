@@ -33,9 +33,20 @@ DELETE FROM driftline.run WHERE run_id = %(run_id)s;
 -- name: forget
 -- What a step of a live run writes again.
 WITH windows AS (DELETE FROM driftline.window_result WHERE run_id = %(run_id)s AND status = 'open'),
-     alarms AS (DELETE FROM driftline.alarm WHERE run_id = %(run_id)s),
      states AS (DELETE FROM driftline.run_progress WHERE run_id = %(run_id)s)
 DELETE FROM driftline.health WHERE run_id = %(run_id)s;
+
+-- name: reference
+-- What the errors of dummy runs are held against.
+INSERT INTO driftline.reference AS r (model, mae) VALUES (%(model)s, %(mae)s) ON CONFLICT (model) DO NOTHING;
+
+-- name: layout
+-- In the place of bins: there are no summaries.
+INSERT INTO driftline.summary_layout (hash, layout) VALUES (%(hash)s, '{}') ON CONFLICT DO NOTHING;
+
+-- name: published
+-- Changes of alarms that no monitor is to publish.
+UPDATE driftline.alarm_change SET published_at = clock_timestamp() WHERE run_id = %(run_id)s AND published_at IS NULL;
 
 -- name: finish
 WITH states AS (UPDATE driftline.run_progress SET finished = true WHERE run_id = %(run_id)s)

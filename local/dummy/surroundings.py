@@ -11,7 +11,7 @@ import msgspec
 
 from local.dummy.plan import DAY, HOUR, LATENESS, PANE, PARTITIONS, TOPICS, WALL, DummyPlan, DummyTraffic
 from models.lookup import MANUFACTURED
-from schemas.durations import duration_text, moment
+from schemas.durations import moment
 from schemas.records import Manifest, encode
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from schemas.watermark import END
@@ -118,42 +118,17 @@ def _dead_letter(plan: DummyPlan, number: int, at: int) -> Row:
     }
 
 
-def alarms(plan: DummyPlan, until: int) -> list[Row]:
-    """Of every drift, once two windows have shown it, and until it is over; and one of a gap in the log.
-
-    until: the event time that has been reached, ms.
-    """
-    gradual, sudden, *later = plan.stretches
-    middle = (gradual.starts_at + gradual.ends_at) // 2
-    size, of = plan.sizes[0], f"{duration_text(plan.sizes[0])} windows"
-    drifts = [
-        (middle, gradual, 1.9, "column"),
-        (sudden.starts_at, sudden, 3.0, "dataset"),
-        (plan.unannounced.starts_at, plan.unannounced, 3.0, "column"),
-        *((more.starts_at, more, 3.0, "dataset") for more in later),
-    ]
-    found = [
+def incidents(plan: DummyPlan) -> list[Row]:
+    """Of the log: that of a gap in it."""
+    return [
         {
-            "alarm_id": f"drift:{plan.run}:{number}",
-            "kind": "drift",
-            "size_s": size // 1_000,
-            "started_at": moment(start),
-            "ongoing_since": moment(start + 2 * size),
-            "recovered_at": moment(drift.ends_at) if drift.ends_at <= until else None,
-            "severity": severity,
-            "columns": list(drift.columns),
-            "message": f"{what} drift, {of}",
+            "alarm_id": f"gap:{plan.run}:1",
+            "kind": "gap",
+            "started_at": moment(plan.gap[1]),
+            "columns": [],
+            "message": _lost(),
         }
-        for number, (start, drift, severity, what) in enumerate(drifts, 1)
-        if start + 2 * size <= until
     ]
-    gap = dict.fromkeys(found[0]) | {
-        "alarm_id": f"gap:{plan.run}:1",
-        "kind": "gap",
-        "columns": [],
-        "message": _lost(),
-    }
-    return [*found, gap | {"started_at": moment(plan.gap[1])}]
 
 
 def events(plan: DummyPlan) -> list[Row]:

@@ -8,21 +8,25 @@ from operator import itemgetter
 import pytest
 
 from consumer.meter import ConsumerMeter
+from local.dummy.alarms import fold_dummy
 from local.dummy.figures import CONFIG, written
 from local.dummy.plan import DAY, HOUR, DummyPlan, DummyTraffic, windows
-from local.dummy.surroundings import alarms, dead_letters, health
+from local.dummy.surroundings import dead_letters, health
 from local.settings import DummySettings
 from monitor.drift.columns import monitored
 from monitor.scheduling.close_times import WindowMeter
-from schemas.durations import moment
+from monitor.verdict.fold import State
+from schemas.alarms import AlarmRecord
 from schemas.errors import UsageError
 from schemas.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS
 from schemas.streams.taxi import OUTCOMES, TRIPS
+from storage.alarms import EvidenceRow
 
 NOW = 1_789_000_000_000
 PLAN = DummyPlan("dummy", NOW)
 TRAFFIC = DummyTraffic(PLAN, NOW)
 WRITTEN = [written(PLAN, window) for window in windows(PLAN, TRAFFIC, PLAN.start, NOW)]
+FOLDED = fold_dummy(PLAN, TRAFFIC, NOW, State())
 
 
 def test_the_same_plan_gives_the_same_figures_and_another_seed_others() -> None:
@@ -132,37 +136,34 @@ def test_a_live_run_drifts_as_the_other_does_and_then_once_more() -> None:
     assert live.stretches[0].label == "gradual drift of tip_amount, tolls_amount, total_amount"
 
 
-def test_alarms_of_a_live_run_open_in_its_drifts_and_recover_with_them() -> None:
+def test_alarms_are_those_of_its_drifts_and_of_its_gap_each_soon_after_it_began() -> None:
+    raised = sorted(FOLDED.alarms.values(), key=lambda alarm: alarm.pending_at)
+    gradual, sudden = PLAN.stretches
+    began = [gradual.starts_at, PLAN.gap[0], sudden.starts_at, PLAN.unannounced.starts_at]
+    assert [alarm.kind for alarm in raised] == ["drift", "gap", "drift", "drift"]
+    assert [alarm.state for alarm in raised] == ["recovered", "recovered", "recovered", "firing"]
+    for alarm, start in zip(raised, began, strict=True):
+        assert start < (alarm.fired_at or 0) < start + (4 * DAY if start == gradual.starts_at else 12 * HOUR)
+    for alarm, drift in zip([raised[0], *raised[2:]], [*PLAN.stretches, PLAN.unannounced], strict=True):
+        inputs = {member.column for member in alarm.members if member.role == TRIPS.role}
+        assert inputs & set(drift.columns)
+        assert alarm.harm == "both"
+    assert raised[1].columns == ["volume"]
+    assert {change.state for change in FOLDED.changes} == {"firing", "recovered"}
+    assert len(FOLDED.changes) == 7
+
+
+def test_a_live_run_folds_step_by_step_what_is_folded_at_once() -> None:
     live = DummyPlan("dummy", NOW, days=3, live=True)
-
-    def recovered(until: int) -> dict[object, object]:
-        return {a["started_at"]: a["recovered_at"] for a in alarms(live, until) if a["kind"] == "drift"}
-
-    assert len(recovered(NOW)) == len(alarms(DummyPlan("dummy", NOW, days=3), NOW)) - 1 == 3
-    for drift in (live.unannounced, live.stretches[-1]):
-        start, end = drift.starts_at, drift.ends_at
-        assert moment(start) not in recovered(start + 2 * HOUR - 1)
-        assert recovered(start + 2 * HOUR)[moment(start)] is None
-        assert recovered(end - 1)[moment(start)] is None
-        assert recovered(end)[moment(start)] == moment(end)
-
-
-def test_every_alarm_of_drift_is_about_columns_that_drift_then() -> None:
-    for alarm in alarms(PLAN, NOW):
-        if alarm["kind"] == "drift":
-            until = alarm["recovered_at"] or moment(NOW)
-            inside = [
-                {c.column for c in one.figures.columns if c.status == "drift"}
-                for one in WRITTEN
-                if one.window.stream == TRIPS.role
-                and one.window.size == 1_000 * alarm["size_s"]
-                and one.window.closed
-                and one.figures.columns_tested
-                and alarm["started_at"] <= moment(one.window.start)
-                and moment(one.window.end) <= until
-            ]
-            assert inside
-            assert all(set(alarm["columns"]) <= drifted for drifted in inside), alarm
+    end = NOW + 30 * HOUR
+    whole = fold_dummy(live, DummyTraffic(live, end), end, State())
+    state, evidence, alarms = State(), list[EvidenceRow](), dict[str, AlarmRecord]()
+    for until in range(NOW, end + 1, HOUR):
+        step = fold_dummy(live, DummyTraffic(live, until), until, state)
+        state, evidence, alarms = step.state, evidence + step.evidence, alarms | step.alarms
+        alarms = {name: alarm for name, alarm in alarms.items() if name not in step.dropped}
+    assert (state, evidence, alarms) == (whole.state, whole.evidence, whole.alarms)
+    assert len(alarms) >= 1
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 5))

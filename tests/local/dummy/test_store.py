@@ -19,8 +19,13 @@ from local.dummy.plan import HOUR, DummyPlan
 from local.dummy.store import advance, replace
 from runtime.connections import Addresses
 from schemas.errors import DriftlineError, RunConflict
+from schemas.streams.taxi import TAXI
 from schemas.watermark import END
 from storage import roles
+from storage.alarm_changes import unpublished
+from storage.alarms import to_fold
+from storage.connect import connect
+from storage.snapshot import Snapshot
 from tests.databases import fresh_database
 from tests.fleet import eventually
 
@@ -28,7 +33,10 @@ pytestmark = pytest.mark.integration
 
 NOW = 1_789_000_000_000
 PLAN = DummyPlan("dummy", NOW, days=4)
-FILLED = ("window_result", "column_metric", "run", "run_progress", "dead_letter", "alarm", "event", "health_sample")
+FILLED = (
+    *("window_result", "column_metric", "run", "run_progress", "dead_letter", "alarm", "event", "health_sample"),
+    *("watch", "calibration", "evidence", "alarm_change"),
+)
 HOURS = 24
 """That a live run goes on: into its drift."""
 NEVER = {
@@ -39,8 +47,8 @@ NEVER = {
     ("alarm", "segment"),
     ("column_metric", "segment"),
     ("window_result", "segment"),
-    *(("alarm", name) for name in ("state", "track", "harm", "stream", "window_size_s", "window_start")),
-    *(("alarm", name) for name in ("first_evidence", "pending_at", "withdrawn_at", "calibration_id", "promise")),
+    *(("alarm", name) for name in ("size_s", "ongoing_since", "recovered_at", "withdrawn_at")),
+    ("calibration", "refused"),
 }
 
 
@@ -54,7 +62,8 @@ def rows(connection: psycopg.Connection[Any], table: str, *clocks: str) -> list[
 
 
 def everything(connection: psycopg.Connection[Any]) -> dict[str, list[Any]]:
-    found = {table: rows(connection, table, "moved_at") for table in (*FILLED, "health", "frontier")}
+    clocks = ("moved_at", "updated_at", "created_at", "published_at", "change_id")
+    found = {table: rows(connection, table, *clocks) for table in (*FILLED, "health", "frontier")}
     return found | {"samples": found.pop("health_sample")}
 
 
@@ -141,6 +150,10 @@ def test_other_runs_stay_as_they_are(database: str) -> None:
 def test_no_monitor_takes_it_for_its_own(written: psycopg.Connection[Any]) -> None:
     found = written.execute("SELECT DISTINCT next_start_ms, count(*) FROM driftline.frontier GROUP BY 1")
     assert found.fetchall() == [(END, 6)]
+    with connect(written.info.dsn + " password=" + written.info.password) as reader:
+        assert Snapshot(reader).runs(PLAN.sizes, TAXI, folds=True) == []
+        assert to_fold(reader, ["dummy"]) == set()
+        assert unpublished(reader) == 0
 
 
 def test_half_of_it_is_never_seen(written: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,8 +177,13 @@ def test_a_live_one_goes_on_and_tells_it(database: str) -> None:
         ]
         after = connection.execute(newest).fetchone()
         notices = [json.loads(note.payload) for note in listener.notifies(timeout=0)]
-        alarms = connection.execute("SELECT count(*), max(started_at) FROM driftline.alarm").fetchone()
-    assert alarms == (5, stage.moment(plan.stretches[-1].starts_at))
+        newest_folded = connection.execute("SELECT max(window_start) FROM driftline.evidence").fetchone()
+        alarms = connection.execute(
+            "SELECT count(*), count(*) FILTER (WHERE state IS NULL) FROM driftline.alarm"
+            " WHERE state IS DISTINCT FROM 'pending'"
+        ).fetchone()
+    assert newest_folded == (stage.moment((NOW + (HOURS - 1) * HOUR) // HOUR * HOUR),)
+    assert alarms == (2, 1)
     assert before
     assert after
     assert after[1] == before[1] + HOURS
