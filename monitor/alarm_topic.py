@@ -13,13 +13,21 @@ from typing import Any
 
 import msgspec
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from runtime.connections import refused_setting
 from runtime.failpoint import failpoint
 from schemas.alarms import AlarmChange
-from schemas.topics import ALARMS
+from schemas.topics import ALARMS, topic_id
 
 log = structlog.get_logger()
 
@@ -54,6 +62,9 @@ class AlarmTopic:
         self.name = prefix + ALARMS
         self._kafka = kafka
         self._id = f"{prefix}driftline-alarms"
+        self._topic_id: str | None = None
+        self._newest: dict[str, bytes] = {}
+        self._read_until: dict[int, int] = {}
 
     def ensure(self) -> None:
         """Create the topic where it is missing.
@@ -77,7 +88,7 @@ class AlarmTopic:
         """Send those changes that the topic does not hold yet, all of them or none.
 
         1. Take the transactional id: whoever had it before can commit nothing any more.
-        2. Read the topic. Of each alarm, its newest change tells how many were sent.
+        2. Read what has come to the topic. Of each alarm, its newest change tells how many were sent.
         3. Send the others in one transaction.
 
         Args:
@@ -85,7 +96,8 @@ class AlarmTopic:
         """
         producer = self._made(Producer, _PRODUCER | {"transactional.id": self._id})
         producer.init_transactions(COMMIT_S)
-        left = unsent(changes, self._newest())
+        self._read()
+        left = unsent(changes, self._newest)
         if not left:
             return
         producer.begin_transaction()
@@ -95,9 +107,14 @@ class AlarmTopic:
         failpoint("monitor.alarms_sent")
         producer.commit_transaction(COMMIT_S)
 
-    def _newest(self) -> dict[str, bytes]:
-        """The value of the last record of each alarm."""
-        return {key.decode(): value for key, value in self._records() if value is not None}
+    def _read(self) -> None:
+        """Bring the value of the last record of each alarm up to date: read what has come since the last time."""
+        admin = self._made(AdminClient, {"log_level": 2})
+        described = admin.describe_topics(TopicCollection([self.name]), request_timeout=ANSWER_S)
+        now = topic_id(described[self.name].result())
+        if now is None or now != self._topic_id:  # another topic of this name: it may hold anything
+            self._topic_id, self._newest, self._read_until = now, {}, {}
+        self._newest |= {key.decode(): value for key, value in self._records() if value is not None}
 
     def _records(self) -> Iterator[tuple[bytes, bytes | None]]:
         consumer = self._made(Consumer, _CONSUMER | {"group.id": self._id})
@@ -106,7 +123,9 @@ class AlarmTopic:
             if known.error is not None:
                 raise KafkaException(known.error)
             left = {*known.partitions}
-            consumer.assign([TopicPartition(self.name, number, OFFSET_BEGINNING) for number in left])
+            begun = {number: self._read_until.get(number, OFFSET_BEGINNING) for number in left}
+            consumer.assign([TopicPartition(self.name, *place) for place in begun.items()])
+            ends: dict[int, int] = {}
             while left:
                 message = consumer.poll(ANSWER_S)
                 if message is None:
@@ -115,8 +134,10 @@ class AlarmTopic:
                     yield message.key() or b"", message.value()
                 elif error.code() == KafkaError._PARTITION_EOF:
                     left.discard(message.partition())
+                    ends[message.partition()] = message.offset()
                 else:
                     raise KafkaException(error)
+            self._read_until |= ends
         finally:
             consumer.close()
 

@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from jsonschema import Draft202012Validator
 
+from monitor.alarm_topic import AlarmTopic
 from monitor.gauges import MonitorGauges
 from runtime.connections import ROOT
 from runtime.metrics_server import serving
@@ -71,6 +72,40 @@ def test_publishers_killed_anywhere_lose_no_change_and_repeat_none(
     publish(database, kafka_config, prefix)
     assert unpublished(database) == 0
     assert published(kafka_config, prefix) == [*FIRST, *THEN]
+
+
+class CountedTopic(AlarmTopic):
+    """Counts the records that it reads."""
+
+    read = 0
+
+    def _records(self) -> Iterator[tuple[bytes, bytes | None]]:
+        for found in super()._records():
+            self.read += 1
+            yield found
+
+
+def test_a_publisher_reads_only_what_has_come_since_and_a_recreated_topic_as_a_whole(
+    kafka_config: Config, prefix: str
+) -> None:
+    topic, other = CountedTopic(kafka_config, prefix), CountedTopic(kafka_config, prefix)
+    topic.ensure()
+    topic.publish(FIRST)
+    assert topic.read == 0
+    other.publish(FIRST)
+    other.publish([*FIRST, THEN[0]])
+    assert other.read == len(FIRST)
+    topic.publish([*FIRST, *THEN])
+    assert topic.read == len(FIRST) + 1
+    assert published(kafka_config, prefix) == [*FIRST, *THEN]
+    admin = AdminClient(kafka_config)
+    admin.delete_topics([topic.name])[topic.name].result(60)
+    until(lambda: topic.name not in admin.list_topics(timeout=10).topics)
+    other.ensure()
+    others = [change("d", number) for number in range(1, 9)]
+    other.publish(others)
+    topic.publish([*FIRST, *THEN])
+    assert published(kafka_config, prefix) == [*others, *FIRST, *THEN]
 
 
 def test_the_topic_is_compacted_and_holds_what_its_schema_says(
