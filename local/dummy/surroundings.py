@@ -164,8 +164,9 @@ def health(
             "watermark_ms": until - LATENESS[TRIPS.role],
             "watermark_age_s": age,
             "partitions": PARTITIONS,
-            "records": round(total * share) + dead_letters // 2,
-            "rows": round(total * share),
+            "records": 2 * round(total * share) + dead_letters // 2,
+            "events": round(total * share),
+            "labels": round(total * share),
             "dead_letters": dead_letters // 2,
             "unscored": 0,
         }
