@@ -92,7 +92,7 @@ class Calibrator:
     def __init__(self, layout: SummaryLayout, stream: Stream, reference: pa.Table, period: tuple[int, int]) -> None:
         """reference: Of the model, as `models.reference.layout` describes it. period: that it is of, ms."""
         self.layout = layout
-        self.season = Season.of(stream)
+        self.season = Season.from_stream(stream)
         self._stream = stream
         self._table = reference
         self._period = period
@@ -170,10 +170,10 @@ class Calibrator:
         return Ageing(newest[0].start, self.season.length, moved, any(one.name == "mae" for one in found))
 
     def _wanted(self, promise: float) -> int:
-        return max(LEAST, Promise.of(promise, 0, self.season.length).missing)
+        return max(LEAST, Promise.from_seasons(promise, 0, self.season.length).missing)
 
     def _own(self, start: int, windows: Mapping[Role, Sequence[Summary]]) -> CalmSeason:
-        return CalmSeason.of(self.layout, start, start + self.season.length, windows)
+        return CalmSeason.from_windows(self.layout, start, start + self.season.length, windows)
 
     def _within_period(self, length: int, start: int) -> tuple[CalmSeason, ...]:
         """The stretches of a length that lie within the period of the reference."""

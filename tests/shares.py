@@ -14,16 +14,18 @@ FIRST = ("browser", "faults", "integration")
 TOGETHER = (
     ("tests/grafana/",),
     ("tests/models/",),
+    ("tests/monitor/test_alarms.py", "tests/monitor/test_kill.py", "tests/monitor/test_publishing.py"),
     ("tests/faults/test_servers.py", "tests/faults/test_terminate.py", "tests/producer/test_broker_down.py"),
     (
         "tests/faults/",
+        "tests/integration/test_producers.py",
         "tests/integration/test_same_rows.py",
         "tests/integration/test_idle.py",
         "tests/storage/test_pooler.py",
         "tests/storage/test_encodings.py",
     ),
 )
-"""Tests that share what takes seconds to make: a run, models, servers that may be killed, the log of `proof`."""
+"""Tests that share what takes seconds to make: a run, models, servers to kill, a log, processes to fork."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

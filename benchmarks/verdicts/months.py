@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("DRIFTLINE_DATA", ROOT / "../shared/data/tlc"))
 FOLDER = ROOT / ".driftline/verdicts"
 
-SEASON = Season.of(TAXI)
+SEASON = Season.from_stream(TAXI)
 
 Summaries = Mapping[Role, Summary]
 Bend = Callable[[pa.Table], pa.Table]

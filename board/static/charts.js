@@ -4,7 +4,7 @@ import { token } from "./dom.js";
 import { figure, percent } from "./format.js";
 import { steps } from "./series.js";
 import { levels } from "./ticks.js";
-import { AXIS, timeline } from "./timeline.js";
+import { AXIS, pictureOf, timeline } from "./timeline.js";
 
 const TOP = 6;
 const [TALL, APART] = [0.28, 0.36]; // of the height: a chart, and from one to the next
@@ -99,17 +99,7 @@ export function charts(holder) {
     pen.restore();
   }
 
-  return {
-    draw,
-    point: (cell, stretch) => void time.point(cell?.i, stretch),
-    /** @returns {import("./heatmap.js").Cell|null} */
-    at(px) {
-      const i = time.model() && px <= time.size()[0] ? time.covering(px) : -1;
-      return i < 0 ? null : { i, c: -1 };
-    },
-    moment: time.moment,
-    restyle: time.restyle,
-  };
+  return pictureOf(time, draw);
 }
 
 /** Room above the highest share, in steps, so that the axis holds still. */

@@ -4,7 +4,7 @@ import { token } from "./dom.js";
 import { visible } from "./evidence-series.js";
 import { lastAtOrBefore } from "./series.js";
 import { position } from "./severity.js";
-import { AXIS, timeline } from "./timeline.js";
+import { AXIS, pictureOf, timeline } from "./timeline.js";
 
 const TOP = 6;
 const LEVELS = [0.5, 1, 2, 4, 8];
@@ -92,17 +92,7 @@ export function evidence(holder) {
     pen.restore();
   }
 
-  return {
-    draw,
-    point: (cell, stretch) => void time.point(cell?.i, stretch),
-    /** @returns {import("./heatmap.js").Cell|null} */
-    at(px) {
-      const i = time.model() && px <= time.size()[0] ? time.covering(px) : -1;
-      return i < 0 ? null : { i, c: -1 };
-    },
-    moment: time.moment,
-    restyle: time.restyle,
-  };
+  return pictureOf(time, draw);
 }
 
 /** The most evidence at a moment of the shown axis, null before the first. @param {any} most @param {number} at */

@@ -116,6 +116,21 @@ export function timeline(holder, top, beside = () => 0) {
   };
 }
 
+/** A picture without rows, which is pointed at as whole windows. @param {ReturnType<timeline>} time @param {(model: any) => void} draw */
+export function pictureOf(time, draw) {
+  return {
+    draw,
+    point: (cell, stretch) => void time.point(cell?.i, stretch),
+    /** @returns {import("./heatmap.js").Cell|null} */
+    at(px) {
+      const i = time.model() && px <= time.size()[0] ? time.covering(px) : -1;
+      return i < 0 ? null : { i, c: -1 };
+    },
+    moment: time.moment,
+    restyle: time.restyle,
+  };
+}
+
 function palette() {
   return Object.fromEntries(Object.entries(COLOURS).map(([key, name]) => [key, token(name)]));
 }

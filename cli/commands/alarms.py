@@ -127,7 +127,7 @@ def _details(connection: Connection, alarm: str) -> Details:
         calibration=next((c for c in calibrations if c.calibration_id == row.calibration_id), None),
         changes=alarm_listings.changes(connection, row.alarm_id),
         evidence=evidence,
-        next=next_steps(row, weeks_of(row, Season.of(stream), newest) if can_exclude else ()),
+        next=next_steps(row, weeks_of(row, Season.from_stream(stream), newest) if can_exclude else ()),
     )
 
 

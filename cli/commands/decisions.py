@@ -135,7 +135,7 @@ def _starts(days: Sequence[str]) -> list[datetime]:
     """When the seasons of the stream begin that hold these days: event time, without repetitions."""
     from monitor.verdict.season import Season
 
-    season = Season.of(chosen.stream())
+    season = Season.from_stream(chosen.stream())
     return [moment(start) for start in sorted({season.start(moment_ms(day)) for day in days})]
 
 

@@ -23,8 +23,8 @@ from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.alarms import CalibrationRow, EvidenceRow
 from storage.chunk import PREDICTION
 
-SEASON = Season.of(TAXI)
-PROMISE = Promise.of(1.0, 4)
+SEASON = Season.from_stream(TAXI)
+PROMISE = Promise.from_seasons(1.0, 4)
 SIGNALS: Mapping[Role, tuple[Signal, ...]] = {
     EVENTS: (
         *(Signal(name, "column", name) for name in (*TRIPS.numbers, *TRIPS.categories)),

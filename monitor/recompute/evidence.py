@@ -83,7 +83,7 @@ def _is_folded(watch: StoredWatch, run: StoredRun, window: WindowKey) -> bool:
 
 def _order(run: StoredRun, window: WindowKey) -> Order:
     role = window.records.role
-    due, season = window.end + run.lateness[role], Season.of(run.stream).start(window.start)
+    due, season = window.end + run.lateness[role], Season.from_stream(run.stream).start(window.start)
     return Place(role=role, size=window.size, start=window.start, due=due, season=season).order
 
 

@@ -150,7 +150,7 @@ class _Fold:
         self._transaction = transaction
         self._run = run
         self._calibrator = calibrator
-        self._season = Season.of(run.stream)
+        self._season = Season.from_stream(run.stream)
         now, self._partitions = transaction.snapshot.partitions(run)
         self._progress = progress_of(run, self._partitions, now, patience)
         self._unfolded = transaction.unfolded()

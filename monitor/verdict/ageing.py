@@ -73,7 +73,7 @@ def ageing(
 
 
 def _sums(one: CalmSeason, role: Role, season: Season) -> SlotSums:
-    return SlotSums.of(one.summaries[role], season, one.left_out)
+    return SlotSums.from_summary(one.summaries[role], season, one.left_out)
 
 
 def _columns(

@@ -62,7 +62,7 @@ class CalmSeason:
     left_out: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def from_windows(
         cls, layout: SummaryLayout, start: int, end: int, summaries: Mapping[Role, Sequence[Summary]]
     ) -> CalmSeason:
         """Put windows together. Time without a window counts as time without records.
@@ -320,7 +320,7 @@ def calibrate(
     by_day = len(calm) < SEASONS
     units = [*_days(calm)] if by_day else [*calm]
     made = _Calibrating(layout, Season(DAY) if by_day and season.period else season, calm, units, by_day)
-    chosen = Promise.of(promise, len(calm), season.length)
+    chosen = Promise.from_seasons(promise, len(calm), season.length)
     watched, unwatched = _watched(season, units, sizes, by_day)
     return made.calibration(watched, unwatched, chosen)
 
@@ -444,7 +444,7 @@ class _Calibrating:
     def _sums(self, role: Role) -> Sequence[SlotSums]:
         if role not in self._by_role:
             self._by_role[role] = [
-                SlotSums.of(unit.summaries[role], self.season, unit.left_out) for unit in self.units
+                SlotSums.from_summary(unit.summaries[role], self.season, unit.left_out) for unit in self.units
             ]
         return self._by_role[role]
 

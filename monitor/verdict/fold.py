@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.verdict.lifecycle import RULES, Alarm, AlarmKey, Evidence, Rules, advance, age
+from monitor.verdict.lifecycle import THRESHOLDS, Alarm, AlarmKey, AlarmThresholds, Evidence, advance, age
 from monitor.verdict.members import Ageing, Moved, Signal, chance_of
 from schemas.definition import LABELS, Role
 
@@ -176,19 +176,21 @@ def decode_state(state: bytes) -> State:
     return msgspec.json.decode(state, type=State)
 
 
-def fold(state: State, scores: Iterable[WindowScore], watch: Watch, rules: Rules = RULES) -> Folded:
+def fold(
+    state: State, scores: Iterable[WindowScore], watch: Watch, thresholds: AlarmThresholds = THRESHOLDS
+) -> Folded:
     """Fold windows of one season into what was known before them.
 
     Args:
         state: Before them; it stays as it is.
         scores: In canonical order, each once, all of the season of `watch`.
         watch: How the season is watched.
-        rules: When alarms change their state.
+        thresholds: When alarms change their state.
 
     Raises:
         ValueError: A window comes out of order, or belongs to another season.
     """
-    made = _Folding(decode_state(encode_state(state)), watch, rules)
+    made = _Folding(decode_state(encode_state(state)), watch, thresholds)
     for score in scores:
         made.add(score)
     return Folded(
@@ -197,8 +199,8 @@ def fold(state: State, scores: Iterable[WindowScore], watch: Watch, rules: Rules
 
 
 class _Folding:
-    def __init__(self, state: State, watch: Watch, rules: Rules) -> None:
-        self.state, self._watch, self._rules = state, watch, rules
+    def __init__(self, state: State, watch: Watch, thresholds: AlarmThresholds) -> None:
+        self.state, self._watch, self._thresholds = state, watch, thresholds
         self.points: list[Point] = []
         self.alarms: dict[AlarmKey, Alarm] = {}
         self.dropped: list[AlarmKey] = []
@@ -251,15 +253,15 @@ class _Folding:
 
     def _recent(self, past: list[tuple[int, float]], end: int) -> list[tuple[int, float]]:
         """What is needed to compare with a day ago: that is the first."""
-        older = sum(at <= end - self._rules.quiet for at, _ in past)
+        older = sum(at <= end - self._thresholds.quiet for at, _ in past)
         return past[max(older - 1, 0) :]
 
     def _advance(self, score: WindowScore) -> None:
         before = self.state.alarm
         level = max(cusum.level for cusum in self.state.cusums.values())
-        if before is None and level <= self._rules.pending:
+        if before is None and level <= self._thresholds.pending:
             return
-        after = advance(before, self._evidence(score, level), self._rules)
+        after = advance(before, self._evidence(score, level), self._thresholds)
         self._record(before, after)
         self.state.alarm = after
         if after is not None and after.state == "recovered":
@@ -267,13 +269,13 @@ class _Folding:
 
     def _is_calm(self, name: str, cusum: Cusum) -> bool:
         """Whether evidence has fallen for a day, or is low: at the smallest size for a day, as it begins from 0."""
-        (then, before), rules = cusum.past[0], self._rules
-        is_known = then <= cusum.end - rules.quiet
+        (then, before), thresholds = cusum.past[0], self._thresholds
+        is_known = then <= cusum.end - thresholds.quiet
         if is_known and cusum.level < before:
             return True
         if name.endswith(f"/{self._watch.smallest}"):
-            return is_known and max(level for _, level in cusum.past) < rules.calm
-        return cusum.level < rules.calm
+            return is_known and max(level for _, level in cusum.past) < thresholds.calm
+        return cusum.level < thresholds.calm
 
     def _evidence(self, score: WindowScore, level: float) -> Evidence:
         cusums = self.state.cusums
@@ -283,7 +285,7 @@ class _Folding:
             start=score.start,
             level=level,
             is_calm=all(starmap(self._is_calm, cusums.items())),
-            moved=self._moved() if level > self._rules.pending else (),
+            moved=self._moved() if level > self._thresholds.pending else (),
             shares=self._shares(),
             labelled_until=max(
                 (cusums[name].end for name in cusums if name.startswith(f"{LABELS}/")), default=None

@@ -37,7 +37,7 @@ AlarmKey = tuple[Track, Role, int, int]
 HOUR = 3_600_000
 
 
-class Rules(msgspec.Struct, frozen=True):
+class AlarmThresholds(msgspec.Struct, frozen=True):
     """When an alarm changes its state.
 
     Attributes:
@@ -54,7 +54,7 @@ class Rules(msgspec.Struct, frozen=True):
     quiet: int = 24 * HOUR
 
 
-RULES = Rules()
+THRESHOLDS = AlarmThresholds()
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,29 +164,31 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return self.start + self.size
 
 
-def advance(alarm: Alarm | None, now: Evidence, rules: Rules = RULES) -> Alarm | None:
+def advance(alarm: Alarm | None, now: Evidence, thresholds: AlarmThresholds = THRESHOLDS) -> Alarm | None:
     """Take one window into account.
 
     Args:
         alarm: The one that was open before it.
         now: The evidence after it.
-        rules: Thresholds and times.
+        thresholds: Thresholds and times.
 
     Returns:
         The one that is open after it, or has just recovered; None where none is, or it was only suspected.
     """
     if alarm is None:
-        if now.level <= rules.pending:
+        if now.level <= thresholds.pending:
             return None
         alarm = _suspected(now)
-    elif alarm.state == "pending" and now.level < rules.calm:
+    elif alarm.state == "pending" and now.level < thresholds.calm:
         return None
-    alarm = _with_members(alarm, now, rules.pending)
+    alarm = _with_members(alarm, now, thresholds.pending)
     if alarm.fired_at is None:
         return (
-            msgspec.structs.replace(alarm, state="firing", fired_at=now.end) if now.level > rules.firing else alarm
+            msgspec.structs.replace(alarm, state="firing", fired_at=now.end)
+            if now.level > thresholds.firing
+            else alarm
         )
-    if now.is_calm and now.end - alarm.fired_at >= rules.quiet:
+    if now.is_calm and now.end - alarm.fired_at >= thresholds.quiet:
         return msgspec.structs.replace(alarm, state="recovered", recovered_at=now.end)
     return alarm
 

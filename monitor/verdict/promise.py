@@ -37,7 +37,7 @@ class Promise(msgspec.Struct, frozen=True):
     length: int = WEEK
 
     @classmethod
-    def of(cls, wanted: float, seasons: int, length: int = WEEK) -> Promise:
+    def from_seasons(cls, wanted: float, seasons: int, length: int = WEEK) -> Promise:
         """Choose the lowest line that keeps what is wanted.
 
         Args:

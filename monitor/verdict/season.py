@@ -42,7 +42,7 @@ class Season(msgspec.Struct, frozen=True):
     period: int | None = WEEK
 
     @classmethod
-    def of(cls, stream: Stream) -> Season:
+    def from_stream(cls, stream: Stream) -> Season:
         """Return the season of a stream."""
         return cls(stream.season_ms)
 

@@ -69,7 +69,7 @@ class SlotSums:
     sums: Ints
 
     @classmethod
-    def of(cls, summary: Summary, season: Season, without: Iterable[int] = ()) -> SlotSums:
+    def from_summary(cls, summary: Summary, season: Season, without: Iterable[int] = ()) -> SlotSums:
         """Add up the hours of a summary, which begins at a full hour, slot by slot.
 
         Args:

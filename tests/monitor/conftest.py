@@ -5,6 +5,14 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from tests.monitor.feed import Feed
+
+
+@pytest.fixture
+def feed(database: str) -> Iterator[Feed]:
+    with Feed(database) as made:
+        yield made
+
 
 @pytest.fixture(autouse=True)
 def _plain_logs() -> Iterator[None]:

@@ -324,6 +324,15 @@ def results(connection: psycopg.Connection[Any], *, more: str = "") -> list[Any]
     return [*windows, *columns]
 
 
+def fill(feed: Feed, hours: int, per_hour: int = 12) -> None:
+    """Trips and their outcomes, evenly, in both partitions."""
+    for hour in range(hours):
+        times = [T0 + hour * HOUR + n * HOUR // per_hour for n in range(per_hour)]
+        for stream in (TRIPS, OUTCOMES):
+            for partition in (0, 1):
+                feed.flush(stream, partition, times[partition::2])
+
+
 def status_of(connection: psycopg.Connection[Any], start: int, stream: Records = TRIPS) -> Any:
     """(status, rows, revision) of an hour, None where it has no result."""
     return connection.execute(

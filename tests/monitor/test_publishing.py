@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from urllib.request import urlopen
 
@@ -17,11 +14,10 @@ from jsonschema import Draft202012Validator
 
 from monitor.alarm_topic import AlarmTopic
 from monitor.gauges import MonitorGauges
-from runtime.connections import ROOT
 from runtime.metrics_server import serving
 from schemas.alarms import json_schema
 from schemas.topics import ALARMS
-from tests.fleet import PATIENCE_S
+from tests.fleet import exitcode
 from tests.monitor.changes import change, publish, published, unpublished, write
 from tests.monitor.feed import HOUR, Feed, Running, settings, until
 from tests.monitor.watched import MONDAY, SIZES, STREAM, changes, engine, hours, send, watch
@@ -47,16 +43,9 @@ def drifted(feed: Feed) -> None:
     feed.finish()
 
 
-def doomed(url: str, kafka: Config, prefix: str, place: str) -> int:
+def doomed(url: str, kafka: Config, prefix: str, place: str) -> int | None:
     """A publisher in a process of its own, which dies there; its exit code."""
-    program = f"from tests.monitor.changes import publish; publish({url!r}, {kafka!r}, {prefix!r})"
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"DRIFTLINE_FAILPOINT": f"monitor.{place}:1"},
-        cwd=ROOT,
-        timeout=PATIENCE_S,
-        check=False,
-    ).returncode
+    return exitcode(f"monitor.{place}:1", publish, url, kafka, prefix)
 
 
 @pytest.mark.faults

@@ -38,6 +38,7 @@ from tests.monitor.feed import (
     Feed,
     Running,
     StubEngine,
+    fill,
     monitor,
     results,
     settings,
@@ -46,21 +47,6 @@ from tests.monitor.feed import (
 )
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
-    with Feed(database) as made:
-        yield made
-
-
-def fill(feed: Feed, hours: int, per_hour: int = 12) -> None:
-    """Trips and their outcomes, evenly, in both partitions."""
-    for hour in range(hours):
-        times = [T0 + hour * HOUR + n * HOUR // per_hour for n in range(per_hour)]
-        for stream in (TRIPS, OUTCOMES):
-            for partition in (0, 1):
-                feed.flush(stream, partition, times[partition::2])
 
 
 def test_a_finished_run_has_a_final_row_for_every_window_that_has_rows(feed: Feed) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -24,6 +22,7 @@ from tests.monitor.feed import (
     Running,
     StubEngine,
     StubModel,
+    fill,
     monitor,
     settings,
     status_of,
@@ -37,20 +36,6 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def summarizer() -> Summarizer:
     return taxi_summarizer()
-
-
-@pytest.fixture
-def feed(database: str) -> Iterator[Feed]:
-    with Feed(database) as made:
-        yield made
-
-
-def fill(feed: Feed, hours: int, per_hour: int = 12) -> None:
-    for hour in range(hours):
-        times = [T0 + hour * HOUR + n * HOUR // per_hour for n in range(per_hour)]
-        for stream in (TRIPS, OUTCOMES):
-            for partition in (0, 1):
-                feed.flush(stream, partition, times[partition::2])
 
 
 def summaries(feed: Feed, summarizer: Summarizer, role: str, size: int) -> dict[int, Summary]:

@@ -35,7 +35,7 @@ def evidence(made: Calibration, week: CalmSeason) -> float:
 
 def brute_force(weeks: list[CalmSeason], role: Role, size: int) -> list[Floats]:
     """Evidence of each week against the others, shape (windows that count, signals), one comparison at a time."""
-    sums = [SlotSums.of(week.summaries[role], SEASON, week.left_out) for week in weeks]
+    sums = [SlotSums.from_summary(week.summaries[role], SEASON, week.left_out) for week in weeks]
     counts = [outside(week.left_out, week.start + np.arange(0, WEEK, size), size) for week in weeks]
 
     def compared(at: int, *without: int) -> Scores:
@@ -316,7 +316,7 @@ def covered(share: float, usual: float = 1.0) -> tuple[float, float]:
     usual: share that comes in the weeks before.
     """
     known, day = (_with_labels(hours(1, seed=s).summaries[LABELS], by) for s, by in ((1, usual), (2, share)))
-    sums = SlotSums.of(known, SEASON)
+    sums = SlotSums.from_summary(known, SEASON)
     found = scores(LAYOUT, Reference(SEASON, sums, sums), day.between(MONDAY, MONDAY + DAY), DAY)
     events = float(day.between(MONDAY, MONDAY + DAY).sum("events").sum())
     return float(found.values[0, -1]) - 1 / (events + 1), 0.02 + 2 * (0.02 / (events + 1)) ** 0.5
@@ -350,16 +350,16 @@ def test_windows_are_put_together_to_a_week_and_time_without_one_has_no_rows() -
         role: [s.between(MONDAY + n * DAY, MONDAY + (n + 1) * DAY) for n in (0, 2)]
         for role, s in week.summaries.items()
     }
-    made = CalmSeason.of(LAYOUT, MONDAY, MONDAY + WEEK, parts)
+    made = CalmSeason.from_windows(LAYOUT, MONDAY, MONDAY + WEEK, parts)
     assert len(made.summaries[EVENTS].rows) == HOURS
     assert made.summaries[EVENTS].rows[24:48].sum() == 0
     assert merge(parts[EVENTS]).rows.sum() == made.summaries[EVENTS].rows.sum()
-    assert CalmSeason.of(LAYOUT, MONDAY, MONDAY + WEEK, {LABELS: []}).summaries[LABELS].rows.sum() == 0
+    assert CalmSeason.from_windows(LAYOUT, MONDAY, MONDAY + WEEK, {LABELS: []}).summaries[LABELS].rows.sum() == 0
 
 
 @pytest.mark.parametrize("role", [EVENTS, LABELS])
 def test_columns_score_together_as_each_does_alone_even_if_one_has_no_values(role: Role) -> None:
-    known, week = SlotSums.of(CALM[0].summaries[role], SEASON), CALM[1].summaries[role]
+    known, week = SlotSums.from_summary(CALM[0].summaries[role], SEASON), CALM[1].summaries[role]
     _, place = LAYOUT.slices(role)[0]
     counts = week.counts.copy()
     counts[:30, place], counts[:30, place.stop - 1] = 0, week.rows[:30]

@@ -19,19 +19,19 @@ def test_the_largest_of_k_weeks_promises_one_in_k_and_one(weeks: int, rate: floa
     ("wanted", "weeks", "rank"), [(1, 4, 1), (2, 4, 2), (4, 4, 4), (1, 8, 2), (1, 13, 3), (0.1, 4, 1)]
 )
 def test_the_line_is_as_low_as_the_promise_allows(wanted: float, weeks: int, rank: int) -> None:
-    promise = Promise.of(wanted, weeks)
+    promise = Promise.from_seasons(wanted, weeks)
     assert promise.rank == rank
     assert promise.is_kept == (promise.rate <= wanted)
     assert not promise.is_kept or rank == weeks or Promise(wanted, weeks, rank + 1).rate > wanted
 
 
 def test_three_more_calm_weeks_are_the_price_of_one_a_month() -> None:
-    promise = Promise.of(1.0, 1)
+    promise = Promise.from_seasons(1.0, 1)
     assert (promise.is_kept, promise.missing) == (False, 3)
     assert promise.price == (
         "1 calm week: the best that can be promised is 2.2 false alarms a month; 3 more calm weeks for one a month."
     )
-    assert Promise.of(1.0, 4).missing == 0
+    assert Promise.from_seasons(1.0, 4).missing == 0
 
 
 def test_with_nine_weeks_nine_of_ten_calibrations_keep_one_a_month() -> None:
@@ -39,11 +39,11 @@ def test_with_nine_weeks_nine_of_ten_calibrations_keep_one_a_month() -> None:
 
 
 def test_an_operator_reads_what_is_watched_and_what_is_promised() -> None:
-    assert Promise.of(1.0, 4).sentence(13, "1h, 6h, 1d") == (
+    assert Promise.from_seasons(1.0, 4).sentence(13, "1h, 6h, 1d") == (
         "Watching 13 signals at 1h, 6h, 1d. From your last 4 calm weeks: at most 0.9 false alarms a month on"
         " average, if next week is like those; 1.9 with 90 % confidence."
     )
-    assert "No calm week" in Promise.of(1.0, 0).sentence(13, "1h")
+    assert "No calm week" in Promise.from_seasons(1.0, 0).sentence(13, "1h")
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ MONDAY = moment_ms("2022-02-07")
 
 @pytest.mark.parametrize("time", ["2022-02-07", "2022-02-09T12:00", "2022-02-13T23:59"])
 def test_a_week_begins_on_monday_at_midnight(time: str) -> None:
-    assert Season.of(TAXI).start(moment_ms(time)) == MONDAY
-    assert Season.of(payments.STREAM).start(moment_ms(time)) == MONDAY
+    assert Season.from_stream(TAXI).start(moment_ms(time)) == MONDAY
+    assert Season.from_stream(payments.STREAM).start(moment_ms(time)) == MONDAY
 
 
 def test_an_hour_is_compared_with_the_same_hour_of_the_same_kind_of_day() -> None:
