@@ -102,7 +102,7 @@ function readings(status, size) {
   const { newest } = status;
   setText(byId("drifted"), newest?.columns_tested ? `${newest.columns_drifted} of ${newest.columns_tested}` : "–");
   setText(byId("drifted-note"), newest?.columns_tested ? `${percent(newest.share_drifted)}, newest verdict` : "none tested yet");
-  setText(byId("newest"), newest ? span(newest.start, newest.end) : "–");
+  setText(byId("newest"), newest ? span(newest.start, newest.end).replace("–", "–\u2060") : "–");
   setText(byId("newest-note"), [newest && `${plural(newest.rows, "row")}, ${newest.status}`, next(status)].filter(Boolean).join("; ") || "no window yet");
   setText(byId("watermark"), moment(status.watermark));
   setText(byId("watermark-note"), Number.isFinite(status.latency_p95_ms) ? `close to result, ${size}: ${`p95 ${milliseconds(status.latency_p95_ms)}`.replaceAll(" ", "\u00a0")}` : "");
