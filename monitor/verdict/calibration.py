@@ -38,6 +38,12 @@ SEASONS = 3
 DAYS = 3
 """Fewer calm days than this say nothing."""
 
+MIN_WINDOWS = 20
+"""From fewer, where days are compared with days, nobody can tell how much windows of a size differ."""
+
+_COUNTED = ("volume", "coverage")
+"""Kinds of signals that count records, rather than look into them."""
+
 DEFAULT_SIZES = (HOUR, 6 * HOUR, DAY)
 
 LEAST = 2.0
@@ -353,6 +359,8 @@ def _unwatchable(season: Season, units: Sequence[Summary], size: int, by_day: bo
         return "fewer than 3 calm days are known"
     if not season.holds(size) or (by_day and DAY % size):
         return "its windows cross the border of a day or of the season"
+    if by_day and sum(unit.size for unit in units) // size < MIN_WINDOWS:
+        return f"fewer than {MIN_WINDOWS} of its windows are known"
     whole = [unit.by_step(size) if size >= unit.step else unit for unit in units]
     rows = np.concatenate([unit.rows for unit in whole]) * min(1.0, size / units[0].step)
     if np.median(rows) < MIN_ROWS:
@@ -376,40 +384,58 @@ class _Calibrating:
         evidence = {key: self._evidence(*key) for key in watched}
         shared = {key: scales(signals(self.layout, key[0]), key[1]) for key in watched}
         peaks = {key: found.max(1) / shared[key] for key, (found, _) in evidence.items()}
-        maxima = np.array(
-            [max(peak[at].max() for peak in peaks.values()) for at in range(len(self.calm))] if peaks else []
-        )
-        order = np.argsort(-maxima, kind="stable")
-        line = max(float(maxima[order[promise.rank - 1]]), LEAST) if len(maxima) else LEAST
+        lines = self._lines(peaks, promise.rank)
+        parts = np.array([(peak / lines[key]).max(1) for key, peak in peaks.items()])
+        maxima = parts.max(0) if len(parts) else np.zeros(0)
         known = {role: total(self._sums(role)) for role in (self.units[0].summaries if self.units else ())}
         return Calibration(
             id=self._id(watched, promise),
             layout=self.layout,
             season=self.season,
             seasons=tuple(one.start for one in self.calm),
-            maxima=tuple((maxima / line).tolist()),
-            set_by=self._set_by(peaks, int(order[promise.rank - 1])) if len(maxima) else None,
+            maxima=tuple(maxima.tolist()),
+            set_by=self._set_by(peaks, int(np.argsort(-maxima, kind="stable")[promise.rank - 1]))
+            if peaks
+            else None,
             promise=promise,
             refused=self._refused(promise),
             unwatched=unwatched,
             known=known,
             recent={role: self._recent(role, len(self.units)) for role in known},
             standards={key: standard for key, (_, standard) in evidence.items()},
-            lines={key: scale * line for key, scale in shared.items()},
+            lines={key: scale * lines[key] for key, scale in shared.items()},
             rates={key: _tail(found) for key, (found, _) in evidence.items()},
             left_out={day: why for one in self.calm for day, why in one.left_out.items()},
         )
+
+    def _lines(self, peaks: Mapping[Key, Floats], rank: int) -> dict[Key, Floats]:
+        """The line of each signal, in the units of `peaks`: one for all.
+
+        Where days are compared with days, weekends raise the line of what records hold. Nothing is promised there:
+        the numbers of rows and of labels have lines of their own, so that a collapse need not be as large as that.
+        """
+        families = {
+            key: np.array(
+                [s.kind if self.by_day and s.kind in _COUNTED else "" for s in signals(self.layout, key[0])]
+            )
+            for key in peaks
+        }
+        lines = {key: np.full(len(family), LEAST) for key, family in families.items()}
+        for family in {name for each in families.values() for name in each}:
+            found = [peak[:, families[key] == family].max(1, initial=0.0) for key, peak in peaks.items()]
+            line = max(float(np.sort(np.max(found, axis=0))[-rank]), LEAST)
+            for key, line_of in lines.items():
+                line_of[families[key] == family] = line
+        return lines
 
     def _evidence(self, role: Role, size: int) -> tuple[Floats, Standard]:
         """Evidence of the calm seasons, each compared with the others, shape (seasons, windows, signals)."""
         number, positions = len(self.units), self._positions(role, size)
         alone = [self._compared(role, size, at, frozenset({at})) for at in range(number)]
         final = Standard.fit(_joined(alone), np.concatenate(positions))
+        z = [self._unseen(role, size, at, positions).z(alone[at], positions[at]) for at in range(number)]
         if self.by_day:
-            z = [final.z(one, positions[at]) for at, one in enumerate(alone)]
             z = [np.concatenate(z[first:last]) for first, last in self._day_ranges()]
-        else:
-            z = [self._unseen(role, size, at, positions).z(alone[at], positions[at]) for at in range(number)]
         longest = max(len(one) for one in z)
         padded = np.stack([np.pad(one, ((0, longest - len(one)), (0, 0))) for one in z], axis=1)
         counts = np.ones(padded.shape[:2], np.bool_)
@@ -456,7 +482,9 @@ class _Calibrating:
         return sums[max((n for n in left if n < at), default=left[0])]
 
     def _positions(self, role: Role, size: int) -> Sequence[Ints]:
-        return [self.season.positions(_starts(unit.summaries[role], size), size) for unit in self.units]
+        """Days are too few to tell what is usual at a time of the day: there is one position then."""
+        season = Season(None) if self.by_day else self.season
+        return [season.positions(_starts(unit.summaries[role], size), size) for unit in self.units]
 
     def _day_ranges(self) -> Iterable[tuple[int, int]]:
         first = 0
@@ -494,7 +522,7 @@ class _Calibrating:
         return made.hexdigest()
 
 
-_VERSION = 2
+_VERSION = 3
 """Raised whenever the same calm seasons give another line."""
 
 

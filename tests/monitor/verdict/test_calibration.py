@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, decode
-from monitor.verdict.evidence import allowances, cusum
+from monitor.verdict.evidence import allowances, cusum, scales
 from monitor.verdict.fold import State, WindowScore, fold
 from monitor.verdict.layout import NumberLayout
 from monitor.verdict.season import DAY, HOUR, WEEK, Season, outside
@@ -245,6 +245,43 @@ def test_with_too_few_weeks_alarms_come_without_a_promise_and_its_price_is_told(
     assert made.watched
     bent = hours(1, seed=9, bend=lambda name, shares: shares[::-1] if name == "word" else shares)
     assert evidence(made, bent) > 1
+
+
+def weekends(bent: int, seed: int = 1) -> CalmSeason:
+    """A calm week in which words are others at the weekend. bent: how much."""
+    week, other = (
+        hours(1, seed=seed, bend=lambda name, s, by=by: s * (np.arange(len(s)) + 1) ** by if name == "word" else s)  # type: ignore[misc]
+        for by in (0, bent)
+    )
+    parts = {
+        role: merge([s.between(s.start, s.end - 2 * DAY), other.summaries[role].between(s.end - 2 * DAY, s.end)])
+        for role, s in week.summaries.items()
+    }
+    return CalmSeason(week.start, parts)
+
+
+def test_with_few_weeks_the_numbers_of_rows_and_labels_have_lines_of_their_own() -> None:
+    alike, apart_ = (calibrate(LAYOUT, SEASON, [weekends(bent)]) for bent in (0, 3))
+    for key in apart_.watched:
+        signals = apart_.signals(key[0])
+        lines, before = (made.lines[key] / scales(signals, key[1]) for made in (apart_, alike))
+        assert len({*np.round(lines[:-1], 9)}) == 1
+        assert lines[0] > 1.5 * before[0]
+        assert lines[-1] == pytest.approx(before[-1])
+        assert np.ptp(MADE.lines[key] / scales(signals, key[1])) == pytest.approx(0)
+    assert max(apart_.maxima) == pytest.approx(1)
+
+
+def test_with_two_calm_weeks_not_nearly_all_others_like_them_are_alarms() -> None:
+    made = calibrate(LAYOUT, SEASON, apart(hours(2, seed=51)))
+    assert sum(evidence(made, hours(1, seed=seed)) > 1 for seed in range(12)) <= 7
+
+
+def test_days_are_not_watched_that_are_too_few_to_tell_how_much_they_differ() -> None:
+    made = calibrate(LAYOUT, SEASON, CALM[:2])
+    assert {size for _, size in made.watched} == {HOUR, 6 * HOUR}
+    assert made.unwatched[EVENTS, DAY] == "fewer than 20 of its windows are known"
+    assert DAY in {size for _, size in MADE.watched}
 
 
 def test_with_enough_weeks_the_promise_is_made() -> None:
