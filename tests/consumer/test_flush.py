@@ -115,6 +115,12 @@ def test_a_run_that_only_a_rejected_record_names_is_counted_but_not_begun() -> N
     assert decode_batch(Decoder(TRIPS), [Fake(0, trip(START, 0, "s", PULocationID=0))]).runs == ()
 
 
+def test_a_run_has_begun_once_with_its_first_row_though_no_other_agrees_yet() -> None:
+    first = flushed([trip(START, 0)])
+    assert (first.runs[0].state.max_time, first.begun) == (None, ("r",))
+    assert flushed([trip(START, 1), beat(START)], first.committed()).begun == ()
+
+
 def test_a_run_begins_with_its_first_record_even_if_that_was_rejected() -> None:
     flush = flushed([b"{", trip(START, 0, PULocationID=0), trip(START, 1), beat(START, 1)])
     assert {run.run_id: run.first_offset for run in flush.runs} == {"": 0, "r": 1}
