@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -44,6 +44,7 @@ def chunks_of(rows: list[int]) -> list[Chunk]:
 
 
 @given(sizes)
+@example([*[1] * 40, 20_000, *[1] * 40])
 def test_groups_are_neighbours_that_are_small(rows: list[int]) -> None:
     chunks = chunks_of(rows)
     taken = [chunk for group in groups(chunks) for chunk in group]

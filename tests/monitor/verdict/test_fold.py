@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from monitor.verdict.fold import Folded, Series, State, Watch, WindowScore, decode_state, encode_state, fold
-from monitor.verdict.lifecycle import Alarm
+from monitor.verdict.lifecycle import THRESHOLDS, Alarm, Evidence, advance
 from monitor.verdict.members import Aged, Ageing, Signal
 from monitor.verdict.order import Extent, Place, first_start, next_windows
 from monitor.verdict.season import DAY, HOUR, WEEK, Season
@@ -442,3 +442,29 @@ def test_windows_that_do_not_count_are_folded_one_by_one_as_all_at_once() -> Non
         state, points = part.state, [*points, *part.points]
     assert points == folded(scores).points
     assert encode_state(state) == encode_state(folded(scores).state)
+
+
+def test_an_alarm_fires_for_a_day_however_soon_it_is_calm() -> None:
+    def at(hours: int, level: float) -> Evidence:
+        start = MONDAY_2022 + hours * HOUR
+        return Evidence(
+            role=EVENTS,
+            size=HOUR,
+            start=start,
+            level=level,
+            is_calm=level < THRESHOLDS.calm,
+            moved=(),
+            shares={},
+            labelled_until=None,
+            calibration_id="c",
+            promise=1.0,
+        )
+
+    alarm = advance(None, at(0, 1.5))
+    for hours in (1, 23):
+        alarm = advance(alarm, at(hours, 0.1))
+        assert alarm is not None
+        assert alarm.state == "firing"
+    after = advance(alarm, at(24, 0.1))
+    assert after is not None
+    assert (after.state, after.recovered_at) == ("recovered", MONDAY_2022 + 25 * HOUR)

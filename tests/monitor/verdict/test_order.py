@@ -34,3 +34,10 @@ def test_a_day_comes_after_its_hours_and_before_those_of_the_next() -> None:
 
 def test_a_window_waits_for_all_before_it() -> None:
     assert names(MONDAY + 26 * HOUR, MONDAY + 3 * HOUR) == [(1, 0), (1, 1), (1, 2)]
+
+
+def test_nothing_waits_for_records_that_are_over() -> None:
+    events = Extent(role="events", size=HOUR, lateness=LATE, until=MONDAY + 5 * HOUR, is_over=True)
+    labels = Extent(role="labels", size=HOUR, lateness=LATE, until=MONDAY + 20 * HOUR)
+    places, more = next_windows(MONDAY, [events, labels], None, WEEK, 1_000)
+    assert ([place.role for place in places].count("events"), len(places), more) == (5, 25, False)
