@@ -158,3 +158,12 @@ def test_thresholds_are_values() -> None:
     found = fitted()
     assert found == fitted()
     assert msgspec.json.decode(msgspec.json.encode(found), type=WindowThresholds) == found
+
+
+def test_that_windows_are_part_of_what_they_are_compared_with_is_undone() -> None:
+    column, times, side = prepared()
+    found = fit(
+        column, times, side, lambda s: 0.1 * (1 - s.count / side.count), min_rows=30, size=6 * HOUR, season=0
+    )
+    assert found is not None
+    assert np.exp(found.level) - found.offset == pytest.approx(0.1, rel=1e-9)
