@@ -43,7 +43,7 @@ async def read_watch(reader: Reader, run: RunInfo) -> dict[str, Any] | None:
     """Read what the headline says of alarms; None where no season of the run is watched.
 
     Returns:
-        Among others: `alarms`, the newest ones of the track `change` that were not withdrawn, the newest first;
+        Among others: `alarms`, the newest ones of tracks `change` and `harm` that were not withdrawn, newest first;
         `record`, how the promise was kept; `level` and `signal`, the newest evidence; `error`, of the newest alarm,
         before and since.
     """

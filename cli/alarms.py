@@ -21,8 +21,14 @@ NAMED = 2
 WINDOWS = 12
 """Windows that a table of evidence has at most."""
 
+CHANGE = "change"
+"""Track that the promise is about."""
+
 AGEING = "ageing"
 """Track, and kind, of alarms that the stream is no longer as the model was trained on."""
+
+ERROR = "error"
+"""Kind of alarms of track `harm`."""
 
 LOG = ("gap", "volume", "coverage", "model", "stream")
 """Kinds of alarm about which the log says more than the columns of a window."""
@@ -41,14 +47,9 @@ class ListedAlarm(AlarmRow, frozen=True, kw_only=True):
     silenced_until: datetime | None
 
     @property
-    def is_change(self) -> bool:
-        """Whether something began, as evidence against a line says. Ageing is held against tolerances."""
-        return self.state is not None and self.track != AGEING
-
-    @property
     def is_firing(self) -> bool:
-        """Whether it pages; that a model has aged is a reason to train again, and nothing that happens."""
-        return self.state == "firing" and self.is_change
+        """Whether something happens; that a model has aged is a reason to train again, and nothing that happens."""
+        return self.state == "firing" and self.track != AGEING
 
 
 class AlarmLine(msgspec.Struct, frozen=True):
@@ -163,6 +164,8 @@ def _state(row: ListedAlarm) -> str:
 
 
 def _what(row: AlarmRow) -> str:
+    if row.kind == ERROR:
+        return "larger error"
     if row.kind not in ("drift", AGEING) or not row.columns:
         return row.kind
     more = len(row.columns) - NAMED
@@ -230,12 +233,12 @@ def facts(found: Details) -> Iterator[tuple[str, str]]:
     yield from ((name, minute(at)) for name, at in times.items() if at is not None)
     if alarm.withdrawn_at:
         yield "withdrawn", f"{minute(alarm.withdrawn_at)} (wall time): a window was computed again"
-    if alarm.is_change and alarm.size_s and alarm.window_start:
+    if alarm.size_s and alarm.window_start and alarm.track != AGEING:
         size = duration_text(1_000 * alarm.size_s)
         yield "raised by", f"window of {size} of {alarm.stream}, {minute(alarm.window_start)}"
     if alarm.harm:
         yield "harm", HARM.get(alarm.harm, alarm.harm)
-    if alarm.is_change:
+    if alarm.track == CHANGE:
         yield "promise", _promised(alarm)
         if found.calibration and found.calibration.set_by:
             yield "line set by", str(found.calibration.set_by)

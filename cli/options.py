@@ -88,6 +88,7 @@ class Track(StrEnum):
 
     change = "change"
     ageing = "ageing"
+    harm = "harm"
 
 
 def variable(name: str, command: str = "") -> str:

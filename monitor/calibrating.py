@@ -48,11 +48,12 @@ class Measure:
 
     def score(self, role: Role, summary: Summary) -> StoredScore:
         """Score a window; rounded to what is stored of it, so that what is read back gives the same evidence."""
-        rows = int(summary.rows.sum())
+        rows, known = int(summary.rows.sum()), self.calibration.errors(summary)
+        errors = None if known is None else known.sums
         if not self._counts(role, summary.start, summary.size):
-            return StoredScore(calibration_id=self.id, rows=rows, z=(), shares={})
+            return StoredScore(calibration_id=self.id, rows=rows, z=(), shares={}, errors=errors)
         z, shares = self.calibration.score(summary)
-        return StoredScore(calibration_id=self.id, rows=rows, z=_rounded(z), shares=shares)
+        return StoredScore(calibration_id=self.id, rows=rows, z=_rounded(z), shares=shares, errors=errors)
 
     def silent(self, role: Role, start: int, size: int, rows: int) -> StoredScore:
         """Score a window that held something unknown: it says nothing."""

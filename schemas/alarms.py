@@ -44,15 +44,15 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
         run_id: Of the run.
         stream: Name of the stream.
         track: `change`: the stream is not as it was in the weeks before. `ageing`: it has not been as the model was
-            trained on for weeks.
+            trained on for weeks. `harm`: the error of a day is above what it was in the weeks before.
         state: After the change.
-        kind: `drift`, `gap`, `volume`, `coverage` or `ageing`.
+        kind: `drift`, `gap`, `volume`, `coverage`, `ageing` or `error`.
         harm: `harmless`, `concept`, `both` or `unlabelled`; None where that does not apply.
         message: In a sentence.
         role, size_s, window_start: The window that raised it; of track `ageing`, the season that began.
         first_evidence: Its onset, an estimate.
         pending_at, fired_at, recovered_at: When its state changed, event time; None: not yet.
-        value: The most evidence so far; 1 is the line, or the tolerance.
+        value: The most evidence so far; 1 is the line, or what is tolerated.
         promise: False alarms a month that were promised; None: nothing was.
         calibration_id: What the line follows from.
         members: What it names, the worst first.

@@ -59,6 +59,10 @@ CALIBRATION_COLUMNS = (
 """What is written of a calibration, but for what it is decoded from; the four documents last."""
 
 
+ErrorSums = tuple[float, float, float]
+"""Labels with an error, their absolute errors added up, and what these usually are."""
+
+
 class WatchTerms(msgspec.Struct, frozen=True, kw_only=True):
     """How a run is watched: whoever folds its first window decides.
 
@@ -123,6 +127,7 @@ class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
     signal: str | None
     z: tuple[float, ...]
     shares: Mapping[str, float]
+    errors: ErrorSums | None = None
 
 
 class StoredScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +137,7 @@ class StoredScore(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     z: tuple[float, ...]
     shares: Mapping[str, float]
+    errors: ErrorSums | None = None
 
 
 class CalibrationRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,9 +204,15 @@ class FoldTransaction:
         """What was folded of a season, by (role, size, start)."""
         return {
             (role, 1_000 * size_s, ms_of(at)): StoredScore(
-                calibration_id=calibration, rows=rows, z=tuple(z), shares=json.loads(shares)
+                calibration_id=calibration,
+                rows=rows,
+                z=tuple(z),
+                shares=json.loads(shares),
+                errors=None if errors is None else tuple(errors),
             )
-            for role, size_s, at, calibration, rows, z, shares in self._rows("scores", season=moment(season))
+            for role, size_s, at, calibration, rows, z, shares, errors in self._rows(
+                "scores", season=moment(season)
+            )
         }
 
     def newest(self) -> list[tuple[Role, int, int]]:
@@ -246,7 +258,8 @@ class FoldTransaction:
             rows=[row.rows for row in rows],
             values=[row.value for row in rows],
             signals=[row.signal for row in rows],
-            z=["{" + ",".join(map(repr, row.z)) + "}" for row in rows],
+            z=[_array(row.z) for row in rows],
+            errors=[None if row.errors is None else _array(row.errors) for row in rows],
             shares=[json.dumps(row.shares) for row in rows],
         )
 
@@ -350,6 +363,10 @@ def calibration_params(row: CalibrationRow) -> dict[str, Any]:
     """Return the columns of a calibration by name, those of CALIBRATION_COLUMNS among them."""
     params = msgspec.structs.asdict(row)
     return params | {"season": moment(row.season), "weeks": [moment(week) for week in row.weeks]}
+
+
+def _array(numbers: Iterable[float]) -> str:
+    return "{" + ",".join(map(repr, numbers)) + "}"
 
 
 def unwritten(changes: Sequence[AlarmRecord], last: str | None) -> Sequence[AlarmRecord]:

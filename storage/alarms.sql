@@ -57,7 +57,7 @@ WHERE w.run_id = %(run_id)s AND w.stream = %(stream)s AND w.size_s = %(size_s)s 
 
 -- name: scores
 -- What was folded of one season.
-SELECT stream, size_s, window_start, calibration_id, rows, z, shares::text
+SELECT stream, size_s, window_start, calibration_id, rows, z, shares::text, errors
 FROM driftline.evidence WHERE run_id = %(run_id)s AND season_start = %(season)s AND segment = '';
 
 -- name: evidence_since
@@ -112,17 +112,19 @@ DELETE FROM driftline.calibration WHERE run_id = %(run_id)s AND season_start > %
 
 -- name: write_evidence
 INSERT INTO driftline.evidence (
-    run_id, stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares)
+    run_id, stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares, errors)
 SELECT %(run_id)s, e.stream, e.size_s, e.window_start, e.season_start, e.due_at, e.calibration_id, e.rows, e.value,
-       e.signal, e.z::real[], e.shares::jsonb
+       e.signal, e.z::real[], e.shares::jsonb, e.errors::float8[]
 FROM unnest(
     %(streams)s::text[], %(sizes_s)s::int[], %(starts)s::timestamptz[], %(seasons)s::timestamptz[],
     %(due)s::timestamptz[], %(calibrations)s::text[], %(rows)s::bigint[], %(values)s::float8[], %(signals)s::text[],
-    %(z)s::text[], %(shares)s::text[])
-    AS e (stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares)
+    %(z)s::text[], %(shares)s::text[], %(errors)s::text[])
+    AS e (
+        stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares, errors)
 ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     season_start = excluded.season_start, due_at = excluded.due_at, calibration_id = excluded.calibration_id,
-    rows = excluded.rows, value = excluded.value, signal = excluded.signal, z = excluded.z, shares = excluded.shares;
+    rows = excluded.rows, value = excluded.value, signal = excluded.signal, z = excluded.z, shares = excluded.shares,
+    errors = excluded.errors;
 
 -- name: write_calibration
 INSERT INTO driftline.calibration (

@@ -4,7 +4,7 @@ import { count, figure, iso, moment, plural, times, withUnit } from "./format.js
 import { quoted } from "./commands.js";
 
 const DAY = 86_400_000;
-const NOUN = { drift: "drift", gap: "no rows", volume: "volume", coverage: "labels missing" };
+const NOUN = { drift: "drift", gap: "no rows", volume: "volume", coverage: "labels missing", error: "larger error" };
 const JUDGED = { false: "false", known: "known", real: "real" };
 
 /** What it is of, as one begins a sentence. @param {any} alarm */
@@ -16,6 +16,7 @@ export const noun = ({ kind }) => {
 /** What moved, the worst first: trip_distance, fare and 3 more. The error is told apart from it.
  * @param {any} alarm @param {number} [most] */
 export function columns({ causes, columns: all, kind }, most = 2) {
+  if (kind === "error") return "";
   const names = causes?.length ? causes : all ?? [];
   if (!names.length) return kind === "drift" ? "the stream" : "";
   const more = names.length - most;
@@ -116,9 +117,10 @@ function story(watch, unit) {
   const end = open ? "not over when the run ended" : "calm since";
   const band = open ? "drift" : "calm";
   if (fired.length === 1) return { band, word: episode(newest), why: `${about(newest, watch, unit)}; ${end}` };
-  const some = fired.slice(0, 3).reverse().map((alarm) => `${lower(episode(alarm))}: ${columns(alarm)}`);
-  const more = watch.record.alarms > 3 ? `${count(watch.record.alarms - 3)} before; ` : "";
-  return { band, word: plural(watch.record.alarms, "alarm"), why: `${more}${some.join("; ")}; ${end}` };
+  const some = fired.slice(0, 3).reverse().map((alarm) => [lower(episode(alarm)), columns(alarm)].filter(Boolean).join(": "));
+  const every = Math.max(watch.record.alarms, fired.length); // the record is of the promise: it knows no harm
+  const more = every > 3 ? `${count(every - 3)} before; ` : "";
+  return { band, word: plural(every, "alarm"), why: `${more}${some.join("; ")}; ${end}` };
 }
 
 /** Drift 15–22 Feb. @param {any} alarm */

@@ -48,7 +48,8 @@ function show(answer) {
   byId("content").hidden = false;
   byId("empty").hidden = true;
   head();
-  for (const id of ["evidence-panel", "windows-panel", "promise-panel"]) byId(id).hidden = data.alarm.state === null;
+  for (const id of ["evidence-panel", "windows-panel"]) byId(id).hidden = data.alarm.state === null;
+  byId("promise-panel").hidden = data.alarm.track !== "change";
   const steps = next(data.run, data.alarm, weeks(), data.silence);
   byId("next").replaceChildren(...steps.map(({ what, command: text }) => el("li", {}, el("span", { text: what }), command(text))));
   if (data.alarm.state === null) return;

@@ -12,6 +12,7 @@ from monitor.calibrating import Calibrator, Measure
 from monitor.scheduling.readiness import Patience, due, progress_of
 from monitor.settings import Settings
 from monitor.verdict.fold import Folded, Order, State, WindowScore, decode_state, encode_state, fold
+from monitor.verdict.harm import Errors
 from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
 from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
 from monitor.verdict.record import record
@@ -51,7 +52,7 @@ class FoldReceipt(msgspec.Struct, frozen=True, kw_only=True):
         more: There is more to do at once.
         done: Nothing more can come of this run.
         level: The newest evidence, in units of the line.
-        state: Of the open alarm; None without one.
+        state: Of the open alarm, or else of that of track `harm`; None without one.
         changes: Of alarms, that were written.
     """
 
@@ -363,6 +364,7 @@ class _Fold:
                     signal=point.signal,
                     z=point.score.z,
                     shares=point.score.shares,
+                    errors=None if point.score.errors is None else point.score.errors.sums,
                 )
                 for point, held in zip(folded.points, rows, strict=True)
             ]
@@ -432,7 +434,7 @@ class _Fold:
             more=more,
             done=done,
             level=max((cusum.level for cusum in state.cusums.values()), default=0.0),
-            state=None if state.alarm is None else state.alarm.state,
+            state=next((one.state for one in (state.alarm, state.hurt) if one is not None), None),
             changes=tuple(changes),
         )
 
@@ -463,7 +465,15 @@ def _window_score(place: Place, score: StoredScore) -> WindowScore:
         season=place.season,
         z=score.z,
         shares=score.shares,
+        errors=_errors(place, score),
     )
+
+
+def _errors(place: Place, score: StoredScore) -> Errors | None:
+    if score.errors is None:
+        return None
+    labels, found, usual = score.errors
+    return Errors(place.start, place.start + place.size, int(labels), found, usual)
 
 
 def _log_change(alarm: AlarmRecord) -> None:

@@ -14,6 +14,7 @@ from scipy.stats import t
 
 from monitor.drift.columns import Floats
 from monitor.verdict.calibration import CalmSeason
+from monitor.verdict.harm import TOLERATED
 from monitor.verdict.layout import ERROR, CategoryLayout, SummaryLayout
 from monitor.verdict.members import Aged
 from monitor.verdict.season import Season
@@ -39,7 +40,7 @@ class Tolerance(msgspec.Struct, frozen=True):
     number: float = 0.1
     category: float = 0.1
     volume: float = 0.3
-    mae: float = 0.2
+    mae: float = TOLERATED
     bias: float = 1.0
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from monitor.drift.columns import Floats, Ints
 from monitor.verdict.evidence import allowances, cusum, scales
 from monitor.verdict.fold import Series, Watch
+from monitor.verdict.harm import Errors, errors, line_of_harm
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.members import Ageing, Signal
 from monitor.verdict.promise import Promise
@@ -29,7 +30,7 @@ from monitor.verdict.signals import MIN_ROWS, Reference, Scores, SlotSums, score
 from monitor.verdict.standardize import Standard
 from monitor.verdict.summary import Summary, empty, merge
 from monitor.verdict.trend import trend
-from schemas.definition import Role
+from schemas.definition import LABELS, Role
 from schemas.durations import duration_text, moment
 
 SEASONS = 3
@@ -131,6 +132,7 @@ class Calibration:
         lines: Evidence at which an alarm fires, shape (signals,).
         rates: Of the exponential tail of calm evidence, shape (signals,).
         ageing: How far the stream's own seasons among the calm ones are from the training; None: there are too few.
+        harm: Excess of the error of a day from which on it is harmed; None: no errors are known, or one calm day.
     """
 
     id: str
@@ -149,6 +151,7 @@ class Calibration:
     rates: Mapping[Key, Floats]
     ageing: Ageing | None = None
     left_out: Mapping[int, str] = field(default_factory=dict)
+    harm: float | None = None
 
     @property
     def watched(self) -> tuple[Key, ...]:
@@ -209,6 +212,11 @@ class Calibration:
         made_of = msgspec.json.encode([self.id, [*days]])
         return replace(self, id=sha256(made_of).hexdigest(), left_out={**self.left_out, **days})
 
+    def errors(self, summary: Summary) -> Errors | None:
+        """Add up the absolute errors of a window; None where it is none of labels, or no label is known."""
+        reference = self.references.get(LABELS)
+        return None if reference is None or summary.role != LABELS else errors(reference, summary)
+
     def level(self, summary: Summary) -> str:
         """Return the coarsest of `LEVELS` that the hours of a window are compared with."""
         starts = summary.start + summary.step * np.arange(len(summary.rows))
@@ -227,7 +235,9 @@ class Calibration:
             for key in self.watched
         }
         promised = None if self.refused else self.promise.rate
-        return Watch(season=season, calibration_id=self.id, promise=promised, series=series, ageing=self.ageing)
+        return Watch(season=season, calibration_id=self.id, promise=promised, series=series, ageing=self.ageing,
+            harm=self.harm,
+        )  # fmt: skip
 
     def sentence(self) -> str:
         """Say what is watched and promised, or why nothing is."""
@@ -288,6 +298,7 @@ _PLAIN: Mapping[str, Any] = {
     "refused": str | None,
     "ageing": Ageing | None,
     "left_out": dict[int, str],
+    "harm": float | None,
 }
 
 
@@ -406,6 +417,16 @@ class _Calibrating:
             lines={key: scale * lines[key] for key, scale in shared.items()},
             rates={key: _tail(found) for key, (found, _) in evidence.items()},
             left_out={day: why for one in self.calm for day, why in one.left_out.items()},
+            harm=self._harm(),
+        )
+
+    def _harm(self) -> float | None:
+        """Each calm season compared with the others, or each day."""
+        if len(self.units) < 2 or LABELS not in self.units[0].summaries:
+            return None
+        return line_of_harm(
+            (self._reference(LABELS, at, frozenset({at})), unit.summaries[LABELS], unit.left_out)
+            for at, unit in enumerate(self.units)
         )
 
     def _lines(self, peaks: Mapping[Key, Floats], rank: int) -> dict[Key, Floats]:

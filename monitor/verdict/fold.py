@@ -13,8 +13,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.verdict.lifecycle import THRESHOLDS, Alarm, AlarmKey, AlarmThresholds, Evidence, advance, age
-from monitor.verdict.members import Ageing, Moved, Signal, chance_of
+from monitor.verdict.harm import Errors, added
+from monitor.verdict.lifecycle import (
+    THRESHOLDS,
+    Alarm,
+    AlarmKey,
+    AlarmThresholds,
+    DayOfErrors,
+    Evidence,
+    advance,
+    age,
+    hurt,
+)
+from monitor.verdict.members import COLLAPSED, Ageing, Moved, Signal, chance_of
+from monitor.verdict.season import DAY
 from schemas.definition import LABELS, Role
 
 Floats = NDArray[np.float64]
@@ -51,6 +63,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         promise: False alarms a month; None: nothing can be promised.
         series: By role and size; what is not in it is not watched.
         ageing: How far the stream is from the training; None: that is not known.
+        harm: Excess of the error of a day from which on it is harmed; None: errors are not known.
     """
 
     season: int
@@ -58,11 +71,17 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     promise: float | None
     series: Mapping[SeriesKey, Series]
     ageing: Ageing | None = None
+    harm: float | None = None
 
     @property
     def smallest(self) -> int:
         """The smallest size that is watched, ms; 0 without any."""
         return min((size for _, size in self.series), default=0)
+
+    @property
+    def smallest_of_labels(self) -> int:
+        """The smallest size at which labels are watched, ms; 0 where they are not."""
+        return min((size for role, size in self.series if role == LABELS), default=0)
 
 
 class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +94,7 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
         z: Standardised scores, shape (signals,); rounded to what is stored of them. () on days that do not count:
             evidence stays what it was.
         shares: Rows (`volume`) and labels (`coverage`) as shares of what is expected, where that is known.
+        errors: Of its labels; None where they are not known.
     """
 
     role: Role
@@ -84,6 +104,7 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
     season: int
     z: tuple[float, ...]
     shares: Mapping[str, float] = {}
+    errors: Errors | None = None
 
     @property
     def end(self) -> int:
@@ -125,12 +146,16 @@ class State(msgspec.Struct):
         cusums: By `role/size`; begun anew in each season.
         alarm: The one of track `change` that is open.
         aged: The one of track `ageing`.
+        hurt: The one of track `harm`.
+        errors: Of the labels of the last day, in the smallest windows of them that are watched.
     """
 
     last: Order | None = None
     cusums: dict[str, Cusum] = {}
     alarm: Alarm | None = None
     aged: Alarm | None = None
+    hurt: Alarm | None = None
+    errors: list[Errors] = []
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,8 +247,11 @@ class _Folding:
         worst = int(np.argmax(np.array(cusum.sums) / np.array(series.line))) if cusum.level > 0 else None
         signal = None if worst is None else series.signals[worst].name
         self.points.append(Point(score=score, level=cusum.level, signal=signal))
+        has_errors = self._keep_errors(score)
         if score.z:
             self._advance(score)
+        if has_errors:
+            self._hurt(score)
 
     def _age(self) -> None:
         """Compare what a season is measured by with the training."""
@@ -234,6 +262,41 @@ class _Folding:
             after = age(before, self._watch.ageing, self._watch.season, self._watch.calibration_id)
         self._record(before, after)
         self.state.aged = None if after is None or after.state == "recovered" else after
+
+    def _keep_errors(self, score: WindowScore) -> bool:
+        """Take the errors of a window of labels into those of the last day. Returns whether there were any."""
+        if score.errors is None or score.size != self._watch.smallest_of_labels:
+            return False
+        after = score.end - DAY
+        self.state.errors = [*(part for part in self.state.errors if part.start >= after), score.errors]
+        return True
+
+    def _hurt(self, score: WindowScore) -> None:
+        """Look at the error of the last day; where many labels are missing, those that are there may be special.
+
+        What an alarm of track `change` that fires says of the error is not said a second time.
+        """
+        before, day, line = self.state.hurt, added(self.state.errors), self._watch.harm
+        if line is None or day is None or day.end - day.start < DAY:
+            return
+        if score.shares.get("coverage", 1.0) < COLLAPSED:
+            return
+        change = self.state.alarm
+        if before is None and change is not None and change.fired_at and change.harm in ("concept", "both"):
+            return
+        after = hurt(
+            before,
+            DayOfErrors(
+                size=score.size,
+                errors=day,
+                line=line,
+                moved=() if change is None else change.members,
+                calibration_id=self._watch.calibration_id,
+            ),
+            self._thresholds,
+        )
+        self._record(before, after)
+        self.state.hurt = None if after is None or after.state == "recovered" else after
 
     def _cusum(self, series: Series, score: WindowScore) -> Cusum:
         """As it was after the window before."""
@@ -292,6 +355,7 @@ class _Folding:
             ),
             calibration_id=self._watch.calibration_id,
             promise=self._watch.promise,
+            errors=self.state.errors,
         )
 
     def _shares(self) -> dict[str, float]:

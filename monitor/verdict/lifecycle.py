@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from monitor.verdict.harm import TOLERATED, Errors, added
 from monitor.verdict.members import (
     Aged,
     Ageing,
@@ -26,15 +27,14 @@ from monitor.verdict.members import (
     together,
     uninhibited,
 )
-from schemas.definition import Role
+from monitor.verdict.season import DAY
+from schemas.definition import LABELS, Role
 from schemas.durations import duration_text, moment
 
 AlarmState = Literal["pending", "firing", "recovered"]
 
 AlarmKey = tuple[Track, Role, int, int]
 """Track, and role, size and start of the window that raised it; of track `ageing` that is a season."""
-
-HOUR = 3_600_000
 
 
 class AlarmThresholds(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class AlarmThresholds(msgspec.Struct, frozen=True):
     pending: float = 0.5
     firing: float = 1.0
     calm: float = 0.25
-    quiet: int = 24 * HOUR
+    quiet: int = DAY
 
 
 THRESHOLDS = AlarmThresholds()
@@ -73,6 +73,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         members: The signals that it names, the worst first.
         calibration_id: Whose line it crossed.
         promise: What was promised then, false alarms a month; None: nothing could be.
+        excess: How far the mean absolute error was above the usual at most, as a share; None: that is not known.
     """
 
     track: Track = "change"
@@ -90,6 +91,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     members: tuple[Member, ...]
     calibration_id: str
     promise: float | None = None
+    excess: float | None = None
 
     @property
     def key(self) -> AlarmKey:
@@ -109,14 +111,20 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         """Say in a sentence what it is about."""
         if self.track == "ageing":
             return _aged(self)
+        if self.track == "harm":
+            return f"the mean absolute error of a day was {self._times()} since {self._onset()}"
         what = {"gap": "no rows came", "volume": "the number of rows changed", "coverage": "labels are missing"}
         first = what.get(self.kind) or f"{', '.join(self.columns[:3]) or 'the stream'} changed"
         more = f" and {len(self.columns) - 3} more" if self.kind == "drift" and len(self.columns) > 3 else ""
+        error = "" if self.excess is None else f"; mean absolute error {self._times()}"
         held = "" if self.promise is not None else "; no promise yet"
-        return (
-            f"{first}{more} since {moment(self.first_evidence):%a %d %b %Y %H:%M}:"
-            f" evidence {self.value:.1f} × the line{held}"
-        )
+        return f"{first}{more} since {self._onset()}: evidence {self.value:.1f} × the line{error}{held}"
+
+    def _onset(self) -> str:
+        return f"{moment(self.first_evidence):%a %d %b %Y %H:%M}"
+
+    def _times(self) -> str:
+        return f"up to {1 + (self.excess or 0.0):.1f} × the usual"
 
 
 def _aged(alarm: Alarm) -> str:
@@ -146,6 +154,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         labelled_until: End of the newest window of labels; None without labels.
         calibration_id: Whose line is the unit.
         promise: False alarms a month; None: nothing can be promised.
+        errors: Of the windows of the last day, oldest first.
     """
 
     role: Role
@@ -158,10 +167,34 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     labelled_until: int | None
     calibration_id: str
     promise: float | None
+    errors: Sequence[Errors] = ()
 
     @property
     def end(self) -> int:
         return self.start + self.size
+
+    def excess_since(self, onset: int) -> float | None:
+        """How far the mean absolute error was above the usual, as far as it is known; a day at most."""
+        found = added([part for part in self.errors if part.start >= onset])
+        return None if found is None else found.excess
+
+
+class DayOfErrors(msgspec.Struct, frozen=True, kw_only=True):
+    """The error of the last day.
+
+    Attributes:
+        size: Of its windows, ms.
+        errors: Of the day.
+        line: Excess from which on it is harmed.
+        moved: What the open alarm of track `change` names.
+        calibration_id: What makes the usual error.
+    """
+
+    size: int
+    errors: Errors
+    line: float
+    moved: Sequence[Member]
+    calibration_id: str
 
 
 def advance(alarm: Alarm | None, now: Evidence, thresholds: AlarmThresholds = THRESHOLDS) -> Alarm | None:
@@ -251,6 +284,48 @@ def _harm_of_age(members: Sequence[Member], now: Ageing) -> Harm | None:
     return harm_of(members, now.since + 1 if now.labelled else None, now.since)
 
 
+def hurt(alarm: Alarm | None, now: DayOfErrors, thresholds: AlarmThresholds = THRESHOLDS) -> Alarm | None:
+    """Take into account how large the error of the last day is.
+
+    It fires above the line, and recovers once the error of a day is above the usual by less than half of that.
+
+    Args:
+        alarm: The one of track `harm` that was open before.
+        now: The day.
+        thresholds: How long it fires at least.
+
+    Returns:
+        The one that is open after it, or has just recovered; None where there is none.
+    """
+    day, excess = now.errors, now.errors.excess
+    if excess is None or (alarm is None and excess <= now.line):
+        return alarm
+    value, since = excess / now.line, day.start if alarm is None else alarm.first_evidence
+    mae = Member(role=LABELS, name="mae", kind="error", column=None, size=DAY, value=value, since=since)
+    if alarm is None:
+        return Alarm(
+            track="harm",
+            role=LABELS,
+            size=now.size,
+            start=day.end - now.size,
+            state="firing",
+            kind="error",
+            harm=harm_of([mae, *now.moved], day.end, since, harmed=True),
+            first_evidence=since,
+            pending_at=day.end,
+            fired_at=day.end,
+            value=value,
+            members=(mae,),
+            calibration_id=now.calibration_id,
+            excess=excess,
+        )
+    if excess < now.line / 2 and day.end - (alarm.fired_at or day.end) >= thresholds.quiet:
+        return msgspec.structs.replace(alarm, state="recovered", recovered_at=day.end)
+    if value <= alarm.value:
+        return alarm
+    return msgspec.structs.replace(alarm, value=value, excess=excess, members=(mae,))
+
+
 def _suspected(now: Evidence) -> Alarm:
     members = named(now.moved)
     return Alarm(
@@ -274,11 +349,18 @@ def _with_members(alarm: Alarm, now: Evidence, least: float) -> Alarm:
     if kind != "drift":
         members = tuple(m for m in members if m.kind in ("volume", "coverage")) or members
     since = members[0].since if members and alarm.state == "pending" else alarm.first_evidence
+    excess = _larger(alarm.excess, now.excess_since(since))
+    harmed = None if excess is None else excess > TOLERATED
     return msgspec.structs.replace(
         alarm,
         kind=kind,
         members=members,
-        harm=harm_of(members, now.labelled_until, since),
+        harm=harm_of(members, now.labelled_until, since, harmed=harmed),
         first_evidence=since,
         value=max(alarm.value, now.level),
+        excess=excess,
     )
+
+
+def _larger(first: float | None, second: float | None) -> float | None:
+    return max((one for one in (first, second) if one is not None), default=None)

@@ -14,10 +14,11 @@ SignalKind = Literal["column", "prediction", "label", "error", "quality", "volum
 """What a signal is of: the distribution of a column, of the prediction, the label or the error; quality: missing,
 new and out-of-range values; the number of rows; the share of events whose label came."""
 
-AlarmKind = Literal["drift", "gap", "volume", "coverage", "ageing"]
+AlarmKind = Literal["drift", "gap", "volume", "coverage", "ageing", "error"]
 
-Track = Literal["change", "ageing"]
-"""change: the stream is not as it was in the weeks before. ageing: it is not as the model was trained on."""
+Track = Literal["change", "ageing", "harm"]
+"""change: the stream is not as it was in the weeks before. ageing: it is not as the model was trained on. harm: the
+error of a day is above what it was in the weeks before."""
 
 Harm = Literal["harmless", "concept", "both", "unlabelled"]
 """harmless: inputs moved, the error did not. concept: the other way round. unlabelled: no label has come since."""
@@ -221,18 +222,21 @@ def uninhibited(members: Sequence[Member], shares: Mapping[str, float]) -> tuple
     return tuple(members)
 
 
-def harm_of(members: Sequence[Member], labelled_until: int | None, since: int) -> Harm | None:
+def harm_of(
+    members: Sequence[Member], labelled_until: int | None, since: int, *, harmed: bool | None = None
+) -> Harm | None:
     """Whether the model is hurt; None where the alarm is of neither inputs nor error.
 
     Args:
         members: Of the alarm.
         labelled_until: End of the newest window of labels, ms; None without labels.
         since: Onset of the alarm, ms.
+        harmed: Whether the error was above what is tolerated; None where that is not known: then it counts as moved
+            where a member is of it.
     """
     error = any(m.kind == "error" for m in members)
-    inputs = any(m.kind in ("column", "prediction", "quality") and m.role != LABELS for m in members)
-    if error:
-        return "both" if inputs else "concept"
-    if not inputs:
-        return None
+    if not any(m.kind in ("column", "prediction", "quality") and m.role != LABELS for m in members):
+        return "concept" if error or harmed else None
+    if harmed or (harmed is None and error):
+        return "both"
     return "unlabelled" if labelled_until is None or labelled_until <= since else "harmless"

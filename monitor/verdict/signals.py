@@ -11,6 +11,7 @@ from functools import cached_property
 from operator import add, sub
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from monitor.drift.columns import Floats, Ints
@@ -141,18 +142,37 @@ class Reference:
         return matched / events if events else 1.0
 
     @cached_property
+    def absolute_error(self) -> Floats:
+        """Usual absolute error of a label of each slot, in the unit of summaries, shape (slots,).
+
+        Of a slot with few labels it is that of its hour, or of all; 0 where no error is known.
+        """
+        labels, added = (self.known.sums[:, SUMS.index(name)] for name in ("errors", "absolute_error"))
+        same = self._same_hour.astype(np.int64)
+        found = np.full(len(labels), added.sum() / max(labels.sum(), 1))
+        for member in (same, np.eye(len(labels), dtype=np.int64)):
+            pooled = member @ labels
+            found = np.where(pooled >= MIN_SLOT_ROWS, member @ added / np.maximum(pooled, 1), found)
+        return found
+
+    @cached_property
     def _pooled(self) -> tuple[tuple[Ints | Floats, Ints | Floats], ...]:
         """Rows and counts of each slot at each of LEVELS, shapes (slots,) and (slots, bins)."""
-        fine, rows, counts = self.known.hours, self.known.rows, self.known.counts
-        hour = np.arange(len(fine)) % self.season.numbers[1]
-        same = (hour == hour[:, None]).astype(np.float64)  # exact, and many times as fast as whole numbers
+        rows, counts = self.known.rows, self.known.counts
+        same = self._same_hour.astype(np.float64)  # exact, and many times as fast as whole numbers
         every = np.ones_like(same)
         return (rows, counts), (same @ rows, same @ counts), (every @ rows, every @ counts)
 
+    @cached_property
+    def _same_hour(self) -> NDArray[np.bool_]:
+        """Which slots are of the same hour of the day, shape (slots, slots)."""
+        hour = np.arange(len(self.known.hours)) % self.season.numbers[1]
+        same: NDArray[np.bool_] = hour == hour[:, None]
+        return same
+
     def _by_hour(self, rows: Ints, hours: Ints) -> Floats:
         """Rows of an hour of each slot; of a slot that was never seen, those of the same hour, or of all."""
-        hour = np.arange(len(hours)) % self.season.numbers[1]
-        same = (hour == hour[:, None]).astype(np.int64)
+        same = self._same_hour.astype(np.int64)
         found = np.full(len(hours), rows.sum() / max(hours.sum(), 1))
         for member in (same, np.eye(len(hours), dtype=np.int64)):
             seen = member @ hours

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -131,6 +132,27 @@ def test_an_hour_is_folded_before_the_larger_window_that_it_lies_in(feed: Feed) 
         until(lambda: feed.connection.execute(query).fetchone() == (moment(MONDAY + 9 * HOUR),))
         end(feed, 11)
         running.join()
+
+
+def test_a_few_large_errors_are_harm_though_nothing_else_has_changed(feed: Feed) -> None:
+    send(feed, hours(0, DRIFT, seed=2))
+    later = hours(DRIFT, 60, seed=2)
+    took = np.where(np.arange(later.num_rows) % 120 == 7, 180.0, 0.0) + later["took"].to_numpy()
+    send(feed, later.set_column(later.schema.get_field_index("took"), "took", pa.array(took)))
+    end(feed, 60)
+    watch(feed.url)
+    found = [alarm for alarm in alarms(feed.connection) if alarm[0] != "pending"]
+    assert found == [("firing", "error", ["mae"], "concept")]
+    ((track, fired, message),) = feed.connection.execute(
+        "SELECT track, started_at, message FROM driftline.alarm WHERE kind = 'error'"
+    ).fetchall()
+    assert track == "harm"
+    assert moment(MONDAY + DRIFT * HOUR) < fired < moment(MONDAY + (DRIFT + 12) * HOUR)
+    assert message.startswith("the mean absolute error of a day was up to 2.")
+    live = outcome(feed.connection)
+    again(feed)
+    watch(feed.url)
+    assert outcome(feed.connection) == live
 
 
 def again(feed: Feed) -> None:
