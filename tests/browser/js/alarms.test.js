@@ -148,3 +148,12 @@ test("what a column held is told by its median, or by the values that moved most
   assert.equal(beforeAndSince(category), "a: 50% → 20%, new: 0% → 30%, missing 0% → 20%");
   assert.equal(beforeAndSince({ ...category, since: null, missing }), "nothing to compare it with");
 });
+
+test("a larger error is said with what it was, and is no part of the promise's record", () => {
+  const larger = drift({ kind: "error", track: "harm", harm: "concept", causes: [], columns: ["mae"] });
+  const firing = head(watch({ alarms: [larger], error: { before: 3, since: 5.7 } }));
+  assert.deepEqual([firing.band, firing.word, firing.why], ["drift", "Larger error since 15 Feb", "error 3 → 5.7 min; fires since Tue 15 Feb 11:00."]);
+  const over = { ...larger, state: "recovered", recovered_at: at("2022-02-16T00:00") };
+  const both = head(watch({ done: true, alarms: [over, { ...over, kind: "drift", causes: ["fare"], columns: ["fare"] }], record: { ...none, alarms: 1 } }), { finished: true });
+  assert.deepEqual([both.word, both.why], ["2 alarms", "drift 15 Feb: fare; larger error 15 Feb; calm since"]);
+});
