@@ -1,4 +1,8 @@
-"""What the columns that an alarm names held before and since: from stored summaries, no row is read."""
+"""What the columns that an alarm names held before and since: from stored summaries, no row is read.
+
+Values depend on the hour of the week, so the same hours are compared: those since the onset, those a week earlier,
+and what they usually hold.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,7 @@ Counts = Mapping[str, NDArray[np.float64]]
 
 
 async def read_distributions(reader: Reader, run: RunInfo, alarm_id: str) -> dict[str, Any]:
-    """Read what an alarm's columns held in the calm weeks, in the week before its onset, and since.
+    """Read what an alarm's columns held since its onset, in the same hours a week earlier, and usually.
 
     Args:
         reader: A snapshot of the database.
@@ -96,7 +100,7 @@ def distributions(
 
     try:
         layout = decode_layout(stored[0])
-        known = calibration.decode(bytes(stored[1]), layout).known
+        measured = calibration.decode(bytes(stored[1]), layout)
         decoded = {
             role: [(start, summary.decode(bytes(payload), layout)) for start, payload in rows]
             for role, rows in summaries.items()
@@ -104,12 +108,16 @@ def distributions(
     except (msgspec.MsgspecError, ValueError, LookupError, zlib.error):
         return []
     sums: dict[str, dict[str, NDArray[np.float64]]] = {}
-    for role, parts in decoded.items():
+    for role, reference in measured.references.items():
+        parts = decoded.get(role, [])
         sums[role] = {side: np.zeros(layout.bins(role)) for side in SIDES}
+        until = max((part.end for _, part in parts), default=onset)
         for start, part in parts:
-            sums[role]["before" if start < onset else "since"] += part.counts.sum(0)
-        if calm := next((one for of, one in known.items() if of == role), None):
-            sums[role]["reference"] += calm.counts.sum(0)
+            if start >= onset:
+                sums[role]["since"] += part.counts.sum(0)
+                sums[role]["reference"] += reference.expected(part)
+            elif start < until - WEEK:
+                sums[role]["before"] += part.counts.sum(0)
     return [*_columns(stream, members, layout, sums)]
 
 
@@ -119,7 +127,7 @@ def _columns(
     shown = dict.fromkeys((member["role"], member["column"] or member["name"]) for member in members[:MEMBERS])
     for role, name in shown:
         for column, place in layout.slices(role):
-            if column.name == name:
+            if column.name == name and role in sums:
                 counts = {side: counted[place] for side, counted in sums[role].items()}
                 unit = stream.unit if name == ERROR else stream.unit_of(name)
                 yield {"role": role, "name": name, "unit": unit, **shape(column, counts)}

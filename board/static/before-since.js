@@ -1,4 +1,4 @@
-// What an alarm names, in the calm weeks, the week before it and since its onset.
+// What an alarm names: since its onset, a week earlier, and what the same hours usually hold.
 
 import { svg } from "./dom.js";
 import { figure, percent, withUnit } from "./format.js";
@@ -24,7 +24,7 @@ export function beforeAndSince(column) {
 }
 
 function medians({ median, unit }) {
-  return `median ${figure(median.reference)} in calm weeks, ${figure(median.before)} the week before, ${withUnit(median.since, unit)} since`;
+  return `median usually ${figure(median.reference)}, a week earlier ${figure(median.before)}, since ${withUnit(median.since, unit)}`;
 }
 
 function shares({ labels, reference, before, since }) {

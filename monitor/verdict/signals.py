@@ -135,6 +135,12 @@ class Reference:
         rows = np.stack([rows for rows, _ in self._pooled])[self.levels, slots].astype(np.float64)
         return held * (self.rows / np.maximum(rows, 1))[:, None]
 
+    def expected(self, summary: Summary) -> Floats:
+        """Return what the hours of a summary usually hold by bin, shape (bins,)."""
+        starts = summary.start + summary.step * np.arange(len(summary.rows))
+        found: Floats = self.counts[self.season.slots(starts)[0]].sum(0) * (summary.step / HOUR)
+        return found
+
     @cached_property
     def coverage(self) -> float:
         """Expected share of events that have a label; 1 where nothing is known."""

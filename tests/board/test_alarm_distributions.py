@@ -55,7 +55,7 @@ def moved() -> list[tuple[int, bytes]]:
     return [*daily(weeks[0]), *daily(weeks[1])]
 
 
-def test_the_week_before_is_as_the_calm_weeks_and_what_came_since_is_not() -> None:
+def test_a_week_earlier_it_was_as_usual_and_since_it_is_not() -> None:
     members = [member("amount"), member("word"), member("code missing", "code"), member("volume"), member("amount")]
     amount, word, code = distributions(SMALL, members, STORED, {EVENTS: moved()}, ONSET)
     assert (amount["name"], amount["kind"], word["kind"], code["name"]) == ("amount", "number", "category", "code")
@@ -68,7 +68,16 @@ def test_the_week_before_is_as_the_calm_weeks_and_what_came_since_is_not() -> No
     assert amount["median"]["since"] > 1.3 * amount["median"]["before"]
     assert word["since"][word["labels"].index(LAYOUT.columns(EVENTS)[1].values[1])] == 1
     assert code["missing"]["since"] == pytest.approx(0.5, abs=0.03)
-    assert amount["rows"]["reference"] == pytest.approx(4 * amount["rows"]["before"], rel=0.1)
+    assert amount["rows"]["reference"] == pytest.approx(amount["rows"]["before"], rel=0.1)
+
+
+def test_the_same_hours_are_compared() -> None:
+    """Of an alarm of one night, the nights of other weeks."""
+    night = [(start, payload) for start, payload in moved() if start < ONSET + DAY]
+    (amount,) = distributions(SMALL, [member("amount")], STORED, {EVENTS: night}, ONSET)
+    mondays = [week.summaries[EVENTS].rows[:24].sum() for week in apart(hours(4, seed=1))]
+    assert amount["rows"]["reference"] == pytest.approx(np.mean(mondays), rel=0.1)
+    assert amount["rows"]["before"] == pytest.approx(amount["rows"]["reference"], rel=0.1)
 
 
 @pytest.mark.parametrize("broken", ["layout", "calibration", "summaries"])

@@ -143,7 +143,7 @@ test("of each pixel the most is kept, and what holds afterwards", () => {
 test("what a column held is told by its median, or by the values that moved most, and by what is missing", () => {
   const missing = { reference: 0, before: 0, since: 0.004 };
   const number = { kind: "number", unit: "mi", median: { reference: 1.94, before: 1.95, since: 3.18 }, missing };
-  assert.equal(beforeAndSince(number), "median 1.94 in calm weeks, 1.95 the week before, 3.18 mi since");
+  assert.equal(beforeAndSince(number), "median usually 1.94, a week earlier 1.95, since 3.18 mi");
   const category = { kind: "category", labels: ["a", "b", "c", "others", "new"], reference: null, before: [0.5, 0.4, 0.1, 0, 0], since: [0.2, 0.4, 0.1, 0, 0.3], missing: { ...missing, since: 0.2 } };
   assert.equal(beforeAndSince(category), "a: 50% → 20%, new: 0% → 30%, missing 0% → 20%");
   assert.equal(beforeAndSince({ ...category, since: null, missing }), "nothing to compare it with");
