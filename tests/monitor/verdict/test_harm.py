@@ -191,6 +191,18 @@ def test_what_is_tolerated_or_not_known_is_no_harm(calm: Sequence[WindowScore]) 
     assert not of_track(fold(State(), calm, watch()), "harm")
 
 
+def test_a_day_that_adds_no_evidence_is_harmed_all_the_same() -> None:
+    holiday = [msgspec.structs.replace(one, z=()) for one in scores(60, lambda hour: 2.0 if hour >= 24 else 1.0)]
+    (alarm,) = of_track(fold(State(), holiday, watch()), "harm")
+    assert hour(alarm.fired_at) == 29
+
+
+def test_days_that_do_not_count_draw_no_line() -> None:
+    storm = with_errors(WEEKS[3], lambda hour: 1.5 if 48 <= hour < 72 else 1.0)
+    made = calibrate(LAYOUT, SEASON, [*CALM[:3], storm.without({storm.start + 2 * DAY: "a holiday"})])
+    assert made.harm == TOLERATED
+
+
 def test_without_a_line_nothing_is_said() -> None:
     assert not fold(State(), scores(80, lambda _: 9.0), watch(None)).alarms
 
