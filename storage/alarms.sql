@@ -62,7 +62,7 @@ FROM driftline.evidence WHERE run_id = %(run_id)s AND season_start = %(season)s 
 
 -- name: evidence_since
 -- Of all windows that begin at `from` or later.
-SELECT stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares::text
+SELECT stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, errors, shares::text
 FROM driftline.evidence WHERE run_id = %(run_id)s AND window_start >= %(from)s AND segment = '';
 
 -- name: calibrations_since

@@ -24,7 +24,7 @@ from storage.alarms import (
 from storage.connect import Connection
 from storage.windows import WindowKey
 
-EVIDENCE_COLUMNS = ("season", "due", "calibration_id", "rows", "value", "signal", "z", "shares")
+EVIDENCE_COLUMNS = ("season", "due", "calibration_id", "rows", "value", "signal", "z", "errors", "shares")
 
 Row = dict[str, Any]
 """By name of a column; times as text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,8 @@ def test_the_page_of_an_alarm_has_what_its_columns_held(calm: tuple[Served, str]
         connection.execute("UPDATE driftline.alarm SET members = %s WHERE run_id = 'shown'", (Jsonb(members),))
         for hour in range(24 * 28):
             first = MONDAY + hour % 24 * HOUR
-            part = (moved_day if 14 <= hour // 24 < 18 else calm_day).between(first, first + HOUR)
+            held = (moved_day if 14 <= hour // 24 < 18 else calm_day).between(first, first + HOUR)
+            part = replace(held, start=YEAR + hour * HOUR)
             connection.execute(
                 "INSERT INTO driftline.window_summary (run_id, stream, size_s, window_start, layout, rows, payload)"
                 " VALUES ('shown', 'events', 3600, to_timestamp(%s), %s, 1, %s)",
