@@ -22,9 +22,9 @@ FROM (
            driftline.wall_at(a.run_id, a.size_s, a.until)
     FROM (SELECT *, CASE WHEN kind = 'gap' AND state IS NULL THEN started_at ELSE recovered_at END AS until
           FROM driftline.alarm
-          WHERE state IS NULL OR track = 'change' AND state IN ('firing', 'recovered')) a
+          WHERE state IS NULL OR track IN ('change', 'harm') AND state IN ('firing', 'recovered')) a
 ) moved;
-COMMENT ON VIEW driftline.timed_event IS 'Injected stretches, alarms of a change, and incidents of the log. The end of what is not over: the newest row of the run.';
+COMMENT ON VIEW driftline.timed_event IS 'Injected stretches, alarms of a change or of a larger error, and incidents of the log. The end of what is not over: the newest row of the run.';
 
 
 -- What errors of a run are held against.
@@ -46,3 +46,9 @@ BEGIN
         EXECUTE format('GRANT %s ON driftline.reference TO %s', held.privilege, held.role);
     END LOOP;
 END $$;
+
+
+-- Of windows of labels, how large the errors are, and how large they usually are.
+
+ALTER TABLE driftline.evidence ADD COLUMN errors double precision[];
+COMMENT ON COLUMN driftline.evidence.errors IS 'Labels with an error, their absolute errors added up, and what labels of the same hours usually add up to, in one unit. NULL: not of labels, or not known.';
