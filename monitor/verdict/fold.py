@@ -274,7 +274,7 @@ class _Folding:
     def _hurt(self, score: WindowScore) -> None:
         """Look at the error of the last day; where many labels are missing, those that are there may be special.
 
-        What an alarm of track `change` that fires says of the error is not said a second time.
+        What an alarm of track `change` says of the error is not said a second time.
         """
         before, day, line = self.state.hurt, added(self.state.errors), self._watch.harm
         if line is None or day is None or day.end - day.start < DAY:
@@ -282,7 +282,7 @@ class _Folding:
         if score.shares.get("coverage", 1.0) < COLLAPSED:
             return
         change = self.state.alarm
-        if before is None and change is not None and change.fired_at and change.harm in ("concept", "both"):
+        if before is None and change is not None and self._is_said_by(change, score.end):
             return
         after = hurt(
             before,
@@ -297,6 +297,11 @@ class _Folding:
         )
         self._record(before, after)
         self.state.hurt = None if after is None or after.state == "recovered" else after
+
+    def _is_said_by(self, change: Alarm, now: int) -> bool:
+        """Whether an alarm says that the model is hurt; one that is only pending has some hours to fire."""
+        waits = change.fired_at is not None or now - change.pending_at < self._thresholds.first
+        return waits and change.harm in ("concept", "both")
 
     def _cusum(self, series: Series, score: WindowScore) -> Cusum:
         """As it was after the window before."""

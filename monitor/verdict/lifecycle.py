@@ -27,7 +27,7 @@ from monitor.verdict.members import (
     together,
     uninhibited,
 )
-from monitor.verdict.season import DAY
+from monitor.verdict.season import DAY, HOUR
 from schemas.definition import LABELS, Role
 from schemas.durations import duration_text, moment
 
@@ -46,12 +46,14 @@ class AlarmThresholds(msgspec.Struct, frozen=True):
         calm: Below this one nothing is left of it.
         quiet: Evidence that has fallen over this time, ms, is calm as well: what has grown for days would take as
             many days to come down. An alarm fires at least so long.
+        first: So long, ms, a suspected change that explains a larger error has to fire before that does by itself.
     """
 
     pending: float = 0.5
     firing: float = 1.0
     calm: float = 0.25
     quiet: int = DAY
+    first: int = 6 * HOUR
 
 
 THRESHOLDS = AlarmThresholds()

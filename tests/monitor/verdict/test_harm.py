@@ -46,7 +46,9 @@ CALM = [with_errors(week, lambda _: 1.0) for week in WEEKS[:4]]
 
 def test_the_usual_error_is_that_of_the_hour_of_the_week() -> None:
     known = Reference(
-        SEASON, SlotSums.of(CALM[0].summaries[LABELS], SEASON), SlotSums.of(CALM[0].summaries[LABELS], SEASON)
+        SEASON,
+        SlotSums.from_summary(CALM[0].summaries[LABELS], SEASON),
+        SlotSums.from_summary(CALM[0].summaries[LABELS], SEASON),
     )
     week = CALM[1].summaries[LABELS]
     for start, end in ((0, 6), (6, 24), (0, 24)):
@@ -60,11 +62,11 @@ def test_a_slot_with_few_labels_has_the_usual_error_of_its_hour_or_of_all() -> N
     rows, sums = labels.rows.copy(), labels.sums.copy()
     rows[30], sums[30] = 0, 0  # Tuesday 06:00: no label is known
     sums[30, SUMS.index("errors")], sums[30, SUMS.index("absolute_error")] = 1, 90_000  # or one, and far off
-    known = SlotSums.of(replace(labels, rows=rows, sums=sums), SEASON)
+    known = SlotSums.from_summary(replace(labels, rows=rows, sums=sums), SEASON)
     usual = Reference(SEASON, known, known).absolute_error
     slot = int(SEASON.slots(np.array([MONDAY + 30 * HOUR]))[0][0])
     assert usual[slot] == pytest.approx(3_000, rel=0.15)
-    nothing = SlotSums.of(replace(labels, rows=0 * rows, sums=0 * sums), SEASON)
+    nothing = SlotSums.from_summary(replace(labels, rows=0 * rows, sums=0 * sums), SEASON)
     assert not Reference(SEASON, nothing, nothing).absolute_error.any()
 
 
@@ -252,6 +254,20 @@ def test_what_an_alarm_says_of_the_error_is_no_second_alarm() -> None:
         State(), scores(120, later(1.8, 1.0), drift=lambda hour: 3.0 if hour >= 70 else 0.0), watch()
     )
     assert [alarm.track for alarm in harmed_first.alarms.values()] == ["harm", "change"]
+
+
+@pytest.mark.parametrize(
+    ("slope", "tracks"), [(1.2, ["change"]), (0.5, ["harm", "change"])], ids=["soon", "slowly"]
+)
+def test_a_suspected_change_has_six_hours_to_fire_first(slope: float, tracks: list[str]) -> None:
+    """The line at 10: half of it is reached after 5 hours and the line after 9, or after 11 and 21."""
+    found = fold(
+        State(),
+        scores(90, lambda hour: 2.5 if hour >= 40 else 1.0, drift=lambda hour: slope + 0.7 if hour >= 40 else 0.0),
+        watch(),
+    )
+    fired = sorted((alarm for alarm in found.alarms.values()), key=lambda alarm: alarm.fired_at or 0)
+    assert [alarm.track for alarm in fired] == tracks
 
 
 def test_harm_goes_on_from_season_to_season_and_from_fold_to_fold() -> None:
