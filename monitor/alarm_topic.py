@@ -27,6 +27,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from runtime.connections import refused_setting
 from runtime.failpoint import failpoint
 from schemas.alarms import AlarmChange
+from schemas.errors import UsageError
 from schemas.topics import ALARMS, topic_id
 
 log = structlog.get_logger()
@@ -57,9 +58,10 @@ _CONSUMER = {
 class AlarmTopic:
     """The topic of one prefix. Methods raise KafkaException where Kafka does not do what it is to do."""
 
-    def __init__(self, kafka: Mapping[str, str], prefix: str) -> None:
-        """kafka: librdkafka settings. prefix: Of the topic's name."""
+    def __init__(self, kafka: Mapping[str, str], prefix: str, events: str) -> None:
+        """kafka: librdkafka settings. prefix: Of all topics' names. events: Topic of the stream, without it."""
         self.name = prefix + ALARMS
+        self._events = prefix + events
         self._kafka = kafka
         self._id = f"{prefix}driftline-alarms"
         self._topic_id: str | None = None
@@ -67,14 +69,21 @@ class AlarmTopic:
         self._read_until: dict[int, int] = {}
 
     def ensure(self) -> None:
-        """Create the topic where it is missing.
+        """Create the topic where it is missing, beside those of the stream.
 
         Raises:
-            UsageError: librdkafka does not know a setting.
+            UsageError: librdkafka does not know a setting; or the topics of the stream have another prefix, so that
+                those who read them would never see its alarms.
         """
         admin = self._made(AdminClient, {"log_level": 2})
-        if self.name in admin.list_topics(timeout=ANSWER_S).topics:
+        topics = admin.list_topics(timeout=ANSWER_S).topics
+        if self.name in topics:
             return
+        if self._events not in topics:
+            raise UsageError(
+                f"topic {self.name} is missing, and so is {self._events}, whose alarms it would hold",
+                "give produce, consume and monitor the same --topic-prefix, and the same Kafka",
+            )
         # One partition: there are few changes, and so they stand in the order in which they were made.
         wanted = NewTopic(self.name, 1, config={"cleanup.policy": "compact"})
         try:

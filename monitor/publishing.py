@@ -37,7 +37,7 @@ class Publisher:
 
     def __init__(self, settings: Settings, gauges: MonitorGauges) -> None:
         self._url = settings.database_url
-        self._topic = AlarmTopic(settings.kafka, settings.topic_prefix)
+        self._topic = AlarmTopic(settings.kafka, settings.topic_prefix, settings.stream.events.topic)
         self._gauges = gauges
         self._wanted, self._stop, self._idle = threading.Event(), threading.Event(), threading.Event()
         self._idle.set()

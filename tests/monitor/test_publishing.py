@@ -9,13 +9,14 @@ from urllib.request import urlopen
 
 import msgspec
 import pytest
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 from jsonschema import Draft202012Validator
 
 from monitor.alarm_topic import AlarmTopic
 from monitor.gauges import MonitorGauges
 from runtime.metrics_server import serving
 from schemas.alarms import json_schema
+from schemas.streams.taxi import TAXI
 from schemas.topics import ALARMS
 from tests.fleet import exitcode
 from tests.monitor.changes import change, publish, published, unpublished, write
@@ -34,6 +35,17 @@ THEN = [change("c", 1), change("b", 2, state="withdrawn")]
 def feed(database: str) -> Iterator[Feed]:
     with Feed(database, stream=STREAM) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def topics(kafka_config: Config, prefix: str) -> None:
+    """Those of the streams, which alarms stand beside."""
+    admin, wanted = (
+        AdminClient(kafka_config),
+        [NewTopic(prefix + stream.events.topic, 1) for stream in (STREAM, TAXI)],
+    )
+    for made in admin.create_topics(wanted).values():
+        made.result(60)
 
 
 def drifted(feed: Feed) -> None:
@@ -77,7 +89,7 @@ class CountedTopic(AlarmTopic):
 def test_a_publisher_reads_only_what_has_come_since_and_a_recreated_topic_as_a_whole(
     kafka_config: Config, prefix: str
 ) -> None:
-    topic, other = CountedTopic(kafka_config, prefix), CountedTopic(kafka_config, prefix)
+    topic, other = (CountedTopic(kafka_config, prefix, TAXI.events.topic) for _ in range(2))
     topic.ensure()
     topic.publish(FIRST)
     assert topic.read == 0
@@ -108,6 +120,20 @@ def test_the_topic_is_compacted_and_holds_what_its_schema_says(
     validator = Draft202012Validator(json_schema())
     for one in published(kafka_config, prefix):
         validator.validate(json.loads(msgspec.json.encode(one)))
+
+
+def test_a_monitor_of_another_prefix_publishes_nothing_and_says_so(
+    database: str, kafka_config: Config, prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(database, FIRST)
+    publish(database, kafka_config, f"ghost-{prefix}", seconds=2.0)
+    said = capsys.readouterr().out
+    assert f"topic ghost-{prefix}alarms is missing, and so is ghost-{prefix}trips" in said
+    assert "give produce, consume and monitor the same --topic-prefix" in said
+    assert f"ghost-{prefix}alarms" not in AdminClient(kafka_config).list_topics(timeout=10).topics
+    assert unpublished(database) == len(FIRST)
+    publish(database, kafka_config, prefix)
+    assert published(kafka_config, prefix) == FIRST
 
 
 def test_a_monitor_publishes_the_alarms_that_it_raises_before_it_ends(
