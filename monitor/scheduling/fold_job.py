@@ -408,14 +408,18 @@ class _Fold:
         self._changes += folded.changes
 
     def _withdraw(self) -> None:
-        """Drop what was only suspected, and withdraw what had fired, where the evidence is not there any more."""
+        """Drop what was only suspected, and withdraw what had fired, where the evidence is not there any more.
+
+        What had fired and is only suspected now was told, and is withdrawn, too.
+        """
         self._dropped -= self._alarms.keys()
         gone = {alarm_id(self._run.run_id, key) for key in self._dropped}
         if self._again is not None:
             folded = {alarm.name(self._run.run_id) for alarm in self._alarms.values()}
             gone |= self._transaction.alarms_since(self._again).keys() - folded
         self._transaction.drop_suspicions(sorted(gone))
-        self._withdrawn = self._transaction.withdraw(sorted(gone)) if self._again is not None else []
+        suspected = {a.name(self._run.run_id) for a in self._alarms.values() if a.state == "pending"}
+        self._withdrawn = self._transaction.withdraw(sorted(gone | suspected)) if self._again is not None else []
 
     def _write(self, *, done: bool, more: bool) -> FoldReceipt:
         for alarm in self._alarms.values():
