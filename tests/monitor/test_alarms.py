@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pytest
 
 from monitor.recompute.evidence import evidence_differences
+from monitor.scheduling import fold_job
+from monitor.verdict.lifecycle import AlarmThresholds
 from schemas.durations import moment
 from storage.connect import connect
 from storage.snapshot import Snapshot
@@ -162,6 +165,27 @@ def again(feed: Feed) -> None:
         "INSERT INTO driftline.unfolded (run_id, stream, size_s, window_start)"
         " SELECT run_id, stream, size_s, window_start FROM driftline.window_summary"
     )
+
+
+def test_an_alarm_that_fired_and_is_only_suspected_now_is_withdrawn_for_those_who_were_told(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drifted(feed)
+    watch(feed.url)
+    assert changes(feed.connection) == [(1, "firing")]
+    revised = (
+        "INSERT INTO driftline.unfolded (run_id, stream, size_s, window_start) VALUES ('r', 'events', 3600, %s)"
+    )
+    with monkeypatch.context() as patched:  # as if the rows that came late had left less evidence
+        patched.setattr(fold_job, "fold", partial(fold_job.fold, thresholds=AlarmThresholds(firing=1e9)))
+        for _ in range(2):
+            feed.connection.execute(revised, (moment(MONDAY),))
+            watch(feed.url)
+    assert changes(feed.connection) == [(1, "firing"), (2, "withdrawn")]
+    assert [state for state, *_ in alarms(feed.connection)] == ["pending"]
+    feed.connection.execute(revised, (moment(MONDAY),))
+    watch(feed.url)
+    assert changes(feed.connection) == [(1, "firing"), (2, "withdrawn"), (3, "firing")]
 
 
 @pytest.mark.faults
