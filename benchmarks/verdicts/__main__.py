@@ -110,6 +110,10 @@ def found(months: int) -> Part:
                 first = row["column or consequence first"]
                 met[f"{name}: the column or its consequence first in {first:.0%}"] = first >= 0.9
         plots.append(boxes(f"Hours until the alarm: {how}", {n: [h for h, _ in e] for n, e in each.items()}))
+        if wanted == 1.0:
+            how = f"track harm, holidays {region or 'none'}"
+            told = real.harmed(run, followed(region, wanted).weeks)
+            rows += [{"promise": how, "drift": name, **real.delay(hours)} for name, hours in told.items()]
     return Part(
         "Injected drift: 36 random onsets of each",
         "missed within 7 days at most 0, 5, 5, 0 %, median at most 12, 72, 48, 20 h, right column first in 90 %",
@@ -120,7 +124,7 @@ def found(months: int) -> Part:
         f"The checks are for {REGION} and one alarm a month, as for calm months; other rows show what other"
         " calendars and promises would give. Drift that begins on a holiday, or lasts over one, is found later:"
         " these days do not count. A week in which drift has begun counts as calm for the next, since nobody has"
-        " excluded it.",
+        " excluded it. Alarms of track harm are no part of the promise, and are listed by themselves.",
     )
 
 
@@ -177,7 +181,7 @@ def published(months: int) -> Part:
         [],
         "Not the same terms: Driftline is told that rows come in cycles of 500, others are not. The number of"
         " cycles was chosen on this very stream, among those printed. With 8 a calibration takes 4,000 of 5,000"
-        " rows between two drifts, so that few are left for false alarms; with fewer it is no better than others.",
+        " rows between two drifts, so that few are left for false alarms; with fewer it may do worse than others.",
     )
 
 

@@ -30,6 +30,7 @@ from benchmarks.verdicts.watching import (
     aligned,
     evidence,
     first_crossing,
+    first_harm,
     follow,
     spliced,
 )
@@ -42,7 +43,7 @@ from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.lifecycle import Alarm
 from monitor.verdict.season import DAY, HOUR, short_seasons
 from producer.sources.selection import from_files
-from schemas.definition import EVENTS
+from schemas.definition import EVENTS, LABELS
 from schemas.durations import moment, moment_ms
 from schemas.streams.taxi import TAXI, TRIPS
 
@@ -131,6 +132,21 @@ def found(run: Replay, watched: Sequence[Week], promise: float = 1.0) -> dict[st
             )
             for n, onset in onsets(run)
         ]
+    return results
+
+
+def harmed(run: Replay, watched: Sequence[Week]) -> dict[str, list[float]]:
+    """Hours until the error of a day is harm by itself, from the same moments as `found`; infinite if missed."""
+    every, by_start = weeks(run.live), {week.start: week.calibration for week in watched}
+    results: dict[str, list[float]] = {}
+    for name, bent in run.bent.items():
+        ends = weeks(bent)
+        for n, onset in onsets(run):
+            both = [by_start[week.start] for week in every[n : n + 2]]
+            first = spliced(every[n].summaries[LABELS], ends[n].summaries[LABELS], onset)
+            at = first_harm(both, [first, ends[n + 1].summaries[LABELS]], after=onset)
+            is_found = at is not None and at - onset <= WITHIN
+            results.setdefault(name, []).append(((at or 0) - onset) / HOUR if is_found else float("inf"))
     return results
 
 
@@ -238,17 +254,23 @@ def text(at: int) -> str:
     return f"{moment(at):%Y-%m-%d %H:%M}"
 
 
+def delay(hours: Sequence[float]) -> dict[str, Any]:
+    """Summarise hours until something is found; infinite where it is missed."""
+    return {
+        "onsets": len(hours),
+        "missed": round(float(np.isinf(hours).mean()), 3),
+        "median hours": float(np.median(hours)),
+        "hours (90 %)": float(np.quantile(hours, 0.9, method="higher")),
+    }
+
+
 def delays(results: Mapping[str, Sequence[tuple[float, str]]]) -> dict[str, dict[str, Any]]:
     """Summarise what `found` returned."""
     rows = {}
     for name, each in results.items():
-        hours = np.array([hour for hour, _ in each])
         named = [signal for _, signal in each if signal]
         rows[name] = {
-            "onsets": len(each),
-            "missed": round(float(np.isinf(hours).mean()), 3),
-            "median hours": float(np.median(hours)),
-            "hours (90 %)": float(np.quantile(hours, 0.9, method="higher")),
+            **delay([hour for hour, _ in each]),
             "column or consequence first": round(sum(n in EXPECTED[name] for n in named) / max(len(named), 1), 3),
             "named": dict(Counter(named).most_common()),
         }

@@ -16,6 +16,7 @@ from monitor.drift.columns import Floats, Ints
 from monitor.verdict.calibration import DEFAULT_SIZES, Calibration, CalmSeason, Key, calibrate
 from monitor.verdict.evidence import allowances, cusum
 from monitor.verdict.fold import Folded, State, WindowScore, fold
+from monitor.verdict.harm import Errors, added
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.lifecycle import Alarm, AlarmKey
 from monitor.verdict.season import HOUR, Season, holidays_of, short_seasons
@@ -122,6 +123,7 @@ def scored(measure: Measure, part: Mapping[Role, Summary], lateness: Mapping[Rol
                     season=measure.season,
                     z=score.z,
                     shares=score.shares,
+                    errors=None if score.errors is None else Errors.from_sums(start, size, score.errors),
                 )
             )
     return sorted(found, key=lambda one: one.order)
@@ -203,6 +205,27 @@ def first_crossing(found: Floats, ends: Ints, key: Key, names: Sequence[str], *,
         return []
     at = above[0]
     return [Crossing(int(ends[at]), *key, names[int(found[at].argmax())], float(found[at].max()))]
+
+
+def first_harm(calibrations: Sequence[Calibration], parts: Sequence[Summary], *, after: int) -> int | None:
+    """The end of the first day that is harmed and ends after a moment, ms; None if there is none.
+
+    Args:
+        calibrations: Of each week.
+        parts: Labels of each week, one after the other.
+        after: ms.
+    """
+    day: list[Errors] = []
+    for calibration, part in zip(calibrations, parts, strict=True):
+        for start in range(part.start, part.end, HOUR):
+            found = calibration.errors(part.between(start, start + HOUR))
+            if found is None or calibration.harm is None:
+                return None
+            day = [*day[-23:], found]
+            excess = whole.excess if (whole := added(day)) else None
+            if len(day) == 24 and found.end > after and excess is not None and excess > calibration.harm:
+                return found.end
+    return None
 
 
 def aligned(summary: Summary, size: int) -> Summary:

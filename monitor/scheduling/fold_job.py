@@ -469,15 +469,8 @@ def _window_score(place: Place, score: StoredScore) -> WindowScore:
         season=place.season,
         z=score.z,
         shares=score.shares,
-        errors=_errors(place, score),
+        errors=None if score.errors is None else Errors.from_sums(place.start, place.size, score.errors),
     )
-
-
-def _errors(place: Place, score: StoredScore) -> Errors | None:
-    if score.errors is None:
-        return None
-    labels, found, usual = score.errors
-    return Errors(place.start, place.start + place.size, int(labels), found, usual)
 
 
 def _log_change(alarm: AlarmRecord) -> None:

@@ -40,6 +40,12 @@ class Errors(msgspec.Struct, frozen=True, array_like=True):
     found: float
     usual: float
 
+    @classmethod
+    def from_sums(cls, start: int, size: int, sums: tuple[float, float, float]) -> Errors:
+        """Take what `sums` returned of a window."""
+        labels, found, usual = sums
+        return cls(start, start + size, int(labels), found, usual)
+
     @property
     def sums(self) -> tuple[float, float, float]:
         """Labels, found, usual: as they are stored."""
