@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from local.dummy.figures import MAE, MAE_GROWTH
 from local.dummy.plan import DAY, LATENESS, DummyPlan, DummyTraffic, strength
 from monitor.verdict.evidence import allowances
 from monitor.verdict.fold import Point, Series, State, Watch, WindowScore, encode_state, fold
+from monitor.verdict.harm import Errors
 from monitor.verdict.lifecycle import Alarm, alarm_id
 from monitor.verdict.members import Signal
 from monitor.verdict.order import Extent, Place, first_start, next_windows
@@ -37,6 +39,9 @@ SIGNALS: Mapping[Role, tuple[Signal, ...]] = {
         Signal("coverage", "coverage"),
     ),
 }
+COVERAGE = 0.98
+"""Share of the events whose label comes."""
+
 RATE = 1.4
 """Of the exponential tail of calm evidence."""
 
@@ -119,6 +124,7 @@ def _evidence(point: Point, watch: Watch, traffic: DummyTraffic) -> EvidenceRow:
         signal=point.signal,
         z=score.z,
         shares=score.shares,
+        errors=None if score.errors is None else score.errors.sums,
     )
 
 
@@ -143,12 +149,19 @@ def _score(plan: DummyPlan, traffic: DummyTraffic, place: Place) -> WindowScore:
         season=place.season,
         z=tuple(np.clip(z, -3, 6).astype(np.float32).astype(float).tolist()),
         shares=shares,
+        errors=_errors(traffic, start, end, max(bent.values())) if role == LABELS else None,
     )
+
+
+def _errors(traffic: DummyTraffic, start: int, end: int, level: float) -> Errors:
+    """The errors that the figures of such a window have on average."""
+    labels = round(COVERAGE * traffic.rows(start, end))
+    return Errors(start, end, labels, labels * (MAE + MAE_GROWTH * level), labels * MAE)
 
 
 def _shares(plan: DummyPlan, traffic: DummyTraffic, role: Role, start: int, end: int) -> dict[str, float]:
     """Rows of those expected; of labels hardly any are missing."""
-    return {"coverage": 0.98} if role == LABELS else {"volume": traffic.share(start, end)}
+    return {"coverage": COVERAGE} if role == LABELS else {"volume": traffic.share(start, end)}
 
 
 def _watch(season: int, plan: DummyPlan) -> Watch:

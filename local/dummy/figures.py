@@ -33,6 +33,8 @@ from storage.chunk import PREDICTION
 CONFIG = Config()
 MAE = 3.3
 """Of the model before any drift, minutes."""
+MAE_GROWTH = 1.2
+"""What a drift of strength 1 adds to it."""
 
 _PLACES = {metric: NormalDist().inv_cdf(q) for metric, q in QUANTILES.items()} | {MEAN: 0.0}
 """Of the metrics of a number, in standard deviations."""
@@ -99,7 +101,7 @@ def _figures(plan: DummyPlan, window: DummyWindow, rng: np.random.Generator) -> 
 def _labelled(window: DummyWindow, level: float, rng: np.random.Generator) -> dict[str, Any]:
     """Make the figures that need labels. Errors grow with the injected drift; open windows have fewer labels."""
     mae, bias, r2 = rng.normal(
-        (MAE + 1.2 * level, 0.1 + 0.9 * level, 0.78 - 0.12 * level), (0.25, 0.15, 0.02)
+        (MAE + MAE_GROWTH * level, 0.1 + 0.9 * level, 0.78 - 0.12 * level), (0.25, 0.15, 0.02)
     ).tolist()
     found = {"label_coverage": round(float(rng.uniform(0.955, 0.995)) - 0.3 * (not window.closed), 4)}
     errors = {"mae": mae, "rmse": 1.55 * mae, "bias": bias, "r2": r2}

@@ -71,6 +71,7 @@ SILENCE = """
 
 def test_an_alert_fires_while_an_alarm_does_unless_it_is_silenced(lately: Any) -> None:
     (rule,) = (rule for rule in RULES if rule["uid"] == "driftline-alarm")
+    changed(lately, "DELETE FROM driftline.alarm WHERE track = 'harm'")
     changed(lately, "UPDATE driftline.alarm SET state = 'firing', recovered_at = NULL WHERE track = 'change'")
     changed(lately, AGED)
     ((run, alarm, since, value),) = ask_rule(lately, rule, [*SOURCES]).rows
@@ -92,6 +93,13 @@ def test_an_alert_fires_while_an_alarm_does_unless_it_is_silenced(lately: Any) -
         lately, "UPDATE driftline.alarm SET state = 'recovered', recovered_at = started_at WHERE track = 'change'"
     )
     assert ask_rule(lately, rule, [*SOURCES]).rows == []
+
+
+def test_a_larger_error_is_an_alert_too(lately: Any) -> None:
+    (rule,) = (rule for rule in RULES if rule["uid"] == "driftline-alarm")
+    changed(lately, "UPDATE driftline.alarm SET state = 'firing', track = 'harm' WHERE track IS NOT NULL")
+    fires = lately.execute("SELECT alarm_id FROM driftline.alarm WHERE track = 'harm'").fetchall()
+    assert {row[1] for row in ask_rule(lately, rule, [*SOURCES]).rows} == {name for (name,) in fires} != set()
 
 
 def test_what_has_aged_is_no_event(lately: Any) -> None:

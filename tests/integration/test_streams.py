@@ -236,7 +236,7 @@ def test_a_run_says_which_reference_it_is_compared_with_whoever_made_its_predict
 def test_a_run_without_a_model_is_recomputed_and_reported_on_without_naming_its_reference(
     house: House, kafka_config: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "ARTIFACTS", house.models["payments"].parent)
+    monkeypatch.setattr("models.names.ARTIFACTS", house.models["payments"].parent)
     monkeypatch.setenv("DATABASE_URL", house.url)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_config["bootstrap.servers"])
     window = {"size": "1h", "window": f"{moment(START):%FT%R}", "run": "payments", "model": None}
