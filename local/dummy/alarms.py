@@ -10,13 +10,13 @@ import numpy as np
 from local.dummy.figures import MAE, MAE_GROWTH
 from local.dummy.plan import DAY, LATENESS, DummyPlan, DummyTraffic, strength
 from monitor.verdict.evidence import allowances
-from monitor.verdict.fold import Point, Series, State, Watch, WindowScore, encode_state, fold
+from monitor.verdict.fold import Series, State, Watch, WindowScore, encode_state, fold
 from monitor.verdict.harm import Errors
 from monitor.verdict.lifecycle import Alarm, alarm_id
 from monitor.verdict.members import Signal
 from monitor.verdict.order import Extent, Place, first_start, next_windows
 from monitor.verdict.promise import Promise
-from monitor.verdict.record import record
+from monitor.verdict.record import evidence_row, record
 from monitor.verdict.season import Season
 from schemas.alarms import AlarmRecord
 from schemas.definition import EVENTS, LABELS, Role
@@ -99,7 +99,9 @@ def _fold(made: DummyFold, plan: DummyPlan, traffic: DummyTraffic, places: list[
         made.calibrations.append(_calibration(watch, plan, made.state))
     found = fold(made.state, [_score(plan, traffic, place) for place in places], watch)
     made.state = found.state
-    made.evidence += [_evidence(point, watch, traffic) for point in found.points]
+    made.evidence += [
+        evidence_row(p, watch.calibration_id, traffic.rows(p.score.start, p.score.end)) for p in found.points
+    ]
     made.dropped += (gone := [alarm_id(plan.run, key) for key in found.dropped])
     made.alarms |= {alarm.name(plan.run): _record(alarm, plan) for alarm in found.alarms.values()}
     made.alarms = {name: alarm for name, alarm in made.alarms.items() if name not in gone}
@@ -108,24 +110,6 @@ def _fold(made: DummyFold, plan: DummyPlan, traffic: DummyTraffic, places: list[
 
 def _record(alarm: Alarm, plan: DummyPlan) -> AlarmRecord:
     return record(alarm, plan.run, TAXI.name)
-
-
-def _evidence(point: Point, watch: Watch, traffic: DummyTraffic) -> EvidenceRow:
-    score = point.score
-    return EvidenceRow(
-        role=score.role,
-        size=score.size,
-        start=score.start,
-        season=score.season,
-        due=score.due,
-        calibration_id=watch.calibration_id,
-        rows=traffic.rows(score.start, score.end),
-        value=point.level,
-        signal=point.signal,
-        z=score.z,
-        shares=score.shares,
-        errors=None if score.errors is None else score.errors.sums,
-    )
 
 
 def _score(plan: DummyPlan, traffic: DummyTraffic, place: Place) -> WindowScore:

@@ -15,7 +15,7 @@ from monitor.verdict.fold import Folded, Order, State, WindowScore, decode_state
 from monitor.verdict.harm import Errors
 from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
 from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
-from monitor.verdict.record import record
+from monitor.verdict.record import evidence_row, record
 from monitor.verdict.season import Season
 from monitor.verdict.summary import Summary, decode, empty
 from runtime.failpoint import failpoint
@@ -25,7 +25,6 @@ from schemas.durations import moment
 from schemas.errors import ModelUnusable
 from schemas.watermark import END
 from storage.alarms import (
-    EvidenceRow,
     FoldTransaction,
     StoredScore,
     StoredSummary,
@@ -351,23 +350,7 @@ class _Fold:
         self._windows += len(places)
         self._keep(folded)
         self._transaction.write_evidence(
-            [
-                EvidenceRow(
-                    role=point.score.role,
-                    size=point.score.size,
-                    start=point.score.start,
-                    season=point.score.season,
-                    due=point.score.due,
-                    calibration_id=measure.id,
-                    rows=held,
-                    value=point.level,
-                    signal=point.signal,
-                    z=point.score.z,
-                    shares=point.score.shares,
-                    errors=None if point.score.errors is None else point.score.errors.sums,
-                )
-                for point, held in zip(folded.points, rows, strict=True)
-            ]
+            [evidence_row(point, measure.id, held) for point, held in zip(folded.points, rows, strict=True)]
         )
 
     def _stored(self, places: Sequence[Place]) -> dict[Key, StoredSummary]:

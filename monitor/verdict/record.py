@@ -1,9 +1,36 @@
-"""An alarm as it is stored and published. Pure."""
+"""Evidence and alarms as they are stored and published. Pure."""
 
 from __future__ import annotations
 
+from monitor.verdict.fold import Point
 from monitor.verdict.lifecycle import Alarm
 from schemas.alarms import AlarmMember, AlarmRecord
+from storage.alarms import EvidenceRow
+
+
+def evidence_row(point: Point, calibration_id: str, rows: int) -> EvidenceRow:
+    """Describe the evidence after a window.
+
+    Args:
+        point: Of the window.
+        calibration_id: What it was measured against.
+        rows: That the window held.
+    """
+    score = point.score
+    return EvidenceRow(
+        role=score.role,
+        size=score.size,
+        start=score.start,
+        season=score.season,
+        due=score.due,
+        calibration_id=calibration_id,
+        rows=rows,
+        value=point.level,
+        signal=point.signal,
+        z=score.z,
+        shares=score.shares,
+        errors=None if score.errors is None else score.errors.sums,
+    )
 
 
 def record(alarm: Alarm, run_id: str, stream: str) -> AlarmRecord:
