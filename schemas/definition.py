@@ -177,6 +177,32 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
             raise UsageError("the pane is no whole number of seconds", "give it in seconds, such as 300s or 5m")
 
 
+class Segment(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+    """A way to divide the events of a stream by the value of a field.
+
+    Attributes:
+        column: The field.
+        name: Of the division; '' for that of the field.
+        groups: A lookup, as pairs of (value as text, name of its segment). Values that are not in it have none of
+            their own, but for a division without a lookup, in which each value is a segment.
+        present: Name of the segment of all values that are not missing; None where they are told apart.
+        missing: Name of the segment of missing values.
+        top: Segments, by the rows that the reference of the model has of them; the rest is `other`.
+    """
+
+    column: str
+    name: str = ""
+    groups: tuple[tuple[str, str], ...] = ()
+    present: str | None = None
+    missing: str = "missing"
+    top: int = 4
+
+    @property
+    def called(self) -> str:
+        """Its name."""
+        return self.name or self.column
+
+
 class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=True):
     """A monitored stream: the value that is passed to every stage.
 
@@ -186,7 +212,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
         labels: How it turned out, joined to the events by their ids; None without labels.
         unit: Of label and prediction, for display.
         season_ms: Period after which the usual pattern of the stream repeats, such as a week; None if it does not.
-        segments: Fields of the events by whose values the stream is to be monitored separately.
+        segments: How the stream is divided, each part to be monitored by itself. A name stands for the values of
+            that field.
         terms: Settings of new runs.
         default_run: The run of records that name none.
 
@@ -199,7 +226,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
     labels: Records | None = None
     unit: str | None = None
     season_ms: int | None = None
-    segments: tuple[str, ...] = ()
+    segments: tuple[Segment | str, ...] = ()
     terms: RunConfig = RunConfig()
     default_run: str = "live"
 
@@ -216,10 +243,17 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
             raise UsageError(
                 f"{self.name}: events and labels both have a field {shared[0]!r}", "give each a name of its own"
             )
-        for name in self.segments:
-            if self.events.field(name) is None:
+        names = [one.called for one in self.divisions]
+        for one in self.divisions:
+            if one.column not in {field.name for field in self.events.kept}:
                 raise UsageError(
-                    f"{self.name}: there is no field {name!r} to segment by", "name a field of the events"
+                    f"{self.name}: there is no field {one.column!r} to segment by",
+                    "name a field of the events that is not merely carried",
+                )
+            if names.count(one.called) > 1 or "=" in one.called or one.top < 1:
+                raise UsageError(
+                    f"{self.name}: {one.called!r} cannot be the name of a division, or has no segments",
+                    "give each division a name of its own, without '=', and a top of 1 or more",
                 )
 
     @property
@@ -247,6 +281,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
     def needs_model(self) -> bool:
         """Whether the consumer's model makes the predictions."""
         return self.events.needs_model
+
+    @property
+    def divisions(self) -> tuple[Segment, ...]:
+        """How it is divided into segments."""
+        return tuple(Segment(column=one) if isinstance(one, str) else one for one in self.segments)
 
     @cached_property
     def hash(self) -> str:

@@ -6,7 +6,7 @@ Sums of summaries are summaries of larger windows, to the last bit: all they hol
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, gcd, log2
 
@@ -23,6 +23,9 @@ from schemas.errors import UsageError
 from storage.chunk import PREDICTION
 
 HOUR = 3_600_000
+
+Group = tuple[Ints, int]
+"""A way to divide events: the part of each, shape (rows,), and how many parts there are."""
 
 SUMS = ("events", "matched", "errors", "error", "absolute_error")
 """Of labels: events of the window; those that a label was found for; labels with an error; the sums of the errors
@@ -115,10 +118,7 @@ def error_unit(layout: SummaryLayout) -> float:
 
 def empty(layout: SummaryLayout, role: Role, start: int, size: int) -> Summary:
     """Make the summary of a window without rows."""
-    step, steps = step_of(size), size // step_of(size)
-    sums = np.zeros((steps, len(SUMS) if role == LABELS else 0), np.int64)
-    counts = np.zeros((steps, layout.bins(role)), np.int64)
-    return Summary(layout.hash, role, start, step, np.zeros(steps, np.int64), counts, sums)
+    return _stacked(layout, role, start, size, 1)
 
 
 def summarize_events(table: pa.Table, layout: SummaryLayout, stream: Stream, *, start: int, size: int) -> Summary:
@@ -131,9 +131,29 @@ def summarize_events(table: pa.Table, layout: SummaryLayout, stream: Stream, *, 
         start: Of the window, ms since the epoch. All rows lie in it.
         size: Of the window, ms.
     """
-    made = empty(layout, EVENTS, start, size)
-    _count(made, layout, table, table[stream.events.time])
-    return made
+    return divide_events(table, layout, stream, (), start=start, size=size)[0]
+
+
+def divide_events(
+    table: pa.Table, layout: SummaryLayout, stream: Stream, groups: Sequence[Group], *, start: int, size: int
+) -> list[Summary]:
+    """Summarise the events of a window, and each part of them.
+
+    Args:
+        table: As for `summarize_events`.
+        layout: Of the stream.
+        stream: What the rows are of.
+        groups: How they are divided.
+        start: Of the window, ms since the epoch.
+        size: Of the window, ms.
+
+    Returns:
+        The whole, then the parts of each group.
+    """
+    made = [_stacked(layout, EVENTS, start, size, number) for number in (1, *(number for _, number in groups))]
+    steps = _steps(made[0], table[stream.events.time])
+    _count(made, layout, table, [steps, *(steps + size // made[0].step * part for part, _ in groups)])
+    return _parts(made, size, groups)
 
 
 def summarize_labels(
@@ -149,20 +169,57 @@ def summarize_labels(
         start: Of the window, ms since the epoch.
         size: Of the window, ms.
     """
-    made, records = empty(layout, LABELS, start, size), stream.records(LABELS)
+    return divide_labels(table, events, layout, stream, (), start=start, size=size)[0]
+
+
+def divide_labels(
+    table: pa.Table,
+    events: pa.Table,
+    layout: SummaryLayout,
+    stream: Stream,
+    groups: Sequence[Group],
+    *,
+    start: int,
+    size: int,
+) -> list[Summary]:
+    """Summarise the labels of a window, and each part of them: that of their event. Others are in no part.
+
+    Args:
+        table: As for `summarize_labels`.
+        events: Those of the same window.
+        layout: Of the stream.
+        stream: What the rows are of.
+        groups: How the events are divided.
+        start: Of the window, ms since the epoch.
+        size: Of the window, ms.
+
+    Returns:
+        The whole, then the parts of each group.
+    """
+    records = stream.records(LABELS)
     at = pc.index_in(table[records.id], value_set=events[stream.events.id].combine_chunks())
     joined = table.append_column(ERROR, errors(events[PREDICTION].take(at), table[str(records.label)]))
     low, high = records.label_range or (-np.inf, np.inf)
     label = joined[records.label]
     inside = pc.and_(pc.greater_equal(label, low), pc.less_equal(label, high))
     joined = joined.set_column(joined.num_columns - 1, ERROR, pc.if_else(inside, joined[ERROR], None))
-    steps = _count(made, layout, joined, joined[records.time])
+    # without an event a label is in a part of its own, which is dropped
+    made = [_stacked(layout, LABELS, start, size, number) for number in (1, *(n + 1 for _, n in groups))]
+    each, of_event = size // made[0].step, _steps(made[0], events[stream.events.time])
+    where = pc.fill_null(at.cast(pa.int64()), events.num_rows).to_numpy()
+    parts = [np.append(part, number)[where] for part, number in groups]
+    steps = _steps(made[0], joined[records.time])
+    labelled = [steps, *(steps + each * part for part in parts)]
+    _count(made, layout, joined, labelled)
     matched = np.unique(at.drop_null().to_numpy())
-    of_event = _steps(made, events[stream.events.time])
-    made.sums[:, 0] = np.bincount(of_event, minlength=len(made.rows))
-    made.sums[:, 1] = np.bincount(of_event[matched], minlength=len(made.rows))
-    _add_errors(made, steps, joined[ERROR].to_numpy(), error_unit(layout))
-    return made
+    error = joined[ERROR].to_numpy()
+    for one, event, found in zip(
+        made, [of_event, *(of_event + each * part for part, _ in groups)], labelled, strict=True
+    ):
+        one.sums[:, 0] = np.bincount(event, minlength=len(one.rows))
+        one.sums[:, 1] = np.bincount(event[matched], minlength=len(one.rows))
+        _add_errors(one, found, error, error_unit(layout))
+    return _parts(made, size, groups)
 
 
 def merge(summaries: Iterable[Summary]) -> Summary:
@@ -223,6 +280,74 @@ def decode(payload: bytes, layout: SummaryLayout) -> Summary:
     return Summary(stored.layout, stored.role, stored.start, stored.step, counted[:, 0], counted[:, 1:], added)
 
 
+class _StoredParts(msgspec.Struct, frozen=True, array_like=True):
+    """What `encode_parts` writes; as `_Stored`, with the parts as the first dimension."""
+
+    parts: str
+    layout: str
+    role: Role
+    start: int
+    step: int
+    number: int
+    steps: int
+    widths: tuple[int, int]
+    data: bytes
+
+
+def encode_parts(parts: Sequence[Summary], name: str) -> bytes:
+    """Encode the parts of one window; `decode_parts` reads them.
+
+    Args:
+        parts: At least one, all of the same layout, role and stretch.
+        name: Of the way in which the window is divided: a hash.
+    """
+    first = parts[0]
+    counted = np.stack([np.concatenate([part.rows[:, None], part.counts], axis=1) for part in parts])
+    added = np.stack([part.sums for part in parts])
+    widths = (_width(counted), _width(added))
+    data = b"".join(
+        a.swapaxes(1, 2).astype(f"<i{w}").tobytes() for a, w in zip((counted, added), widths, strict=True)
+    )
+    stored = _StoredParts(
+        name,
+        first.layout,
+        first.role,
+        first.start,
+        first.step,
+        len(parts),
+        len(first.rows),
+        widths,
+        zlib.compress(data, 1),
+    )
+    return msgspec.msgpack.encode(stored)
+
+
+def decode_parts(payload: bytes, layout: SummaryLayout, name: str) -> list[Summary] | None:
+    """Decode what `encode_parts` returned; None if the window was divided in another way, or has other bins.
+
+    Args:
+        payload: The bytes.
+        layout: Of the summaries.
+        name: Of the way in which it should be divided.
+    """
+    stored = msgspec.msgpack.decode(payload, type=_StoredParts)
+    if (stored.parts, stored.layout) != (name, layout.hash):
+        return None
+    data, rows = zlib.decompress(stored.data), layout.bins(stored.role) + 1
+    cut = stored.number * stored.steps * rows * stored.widths[0]
+    counted, added = (
+        np.frombuffer(part, f"<i{width}").astype(np.int64).reshape(stored.number, entries, stored.steps)
+        for part, width, entries in (
+            (data[:cut], stored.widths[0], rows),
+            (data[cut:], stored.widths[1], len(SUMS) if stored.role == LABELS else 0),
+        )
+    )
+    return [
+        Summary(stored.layout, stored.role, stored.start, stored.step, each[0], each[1:].T, sums.T)
+        for each, sums in zip(counted, added, strict=True)
+    ]
+
+
 def _width(values: Ints) -> int:
     largest = int(np.abs(values).max(initial=0))
     return next(width for width in (1, 2, 4, 8) if largest < 2 ** (8 * width - 1))
@@ -232,27 +357,63 @@ def _read(data: bytes, width: int, steps: int) -> Ints:
     return np.frombuffer(data, f"<i{width}").astype(np.int64).reshape(-1, steps).T
 
 
+def _stacked(layout: SummaryLayout, role: Role, start: int, size: int, number: int) -> Summary:
+    """So many windows without rows, as if one came after the other."""
+    step = step_of(size)
+    steps = number * size // step
+    return Summary(
+        layout.hash,
+        role,
+        start,
+        step,
+        np.zeros(steps, np.int64),
+        np.zeros((steps, layout.bins(role)), np.int64),
+        np.zeros((steps, len(SUMS) if role == LABELS else 0), np.int64),
+    )
+
+
+def _parts(made: Sequence[Summary], size: int, groups: Sequence[Group]) -> list[Summary]:
+    """Take them apart: the whole, and those of each group."""
+    whole, *stacked = made
+    return [
+        whole,
+        *(
+            replace(each.between(each.start + at * size, each.start + (at + 1) * size), start=each.start)
+            for each, (_, number) in zip(stacked, groups, strict=True)
+            for at in range(number)
+        ),
+    ]
+
+
 def _steps(summary: Summary, times: pa.ChunkedArray) -> Ints:
     """The step of each row."""
     found: Ints = (times.to_numpy() - summary.start) // summary.step
     return found
 
 
-def _count(summary: Summary, layout: SummaryLayout, table: pa.Table, times: pa.ChunkedArray) -> Ints:
-    """Fill in rows and counts; return the step of each row."""
-    steps, number, slices = _steps(summary, times), len(summary.rows), layout.slices(summary.role)
-    summary.rows[:] = np.bincount(steps, minlength=number)
-    present = set(table.column_names)
-    for column, place in slices:
+def _count(made: Sequence[Summary], layout: SummaryLayout, table: pa.Table, steps: Sequence[Ints]) -> None:
+    """Fill in rows and counts of summaries. steps: in each of them that of each row."""
+    for summary, at in zip(made, steps, strict=True):
+        summary.rows[:] = np.bincount(at, minlength=len(summary.rows))
+    present, last = set(table.column_names), made[-1]
+    for column, place in layout.slices(last.role):
         missing = column.name not in present
-        codes = np.full(len(steps), column.bins - 1) if missing else _codes(column, combined(table[column.name]))
-        codes += column.bins * steps
-        summary.counts[:, place] = np.bincount(codes, minlength=number * column.bins).reshape(number, column.bins)
-    return steps
+        found = np.full(table.num_rows, column.bins - 1) if missing else codes(column, combined(table[column.name]))
+        for summary, at in zip(made, steps, strict=True):
+            number = len(summary.rows)
+            bins = np.add(found, column.bins * at, out=found if summary is last else None)
+            summary.counts[:, place] = np.bincount(bins, minlength=number * column.bins).reshape(
+                number, column.bins
+            )
 
 
-def _codes(column: ColumnLayout, values: pa.Array) -> Ints:
-    """The bin of each row."""
+def codes(column: ColumnLayout, values: pa.Array) -> Ints:
+    """Return the bin of each value, shape (values,).
+
+    Args:
+        column: The bins.
+        values: Of the column.
+    """
     if pa.types.is_signed_integer(values.type) and column.of_whole_numbers is not None:
         return _whole_codes(column, values, *column.of_whole_numbers)
     return _number_codes(column, values) if isinstance(column, NumberLayout) else _category_codes(column, values)

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from models.card import definition_hash as bound
-from schemas.definition import Field, Records, RunConfig, Stream, decode, encode
+from schemas.definition import Field, Records, RunConfig, Segment, Stream, decode, encode
 from schemas.errors import UsageError
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 
@@ -43,7 +43,7 @@ def test_whatever_changes_in_a_definition_changes_its_hash() -> None:
         {"name": "cab"},
         {"labels": None},
         {"unit": "s"},
-        {"segments": ("VendorID",)},
+        {"segments": ("VendorID", Segment(column="payment_type", name="service", present="metered"))},
         {"terms": RunConfig(pane_ms=60_000)},
         {"events": replace(TRIPS, fields=TRIPS.fields[:-1])},
     ]
@@ -96,6 +96,10 @@ def test_units_and_names_of_values_are_the_fields_own_and_the_streams_of_label_a
         lambda: replace(TAXI, events=OUTCOMES),
         lambda: replace(TAXI, labels=replace(OUTCOMES, topic="trips")),
         lambda: replace(TAXI, segments=("colour",)),
+        lambda: replace(TAXI, segments=("extra",)),
+        lambda: replace(TAXI, segments=("VendorID", Segment(column="VendorID", top=2))),
+        lambda: replace(TAXI, segments=(Segment(column="VendorID", name="a=b"),)),
+        lambda: replace(TAXI, segments=(Segment(column="VendorID", top=0),)),
         lambda: replace(PARTS, time="serial"),
         lambda: replace(PARTS, id="width"),
         lambda: replace(PARTS, id="run_id"),
