@@ -25,7 +25,7 @@ from cli import table
 from cli.exits import emit
 from local.terminal import tell
 from runtime.invocation import pasteable
-from schemas.durations import approximate_duration, moment
+from schemas.durations import approximate_duration, duration_text, moment
 from schemas.text import printable, printable_json
 
 NAMES = ("pid", "silence_id")
@@ -158,14 +158,34 @@ def replay_bar(console: Console) -> Iterator[Callable[[Replayed], None] | None]:
         bar.stop()
 
 
-def show_card(console: Console, card: Any, folder: Path) -> None:
-    """Print what a model was trained on, its error on held-out trips, and where it is."""
-    errors = card.errors
+def show_card(console: Console, model: Any, folder: Path) -> None:
+    """Print what a model was trained on, its error on held-out trips, how well that is estimated, where it is."""
+    card, errors = model.card, model.card.errors
     tell(
         console,
         f"{card.kind} model of {card.source}\n"
         f"{card.rows:,} trips learnt, {card.reference_rows:,} in the reference\n"
         f"on the last {errors.rows:,} trips, held out: MAE {errors.mae:.2f} min, RMSE {errors.rmse:.2f} min, "
         f"bias {errors.bias:+.2f} min\n"
+        f"{estimates_text(model)}\n"
         f"{folder}  {card.hash[:12]}",
     )
+
+
+def estimates_text(model: Any) -> str:
+    """Say how good estimates of the error are before labels come, on weeks that they were not learnt from."""
+    from monitor.estimating import ESTIMATOR  # noqa: PLC0415 - numeric libraries, which take long to import
+    from monitor.verdict.estimate import decode  # noqa: PLC0415
+
+    stored = model.file(ESTIMATOR)
+    if stored is None:
+        return "its errors are not estimated before labels come: it was trained on too few of them"
+    found = decode(stored)
+    if found.refused is not None:
+        return f"its errors are not estimated before labels come: {found.refused}"
+    each = "; ".join(
+        f"by {duration_text(one.size)} {one.off:.0%} off ({one.chance:.0%} by chance)"
+        + ("" if one.correlation is None else f", correlation {one.correlation:.2f}")
+        for one in found.agreement
+    )
+    return f"its errors, estimated before labels come: {each}"

@@ -31,6 +31,8 @@ MODEL, REFERENCE = "model.skops", "reference.parquet"
 
 _TRAIN = "run `driftline train`"
 
+_NOTHING: Mapping[str, bytes] = {}
+
 
 class Scorer(Protocol):
     """What each kind of model can do.
@@ -97,6 +99,14 @@ class Model:
         """
         return pq.read_table(pa.BufferReader(_file(self.path, REFERENCE, self.card)))
 
+    def file(self, name: str) -> bytes | None:
+        """Read one of the files that were written beside the model; None where there is none of this name.
+
+        Raises:
+            ModelUnusable: It is damaged.
+        """
+        return _file(self.path, name, self.card) if name in self.card.files else None
+
 
 def load(path: Path, stream: Records | None = None, scorers: Scorers | None = None) -> Model:
     """Read an artifact. It takes a few milliseconds, and no scikit-learn: what is stored is numbers in tables.
@@ -145,7 +155,9 @@ def _scorer(path: Path, card: Card, scorers: Scorers) -> Scorer | None:
         raise ModelUnusable(f"{path / MODEL} cannot be read ({error})", _TRAIN) from error
 
 
-def save(path: Path, card: Card, scorer: Scorer | None, reference: pa.Table) -> Model:
+def save(
+    path: Path, card: Card, scorer: Scorer | None, reference: pa.Table, beside: Mapping[str, bytes] = _NOTHING
+) -> Model:
     """Write an artifact into a directory and put it in place at once.
 
     Another artifact that is there is kept beside it, under its hash.
@@ -155,23 +167,26 @@ def save(path: Path, card: Card, scorer: Scorer | None, reference: pa.Table) -> 
         card: Without files and hash.
         scorer: None where the records bring their own predictions.
         reference: A table as `models.reference.layout` describes it.
+        beside: Further files, by name.
 
     Raises:
         UsageError: The directory holds something else.
         ModelUnusable: It cannot be written.
     """
     _refuse_foreign(path)
-    _write(path, _packed(card, scorer, reference)[1])
+    _write(path, _packed(card, scorer, reference, beside)[1])
     return replace(load(path), scorer=scorer)
 
 
-def publish(name: Path, card: Card, scorer: Scorer | None, reference: pa.Table) -> Model:
+def publish(
+    name: Path, card: Card, scorer: Scorer | None, reference: pa.Table, beside: Mapping[str, bytes] = _NOTHING
+) -> Model:
     """Write an artifact beside `name`, under its hash, and let the name stand for it: see `models.names`.
 
     Args and Raises: as of `save`.
     """
     _refuse_foreign(name)
-    hash, contents = _packed(card, scorer, reference)
+    hash, contents = _packed(card, scorer, reference, beside)
     place = name.with_name(hash)
     try:
         made = load(place)
@@ -185,10 +200,12 @@ def publish(name: Path, card: Card, scorer: Scorer | None, reference: pa.Table) 
     return replace(made, scorer=scorer)
 
 
-def _packed(card: Card, scorer: Scorer | None, reference: pa.Table) -> tuple[str, dict[str, bytes]]:
+def _packed(
+    card: Card, scorer: Scorer | None, reference: pa.Table, beside: Mapping[str, bytes]
+) -> tuple[str, dict[str, bytes]]:
     """Hash and files of an artifact."""
     contents = {} if scorer is None else {MODEL: storage.dump(scorer.arrays())}
-    contents |= {REFERENCE: _parquet(reference)}
+    contents |= {REFERENCE: _parquet(reference), **beside}
     files = {name: sha256(data).hexdigest() for name, data in contents.items()}
     sealed = cards.seal(msgspec.structs.replace(card, files=files))
     return sealed.hash, {**contents, CARD: cards.encode(sealed)}

@@ -42,6 +42,7 @@ def train(
         return
     source = chosen.source(file, month, synthetic, kind, volume, seed, TRAINING_MONTH, or_synthetic=False)
     from models.taxi import train as learning
+    from monitor import estimating
     from producer.sources.selection import sample
 
     say(f"training on {source.name}")
@@ -53,8 +54,9 @@ def train(
         source=source.name,
         period=source.period,
         by_hash=name.absolute().parent == ARTIFACTS,
+        beside=estimating.files,
     )
-    listing.show_card(output.console, made.card, name)
+    listing.show_card(output.console, made, name)
     if before and before.hash != made.hash:
         say(f"the previous model, trained on {before.source}, is kept in {name.with_name(before.hash)}")
 

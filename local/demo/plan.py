@@ -100,9 +100,18 @@ def _model(source: Source, say: Say) -> Path:
         found = artifact.load(name, TRIPS, SCORERS)
     except ModelUnusable:
         from models.taxi.train import train  # noqa: PLC0415 - scikit-learn takes seconds to import
+        from monitor import estimating  # noqa: PLC0415
 
         say(f"training on {source.name}")
-        return train(sample(source), out=name, source=source.name, period=source.period, by_hash=True).path
+        made = train(
+            sample(source),
+            out=name,
+            source=source.name,
+            period=source.period,
+            by_hash=True,
+            beside=estimating.files,
+        )
+        return made.path
     say(f"model trained on {source.name} is here")
     return found.path
 

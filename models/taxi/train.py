@@ -5,6 +5,7 @@ The same trips always give the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -20,10 +21,14 @@ from models.card import Card, Errors, definition_hash
 from models.columns import Columns, Floats
 from models.taxi import boosting, linear
 from models.taxi.features import features
+from schemas.definition import Stream
 from schemas.errors import SourceUnusable
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 
 Kind = Literal["default", "tutorial"]
+
+Beside = Callable[[Stream, pa.Table, Sequence[str]], Mapping[str, bytes]]
+"""Stream, reference and inputs of a model → files that belong to it, by name."""
 
 SEED = 7
 
@@ -51,6 +56,7 @@ def train(
     source: str,
     period: tuple[int, int] | None = None,
     by_hash: bool = False,
+    beside: Beside | None = None,
 ) -> Model:
     """Train on a canonical table of trips and write the artifact.
 
@@ -62,6 +68,7 @@ def train(
         period: Trips with an event time outside (ms since the epoch, end exclusive) are left out, such as stray
             years in a file; None for whatever the table spans.
         by_hash: Write the artifact beside `out`, under its hash, and let `out` point to it.
+        beside: Makes further files of the artifact.
 
     Raises:
         SourceUnusable: There are too few usable trips, or columns are missing.
@@ -97,7 +104,8 @@ def train(
     )
     put = publish if by_hash else save
     prediction = unseen_predictions(kind, scorer, columns, learnable, minutes)
-    return put(out, card, scorer, references.reference(trips, TAXI, prediction, minutes))
+    reference = references.reference(trips, TAXI, prediction, minutes)
+    return put(out, card, scorer, reference, {} if beside is None else beside(TAXI, reference, scorer.inputs))
 
 
 def durations(trips: pa.Table) -> Floats:
