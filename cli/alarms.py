@@ -11,12 +11,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
+from schemas.alarms import short_name
 from schemas.durations import duration_text, moment
 from storage.alarm_listings import AlarmRow, CalibrationRow, ChangeRow, EvidenceRow, WatchRecord
 from storage.decisions import SilenceRow, silenced_until
-
-NAMED = 2
-"""Columns that a line of a list names."""
 
 WINDOWS = 12
 """Windows that a table of evidence has at most."""
@@ -26,9 +24,6 @@ CHANGE = "change"
 
 AGEING = "ageing"
 """Track, and kind, of alarms that the stream is no longer as the model was trained on."""
-
-ERROR = "error"
-"""Kind of alarms of track `harm`."""
 
 LOG = ("gap", "volume", "coverage", "model", "stream")
 """Kinds of alarm about which the log says more than the columns of a window."""
@@ -137,7 +132,7 @@ def alarm_lines(rows: Sequence[ListedAlarm], names: Mapping[str, str]) -> list[A
             state=_state(row),
             since=row.started_at,
             evidence=_rounded(row.severity),
-            what=_what(row),
+            what=short_name(row.kind, row.columns),
             judged=row.verdict or "",
             alarm=names[row.alarm_id],
         )
@@ -161,16 +156,6 @@ def short_names(rows: Sequence[AlarmRow]) -> dict[str, str]:
 def _state(row: ListedAlarm) -> str:
     state = row.state or "incident"
     return f"{state}, silenced" if row.silenced_until and row.state in ("pending", "firing") else state
-
-
-def _what(row: AlarmRow) -> str:
-    if row.kind == ERROR:
-        return "larger error"
-    if row.kind not in ("drift", AGEING) or not row.columns:
-        return row.kind
-    more = len(row.columns) - NAMED
-    named = ", ".join(row.columns[:NAMED]) + (f" +{more}" if more > 0 else "")
-    return f"{AGEING}: {named}" if row.kind == AGEING else named
 
 
 def _rounded(value: float | None) -> float | None:

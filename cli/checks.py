@@ -75,6 +75,24 @@ def topic_prefix(prefix: str) -> None:
         check_topic(prefix + records.topic, "choose another prefix")
 
 
+NEVER = "never"
+"""Value of `--remind-every` that asks for no reminders."""
+
+
+def addresses(texts: Sequence[str]) -> None:
+    """Raises UsageError as `notifier.addresses.parse` for the first text that is no address."""
+    from notifier.addresses import parse  # noqa: PLC0415
+
+    for text in texts:
+        parse(text, os.environ)
+
+
+def reminder(text: str) -> None:
+    """Raises UsageError for anything but a duration, or `never`."""
+    if text != NEVER:
+        duration_ms(text)
+
+
 def positive(value: float) -> None:
     """Raises UsageError unless the value is positive and finite."""
     if not 0 < value < inf:

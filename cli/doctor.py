@@ -20,7 +20,7 @@ from schemas.advice import SHARED_PREFIX, begin_anew
 from schemas.definition import Stream
 from schemas.durations import misread_unit, moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
-from storage import listings
+from storage import listings, notifications
 from storage.connect import connect_now
 from storage.errors import Error
 from storage.queries import load_queries
@@ -53,6 +53,7 @@ def run_checks(
     yield from _topics(environ, streams.values(), prefix)
     yield from _runs(environ)
     yield from _unattended(environ)
+    yield from _notifications(environ)
 
 
 def _model(folder: Path, stream: Stream, scorers: Scorers) -> Check:
@@ -159,3 +160,26 @@ def _unattended(environ: Mapping[str, str]) -> Iterator[Check]:
         others = f" (and {len(found) - 1:,} more runs)" if len(found) > 1 else ""
         detail = f"run {run_id}{others} has rows, and none of its windows was computed: {why}"
         yield Check("windows", True, detail, "`driftline runs` lists them", warning=True)
+
+
+SILENT_S = 60.0
+"""A notifier looks after its targets each second."""
+
+
+def _notifications(environ: Mapping[str, str]) -> Iterator[Check]:
+    """Those whom notifiers tell of alarms."""
+    try:
+        with connect_now(database_url(environ)) as connection:
+            found = notifications.targets(connection)
+    except (DriftlineError, Error):
+        return
+    for row in found:
+        waiting = f"{row.waiting:,} message{'s' * (row.waiting != 1)} wait{'s' * (row.waiting == 1)}"
+        detail, do = "all is sent" if not row.waiting else waiting, ""
+        if row.silent_s > SILENT_S:
+            detail, do = f"{detail}; no notifier looks after it", "start `driftline notify`, with its address"
+        elif row.error is not None and row.failing_since is not None:
+            detail = f"{detail} since {row.failing_since:%Y-%m-%d %H:%M}: {row.error}"
+            do = "`driftline notify --test` tries it; they are sent when it takes them"
+        troubled = row.error is not None or (row.silent_s > SILENT_S and row.waiting > 0)
+        yield Check(f"notify {row.target}", True, detail, do if troubled else "", warning=troubled)

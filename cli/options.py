@@ -327,6 +327,25 @@ ATTENDED = option(
     hidden=True,
 )
 
+# notify
+NOTIFY = option(
+    "notify",
+    None,
+    "Whom to tell of alarms: `[[STREAM:]TRACK,...=]URL`, with a URL of apprise; may be repeated. $NAME in it is "
+    "the value of variable NAME.",
+    check=checks.addresses,
+)
+ALERTMANAGER = option(
+    "alertmanager",
+    None,
+    "Alertmanager to tell of alarms: `[[STREAM:]TRACK,...=]http://HOST:9093`; may be repeated.",
+    check=checks.addresses,
+)
+REMIND_EVERY = option(
+    "remind-every", "1d", "Remind of an alarm that still fires after so long; or never.", check=checks.reminder
+)
+TEST = option("test", False, "Send a test message to each target, and exit.", from_environment=False)
+
 # runs, models, windows, columns, dead-letters, report
 FORCE = option("force", False, "Remove named models and those that runs use, too.", from_environment=False)
 SIZE = option("size", ..., "Window size, such as 1h.", check=duration_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -92,6 +93,26 @@ class AlarmChange(AlarmRecord, frozen=True, kw_only=True):
     """
 
     number: Annotated[int, Meta(ge=1)]
+
+
+NAMED = 2
+"""Columns of an alarm in its short name."""
+
+
+def short_name(kind: str, columns: Sequence[str]) -> str:
+    """Name an alarm in a few words: its first columns, or what it is of.
+
+    Args:
+        kind: Of the alarm.
+        columns: That it names, the worst first.
+    """
+    if kind == "error":
+        return "larger error"
+    if kind not in ("drift", "ageing") or not columns:
+        return kind
+    more = len(columns) - NAMED
+    named = ", ".join(columns[:NAMED]) + (f" +{more}" if more > 0 else "")
+    return f"ageing: {named}" if kind == "ageing" else named
 
 
 def json_schema() -> dict[str, Any]:

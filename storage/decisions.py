@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from schemas.alarms import AlarmRecord
 from schemas.errors import UsageError
 from schemas.text import printable
 from storage.alarm_listings import AlarmRow
@@ -116,7 +117,7 @@ def end_silence(connection: Connection, silence_id: int) -> None:
         raise UsageError(f"there is no active silence {silence_id}", f"active: {active}; `driftline silence list`")
 
 
-def silenced_until(alarm: AlarmRow, found: Iterable[SilenceRow]) -> datetime | None:
+def silenced_until(alarm: AlarmRow | AlarmRecord, found: Iterable[SilenceRow]) -> datetime | None:
     """Return until when an alarm is silenced; None: it is not.
 
     Args:

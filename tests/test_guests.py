@@ -12,7 +12,7 @@ from runtime.connections import ROOT
 from schemas.streams.taxi import STREAMS
 from tests.streams import flights, payments
 
-ROOMS = ("consumer", "monitor", "board", "grafana", "schemas/tables")
+ROOMS = ("consumer", "monitor", "notifier", "board", "grafana", "schemas/tables")
 OLD = {f"000{number}" for number in range(1, 5)}
 """Migrations that were made when there was but one stream."""
 MIGRATED = re.compile(r"'(?:trips|outcomes)' (?:THEN|ELSE)|THEN '(?:trips|outcomes)'")

@@ -1,4 +1,4 @@
-"""`driftline produce`, `consume`, `monitor`, `board`: the stages, each until it is done or stopped; `scenarios`."""
+"""`driftline produce`, `consume`, `monitor`, `notify`, `board`: each until it is done or stopped; `scenarios`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import structlog
+import typer
 
 from cli import checks, chosen, listing, options, output, servers
 from models.names import ARTIFACTS
@@ -13,6 +14,7 @@ from producer.sources.defaults import MONTH
 from runtime import connections
 from runtime.stopping import exit_now, stop_on_signals
 from schemas.durations import duration_ms, sizes_ms
+from schemas.errors import UsageError
 
 
 def produce(
@@ -130,6 +132,43 @@ def monitor(
         metrics_host=metrics_host,
     )
     stage.run(settings, stop)
+    exit_now()
+
+
+def notify(
+    context: typer.Context,
+    notify: list[str] | None = options.NOTIFY,
+    alertmanager: list[str] | None = options.ALERTMANAGER,
+    remind_every: str = options.REMIND_EVERY,
+    board_url: str = options.BOARD_URL,
+    test: bool = options.TEST,
+    metrics_port: int | None = options.METRICS_PORT,
+    metrics_host: str = options.METRICS_HOST,
+) -> None:
+    """Tell people of alarms: when they fire, recover or are withdrawn. Run a second one, and it takes over."""
+    from notifier import stage
+    from notifier.addresses import parse
+    from notifier.settings import Settings
+
+    if not (notify or alertmanager):
+        raise UsageError("nobody is to be told of alarms", "name somebody with --notify or --alertmanager")
+    settings = Settings(
+        database_url="" if test else servers.database_url(),
+        notify=tuple(parse(text, os.environ) for text in notify or ()),
+        alertmanager=tuple(parse(text, os.environ) for text in alertmanager or ()),
+        remind_s=None if remind_every == checks.NEVER else duration_ms(remind_every) / 1_000,
+        board_url=board_url,
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
+    )
+    given = [context.get_parameter_source(name) for name in ("notify", "alertmanager")]
+    written = [source is not None and source.name == "COMMANDLINE" for source in given]
+    targets = stage.open_targets(settings, from_command_line=(written[0], written[1]))
+    if test:
+        stage.test(targets, lambda line: output.console.print(line, markup=False, highlight=False, soft_wrap=True))
+        return
+    stop = stop_on_signals()
+    stage.run(settings, stop, targets)
     exit_now()
 
 

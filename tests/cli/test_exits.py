@@ -169,12 +169,12 @@ def test_a_prompt_tells_ctrl_c_from_a_no(answer: bytes, code: int) -> None:
     assert at_a_prompt(answer) == (code, "Remove for good? [y/N]: ")
 
 
-@pytest.mark.parametrize("module", ["consumer", "producer", "monitor", "board"])
+@pytest.mark.parametrize("module", ["consumer", "producer", "monitor", "notifier", "board"])
 def test_a_stage_that_is_run_as_a_file_names_its_command(module: str) -> None:
     done = subprocess.run(
         [sys.executable, f"{module}/stage.py"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    command = {"consumer": "consume", "producer": "produce"}.get(module, module)
+    command = {"consumer": "consume", "producer": "produce", "notifier": "notify"}.get(module, module)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.search(rf"driftline {command}`$", done.stderr)
 

@@ -283,7 +283,10 @@ def test_variables_that_something_reads_and_those_of_a_platform_are_no_misspelli
     assert list(unknown(environ, get_command(command_line.app))) == []
 
 
-STAGES = ("consume", "monitor", "board", "dummy", "migrate", "backup", "restore {file}", "grafana", "demo")
+STAGES = (
+    *("consume", "monitor", "notify --notify json://h", "board"),
+    *("dummy", "migrate", "backup", "restore {file}", "grafana", "demo"),
+)
 LISTS = (
     "alarms",
     "calibrate",

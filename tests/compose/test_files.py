@@ -21,7 +21,10 @@ SERVICES = [
     for name, service in whole["services"].items()
 ]
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN")
-ALL = {"kafka", "postgres", "migrate", "train", "producer", "consumer", "monitor", "board", "grafana", "adminer"}
+ALL = {
+    *("kafka", "postgres", "migrate", "train", "producer", "consumer", "monitor", "notifier", "board", "grafana"),
+    "adminer",
+}
 
 
 def seconds(text: str) -> int:
@@ -46,6 +49,7 @@ def test_all_services_are_there() -> None:
     assert set(WHOLE["services"]) == ALL
     assert set(SECURED["services"]) == ALL | {"certs"}
     assert WHOLE["services"]["adminer"]["profiles"] == ["tools"]
+    assert WHOLE["services"]["notifier"]["profiles"] == ["notify"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -100,7 +104,7 @@ def test_only_who_needs_a_server_has_a_way_to_it(composed: dict[str, Any]) -> No
         return {name for name, those in networks.items() if name != server and those & networks[server]}
 
     assert beside("kafka") == {"producer", "consumer", "monitor"}
-    assert beside("postgres") == {"migrate", "consumer", "monitor", "board", "grafana", "adminer"}
+    assert beside("postgres") == {"migrate", "consumer", "monitor", "notifier", "board", "grafana", "adminer"}
     assert set().union(*networks.values()) == {*composed["networks"], "default"}
     for name, service in composed["services"].items():  # who is given an address has a way to it
         variables_text = str(service.get("environment", {}))
@@ -109,7 +113,7 @@ def test_only_who_needs_a_server_has_a_way_to_it(composed: dict[str, Any]) -> No
 
 
 def test_stages_can_be_scaled() -> None:
-    for name in ("consumer", "monitor"):
+    for name in ("consumer", "monitor", "notifier"):
         assert not {"container_name", "ports", "hostname"} & set(WHOLE["services"][name]), name
 
 
@@ -157,9 +161,9 @@ def test_no_role_has_more_rights_than_it_needs() -> None:
         assert found, name
         return found[1]
 
-    roles = {name: role(name) for name in ("migrate", "consumer", "monitor", "board")}
-    expected = {"migrate": "postgres", "consumer": "driftline", "monitor": "driftline", "board": "driftline_board"}
-    assert roles == expected
+    roles = {name: role(name) for name in ("migrate", "consumer", "monitor", "notifier", "board")}
+    writers = dict.fromkeys(("consumer", "monitor", "notifier"), "driftline")
+    assert roles == {"migrate": "postgres", "board": "driftline_board"} | writers
     superuser = [n for n, s in WHOLE["services"].items() if "postgres_password" in str(s.get("environment"))]
     assert superuser == ["postgres", "migrate"]
 

@@ -14,6 +14,7 @@ ROOMS = (
     "local",
     "models",
     "monitor",
+    "notifier",
     "producer",
     "runtime",
     "schemas",

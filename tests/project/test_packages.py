@@ -22,7 +22,7 @@ def runs_something(path: Path) -> bool:
     return any(isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in tree.body)
 
 
-@pytest.mark.parametrize("name", ["producer", "consumer", "monitor", "board"])
+@pytest.mark.parametrize("name", ["producer", "consumer", "monitor", "notifier", "board"])
 def test_a_stage_is_no_program_of_its_own(name: str) -> None:
     done = subprocess.run([sys.executable, "-m", name], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -30,6 +30,6 @@ def test_what_no_window_can_be_is_refused(change: dict[str, object]) -> None:
 
 def test_the_channels_are_named_in_one_module() -> None:
     names = re.compile(f"['\"]({notices.PROGRESS}|{notices.WINDOW})['\"]|(LISTEN|NOTIFY) driftline")
-    folders = ("consumer", "monitor", "board", "storage", "local", "cli", "grafana")
+    folders = ("consumer", "monitor", "notifier", "board", "storage", "local", "cli", "grafana")
     files = [path for folder in folders for path in Path(ROOT, folder).rglob("*") if path.suffix in (".py", ".sql")]
     assert [path for path in files if names.search(path.read_text(encoding="utf-8"))] == []
