@@ -173,13 +173,17 @@ def _notifications(environ: Mapping[str, str]) -> Iterator[Check]:
             found = notifications.targets(connection)
     except (DriftlineError, Error):
         return
-    for row in found:
-        waiting = f"{row.waiting:,} message{'s' * (row.waiting != 1)} wait{'s' * (row.waiting == 1)}"
-        detail, do = "all is sent" if not row.waiting else waiting, ""
-        if row.silent_s > SILENT_S:
-            detail, do = f"{detail}; no notifier looks after it", "start `driftline notify`, with its address"
-        elif row.error is not None and row.failing_since is not None:
-            detail = f"{detail} since {row.failing_since:%Y-%m-%d %H:%M}: {row.error}"
-            do = "`driftline notify --test` tries it; they are sent when it takes them"
-        troubled = row.error is not None or (row.silent_s > SILENT_S and row.waiting > 0)
-        yield Check(f"notify {row.target}", True, detail, do if troubled else "", warning=troubled)
+    yield from map(_notified, found)
+
+
+def _notified(row: notifications.TargetRow) -> Check:
+    name, count = f"notify {row.target}", row.waiting
+    waiting = f"{count:,} message{'s' * (count != 1)} wait{'s' * (count == 1)}" if count else "all is sent"
+    if row.silent_s > SILENT_S:
+        do = "start `driftline notify` with its address; a target that was given up is forgotten after a week"
+        return Check(name, True, f"{waiting}; no notifier looks after it", do, warning=True)
+    if row.error is None or row.failing_since is None:
+        return Check(name, True, waiting)
+    do = "`driftline notify --test` tries it; what waits is sent when it takes it"
+    detail = f"{waiting}; it fails since {row.failing_since:%Y-%m-%d %H:%M}: {row.error}"
+    return Check(name, True, detail, do, warning=True)

@@ -27,7 +27,7 @@ HOLD = timedelta(minutes=15)
 
 
 class Alertmanager:
-    """One Alertmanager. What fires is an alert there until it ends, is silenced or judged, or its run is over."""
+    """What fires is an alert there until it ends, is silenced or judged, or HOLD has passed since its run ended."""
 
     def __init__(
         self,
@@ -81,10 +81,12 @@ class Alertmanager:
         self._post([{"labels": {"alertname": "DriftlineTest"}, "annotations": told, "endsAt": ends}])
 
     def keep(self, live: Sequence[Message]) -> None:
-        wanted = {message.alarm.alarm_id: message for message in live}
-        gone = [message for name, message in self._alive.items() if name not in wanted]
+        over = {message.alarm.alarm_id for message in live if message.over}  # and resolved when HOLD has passed
+        wanted = {message.alarm.alarm_id: message for message in live if not message.over}
+        gone = [message for name, message in self._alive.items() if name not in wanted and name not in over]
         due = wanted and self._clock() >= self._kept + self._resend_s
         if not (gone or due or wanted.keys() - self._alive.keys()):
+            self._alive = wanted
             return
         now = self._now()
         self._post([*(alert(told, now + HOLD) for told in wanted.values()), *(alert(told, now) for told in gone)])

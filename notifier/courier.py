@@ -113,7 +113,8 @@ class Courier:
                     return left
                 self._send(ledger, notice)
                 left -= 1
-            self._target.keep(live)
+            if not notices:  # else `live` lacks what has just been sent
+                self._target.keep(live)
         except Undelivered as error:
             self._failed(ledger, str(error), left)
             return left

@@ -28,7 +28,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         number: Of the change.
         reminder: 0: the change itself.
         began_at, changed_at: When the alarm began to fire, and when the change was made; wall time.
-        link: To the alarm on the board; '' for a test.
+        over: Whether the run is over, so that the alarm changes no more.
+        link: To the alarm on the board.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     reminder: int
     began_at: datetime
     changed_at: datetime
+    over: bool
     link: str
 
     @property
@@ -69,6 +71,7 @@ def message(notice: Notice, board_url: str) -> Message:
         reminder=notice.reminder,
         began_at=change.began_at,
         changed_at=change.created_at,
+        over=change.over,
         link=link,
     )
 

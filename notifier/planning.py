@@ -27,7 +27,7 @@ class Plan:
     Attributes:
         send: In this order.
         silenced: Changes that nobody needs to be told any more: their alarms fired and ended while silenced.
-        live: Changes of alarms that were told and still want attention.
+        live: Changes of alarms that were told, fire, and are neither silenced nor judged.
     """
 
     send: list[Notice] = field(default_factory=list)
@@ -54,10 +54,12 @@ def plan(changes: Sequence[Change], silences: Sequence[SilenceRow], remind_s: fl
         name = change.alarm.alarm_id
         silenced = silenced_until(newest[name].alarm, silences) is not None
         if change.sent_s is not None:
-            if not (silenced or change.judged or change.over):
-                made.live.append(change)
-                if remind_s is not None and change.sent_s >= remind_s and change.alarm.track != AGEING:
-                    made.send.append(Notice(change, change.reminders + 1))
+            if silenced or change.judged:
+                continue
+            made.live.append(change)
+            is_due = remind_s is not None and change.sent_s >= remind_s
+            if is_due and not change.over and change.alarm.track != AGEING:
+                made.send.append(Notice(change, change.reminders + 1))
         elif not silenced:
             made.send.append(Notice(change))
         else:

@@ -27,7 +27,7 @@ class Target(Protocol):
         """Send a message that says that it is a test. Raises Undelivered."""
 
     def keep(self, live: Sequence[Message]) -> None:
-        """Keep alive what was told and still wants attention; called often. Raises Undelivered."""
+        """Keep alive what was told and fires, unless silenced or judged; called often. Raises Undelivered."""
 
 
 def name_of(shown: str, selection: Selection, public: str) -> str:

@@ -41,10 +41,11 @@ ORDER BY c.change_id LIMIT %(most)s;
 
 -- name: mark
 -- Not of a run that was removed meanwhile.
-INSERT INTO driftline.notification (target, change_id, outcome, reminders)
+INSERT INTO driftline.notification AS n (target, change_id, outcome, reminders)
 SELECT %(target)s, c.change_id, %(outcome)s, %(reminders)s
 FROM driftline.alarm_change c WHERE c.change_id = ANY(%(change_ids)s)
-ON CONFLICT (target, change_id) DO UPDATE SET reminders = excluded.reminders, sent_at = excluded.sent_at;
+ON CONFLICT (target, change_id) DO UPDATE
+    SET reminders = greatest(n.reminders, excluded.reminders), sent_at = excluded.sent_at;
 
 -- name: failed
 UPDATE driftline.notification_target

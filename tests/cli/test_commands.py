@@ -20,7 +20,7 @@ from schemas.durations import moment
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
 
 COMMAND = typer.main.get_command(command_line.app)
-BARE = {"--help", "--json", "--yes", "--force", "--back", "--attended"}
+BARE = {"--help", "--json", "--yes", "--force", "--back", "--attended", "--test"}
 """Options that no variable sets: what destroys something is written each time."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from schemas.definition import Field, Records, Stream
 from schemas.streams.taxi import TAXI, TRIPS
 from storage.connect import connect
 from storage.health import report_health
+from storage.notifications import Ledger
 from storage.streams import remember
 from tests.models.conftest import made_up
+from tests.monitor.changes import change, write
 from tests.monitor.feed import T0, Feed
+from tests.notifier.told import begin
 
 
 def checks(environ: Mapping[str, str], model: Path, prefix: str = "", stream: Stream = TAXI) -> list[Check]:
@@ -175,3 +179,33 @@ def test_a_misspelt_variable_of_kafka_is_named() -> None:
     (found,) = doctor._topics(environ, (TAXI,), "")
     assert not found.ok
     assert "KAFKA_BOOTSTRAP_SERVER" in found.do
+
+
+@pytest.mark.integration
+def test_a_target_that_takes_nothing_is_a_warning_and_so_is_one_that_nobody_looks_after(
+    database: str, tmp_path: Path
+) -> None:
+    begin(database)
+    with connect(database) as connection:
+        ledgers = [
+            Ledger(connection, name, stream=None, tracks=("change",), holder="me")
+            for name in ("down", "left", "well")
+        ]
+        for ledger in ledgers:
+            ledger.add()
+            ledger.claim(60.0)
+        write(database, [change("a", 1), change("b", 1)])
+        down, left, well = ledgers
+        down.report("connection refused")
+        left.mark([left.changes()[0].change_id])
+        well.mark([found.change_id for found in well.changes()])
+        connection.execute(
+            "UPDATE driftline.notification_target SET served_at = served_at - interval '2 minutes'"
+            " WHERE target = 'left'"
+        )
+    said = {c.name: c for c in checks({"DATABASE_URL": database}, tmp_path) if c.name.startswith("notify ")}
+    assert [*said] == ["notify down", "notify left", "notify well"]
+    assert re.fullmatch(r"2 messages wait; it fails since .*: connection refused", said["notify down"].detail)
+    assert said["notify left"].detail == "1 message waits; no notifier looks after it"
+    assert [check.state for check in said.values()] == ["warning", "warning", "ok"]
+    assert "driftline notify" in said["notify left"].do

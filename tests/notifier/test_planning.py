@@ -88,9 +88,11 @@ def test_a_silence_of_a_column_covers_alarms_that_name_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "live"), [({}, [1]), ({"judged": True}, []), ({"over": True}, []), ({"track": "ageing"}, [1])]
+    ("more", "live"), [({}, [1]), ({"judged": True}, []), ({"over": True}, [1]), ({"track": "ageing"}, [1])]
 )
-def test_what_was_told_lives_while_it_wants_attention(more: dict[str, Any], live: list[int]) -> None:
+def test_what_was_told_lives_until_somebody_has_judged_or_silenced_it(
+    more: dict[str, Any], live: list[int]
+) -> None:
     told = change(1, sent_s=1.0, **more)
     assert [each.change_id for each in plan([told], [], DAY_S).live] == live
     assert plan([told], [silence()], DAY_S).live == []
