@@ -17,16 +17,20 @@ from consumer.ledger import Flush, Partition
 from consumer.store import Beat, RunBinding, Store
 from consumer.windows import LatenessPolicy
 from monitor.engine import Engine
+from monitor.scheduling.fold_job import FoldReceipt, FoldWorker
 from monitor.scheduling.plan import RunPlan
 from monitor.scheduling.planning import read_progress, run_steps
 from monitor.scheduling.readiness import Patience
 from monitor.scheduling.window_job import TAKEN, WindowWorker
+from monitor.settings import Settings
 from schemas.definition import Records, RunConfig
 from schemas.figures import WindowFigures
 from schemas.streams.taxi import TAXI
 from storage.panes import ChunkCache, LoadedRows
 from storage.results import ResultStore
 from storage.windows import WindowKey
+from tests.integration.calibrations import RowCalibrator
+from tests.monitor.feed import taxi_summarizer
 from tests.rows import BY_TOPIC, Connection
 
 
@@ -121,6 +125,9 @@ class Checksums:
     """An engine whose figures tell which rows it was given, and in which order."""
 
     model = "m"
+    error = None
+    summarizer = taxi_summarizer()
+    calibrator = None
 
     def sample(self, stream: Records, rows: pa.Table) -> pa.Table:
         return rows
@@ -148,6 +155,10 @@ class Monitor:
         self._store, self._run_id, self._sizes = store, run_id, sizes
         # A partition that is read to its end is idle at once, and a consumer never counts as dead.
         self._patience = Patience(alive=10**9, idle=-1)
+        layout = Checksums.summarizer.layout
+        store.keep_layout(layout.hash, layout.encode())
+        calibrator: Any = RowCalibrator(layout, sizes)
+        self._folder = FoldWorker(store, calibrator, self._patience, Settings(stream=TAXI, database_url=""))
         self.start()
 
     def start(self) -> None:
@@ -156,7 +167,7 @@ class Monitor:
         self._now = 0.0
 
     def use(self, engine: Engine) -> None:
-        self._worker = WindowWorker(self._store, engine, ChunkCache(10**6), self._patience)
+        self._worker = WindowWorker(self._store, engine, ChunkCache(10**6), self._patience, summarized=True)
 
     @property
     def done(self) -> bool:
@@ -179,6 +190,11 @@ class Monitor:
                 plan.taken(window, self._now)
             else:
                 plan.settled(window)
+
+    def fold(self, *, waits: bool) -> FoldReceipt | None:
+        """Fold what is complete. waits: for windows that are being revised."""
+        plan = self._met()
+        return None if plan is None else self._folder.fold(plan.run, self._sizes, waits=waits)
 
     def _met(self) -> RunPlan | None:
         if self._plan is None:

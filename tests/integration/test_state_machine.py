@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 import consumer.store
+import monitor.scheduling.fold_job
 from consumer.ledger import Partition
 from consumer.store import Fenced
 from schemas.definition import RunConfig
@@ -31,6 +32,7 @@ from storage.windows import WindowKey
 from tests import oracle, rows
 from tests.integration.actors import AGREEING, Checksums, Consumer, Crash, Dying, Monitor, Sent, checksum
 from tests.logs import outcome_of, trip_of, trips
+from tests.monitor.watched import outcome
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +42,10 @@ LATENESS = {TRIPS.topic: TERMS.lateness_ms, OUTCOMES.topic: TERMS.label_lateness
 SIZES = (1_000, 4_000)
 RUN = "r"
 TRIP = trips(1, 1)[0]
-TABLES = ("run", "partition_progress", "run_progress", "chunk", "pane", "dead_letter", "window_result", "frontier")
+TABLES = (
+    *("run", "partition_progress", "run_progress", "chunk", "pane", "dead_letter", "window_result", "frontier"),
+    *("evidence", "calibration", "alarm", "alarm_change", "watch", "unfolded"),
+)
 
 ats = st.integers(0, 60).map(lambda quarter: quarter * 250)
 consumers, monitors = st.integers(0, 2), st.integers(0, 1)
@@ -59,9 +64,9 @@ item = st.tuples(
 
 
 class Machine(RuleBasedStateMachine):
-    def __init__(self, watcher: rows.Connection, pool: list[Consumer], pair: list[Monitor]) -> None:
+    def __init__(self, watcher: rows.Connection, pool: list[Consumer], pair: list[Monitor], seen: set[str]) -> None:
         super().__init__()
-        self.watcher, self.consumers, self.monitors = watcher, pool, pair
+        self.watcher, self.consumers, self.monitors, self.seen = watcher, pool, pair, seen
         self.logs: dict[Partition, list[Sent]] = {p: [] for p in PARTITIONS}
         self.seqs = dict.fromkeys(PARTITIONS, 0)
         self.owners: dict[Partition, int] = {}
@@ -75,8 +80,8 @@ class Machine(RuleBasedStateMachine):
             self.watcher.execute(f"DELETE FROM driftline.{table}")
         for each in self.consumers:
             each.start()
-        for monitor in self.monitors:
-            monitor.start()
+        for who in self.monitors:
+            who.start()
         for number, partition in enumerate(PARTITIONS):
             self.consumers[0].store.seed(partition, 0, 0)
             self.assign(number % 3, {partition})
@@ -209,6 +214,23 @@ class Machine(RuleBasedStateMachine):
             self.monitors[who].work(1)
         self.monitors[who].start()
 
+    @rule(who=monitors, waits=st.booleans())
+    def fold(self, who: int, waits: bool) -> None:
+        self.monitors[who].fold(waits=waits)
+
+    @rule(who=monitors, after=st.booleans())
+    def die_while_folding(self, who: int, after: bool) -> None:
+        """Before the commit, or after it."""
+
+        def die(place: str) -> None:
+            if after == place.startswith("monitor.after"):
+                raise Crash
+
+        with pytest.MonkeyPatch.context() as patch, suppress(Crash):
+            patch.setattr(monitor.scheduling.fold_job, "failpoint", die)
+            self.monitors[who].fold(waits=False)
+        self.monitors[who].start()
+
     @rule()
     def race(self) -> None:
         """The second computes while the first is in the middle of its report."""
@@ -248,9 +270,9 @@ class Machine(RuleBasedStateMachine):
         self.consume_and_flush(0, 10**6)
         self.what_is_committed_is_what_the_oracle_says_of_the_log_passed()
         for _ in range(100):
-            for monitor in self.monitors:
-                monitor.work(1_000)
-            if all(monitor.done for monitor in self.monitors):
+            for each in self.monitors:
+                each.work(1_000)
+            if all(each.done for each in self.monitors):
                 break
         else:
             raise AssertionError("the monitors do not come to an end")
@@ -258,6 +280,37 @@ class Machine(RuleBasedStateMachine):
         assert found == self._expected_results()
         (finished,) = self.watcher.execute("SELECT finished_at FROM driftline.run WHERE run_id = 'r'").fetchall()
         assert finished != (None,)
+        self._alarms_are_those_of_one_who_folds_all_at_once()
+
+    def _alarms_are_those_of_one_who_folds_all_at_once(self) -> None:
+        """Evidence, alarms and the state after them are the same; of its changes each alarm has each once."""
+        self._fold_to_the_end()
+        found = outcome(self.watcher)
+        states = self.watcher.execute(
+            "SELECT a.state, array_agg(c.number ORDER BY c.number), (array_agg(c.state ORDER BY c.number DESC))[1]"
+            " FROM driftline.alarm a JOIN driftline.alarm_change c USING (alarm_id) GROUP BY a.alarm_id, a.state"
+        ).fetchall()
+        for state, numbers, last in states:
+            assert last == ("withdrawn" if state == "pending" else state)
+            assert numbers == [*range(1, len(numbers) + 1)]
+        for table in ("evidence", "calibration", "alarm", "watch"):  # gaps are the consumers'
+            where = "WHERE state IS NOT NULL" if table == "alarm" else ""
+            self.watcher.execute(f"DELETE FROM driftline.{table} {where}")
+        self.watcher.execute(
+            "INSERT INTO driftline.unfolded (run_id, stream, size_s, window_start)"
+            " SELECT run_id, stream, size_s, window_start FROM driftline.window_summary"
+        )
+        self._fold_to_the_end()
+        assert outcome(self.watcher) == found
+        self.seen.update(state for state, *_ in states)
+        self.seen.update(["evidence"] if found["evidence"] else [])
+
+    def _fold_to_the_end(self) -> None:
+        for _ in range(100):
+            receipts = [each.fold(waits=False) for each in self.monitors]
+            if all(receipt is not None and receipt.done for receipt in receipts):
+                return
+        raise AssertionError("the folds do not come to an end")
 
     # Helpers
 
@@ -308,9 +361,9 @@ def test_whatever_happens_to_whom_the_rows_are_the_oracles(database: str) -> Non
         enter = stack.enter_context
         pool = [Consumer(enter(psycopg.connect(database, autocommit=True)), f"c{n}", TERMS) for n in range(3)]
         pair = [Monitor(enter(open_store(database)), RUN, SIZES) for _ in range(2)]
-        watcher = enter(psycopg.connect(database, autocommit=True))
+        watcher, seen = enter(psycopg.connect(database, autocommit=True)), set[str]()
         run_state_machine_as_test(
-            lambda: Machine(watcher, pool, pair),  # type: ignore[arg-type]
+            lambda: Machine(watcher, pool, pair, seen),  # type: ignore[arg-type]
             settings=settings(
                 max_examples=40,
                 stateful_step_count=40,
@@ -319,3 +372,4 @@ def test_whatever_happens_to_whom_the_rows_are_the_oracles(database: str) -> Non
                 phases=[Phase.generate, Phase.shrink],
             ),
         )
+    assert {"evidence", "firing", "withdrawn"} <= seen
