@@ -189,7 +189,8 @@ GROUP BY e.size_s, driftline.bucket(w.${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: alarm_states
--- After each of the smallest windows that are watched; a bucket shows its worst. 0: calm, 1: suspected, 2: firing.
+-- After each of the smallest windows that are watched and have been looked at; a bucket shows its worst.
+-- 0: calm, 1: suspected, 2: firing.
 SELECT min(w.${axis}_time) AS time, 'alarm' AS metric, max(CASE WHEN EXISTS (
            SELECT FROM driftline.alarm a WHERE a.run_id = w.run_id AND a.track IN ('change', 'harm') AND a.state IN ('firing', 'recovered')
            AND a.started_at <= w.event_end AND (a.recovered_at IS NULL OR a.recovered_at > w.event_end)) THEN 2
@@ -197,8 +198,8 @@ SELECT min(w.${axis}_time) AS time, 'alarm' AS metric, max(CASE WHEN EXISTS (
            SELECT FROM driftline.alarm a WHERE a.run_id = w.run_id AND a.track IN ('change', 'harm') AND a.state IN ('pending', 'firing', 'recovered')
            AND a.pending_at <= w.event_end AND (a.recovered_at IS NULL OR a.recovered_at > w.event_end)) THEN 1
        ELSE 0 END) AS value
-FROM driftline.timed_window w
-WHERE w.run_id = '${run}' AND w.stream = 'events' AND w.status <> 'open' AND $__timeFilter(w.${axis}_time)
-  AND w.size_s = (SELECT min(s.size_s) FROM driftline.watch, unnest(sizes_s) s (size_s) WHERE run_id = '${run}')
+FROM driftline.evidence e JOIN driftline.timed_window w USING (run_id, stream, size_s)
+WHERE e.run_id = '${run}' AND e.stream = 'events' AND e.segment = '' AND w.event_time = e.window_start AND $__timeFilter(w.${axis}_time)
+  AND e.size_s = (SELECT min(s.size_s) FROM driftline.watch, unnest(sizes_s) s (size_s) WHERE run_id = '${run}')
 GROUP BY driftline.bucket(w.${axis}_time, $__interval_ms)
 ORDER BY 1;

@@ -11,7 +11,7 @@ from local.dummy.figures import MAE, MAE_GROWTH
 from local.dummy.plan import DAY, LATENESS, DummyPlan, DummyTraffic, strength
 from monitor.verdict.evidence import allowances
 from monitor.verdict.fold import Series, State, Watch, WindowScore, encode_state, fold
-from monitor.verdict.harm import Errors
+from monitor.verdict.harm import TOLERATED, Errors
 from monitor.verdict.lifecycle import Alarm, alarm_id
 from monitor.verdict.members import Signal
 from monitor.verdict.order import Extent, Place, first_start, next_windows
@@ -159,7 +159,13 @@ def _watch(season: int, plan: DummyPlan) -> Watch:
         for role, signals in SIGNALS.items()
         for size in plan.sizes
     }
-    return Watch(season=season, calibration_id=f"{season:064x}", promise=PROMISE.rate, series=series)
+    return Watch(
+        season=season,
+        calibration_id=f"{season:064x}",
+        promise=PROMISE.rate,
+        series=series,
+        harm=TOLERATED,
+    )
 
 
 def _calibration(watch: Watch, plan: DummyPlan, before: State) -> CalibrationRow:

@@ -17,7 +17,7 @@ ID = "c" * 64
 
 
 class RowMeasure:
-    """Every row is evidence, and so is what its columns add up to."""
+    """Three rows are evidence, or seven; any other number is against it: a revision may bring or take evidence."""
 
     id = ID
 
@@ -29,7 +29,7 @@ class RowMeasure:
 
     def score(self, role: Role, summary: Summary) -> StoredScore:
         rows = int(summary.rows.sum())
-        z = min(6.0, rows - 1.0), float(int(abs(summary.sums).sum()) % 7 - 3) if rows else -3.0
+        z = 6.0 if rows % 4 == 3 else -3.0, float(int(abs(summary.sums).sum()) % 7 - 3) if rows else -3.0
         return StoredScore(calibration_id=ID, rows=rows, z=z, shares={"volume": 1.0})
 
     def silent(self, role: Role, size: int, rows: int) -> StoredScore:

@@ -104,6 +104,15 @@ class Machine(RuleBasedStateMachine):
             else:
                 self._peculiar(partition, at, kind)
 
+    @rule()
+    def write_into_the_window_that_raised_an_alarm(self) -> None:
+        """A partition that was idle meanwhile may still be taken in there, and take the evidence away."""
+        query = f"SELECT stream, {rows.MS.format('window_start')} FROM driftline.alarm WHERE state = 'firing'"
+        for role, start in self.watcher.execute(query).fetchall():
+            for partition in PARTITIONS:
+                if rows.BY_TOPIC[partition.topic].role == role:
+                    self._peculiar(partition, start, "plain")
+
     def _peculiar(self, partition: Partition, at: int, kind: str) -> None:
         record = self._record(partition, at) | self._peculiarity(partition, at, kind)
         self._append(partition, record, written_at=at if kind == "wrong clock" else None)
@@ -200,6 +209,7 @@ class Machine(RuleBasedStateMachine):
         self.consume_and_flush(who, 10**6)
         self.beat(who)
         self.compute(0, 30)
+        self.fold(0, waits=False)
 
     # What monitors do
 
