@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from board.alarms import find_alarm
 from board.database import Reader
 from board.runs import RunInfo
-from monitor.verdict.layout import ERROR, CategoryLayout, ColumnLayout, NumberLayout, SummaryLayout
+from monitor.verdict.layout import ERROR, SummaryLayout
 from monitor.verdict.layout import decode as decode_layout
+from monitor.verdict.shapes import Counts, shape
 from schemas.definition import Stream
 from schemas.durations import moment
 
@@ -31,17 +32,7 @@ LONGEST = 4 * WEEK
 MEMBERS = 8
 """Members that are shown."""
 
-BINS = 30
-INTEGERS = 40
-"""A range of whole numbers that is no wider has a bin for each."""
-
-TOP = 8
-"""Values of a category that are shown one by one."""
-
 SIDES = ("reference", "before", "since")
-
-Counts = Mapping[str, NDArray[np.float64]]
-"""By side, rows in each bin of a column."""
 
 
 async def read_distributions(reader: Reader, run: RunInfo, alarm_id: str) -> dict[str, Any]:
@@ -131,49 +122,3 @@ def _columns(
                 counts = {side: counted[place] for side, counted in sums[role].items()}
                 unit = stream.unit if name == ERROR else stream.unit_of(name)
                 yield {"role": role, "name": name, "unit": unit, **shape(column, counts)}
-
-
-def shape(column: ColumnLayout, counts: Counts) -> dict[str, Any]:
-    """Return the sides of a column as shares of the rows that have a value; None for a side that has none. Pure.
-
-    Args:
-        column: Its bins.
-        counts: Rows in each of them, shape (bins,).
-    """
-    made = _category(column, counts) if isinstance(column, CategoryLayout) else _number(column, counts)
-    rows = {side: float(each.sum()) for side, each in counts.items()}
-    missing = {side: float(each[-1]) / rows[side] if rows[side] else None for side, each in counts.items()}
-    return made | {"rows": rows, "missing": missing}
-
-
-def _number(column: NumberLayout, counts: Counts) -> dict[str, Any]:
-    """What lies beyond the outermost edges is drawn in the first bin and in the last one."""
-    bounds = column.bounds
-    low, high = float(bounds[0]), float(bounds[-1])
-    if high - low <= INTEGERS and np.allclose(bounds, np.round(bounds)):
-        edges = np.arange(np.round(low) - 0.5, np.round(high) + 1.0)
-    else:
-        edges = np.linspace(low, high if high > low else low + 1.0, BINS + 1)
-    sides: dict[str, Any] = dict.fromkeys(counts)
-    medians: dict[str, float | None] = dict.fromkeys(counts)
-    for side, each in counts.items():
-        if total := each[:-1].sum():
-            below = np.cumsum(each[:-1])[:-1] / total  # of each of the bounds
-            at = np.interp(edges, bounds, below)
-            at[0], at[-1] = 0.0, 1.0
-            sides[side] = np.diff(at).tolist()
-            medians[side] = float(np.interp(0.5, below, bounds))
-    return {"kind": "number", "edges": edges.tolist(), "median": medians, **sides}
-
-
-def _category(column: CategoryLayout, counts: Counts) -> dict[str, Any]:
-    totals = {side: float(each[:-1].sum()) for side, each in counts.items()}
-    shares = {side: each[:-1] / totals[side] if totals[side] else None for side, each in counts.items()}
-    most = np.max([np.zeros(column.bins - 1), *(each for each in shares.values() if each is not None)], axis=0)
-    top = sorted(range(len(column.values)), key=lambda place: (-most[place], column.values[place]))[:TOP]
-    sides: dict[str, Any] = dict.fromkeys(counts)
-    for side, each in shares.items():
-        if each is not None:
-            shown, new = [float(each[place]) for place in top], float(each[-1])
-            sides[side] = [*shown, max(0.0, 1.0 - sum(shown) - new), new]
-    return {"kind": "category", "labels": [*(column.values[place] for place in top), "others", "new"], **sides}

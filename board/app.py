@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import msgspec
 import orjson
 import structlog
 from litestar import Litestar, MediaType, Request, Response, asgi, get
@@ -22,6 +23,7 @@ from board.alarm_distributions import read_distributions
 from board.alarms import read_alarm, read_alarms, read_evidence
 from board.artifacts import monitor_command
 from board.board_data import BoardReader
+from board.comparisons import read_comparison
 from board.database import Database
 from board.dead_letters import read_dead_letters
 from board.distributions import Distributions
@@ -35,6 +37,9 @@ from board.runs import choose_size, find_run
 from board.settings import Settings
 from board.window_details import find_window, read_window
 from schemas.durations import duration_text
+
+if TYPE_CHECKING:
+    from monitor.comparing import Compared
 
 log = structlog.get_logger()
 
@@ -152,6 +157,11 @@ def alarm_page(request: HttpRequest) -> HttpResponse:
     return board_of(request).page(request, "alarm")
 
 
+@get("/compare", sync_to_thread=True)
+def compare_page(request: HttpRequest) -> HttpResponse:
+    return board_of(request).page(request, "compare")
+
+
 @get("/static/{name:path}", sync_to_thread=True)
 def static_file(request: HttpRequest) -> HttpResponse:
     return board_of(request).file(request, files.static(str(request.path_params["name"]).lstrip("/")))
@@ -235,6 +245,25 @@ async def distributions(request: HttpRequest) -> HttpResponse:
     found = await board.distributions.compare(run, size_s, start)
     shown = {"run": run, "size": duration_text(1_000 * size_s), "start": start}
     return json_response(request, shown | found)
+
+
+async def compared(request: HttpRequest) -> Compared:
+    board, query = board_of(request), request.query_params
+    sides = query_params.side_param(query, "a"), query_params.side_param(query, "b")
+    run = query_params.run_param(query)
+    return await asyncio.to_thread(read_comparison, board.database, *sides, run, board.settings.stream)
+
+
+@get("/api/compare")
+async def compare(request: HttpRequest) -> HttpResponse:
+    return json_response(request, msgspec.to_builtins(await compared(request)))
+
+
+@get("/compare.csv")
+async def compare_csv(request: HttpRequest) -> HttpResponse:
+    found = await compared(request)
+    headers = {"content-disposition": 'attachment; filename="driftline-compare.csv"'}
+    return Response(found.csv().encode(), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 @get("/api/dead-letters")
@@ -332,10 +361,10 @@ async def metrics(request: HttpRequest) -> HttpResponse:
 
 
 HANDLERS: list[Any] = [
-    index, window_page, report_page, dead_letters_page, alarms_page, alarm_page, static_file, report_file,
-    at_moment,
+    index, window_page, report_page, dead_letters_page, alarms_page, alarm_page, compare_page,
+    static_file, report_file, at_moment,
     runs, board_data, evidence, alarms, alarm, alarm_distributions, window_details, distributions,
-    dead_letters, report, events,
+    compare, compare_csv, dead_letters, report, events,
     healthz, metrics,
 ]  # fmt: skip
 

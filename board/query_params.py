@@ -9,9 +9,12 @@ from schemas.durations import duration_ms, moment_ms
 from schemas.errors import UsageError
 from schemas.notices import MAX_SIZE_S
 from schemas.records import MAX_TIME, is_run_id
+from schemas.sides import Side, side_of
 
 LONGEST = 40
 """Characters of a duration or a moment."""
+LONGEST_SIDE = 250
+"""Characters of a side of a comparison."""
 LONGEST_ID = 500
 """Characters of the id of an alarm."""
 MAX_SIZE = 1_000 * MAX_SIZE_S
@@ -63,6 +66,18 @@ def moment_param(query: Query, name: str) -> int:
     if not 0 <= at < MAX_TIME:
         raise BadParameter(f"{name} is out of range", "give a moment from 1970 to 2100")
     return at
+
+
+def side_param(query: Query, name: str) -> Side:
+    """Return a side of a comparison. Raises BadParameter where it is none."""
+    text = query.get(name, "")
+    if not 0 < len(text) <= LONGEST_SIDE:
+        raise BadParameter(f"{name} is missing", f"add {name}=, a side such as demo@2022-02-08..2022-02-15")
+    try:
+        return side_of(text)
+    except (UsageError, OverflowError, ValueError) as error:
+        do = error.do if isinstance(error, UsageError) else "give another"
+        raise BadParameter(f"{name} is no side of a comparison", do) from None
 
 
 def axis_param(query: Query) -> str:

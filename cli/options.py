@@ -370,6 +370,14 @@ REPORT_OUT = option(
     formerly_shared=False,
     show_default="a file in .driftline/reports",
 )
+CSV = option(
+    "csv",
+    None,
+    "CSV file to write, with every figure and distribution.",
+    check=checks.output_file,
+    command="compare",
+    from_environment=False,
+)
 BACK = option("back", None, "Address of the window's page, for a link.", from_environment=False, hidden=True)
 
 # alarms, silence, weeks, calibrate: nobody decides by a variable

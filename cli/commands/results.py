@@ -1,21 +1,27 @@
-"""`driftline windows`, `columns`, `dead-letters`, `recompute`, `report`: what came of a run."""
+"""`driftline windows`, `columns`, `compare`, `dead-letters`, `recompute`, `report`: what came of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from cli import chosen, listing, options, output, servers
+from cli.exits import emit
 from cli.output import say, warn
 from models.names import ARTIFACTS
 from schemas.durations import duration_ms, moment_ms
 from schemas.errors import DriftlineError, ModelUnusable, UsageError
+from schemas.text import printable_json
 
 if TYPE_CHECKING:
     from storage.listings import WindowRow
+
+SideA = Annotated[str, typer.Argument(metavar="A", help="One side: RUN, FROM..TO, FROM+SIZE or RUN@FROM..TO.")]
+SideB = Annotated[str, typer.Argument(metavar="B", help="The other side.")]
 
 WINDOW_FIELDS = (
     "stream",
@@ -207,3 +213,34 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         start,
         chosen.model_of(known, named),
     )
+
+
+def compare(
+    a: SideA,
+    b: SideB,
+    run: str | None = options.KNOWN_RUN,
+    csv: Path | None = options.CSV,
+    as_json: bool = options.JSON,
+) -> None:
+    """Compare two windows, periods or runs: figures, distributions, and how much is more than chance.
+
+    A side is RUN, FROM..TO, FROM+SIZE for a window, or RUN@FROM..TO.
+    """
+    from schemas.sides import side_of
+
+    sides = side_of(a), side_of(b)
+    from cli import compare as view
+    from monitor.comparing import compare_sides
+
+    with servers.database() as connection:
+        found = compare_sides(connection, *sides, run=run, fallback=chosen.stream())
+    if csv is not None:
+        csv.write_text(found.csv(), encoding="utf-8", newline="")
+        say(f"wrote {csv}")
+    if as_json:
+        emit(printable_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode()))
+        return
+    listing.show(output.console, view.figures(found), as_json=False)
+    output.console.print()
+    listing.show(output.console, view.lines(found), as_json=False, empty="no column that both sides have")
+    say(view.REMARK)

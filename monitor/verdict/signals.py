@@ -239,7 +239,7 @@ def _compared(
     """Compare windows. share: hours of each slot in them. held: their rows, counts and sums, as in `Summary`."""
     rows, counts, sums = (each.astype(np.float64) for each in held)
     expected = share @ reference.rows
-    found = _distances(layout.places(role), counts, share @ reference.counts)
+    found = distances(layout.places(role), counts, share @ reference.counts)
     drawn = np.repeat(rows[:, None], found.shape[1], axis=1)
     if role == LABELS:
         events, matched, errors = (sums[:, SUMS.index(name)] for name in ("events", "matched", "errors"))
@@ -263,7 +263,7 @@ def _uncovered(covered: Floats, usual: float, events: Floats) -> Floats:
     return short
 
 
-def _distances(places: Places, current: Floats, reference: Floats) -> Floats:
+def distances(places: Places, current: Floats, reference: Floats) -> Floats:
     """Distances of all columns at once, shape (windows, columns).
 
     Shares of a column add up to 1 on both sides, so that the sum of differences over all bins is 0 again where the

@@ -1,0 +1,17 @@
+-- What two stretches of time held, for a comparison.
+
+-- name: smallest
+-- The smallest windows of a run that have summaries, in seconds, and where they begin and end.
+SELECT size_s, min(window_start), max(window_start) + size_s * interval '1 second'
+FROM driftline.window_summary WHERE run_id = %(run)s AND segment = ''
+GROUP BY size_s ORDER BY size_s LIMIT 1;
+
+-- name: summaries
+-- Of windows that overlap [from, to).
+SELECT stream, layout, payload FROM driftline.window_summary
+WHERE run_id = %(run)s AND size_s = %(size_s)s AND segment = ''
+  AND window_start + size_s * interval '1 second' > %(from)s AND window_start < %(to)s
+ORDER BY window_start LIMIT %(most)s;
+
+-- name: layout
+SELECT layout::text FROM driftline.summary_layout WHERE hash = %(hash)s;
