@@ -263,7 +263,7 @@ async def compare(request: HttpRequest) -> HttpResponse:
 async def compare_csv(request: HttpRequest) -> HttpResponse:
     found = await compared(request)
     headers = {"content-disposition": 'attachment; filename="driftline-compare.csv"'}
-    return Response(found.csv().encode(), headers=headers, media_type="text/csv; charset=utf-8")
+    return Response(found.csv().encode(), headers=headers, media_type="text/csv")
 
 
 @get("/api/dead-letters")

@@ -56,7 +56,7 @@ function row([name, words, format]) {
   if (a === null && b === null) return [];
   const unit = ["mae", "bias"].includes(name) ? shown.unit : null;
   const value = (each) => (each === null ? "" : unit ? withUnit(each, unit) : format(each));
-  const apart = a === null || b === null ? "" : `${b < a ? "−" : "+"}${SHARES.includes(name) ? percent(Math.abs(b - a)) : value(Math.abs(b - a))}`;
+  const apart = a === null || b === null ? "" : a === b ? "0" : `${b < a ? "−" : "+"}${SHARES.includes(name) ? percent(Math.abs(b - a)) : value(Math.abs(b - a))}`;
   const cells = [value(a), value(b), apart, value(noise)].map((text) => el("td", { class: "n", text }));
   return [el("tr", {}, el("th", { scope: "row", text: words }), ...cells)];
 }

@@ -14,6 +14,7 @@ const query = new URLSearchParams(location.search);
 const asked = { run: query.get("run"), size: query.get("size"), start: query.get("start") };
 const METHODS = { wasserstein: "Wasserstein", jensenshannon: "Jensen–Shannon", psi: "PSI", ks: "Kolmogorov–Smirnov" };
 const REFRESH_MS = 5_000;
+const WEEK = 7 * 86_400_000;
 let distributions = null;
 let opened = new Set();
 const details = new Map(); // name of a column to the redrawing of its large plot
@@ -77,6 +78,7 @@ function head(window) {
   setText(byId("story"), story(window, distributions));
   facts(window);
   byId("report").setAttribute("href", address("/report", { run, size, start }));
+  byId("compare").setAttribute("href", address("/compare", { a: `${run}@${iso(start - WEEK)}+${size}`, b: `${run}@${iso(start)}+${size}`, run }));
   const line = byId("recompute");
   line.hidden = false;
   setText(line.querySelector("code"), `driftline recompute --run ${run} --size ${size} --window ${iso(start)}`);

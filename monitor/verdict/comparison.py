@@ -237,10 +237,10 @@ def _share(part: float | None, whole: float | None) -> float | None:
 
 def _share_of(part_a: float, whole_a: float, part_b: float, whole_b: float) -> Difference:
     """Two shares, with the noise of their difference."""
-    a, b = _share(part_a, whole_a), _share(part_b, whole_b)
+    a, b = (_share(float(part), float(whole)) for part, whole in ((part_a, whole_a), (part_b, whole_b)))
     if a is None or b is None:
         return Difference(a, b)
-    return Difference(a, b, _Z * sqrt(a * (1 - a) / whole_a + b * (1 - b) / whole_b))
+    return Difference(a, b, float(_Z * sqrt(a * (1 - a) / whole_a + b * (1 - b) / whole_b)))
 
 
 def _covered(side: Held) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ from monitor.verdict.evidence import allowances
 from monitor.verdict.fold import Point, Series, State, Watch, WindowScore, fold
 from monitor.verdict.lifecycle import Alarm
 from monitor.verdict.members import Signal
+from monitor.verdict.summary import encode
 from schemas.definition import Role
 from schemas.durations import moment
 from storage.alarms import CalibrationRow, EvidenceRow, FoldTransaction, WatchTerms, lock_watch
 from storage.connect import Connection, connect
 from tests.monitor.feed import DAY, HOUR
+from tests.monitor.verdict.weeks import LAYOUT as SMALL_LAYOUT
+from tests.monitor.verdict.weeks import Bend, hours
 
 WEEK = 7 * DAY
 MONDAY = YEAR + 2 * DAY
@@ -109,6 +112,27 @@ class Watched:
             _write(connection, run, alarm)
         transaction.finish(state=b"{}", season=None, excluded=(), done=self.done, folded=())
         return sorted(alarms.values(), key=lambda alarm: alarm.pending_at)
+
+
+def hold(connection: Connection, run: str, days: int, drifts: Sequence[tuple[int, int]], bend: Bend) -> None:
+    """Store what hourly windows of events of `Watched` held: the bins of a small layout, bent in some days."""
+    calm, bent = (hours(1, seed=4, bend=each).summaries["events"] for each in (None, bend))
+    connection.execute(
+        "INSERT INTO driftline.summary_layout VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (SMALL_LAYOUT.hash, SMALL_LAYOUT.encode().decode()),
+    )
+    connection.execute("UPDATE driftline.watch SET layout = %s WHERE run_id = %s", (SMALL_LAYOUT.hash, run))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO driftline.window_summary (run_id, stream, size_s, window_start, layout, rows, payload)"
+            " VALUES (%s, 'events', 3600, to_timestamp(%s), %s, 1, %s)",
+            [
+                (run, start / 1000, SMALL_LAYOUT.hash, encode(replace(held.between(at, at + HOUR), start=start)))
+                for hour in range(24 * days)
+                for start, at in [(YEAR + hour * HOUR, MONDAY + hour % 24 * HOUR)]
+                for held in [bent if any(first <= hour // 24 < end for first, end in drifts) else calm]
+            ],
+        )
 
 
 def _evidence(point: Point, calibration_id: str) -> EvidenceRow:
