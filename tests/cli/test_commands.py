@@ -46,6 +46,8 @@ DECISIONS = {
     ("silence", "add"): ("run", "track", "column", "for", "until", "reason"),
     ("silence", "list"): ("all",),
     ("weeks", "exclude"): ("reason",),
+    ("compare",): ("csv",),
+    ("notify",): ("test",),
 }
 """Options of what a person decides once: a variable that was left set must not decide it again."""
 
