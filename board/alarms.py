@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from board.alarm_errors import read_errors
 from board.database import Reader
 from board.http_errors import NotFound
 from board.runs import RunInfo
 from board.signal_evidence import SignalCurves
+from schemas.alarm_text import Situation, next_steps, told, what
 from schemas.alarms import AlarmMember
-from schemas.durations import duration_text, moment
+from schemas.durations import duration_ms, duration_text, moment
 from schemas.text import printable
 
 WATCHED = (
@@ -32,7 +34,7 @@ SILENCE = ("track", "column", "until", "author", "reason")
 TOLD = 20
 """Alarms that the headline knows."""
 LISTED = 500
-HARMED = ("concept", "both")
+WEEK = 7 * 86_400_000
 CURVES = 8
 """Members whose evidence is drawn."""
 AROUND = 60
@@ -44,8 +46,7 @@ async def read_watch(reader: Reader, run: RunInfo) -> dict[str, Any] | None:
 
     Returns:
         Among others: `alarms`, the newest ones of tracks `change` and `harm` that were not withdrawn, newest first;
-        `record`, how the promise was kept; `level` and `signal`, the newest evidence; `error`, of the newest alarm,
-        before and since.
+        `record`, how the promise was kept; `level` and `signal`, the newest evidence.
     """
     row = await reader.row("watched", run=run.run_id)
     if row is None:
@@ -53,16 +54,13 @@ async def read_watch(reader: Reader, run: RunInfo) -> dict[str, Any] | None:
     found = dict(zip(WATCHED, row, strict=True))
     alarms = await _alarms(reader, run.run_id, limit=TOLD, every=False)
     newest = max(await reader.rows("newest_evidence", run=run.run_id), key=lambda each: each[2], default=None)
-    harmed = alarms[0] if alarms and alarms[0]["harm"] in HARMED else None
-    smallest = min(found["sizes"], default=None)
     return found | {
         "sizes": sizes_text(found["sizes"]),
         "set_by": set_by(found["set_by"]),
         "record": dict(zip(RECORD, await reader.row("record", run=run.run_id), strict=True)),
         "level": newest and newest[2],
         "signal": newest and newest[3],
-        "alarms": [{name: each[name] for name in each if name not in ("message", "members")} for each in alarms],
-        "error": harmed and await read_error(reader, run, harmed, smallest),
+        "alarms": [{name: each[name] for name in each if name != "members"} for each in alarms],
         "silence": await _silence(reader, run.run_id, alarms[0]) if alarms else None,
     }
 
@@ -118,16 +116,37 @@ async def read_alarm(reader: Reader, run: RunInfo, alarm_id: str) -> dict[str, A
     alarm = await find_alarm(reader, run.run_id, alarm_id)
     shown = {"run": run.run_id, "unit": run.stream.unit, "alarm": alarm}
     if alarm["state"] is None:
-        return shown
+        return shown | {"next": steps(run.run_id, alarm, (), is_silenced=False)}
     calibrations = await _calibrations(reader, run.run_id)
     own = next((each for each in calibrations if each["id"] == alarm["calibration_id"]), None)
-    watch = await reader.row("watched", run=run.run_id)
+    silence, evidence = (
+        await _silence(reader, run.run_id, alarm),
+        await _evidence_of(reader, run.run_id, alarm, calibrations),
+    )
     return shown | {
         "calibration": own and _without(own, "signals", "lines"),
-        "error": await read_error(reader, run, alarm, min(watch[0], default=None)) if watch else None,
-        "silence": await _silence(reader, run.run_id, alarm),
-        **await _evidence_of(reader, run.run_id, alarm, calibrations),
+        "silence": silence,
+        "next": steps(run.run_id, alarm, evidence.pop("seasons"), is_silenced=silence is not None),
+        "errors": await read_errors(reader, run.run_id, alarm) if alarm["track"] == "harm" else None,
+        **evidence,
     }
+
+
+def steps(run: str, alarm: Mapping[str, Any], seasons: Iterable[int], *, is_silenced: bool) -> list[dict[str, str]]:
+    """Return what to do about an alarm, as `driftline alarms show` says it. Pure. seasons: that it may touch."""
+    situation = Situation(
+        alarm_id=alarm["id"],
+        run_id=run,
+        state=alarm["state"],
+        track=alarm["track"],
+        kind=alarm["kind"],
+        size_s=duration_ms(alarm["size"]) // 1_000 if alarm["size"] else None,
+        window_start=alarm["window"],
+        verdict=alarm["ack"] and alarm["ack"]["verdict"],
+        is_silenced=is_silenced,
+    )
+    weeks = [at for at in seasons if at + WEEK > (alarm["first_evidence"] or 0)]
+    return [msgspec.structs.asdict(step) for step in next_steps(situation, weeks)]
 
 
 async def find_alarm(reader: Reader, run: str, alarm_id: str) -> dict[str, Any]:
@@ -142,18 +161,6 @@ async def find_alarm(reader: Reader, run: str, alarm_id: str) -> dict[str, Any]:
     return found[0]
 
 
-async def read_error(
-    reader: Reader, run: RunInfo, alarm: Mapping[str, Any], size_s: int | None
-) -> dict[str, float] | None:
-    """Read the mean absolute error before an alarm and since; None where one of them is not known."""
-    if size_s is None or alarm["first_evidence"] is None:
-        return None
-    until = alarm["recovered_at"]
-    where = {"since": moment(alarm["first_evidence"]), "until": moment(until) if until else "infinity"}
-    before, since = await reader.row("error_around", run=run.run_id, size_s=size_s, **where)
-    return None if before is None or since is None else {"before": before, "since": since}
-
-
 async def _alarms(
     reader: Reader, run: str, *, limit: int, every: bool, alarm_id: str | None = None
 ) -> list[dict[str, Any]]:
@@ -165,8 +172,10 @@ def alarm_of(row: Sequence[Any]) -> dict[str, Any]:
     """Return an alarm as the pages take it. Pure. row: of the query `alarms`."""
     found = dict(zip(ALARM, row, strict=False))
     ack = dict(zip(ACK, row[len(ALARM) :], strict=True))
+    message = printable(found.pop("message"), 2_000, keep="\n")
     return found | {
-        "message": printable(found["message"], 1_000),
+        "what": what(message),
+        "told": told(message),
         "size": found["size"] and duration_text(1_000 * found["size"]),
         "columns": [printable(name) for name in found["columns"] or ()],
         "members": (known := members(found["members"])),
@@ -181,7 +190,7 @@ def members(stored: Any) -> list[dict[str, Any]]:
         known = msgspec.convert(stored, list[AlarmMember])
     except msgspec.ValidationError:
         return []
-    return [msgspec.structs.asdict(each) | {"size": duration_text(1_000 * each.size_s)} for each in known]
+    return [msgspec.to_builtins(each) | {"size": duration_text(1_000 * each.size_s)} for each in known]
 
 
 def causes(known: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -113,7 +113,7 @@ WITH annotation AS (
      FROM driftline.event WHERE run_id = %(run)s AND kind = 'injected' ORDER BY starts_at LIMIT 1000)
     UNION ALL
     (SELECT 'alarm', started_at, CASE WHEN kind = 'gap' AND state IS NULL THEN started_at ELSE recovered_at END,
-            left(message, 300), kind, severity, CASE WHEN state IS NOT NULL THEN alarm_id END
+            left(split_part(message, E'\n', 1), 300), kind, severity, CASE WHEN state IS NOT NULL THEN alarm_id END
      FROM driftline.alarm WHERE run_id = %(run)s AND (size_s IS NULL OR size_s = %(size_s)s)
        AND (state IS NULL OR track IN ('change', 'harm') AND state IN ('firing', 'recovered'))
      ORDER BY started_at DESC LIMIT 1000))
@@ -337,7 +337,7 @@ FROM driftline.calibration WHERE run_id = %(run)s ORDER BY season_start DESC LIM
 
 -- name: alarms
 -- Alarms of a run, the newest first, with what was judged last; only one where it is named.
-SELECT a.alarm_id, a.state, a.track, a.kind, a.harm, left(a.message, 1000), a.stream, a.window_size_s,
+SELECT a.alarm_id, a.state, a.track, a.kind, a.harm, left(a.message, 2000), a.stream, a.window_size_s,
        (extract(epoch FROM a.window_start) * 1000)::bigint, (extract(epoch FROM a.first_evidence) * 1000)::bigint,
        (extract(epoch FROM a.pending_at) * 1000)::bigint,
        CASE WHEN a.state IS DISTINCT FROM 'pending' THEN (extract(epoch FROM a.started_at) * 1000)::bigint END,
@@ -355,14 +355,6 @@ SELECT track, column_name, (extract(epoch FROM ends_at) * 1000)::bigint, left(au
 FROM driftline.silence WHERE (run_id IS NULL OR run_id = %(run)s) AND starts_at <= now() AND ends_at > now()
 ORDER BY ends_at DESC LIMIT 50;
 
--- name: error_around
--- The model's mean absolute error in the four weeks before a moment, and from then on.
-SELECT sum(mae * joined) FILTER (WHERE window_end <= %(since)s) / nullif(sum(joined) FILTER (WHERE window_end <= %(since)s), 0),
-       sum(mae * joined) FILTER (WHERE window_start >= %(since)s) / nullif(sum(joined) FILTER (WHERE window_start >= %(since)s), 0)
-FROM (SELECT *, coalesce(nullif(joined_rows, 0), rows) AS joined FROM driftline.window_result
-      WHERE (run_id, stream, size_s, segment) = (%(run)s, 'labels', %(size_s)s, '') AND status <> 'open' AND mae IS NOT NULL
-        AND window_start >= %(since)s::timestamptz - interval '28 days' AND window_end <= %(until)s) w;
-
 -- name: scores
 -- What the windows of some seasons said, in the order of the signals of their calibration.
 SELECT stream, size_s, (extract(epoch FROM season_start) * 1000)::bigint,
@@ -370,6 +362,12 @@ SELECT stream, size_s, (extract(epoch FROM season_start) * 1000)::bigint,
 FROM driftline.evidence
 WHERE run_id = %(run)s AND segment = '' AND season_start >= %(from)s AND season_start <= %(to)s
 ORDER BY season_start, due_at, size_s, stream LIMIT 20000;
+
+-- name: errors
+-- Of windows of labels: those with an error, their absolute errors added up, and what these usually are.
+SELECT (extract(epoch FROM window_start) * 1000)::bigint, (extract(epoch FROM window_start) * 1000)::bigint + 1000 * size_s, errors
+FROM driftline.evidence WHERE run_id = %(run)s AND stream = 'labels' AND segment = '' AND size_s = %(size_s)s
+  AND errors IS NOT NULL AND window_start >= %(from)s AND window_start < %(to)s ORDER BY window_start LIMIT 5000;
 
 -- name: recoveries
 -- After an alarm has recovered, evidence begins at nothing.

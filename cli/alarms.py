@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,7 +10,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import asdict
 
-from schemas.alarms import short_name
+from schemas import alarm_text
+from schemas.alarm_text import Situation, Step, what
 from schemas.durations import duration_text, moment
 from storage.alarm_listings import AlarmRow, CalibrationRow, ChangeRow, EvidenceRow, WatchRecord
 from storage.decisions import SilenceRow, silenced_until
@@ -24,16 +24,6 @@ CHANGE = "change"
 
 AGEING = "ageing"
 """Track, and kind, of alarms that the stream is no longer as the model was trained on."""
-
-LOG = ("gap", "volume", "coverage", "model", "stream")
-"""Kinds of alarm about which the log says more than the columns of a window."""
-
-HARM = {
-    "harmless": "inputs moved, the error did not",
-    "concept": "the error moved, inputs did not",
-    "both": "inputs moved, and the error with them",
-    "unlabelled": "inputs moved; no labels since",
-}
 
 
 class ListedAlarm(AlarmRow, frozen=True, kw_only=True):
@@ -90,13 +80,6 @@ class CalibrationLine(msgspec.Struct, frozen=True):
     line_set_by: str
 
 
-class Step(msgspec.Struct, frozen=True):
-    """Something to do about an alarm. command: to copy."""
-
-    why: str
-    command: str
-
-
 class Details(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of an alarm.
 
@@ -132,7 +115,7 @@ def alarm_lines(rows: Sequence[ListedAlarm], names: Mapping[str, str]) -> list[A
             state=_state(row),
             since=row.started_at,
             evidence=_rounded(row.severity),
-            what=short_name(row.kind, row.columns),
+            what=row.kind if row.state is None else what(row.message),
             judged=row.verdict or "",
             alarm=names[row.alarm_id],
         )
@@ -221,8 +204,6 @@ def facts(found: Details) -> Iterator[tuple[str, str]]:
     if alarm.size_s and alarm.window_start and alarm.track != AGEING:
         size = duration_text(1_000 * alarm.size_s)
         yield "raised by", f"window of {size} of {alarm.stream}, {minute(alarm.window_start)}"
-    if alarm.harm:
-        yield "harm", HARM.get(alarm.harm, alarm.harm)
     if alarm.track == CHANGE:
         yield "promise", _promised(alarm)
         if found.calibration and found.calibration.set_by:
@@ -269,39 +250,18 @@ def next_steps(alarm: ListedAlarm, weeks: Sequence[datetime]) -> list[Step]:
         alarm: The alarm.
         weeks: That it touches.
     """
-    return [Step(why, shlex.join(words)) for why, words in _steps(alarm, weeks)]
-
-
-def _steps(alarm: ListedAlarm, weeks: Sequence[datetime]) -> Iterator[tuple[str, list[str]]]:
-    run = ["--run", alarm.run_id]
-    if alarm.track == AGEING:
-        yield "see how the error went", ["driftline", "windows", *run]
-        yield "train a model on newer data", ["driftline", "train", "--help"]
-        return
-    if alarm.kind in LOG:
-        yield "see what was rejected", ["driftline", "dead-letters", *run]
-    if alarm.size_s and alarm.window_start:
-        size = ["--size", duration_text(1_000 * alarm.size_s)]
-        if alarm.kind in LOG:
-            yield "see how many rows came", ["driftline", "windows", *run, *size]
-        else:
-            window = [*run, *size, "--window", minute(alarm.window_start)]
-            yield "compare its columns with the reference", ["driftline", "columns", *window]
-            yield "see their distributions", ["driftline", "report", *window]
-    if alarm.state is None or alarm.state == "withdrawn":
-        return
-    if alarm.verdict is None:
-        yield (
-            "say what it was (real, known or false)",
-            ["driftline", "alarms", "ack", alarm.alarm_id, "--as", "real"],
-        )
-    if alarm.is_firing and not alarm.silenced_until:
-        words = ["driftline", "silence", "add", *run, "--for", "1d", "--reason", "being handled"]
-        yield "silence the run for a day", words
-    if alarm.verdict != "false" and weeks:
-        days = [f"{week:%Y-%m-%d}" for week in weeks]
-        words = ["driftline", "weeks", "exclude", *days, "--reason", alarm.alarm_id]
-        yield "if it was real or known, measure later weeks without it", words
+    situation = Situation(
+        alarm_id=alarm.alarm_id,
+        run_id=alarm.run_id,
+        state=alarm.state,
+        track=alarm.track,
+        kind=alarm.kind,
+        size_s=alarm.size_s,
+        window_start=None if alarm.window_start is None else _ms(alarm.window_start),
+        verdict=alarm.verdict,
+        is_silenced=alarm.silenced_until is not None,
+    )
+    return alarm_text.next_steps(situation, [*map(_ms, weeks)])
 
 
 def calibration_lines(rows: Sequence[CalibrationRow]) -> list[CalibrationLine]:

@@ -172,7 +172,7 @@ ORDER BY event_time DESC LIMIT 200;
 -- name: alarms
 -- Those that fire or have recovered, and incidents of the log, which have no state.
 SELECT e.${axis}_time AS since, CASE WHEN a.recovered_at IS NOT NULL THEN e.${axis}_end END AS "until",
-       coalesce(a.state, 'incident') AS state, a.message AS what, a.severity AS evidence, k.verdict AS judged,
+       coalesce(a.state, 'incident') AS state, split_part(a.message, E'\n', 1) AS what, a.severity AS evidence, k.verdict AS judged,
        a.alarm_id AS alarm
 FROM driftline.timed_event e JOIN driftline.alarm a ON a.alarm_id = e.event_id LEFT JOIN LATERAL (
     SELECT verdict FROM driftline.alarm_ack k WHERE k.alarm_id = a.alarm_id ORDER BY ack_id DESC LIMIT 1) k ON true

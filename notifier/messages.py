@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from notifier.planning import Notice
-from schemas.alarms import AlarmRecord, short_name
+from schemas.alarm_text import told, what
+from schemas.alarms import AlarmRecord
 from schemas.durations import moment
 from schemas.text import printable
 
@@ -60,11 +61,10 @@ def message(notice: Notice, board_url: str) -> Message:
     number = f"{change.number}+{notice.reminder}" if notice.reminder else str(change.number)
     name = f"{quote(alarm.alarm_id, safe=':')}#{number}"
     link = f"{board_url.rstrip('/')}/alarm?{urlencode({'run': alarm.run_id, 'id': alarm.alarm_id})}"
-    what = short_name(alarm.kind, alarm.columns)
     state = "still firing" if notice.reminder else alarm.state
     return Message(
         id=name,
-        title=printable(f"[{state}] {alarm.run_id}: {what}", 200),
+        title=printable(f"[{state}] {alarm.run_id}: {what(alarm.message)}", 200),
         body=printable("\n".join(_lines(notice, link, name)), 4_000, keep="\n"),
         alarm=alarm,
         number=change.number,
@@ -80,7 +80,7 @@ def _lines(notice: Notice, link: str, name: str) -> list[str]:
     alarm = notice.change.alarm
     in_shell = shlex.quote(alarm.alarm_id)
     lines = [
-        alarm.message,
+        *told(alarm.message),
         "",
         f"Run {alarm.run_id} of stream {alarm.stream}, track {alarm.track}. {_course(alarm)}",
     ]
@@ -125,7 +125,7 @@ def alert(told: Message, ends_at: datetime) -> dict[str, object]:
         },
         "annotations": {
             "summary": told.title,
-            "description": printable(alarm.message, 1_000),
+            "description": printable(alarm.message, 2_000, keep="\n"),
             "kind": alarm.kind,
             "harm": alarm.harm or "",
             "columns": ", ".join(alarm.columns),

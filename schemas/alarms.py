@@ -13,6 +13,58 @@ from schemas.records import Time, described
 AlarmState = Literal["pending", "firing", "recovered", "withdrawn"]
 
 
+ChangeKind = Literal[
+    "unit",
+    "scale",
+    "shift",
+    "spread",
+    "missing",
+    "new",
+    "gone",
+    "shares",
+    "more",
+    "fewer",
+    "gap",
+    "duplicates",
+    "late",
+    "clock",
+    "labels",
+    "concept",
+]
+"""unit: values arrive in another unit. scale: each is so many times the usual. shift: so much more. spread: their
+middle stays, and they scatter more. missing: more or fewer are missing. new: values that were not known. gone: a
+value hardly comes any more. shares: values come more or less often. more, fewer, gap: records. duplicates: records
+come twice. late: events are missing whose labels came. clock: records come at other hours. labels: missing ones.
+concept: the error moved, and no input."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What kind of change a signal shows, compared with what the same hours usually hold.
+
+    Attributes:
+        kind: Of change.
+        sure: How sure that is, 0 to 1.
+        since: Onset, better than that of the evidence: what came since then differs most.
+        factor: Values are so many times the usual, or there are so many times the usual records.
+        offset: Values are so much above the usual, or records so many hours behind.
+        value: That is gone or has moved most; of kind `unit`, the change of unit in words.
+        before, after: The median; or the share of records that have the value, that are missing or that are new.
+        other, other_before, other_after: The value that took most of what another one lost, and its shares.
+    """
+
+    kind: ChangeKind
+    sure: float
+    since: Time = 0
+    factor: float | None = None
+    offset: float | None = None
+    value: str | None = None
+    before: float | None = None
+    after: float | None = None
+    other: str | None = None
+    other_before: float | None = None
+    other_after: float | None = None
+
+
 class AlarmMember(msgspec.Struct, frozen=True, kw_only=True):
     """A signal that an alarm names.
 
@@ -25,6 +77,7 @@ class AlarmMember(msgspec.Struct, frozen=True, kw_only=True):
         value: The most evidence; 1 is the line.
         since: Its onset, an estimate.
         consequence: Whether another member explains it.
+        change: What kind of change it is, where the counts show it.
     """
 
     role: str
@@ -35,6 +88,20 @@ class AlarmMember(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     since: Time
     consequence: bool
+    change: Change | None = None
+
+
+def leading(members: Sequence[Any]) -> Any:
+    """Return the member whose change says what an alarm is about: the worst one of which a kind is known, or None.
+
+    What has far less evidence than the worst is no explanation of it.
+
+    Args:
+        members: The worst first, as `AlarmMember`.
+    """
+    own = [m for m in members if not m.consequence] or [*members]
+    most = max((m.value for m in own), default=0.0)
+    return next((m for m in own if m.change is not None and m.value >= most / 2), None)
 
 
 class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +116,7 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
         state: After the change.
         kind: `drift`, `gap`, `volume`, `coverage`, `ageing` or `error`.
         harm: `harmless`, `concept`, `both` or `unlabelled`; None where that does not apply.
-        message: In a sentence.
+        message: In sentences, one to a line; the first says what changed and when, the last what to do.
         role, size_s, window_start: The window that raised it; of track `ageing`, the season that began.
         first_evidence: Its onset, an estimate.
         pending_at, fired_at, recovered_at: When its state changed, event time; None: not yet.
@@ -57,6 +124,8 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
         promise: False alarms a month that were promised; None: nothing was.
         calibration_id: What the line follows from.
         members: What it names, the worst first.
+        error_usual, error_now: The mean absolute error of the model in the unit of the label: what it usually is in
+            these hours, and the most since the onset, over a day at most. None: not known.
     """
 
     alarm_id: str
@@ -78,6 +147,8 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
     promise: float | None
     calibration_id: str
     members: Annotated[tuple[AlarmMember, ...], Meta(max_length=10_000)]
+    error_usual: float | None = None
+    error_now: float | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -93,26 +164,6 @@ class AlarmChange(AlarmRecord, frozen=True, kw_only=True):
     """
 
     number: Annotated[int, Meta(ge=1)]
-
-
-NAMED = 2
-"""Columns of an alarm in its short name."""
-
-
-def short_name(kind: str, columns: Sequence[str]) -> str:
-    """Name an alarm in a few words: its first columns, or what it is of.
-
-    Args:
-        kind: Of the alarm.
-        columns: That it names, the worst first.
-    """
-    if kind == "error":
-        return "larger error"
-    if kind not in ("drift", "ageing") or not columns:
-        return kind
-    more = len(columns) - NAMED
-    named = ", ".join(columns[:NAMED]) + (f" +{more}" if more > 0 else "")
-    return f"ageing: {named}" if kind == "ageing" else named
 
 
 def json_schema() -> dict[str, Any]:

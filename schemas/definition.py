@@ -298,6 +298,11 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True, dict=Tr
             return self.unit
         return next((field.unit for field in self._named(column)), None)
 
+    def title_of(self, column: str) -> str:
+        """Return what people call a column, with its name: `pickup zone (PULocationID)`; else its name."""
+        title = next((field.description for field in self._named(column)), None)
+        return column if title is None else f"{title} ({column})"
+
     def value_names(self, column: str) -> dict[str, str]:
         """Return what people call the values of a column, by the value as text; most columns have no such names."""
         return next((dict(field.value_names) for field in self._named(column)), {})

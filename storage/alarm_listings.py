@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.alarms import AlarmMember, Change
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from storage.connect import Connection
@@ -29,6 +30,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     since: datetime
     consequence: bool
+    change: Change | None = None
 
 
 class AlarmRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +154,8 @@ def alarms(connection: Connection, run: str | None = None, part: str | None = No
 
 
 def _member(stored: Any) -> Member:
-    return Member(**stored | {"since": moment(stored["since"])})
+    known = msgspec.convert(stored, AlarmMember)
+    return Member(**msgspec.structs.asdict(known) | {"since": moment(known.since)})
 
 
 def alarm_named(connection: Connection, name: str) -> AlarmRow:

@@ -356,7 +356,7 @@ def alarm_params(alarm: AlarmRecord) -> dict[str, Any]:
     params |= {name: None if params[name] is None else moment(params[name]) for name in times}
     params |= {"started_at": moment(alarm.pending_at if alarm.fired_at is None else alarm.fired_at)}
     params |= {"members": msgspec.to_builtins(alarm.members), "columns": alarm.columns}
-    return params | {"message": printable(alarm.message)}
+    return params | {"message": printable(alarm.message, 2_000, keep="\n")}
 
 
 def calibration_params(row: CalibrationRow) -> dict[str, Any]:

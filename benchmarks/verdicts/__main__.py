@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.verdicts import cost as costs
-from benchmarks.verdicts import real, sine, synthetic
+from benchmarks.verdicts import kinds, real, sine, synthetic
 from benchmarks.verdicts.months import FOLDER, SEASON, weeks
 from benchmarks.verdicts.peers import table as peers_table
 from benchmarks.verdicts.real import EXPECTED, REGION, Replay, described
@@ -296,8 +296,38 @@ def trend(months: int) -> Part:
     )
 
 
+def kind(months: int) -> Part:
+    """What kind of change is named."""
+    of = kinds.month("2022-01", "2022-01", "2022-02", "2022-03")
+    watching, first = kinds.Watching(of), moment_ms("2022-02-01")
+    weeks_of = [SEASON.start(first) + WEEK * n for n in range(4)]
+    rows = [kinds.found(name, of, watching, weeks_of) for name in kinds.RIGHT]
+    met = {}
+    for row in rows:
+        name, right, wrong = row["scenario"], row["right"], row["wrong"]
+        met[f"{name}: right in {right:.0%} of {row['alarms']} alarms, wrong in {wrong:.0%}"] = (
+            right >= 0.8 and wrong <= 0.05
+        )
+    shares = {"2022-02 and 2022-03": kinds.calm(of, watching, first)}
+    later = kinds.month("2022-01", "2023-01")
+    shares["2023-01"] = kinds.calm(later, kinds.Watching(later), moment_ms("2023-01-01"))
+    for name, each in shares.items():
+        met |= {f"{name}, {how}: nothing named in {1 - share:.1%}": share <= 0.02 for how, share in each.items()}
+    return Part(
+        "What kind of change: each shipped scenario at 24 moments of February 2022, and calm months",
+        "right in 80 % of the alarms and wrong in 5 %; nothing named in 98 % of calm windows",
+        met,
+        rows,
+        {},
+        [],
+        "Thresholds were chosen on onsets of three weeks of March 2022. Of calm months, `alarms` are hours in which"
+        " an alarm fires that names a kind; the sizes are windows of which every column was asked about, though no"
+        " alarm had asked. In 2023-01 fares are not as in the training of 2022-01, which is so.",
+    )
+
+
 PARTS: Mapping[str, Callable[[int], Part]] = {
-    part.__name__: part for part in (calm, found, peers, covid, fares, promise, trend, published, cost)
+    part.__name__: part for part in (calm, found, kind, peers, covid, fares, promise, trend, published, cost)
 }
 
 

@@ -41,8 +41,10 @@ from monitor.evidently.window_figures import event_figures
 from monitor.verdict.calibration import Calibration, CalmSeason, calibrate
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.lifecycle import Alarm
+from monitor.verdict.record import record
 from monitor.verdict.season import DAY, HOUR, short_seasons
 from producer.sources.selection import from_files
+from schemas.alarm_text import headline
 from schemas.definition import EVENTS, LABELS
 from schemas.durations import moment, moment_ms
 from schemas.streams.taxi import TAXI, TRIPS
@@ -246,7 +248,8 @@ def told(alarm: Alarm) -> str:
     """An alarm for people."""
     fired = text(alarm.fired_at or 0)
     until = f"recovered {text(alarm.recovered_at)}" if alarm.recovered_at else "not recovered"
-    return f"{alarm.describe()} (fired {fired}, {until})"
+    said = headline(record(alarm, "run", TAXI, 1.0).message)
+    return f"{said} (fired {fired}, {until})"
 
 
 def text(at: int) -> str:

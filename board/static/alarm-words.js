@@ -1,7 +1,6 @@
 // What an alarm, a promise and its record are in words. Pure.
 
-import { count, figure, iso, moment, plural, times, withUnit } from "./format.js";
-import { quoted } from "./commands.js";
+import { count, figure, moment, plural, times } from "./format.js";
 
 const DAY = 86_400_000;
 const NOUN = { drift: "drift", gap: "no rows", volume: "volume", coverage: "labels missing", error: "larger error" };
@@ -12,16 +11,6 @@ export const noun = ({ kind }) => {
   const name = NOUN[kind] ?? kind ?? "alarm";
   return name[0].toUpperCase() + name.slice(1);
 };
-
-/** What moved, the worst first: trip_distance, fare and 3 more. The error is told apart from it.
- * @param {any} alarm @param {number} [most] */
-export function columns({ causes, columns: all, kind }, most = 2) {
-  if (kind === "error") return "";
-  const names = causes?.length ? causes : all ?? [];
-  if (!names.length) return kind === "drift" ? "the stream" : "";
-  const more = names.length - most;
-  return more > 0 ? `${names.slice(0, most).join(", ")} and ${count(more)} more` : names.join(", ");
-}
 
 /** Days of it, without the clock: 15–22 Feb, 28 Feb – 3 Mar; the year where it is another than `year`.
  * @param {number} start @param {number|null} end exclusive */
@@ -82,30 +71,32 @@ export function headline(data) {
   const { watch, finished } = data.status;
   if (!watch || !Number.isFinite(watch.to)) return null;
   const [newest] = watch.alarms;
-  if (finished && watch.done) return { state: "story", ...story(watch, data.unit) };
-  if (newest?.state === "firing") return firing(newest, watch, data.unit);
+  if (finished && watch.done) return { state: "story", ...story(watch) };
+  if (newest?.state === "firing") return firing(newest, watch);
   if (newest?.state === "pending") return pending(newest, watch);
-  if (newest?.state === "recovered" && watch.to - newest.recovered_at <= LATELY) return recovered(newest, watch, data.unit);
+  if (newest?.state === "recovered" && watch.to - newest.recovered_at <= LATELY) return recovered(newest);
   if (watch.promise === null) return { state: "no-promise", band: "none", word: "No promise yet", why: watch.refused ?? watch.about };
   return { state: "calm", band: "calm", word: "Calm", why: level(watch) };
 }
 
-function firing(alarm, watch, unit) {
+/** What an alarm says, as the monitor worded it, but for the evidence, which comes last. @param {any} alarm */
+export const sentences = ({ told }) => told.slice(0, Math.max(told.length - 1, 1)).map((text) => `${text}.`).join(" ");
+
+function firing(alarm, watch) {
   const silenced = watch.silence ? ` Silenced until ${moment(watch.silence.until, { local: true })} by ${watch.silence.author}: ${watch.silence.reason}.` : "";
-  return { state: "firing", band: "drift", word: `${noun(alarm)} since ${days(alarm.first_evidence, null)}`, why: `${about(alarm, watch, unit)}; fires since ${moment(alarm.fired_at)}.${silenced}` };
+  return { state: "firing", band: "drift", word: `${noun(alarm)} since ${days(alarm.first_evidence, null)}`, why: `${sentences(alarm)} Fires since ${moment(alarm.fired_at)}.${silenced}` };
 }
 
 function pending(alarm, watch) {
-  return { state: "pending", band: "near", word: "Watching", why: `${columns(alarm)} may have changed since ${moment(alarm.first_evidence)}: ${evidence(watch)}. An alarm fires at 1.` };
+  return { state: "pending", band: "near", word: "Watching", why: `Perhaps: ${alarm.told[0]}; ${evidence(watch)}. An alarm fires at 1.` };
 }
 
-function recovered(alarm, watch, unit) {
-  const { first_evidence: since, recovered_at: until } = alarm;
-  return { state: "recovered", band: "calm", word: "Recovered", why: `${noun(alarm).toLowerCase()} ${days(since, until)}: ${about(alarm, watch, unit)}; calm since ${moment(until)}` };
+function recovered(alarm) {
+  return { state: "recovered", band: "calm", word: "Recovered", why: `${sentences(alarm)} Calm since.` };
 }
 
 /** Of a run that is over. */
-function story(watch, unit) {
+function story(watch) {
   const fired = watch.alarms.filter(({ state }) => state !== "pending");
   const span = `${days(watch.from, watch.to)}`;
   if (!fired.length) {
@@ -116,8 +107,8 @@ function story(watch, unit) {
   const open = newest.state === "firing";
   const end = open ? "not over when the run ended" : "calm since";
   const band = open ? "drift" : "calm";
-  if (fired.length === 1) return { band, word: episode(newest), why: `${about(newest, watch, unit)}; ${end}` };
-  const some = fired.slice(0, 3).reverse().map((alarm) => [lower(episode(alarm)), columns(alarm)].filter(Boolean).join(": "));
+  if (fired.length === 1) return { band, word: episode(newest), why: `${sentences(newest)} ${open ? `It was ${end}` : "Calm since"}.` };
+  const some = fired.slice(0, 3).reverse().map((alarm) => `${lower(episode(alarm))}: ${alarm.what}`);
   const every = Math.max(watch.record.alarms, fired.length); // the record is of the promise: it knows no harm
   const more = every > 3 ? `${count(every - 3)} before; ` : "";
   return { band, word: plural(every, "alarm"), why: `${more}${some.join("; ")}; ${end}` };
@@ -125,25 +116,6 @@ function story(watch, unit) {
 
 /** Drift 15–22 Feb. @param {any} alarm */
 export const episode = (alarm) => (alarm.recovered_at ? `${noun(alarm)} ${days(alarm.first_evidence, alarm.recovered_at)}` : `${noun(alarm)} since ${days(alarm.first_evidence, null)}`);
-
-/** What moved, and what it did to the model. */
-function about(alarm, watch, unit) {
-  return [columns(alarm), harm(alarm, watch.alarms[0] === alarm ? watch.error : null, unit)].filter(Boolean).join("; ");
-}
-
-const HARM = {
-  harmless: "the error did not move",
-  concept: "the error moved, the inputs did not",
-  both: "the error moved too",
-  unlabelled: "no labels yet that would tell of the error",
-};
-
-/** What became of the model's error. @param {any} alarm @param {{before: number, since: number}|null} error @param {string|null} [unit] */
-export function harm(alarm, error, unit) {
-  const said = HARM[alarm.harm] ?? "";
-  if (!error || !["concept", "both"].includes(alarm.harm)) return said;
-  return `error ${figure(error.before)} → ${withUnit(error.since, unit)}`;
-}
 
 const evidence = ({ level: at }) => `evidence ${ofLine(at)}`;
 
@@ -160,23 +132,3 @@ export const stateOf = (state) => STATES[state] ?? ["none", "·", "incident"];
 
 /** What set the line: volume at 1d, in the week of Mon 14 Feb. @param {any} set */
 export const setBy = (set) => (set ? `${set.signal} at ${set.size}, in the week of ${moment(set.season, { year: true }).replace(/ \d\d:\d\d$/, "")}` : "");
-
-/** What to do next with an alarm: each a sentence and a command, as `driftline alarms show` has them.
- * @param {string} run @param {any} alarm @param {number[]} weeks starts of those that it touches @param {any} [silence]
- * @returns {{what: string, command: string}[]} */
-export function next(run, alarm, weeks, silence = null) {
-  if (alarm.state === null) return [{ what: "What was rejected", command: `driftline dead-letters --run ${quoted(run)}` }];
-  const steps = [];
-  const add = (what, command) => void steps.push({ what, command });
-  const window = `--run ${quoted(run)} --size ${alarm.size} --window ${iso(alarm.window)}`;
-  add("Its columns beside the reference", `driftline columns ${window}`);
-  add("Their distributions", `driftline report ${window}`);
-  if (alarm.state === "withdrawn") return steps;
-  if (!alarm.ack) add("Say what it was: real, known or false", `driftline alarms ack ${quoted(alarm.id)} --as real`);
-  if (alarm.state === "firing" && !silence) add("Be told of nothing for a day", `driftline silence add --run ${quoted(run)} --for 1d --reason 'being handled'`);
-  if (alarm.ack?.verdict !== "false" && weeks.length) {
-    const starts = weeks.map((week) => iso(week).slice(0, 10)).join(" ");
-    add("If real or known: measure later weeks without it", `driftline weeks exclude ${starts} --reason ${quoted(alarm.id)}`);
-  }
-  return steps;
-}

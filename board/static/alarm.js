@@ -1,6 +1,6 @@
 // One alarm: what it is of, what speaks for it, and what to do.
 
-import { columns, episode, harm, next, ofLine, rate, setBy, stateOf } from "./alarm-words.js";
+import { episode, ofLine, rate, setBy, stateOf } from "./alarm-words.js";
 import { get } from "./api.js";
 import { beforeAndSince, threeSides } from "./before-since.js";
 import { command } from "./commands.js";
@@ -50,31 +50,29 @@ function show(answer) {
   head();
   for (const id of ["evidence-panel", "windows-panel"]) byId(id).hidden = data.alarm.state === null;
   byId("promise-panel").hidden = data.alarm.track !== "change";
-  const steps = next(data.run, data.alarm, weeks(), data.silence);
-  byId("next").replaceChildren(...steps.map(({ what, command: text }) => el("li", {}, el("span", { text: what }), command(text))));
+  byId("next").replaceChildren(...data.next.map(({ why, command: text }) => el("li", {}, el("span", { text: `${why[0].toUpperCase()}${why.slice(1)}` }), command(text))));
   if (data.alarm.state === null) return;
-  signals();
-  windows();
+  if (data.errors) showErrors();
+  else {
+    signals();
+    windows();
+    chart();
+  }
   promised();
-  chart();
   shapes();
 }
 
-/** Starts of the weeks that it touches: from where its evidence begins until it is over. */
-function weeks() {
-  const starts = new Set((data.seasons ?? []).filter((at) => at + 7 * DAY > data.alarm.first_evidence));
-  return [...starts];
-}
-
 function head() {
-  const { alarm, run, error, unit } = data;
+  const { alarm, run } = data;
   const [state, shape, word] = stateOf(alarm.state);
   const name = alarm.state === null ? alarm.kind : episode(alarm);
   document.title = `${name} · Driftline`;
   byId("top").dataset.band = state;
   setText(byId("where"), `run ${run} · ${alarm.id}`);
   byId("title").replaceChildren(el("span", { class: "shape", "aria-hidden": "true", text: `${shape} ` }), `${name}, ${word}`);
-  setText(byId("story"), alarm.state === null ? alarm.message : `${[columns(alarm, 5), harm(alarm, error, unit)].filter(Boolean).join("; ")}.`);
+  const [first, ...more] = alarm.told;
+  setText(byId("story"), first);
+  byId("told").replaceChildren(...more.map((text) => el("li", { text })));
   byId("all").setAttribute("href", address("/alarms", { run }));
   byId("up").setAttribute("href", address("/", { run }));
   byId("facts").replaceChildren(...facts().filter(([, value]) => value).map(([term, value]) => el("div", {}, el("dt", { text: term }), el("dd", {}, value))));
@@ -110,6 +108,42 @@ function signals() {
     return el("li", {}, i < data.curves.length ? sample : el("span"), el("span", { class: "name", text: member.name }), el("span", { class: "much", text: times(member.value) }), el("span", { class: "sub", text: kind }));
   });
   byId("signals").replaceChildren(...(items.length ? items : [el("li", {}, el("span"), el("span", { class: "dim", text: "It names no signal." }))]));
+}
+
+/** Of track harm: nothing of it is evidence that begins anew each week. */
+function showErrors() {
+  const { line } = data.errors;
+  setText(byId("evidence-title"), "The model's error of the last day");
+  setText(byId("evidence-note"), `as a multiple of what is usual in these hours${line ? `; an alarm fires at ${figure(line)} ×` : ""}`);
+  byId("windows-panel").hidden = true;
+  byId("signals").hidden = true;
+  errorChart();
+}
+
+async function errorChart() {
+  const holder = byId("chart");
+  const { at, times: value, line } = data.errors;
+  holder.hidden = !at.length;
+  if (!at.length) return;
+  let Plotly;
+  try {
+    Plotly = await plotly();
+  } catch (error) {
+    return notice(error.message);
+  }
+  const range = [at[0], at.at(-1)];
+  const marks = ticks(range, Math.max(2, Math.floor(holder.clientWidth / 90)));
+  const across = (y, color, dash) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, line: { color, width: 1.2, dash } });
+  await Plotly.react(holder, [{
+    type: "scatter", mode: "lines", x: at, y: value, hoverinfo: "text", hovertext: at.map((end, k) => `${moment(end)}: ${figure(value[k])} × the usual`),
+    line: { color: token("--series-1"), width: 2, shape: "hv" },
+  }], layout({
+    height: 260, margin: { l: 34, r: 8, t: 6, b: 24 }, dragmode: false, hovermode: "closest",
+    shapes: [across(1, token("--calm"), "dot"), ...(line ? [across(line, token("--drift"), "dash")] : [])],
+    xaxis: axis({ range, showgrid: false, tickmode: "array", tickvals: marks.map((mark) => mark.at), ticktext: marks.map((mark) => mark.text) }),
+    yaxis: axis({ range: [0, 1.08 * Math.max(...value, line ?? 1)] }),
+  }), CONFIG);
+  holder.dataset.drawn = "true";
 }
 
 let shapesOf = null;
@@ -212,6 +246,7 @@ byId("more").addEventListener("click", () => {
   unfolded = true;
   windows();
 });
-document.addEventListener("theme", () => data?.curves && chart());
-new ResizeObserver(() => data?.curves && chart()).observe(byId("content"));
+const redraw = () => data?.curves && (data.errors ? errorChart() : chart());
+document.addEventListener("theme", redraw);
+new ResizeObserver(redraw).observe(byId("content"));
 load();

@@ -1,6 +1,6 @@
 // The alarms of a run, and how the promise was kept.
 
-import { columns, episode, harm, ofLine, record, setBy, stateOf, tenth } from "./alarm-words.js";
+import { episode, ofLine, record, sentences, setBy, stateOf, tenth } from "./alarm-words.js";
 import { address, byId, el, setText } from "./dom.js";
 import { count, figure, moment } from "./format.js";
 import { followRun, nothing } from "./shell.js";
@@ -27,11 +27,10 @@ const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 function item(alarm) {
   const [band, shape, word] = stateOf(alarm.state);
   const name = alarm.state === null ? alarm.kind : episode(alarm);
-  const what = alarm.state === null ? alarm.message : [columns(alarm, 3), harm(alarm, null)].filter(Boolean).join("; ");
   return el("li", { "data-band": band, "data-state": alarm.state },
     el("p", { class: "status" }, el("span", { class: "shape", "aria-hidden": "true", text: shape }), word),
     el("div", {}, el("a", { href: address("/alarm", { run: data.run, id: alarm.id }), text: name }), el("p", { class: "sub", text: when(alarm) })),
-    el("p", { text: what }),
+    el("p", { text: alarm.state === null ? alarm.told[0] : sentences(alarm) }),
     el("p", { text: alarm.state === null || !Number.isFinite(alarm.value) ? "" : `evidence ${ofLine(alarm.value)}` }),
     el("p", { text: alarm.ack ? `judged ${alarm.ack.verdict}` : "" }),
   );

@@ -133,8 +133,11 @@ def _details(connection: Connection, alarm: str) -> Details:
 
 def _print(found: Details) -> None:
     from cli.alarms import evidence_lines, facts, member_lines
+    from schemas.alarm_text import told
 
-    _line(f"{found.alarm.alarm_id}\n{found.alarm.message}\n", style="bold")
+    first, *others = told(found.alarm.message)
+    _line(f"{found.alarm.alarm_id}\n{first}", style="bold")
+    _line("\n".join([*others, ""]))
     for name, text in facts(found):
         _line(f"{name:<12} {text}")
     for title, lines in (

@@ -66,7 +66,7 @@ ORDER BY w.window_start DESC LIMIT %(limit)s;
 
 -- name: alarms
 -- Those of changes that fired and stand, the earliest first.
-SELECT pending_at, started_at AS fired_at, recovered_at, columns
+SELECT pending_at, started_at AS fired_at, recovered_at, message
 FROM driftline.alarm WHERE run_id = %(run)s AND track = 'change' AND state IN ('firing', 'recovered') ORDER BY started_at;
 
 -- name: promise

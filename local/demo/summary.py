@@ -12,6 +12,7 @@ from rich.table import Table
 
 from local.demo.snapshot import execute
 from runtime.invocation import program
+from schemas.alarm_text import what
 from schemas.durations import duration_text, moment
 from schemas.errors import DriftlineError
 from schemas.figures import error_times
@@ -19,8 +20,6 @@ from storage.connect import Connection
 
 _STRETCHES = 3
 """Of injected drift, which may recur: the summary is about the first ones."""
-_NAMED = 3
-"""Columns of an alarm, the worst first."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -82,12 +81,11 @@ def _story(connection: Connection, run: str, held_out: float | None) -> Iterator
 
 
 def _alarm(alarm: Mapping[str, Any], start: datetime) -> str:
-    """`pending Tue 15 Feb 09:00, firing 10:00, 10 h after it began: trip_distance, error`."""
+    """`pending Tue 15 Feb 09:00, firing 10:00, 10 h after it began: Trip distance …`."""
     pending, fired = alarm["pending_at"], alarm["fired_at"]
     at = f"{fired:%H:%M}" if fired.date() == pending.date() else f"{fired:%a %d %b %H:%M}"
     after = (fired - start).total_seconds() / 3_600
-    columns = ", ".join(alarm["columns"][:_NAMED])
-    text = f"pending {pending:%a %d %b %H:%M}, firing {at}, {after:.0f} h after it began: {columns}"
+    text = f"pending {pending:%a %d %b %H:%M}, firing {at}, {after:.0f} h after it began: {what(alarm['message'])}"
     return text + (f"; recovered {alarm['recovered_at']:%a %d %b %H:%M}" if alarm["recovered_at"] else "")
 
 

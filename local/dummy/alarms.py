@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec.structs import replace
 
 from local.dummy.figures import MAE, MAE_GROWTH
 from local.dummy.plan import DAY, LATENESS, DummyPlan, DummyTraffic, strength
@@ -18,7 +19,7 @@ from monitor.verdict.order import Extent, Place, first_start, next_windows
 from monitor.verdict.promise import Promise
 from monitor.verdict.record import evidence_row, record
 from monitor.verdict.season import Season
-from schemas.alarms import AlarmRecord
+from schemas.alarms import AlarmRecord, Change
 from schemas.definition import EVENTS, LABELS, Role
 from schemas.durations import duration_text
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
@@ -97,7 +98,7 @@ def _fold(made: DummyFold, plan: DummyPlan, traffic: DummyTraffic, places: list[
     watch, last = _watch(places[0].season, plan), made.state.last
     if last is None or last[0] != watch.season:
         made.calibrations.append(_calibration(watch, plan, made.state))
-    found = fold(made.state, [_score(plan, traffic, place) for place in places], watch)
+    found = fold(made.state, [_score(plan, traffic, place) for place in places], watch, look=_look)
     made.state = found.state
     made.evidence += [
         evidence_row(p, watch.calibration_id, traffic.rows(p.score.start, p.score.end)) for p in found.points
@@ -108,8 +109,23 @@ def _fold(made: DummyFold, plan: DummyPlan, traffic: DummyTraffic, places: list[
     made.changes += [_record(alarm, plan) for alarm in found.changes]
 
 
+def _look(alarm: Alarm, score: WindowScore) -> Alarm:
+    """Distances come in kilometres; of other columns nobody can say what happened to them."""
+    known = Change(
+        kind="unit",
+        sure=0.95,
+        since=alarm.first_evidence,
+        value="miles as kilometres",
+        factor=1.609,
+        before=1.9,
+        after=3.06,
+    )
+    members = tuple(replace(m, change=known if m.column == "trip_distance" else None) for m in alarm.members)
+    return replace(alarm, members=members)
+
+
 def _record(alarm: Alarm, plan: DummyPlan) -> AlarmRecord:
-    return record(alarm, plan.run, TAXI.name)
+    return record(alarm, plan.run, TAXI, 1.0)
 
 
 def _score(plan: DummyPlan, traffic: DummyTraffic, place: Place) -> WindowScore:

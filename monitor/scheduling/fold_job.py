@@ -13,12 +13,14 @@ from monitor.scheduling.readiness import Patience, due, progress_of
 from monitor.settings import Settings
 from monitor.verdict.fold import Folded, Order, State, WindowScore, decode_state, encode_state, fold
 from monitor.verdict.harm import Errors
+from monitor.verdict.kinds import explained, looked_at
 from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
 from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
 from monitor.verdict.record import evidence_row, record
 from monitor.verdict.season import Season
-from monitor.verdict.summary import Summary, decode, empty
+from monitor.verdict.summary import Summary, decode, empty, error_unit, merge
 from runtime.failpoint import failpoint
+from schemas.alarm_text import headline
 from schemas.alarms import AlarmRecord
 from schemas.definition import Records, Role
 from schemas.durations import moment
@@ -333,9 +335,12 @@ class _Fold:
 
     def _summary(self, role: Role, size: int, start: int, stored: StoredSummary | None) -> Summary:
         layout = self._calibrator.layout
-        if stored is None or stored.payload is None or stored.layout != layout.hash:
+        if stored is None or stored.payload is None or not self._is_known(stored):
             return empty(layout, role, start, size)
         return decode(stored.payload, layout)
+
+    def _is_known(self, stored: StoredSummary) -> bool:
+        return stored.payload is not None and stored.layout == self._calibrator.layout.hash
 
     def _fold(self, places: Sequence[Place], measure: Measure) -> None:
         stored, known = self._stored(places), self._known(measure)
@@ -345,13 +350,28 @@ class _Fold:
             score = known.get(key) or self._score(place, stored.get(key), measure)
             scores.append(_window_score(place, score))
             rows.append(score.rows)
-        folded = fold(self._state, scores, measure.watch)
+        folded = fold(self._state, scores, measure.watch, look=partial(self._look, measure))
         self._state = folded.state
         self._windows += len(places)
         self._keep(folded)
         self._transaction.write_evidence(
             [evidence_row(point, measure.id, held) for point, held in zip(folded.points, rows, strict=True)]
         )
+
+    def _look(self, measure: Measure, alarm: Alarm, score: WindowScore) -> Alarm:
+        """Say of which kind the changes of an alarm are, by what windows held that come no later than this one."""
+        size = min(self._sizes)
+        first = looked_at(alarm, score.end) // size * size
+        found = {}
+        for role in self._run.lateness:
+            stored = self._transaction.summaries(role, size=size, start=first, end=score.end)
+            if any(not self._is_known(one) for one in stored.values()):
+                return alarm
+            starts = range(first, score.end - size + 1, size)
+            places = [place for at in starts if (place := self._place(role, size, at)).order <= score.order]
+            if places:
+                found[role] = merge(self._summary(role, size, p.start, stored.get(p.start)) for p in places)
+        return explained(alarm, measure.calibration, found, self._run.stream)
 
     def _stored(self, places: Sequence[Place]) -> dict[Key, StoredSummary]:
         """What the windows held that have a result, as far as they are among these."""
@@ -377,7 +397,7 @@ class _Fold:
         }
 
     def _score(self, place: Place, stored: StoredSummary | None, measure: Measure) -> StoredScore:
-        if stored is not None and (stored.payload is None or stored.layout != self._calibrator.layout.hash):
+        if stored is not None and not self._is_known(stored):
             return measure.silent(
                 place.role, place.start, place.size, stored.rows
             )  # it held something that is not known
@@ -440,7 +460,7 @@ class _Fold:
         return last is not None and self._place(unfolded.role, unfolded.size, unfolded.start).order <= last
 
     def _record(self, alarm: Alarm) -> AlarmRecord:
-        return record(alarm, self._run.run_id, self._run.stream.name)
+        return record(alarm, self._run.run_id, self._run.stream, error_unit(self._calibrator.layout))
 
 
 def _window_score(place: Place, score: StoredScore) -> WindowScore:
@@ -461,7 +481,7 @@ def _log_change(alarm: AlarmRecord) -> None:
     fields = {
         "run": alarm.run_id,
         "alarm": alarm.alarm_id,
-        "about": alarm.message,
+        "about": headline(alarm.message),
         "harm": alarm.harm,
         "evidence": round(alarm.value, 2),
     }

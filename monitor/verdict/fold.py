@@ -6,7 +6,7 @@ the same; so does whoever folds them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import starmap
 
 import msgspec
@@ -36,6 +36,11 @@ SeriesKey = tuple[Role, int]
 
 Order = tuple[int, int, int, str]
 """Season, due, size, role: where a window comes in the canonical order."""
+
+
+Look = Callable[[Alarm, "WindowScore"], Alarm]
+"""Given an alarm that fires and the window up to which was folded: adds to its members what kind of change it is.
+It may depend on what windows up to that one held, in canonical order, and on nothing else."""
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +207,12 @@ def decode_state(state: bytes) -> State:
 
 
 def fold(
-    state: State, scores: Iterable[WindowScore], watch: Watch, thresholds: AlarmThresholds = THRESHOLDS
+    state: State,
+    scores: Iterable[WindowScore],
+    watch: Watch,
+    thresholds: AlarmThresholds = THRESHOLDS,
+    *,
+    look: Look | None = None,
 ) -> Folded:
     """Fold windows of one season into what was known before them.
 
@@ -211,11 +221,12 @@ def fold(
         scores: In canonical order, each once, all of the season of `watch`.
         watch: How the season is watched.
         thresholds: When alarms change their state.
+        look: Looks into the records; None: nobody says what kind of change an alarm is about.
 
     Raises:
         ValueError: A window comes out of order, or belongs to another season.
     """
-    made = _Folding(decode_state(encode_state(state)), watch, thresholds)
+    made = _Folding(decode_state(encode_state(state)), watch, thresholds, look)
     for score in scores:
         made.add(score)
     return Folded(
@@ -224,8 +235,8 @@ def fold(
 
 
 class _Folding:
-    def __init__(self, state: State, watch: Watch, thresholds: AlarmThresholds) -> None:
-        self.state, self._watch, self._thresholds = state, watch, thresholds
+    def __init__(self, state: State, watch: Watch, thresholds: AlarmThresholds, look: Look | None) -> None:
+        self.state, self._watch, self._thresholds, self._look = state, watch, thresholds, look
         self.points: list[Point] = []
         self.alarms: dict[AlarmKey, Alarm] = {}
         self.dropped: list[AlarmKey] = []
@@ -329,11 +340,20 @@ class _Folding:
         level = max(cusum.level for cusum in self.state.cusums.values())
         if before is None and level <= self._thresholds.pending:
             return
-        after = advance(before, self._evidence(score, level), self._thresholds)
+        after = self._looked(advance(before, self._evidence(score, level), self._thresholds), score)
         self._record(before, after)
         self.state.alarm = after
         if after is not None and after.state == "recovered":
             self.state.alarm, self.state.cusums = None, {}
+
+    def _looked(self, alarm: Alarm | None, score: WindowScore) -> Alarm | None:
+        """Look into the records, when an alarm fires and a few times later: by then there are more."""
+        if self._look is None or alarm is None or alarm.state != "firing" or alarm.fired_at is None:
+            return alarm
+        due = sum(score.end >= alarm.fired_at + after for after in self._thresholds.looks)
+        if due <= alarm.looked:
+            return alarm
+        return msgspec.structs.replace(self._look(alarm, score), looked=due)
 
     def _is_calm(self, name: str, cusum: Cusum) -> bool:
         """Whether evidence has fallen for a day, or is low: at the smallest size for a day, as it begins from 0."""

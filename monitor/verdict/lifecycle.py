@@ -47,6 +47,7 @@ class AlarmThresholds(msgspec.Struct, frozen=True):
         quiet: Evidence that has fallen over this time, ms, is calm as well: what has grown for days would take as
             many days to come down. An alarm fires at least so long.
         first: So long, ms, a suspected change that explains a larger error has to fire before that does by itself.
+        looks: So long after it has fired, ms, the records are looked into: what kind of change is it?
     """
 
     pending: float = 0.5
@@ -54,6 +55,7 @@ class AlarmThresholds(msgspec.Struct, frozen=True):
     calm: float = 0.25
     quiet: int = DAY
     first: int = 6 * HOUR
+    looks: tuple[int, ...] = (0, 6 * HOUR, DAY, 3 * DAY)
 
 
 THRESHOLDS = AlarmThresholds()
@@ -76,6 +78,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         calibration_id: Whose line it crossed.
         promise: What was promised then, false alarms a month; None: nothing could be.
         excess: How far the mean absolute error was above the usual at most, as a share; None: that is not known.
+        usual_error: What it usually is in these hours, in the unit in which summaries add it up.
+        looked: How often the records were looked into.
     """
 
     track: Track = "change"
@@ -94,6 +98,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     calibration_id: str
     promise: float | None = None
     excess: float | None = None
+    usual_error: float | None = None
+    looked: int = 0
 
     @property
     def key(self) -> AlarmKey:
@@ -108,34 +114,6 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> tuple[str, ...]:
         """What its members are of, the worst first."""
         return tuple(dict.fromkeys(m.column or m.name for m in self.members))
-
-    def describe(self) -> str:
-        """Say in a sentence what it is about."""
-        if self.track == "ageing":
-            return _aged(self)
-        if self.track == "harm":
-            return f"the mean absolute error of a day was {self._times()} since {self._onset()}"
-        what = {"gap": "no rows came", "volume": "the number of rows changed", "coverage": "labels are missing"}
-        first = what.get(self.kind) or f"{', '.join(self.columns[:3]) or 'the stream'} changed"
-        more = f" and {len(self.columns) - 3} more" if self.kind == "drift" and len(self.columns) > 3 else ""
-        error = "" if self.excess is None else f"; mean absolute error {self._times()}"
-        held = "" if self.promise is not None else "; no promise yet"
-        return f"{first}{more} since {self._onset()}: evidence {self.value:.1f} × the line{error}{held}"
-
-    def _onset(self) -> str:
-        return f"{moment(self.first_evidence):%a %d %b %Y %H:%M}"
-
-    def _times(self) -> str:
-        return f"up to {1 + (self.excess or 0.0):.1f} × the usual"
-
-
-def _aged(alarm: Alarm) -> str:
-    furthest = ", ".join(f"{m.name} {m.value:.1f} × its tolerance" for m in alarm.members[:3])
-    more = f" and {len(alarm.members) - 3} more" if len(alarm.members) > 3 else ""
-    return (
-        f"further from the training than is tolerated since {moment(alarm.first_evidence):%a %d %b %Y}:"
-        f" {furthest}{more}; train the model again"
-    )
 
 
 def alarm_id(run_id: str, key: AlarmKey) -> str:
@@ -175,10 +153,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     def end(self) -> int:
         return self.start + self.size
 
-    def excess_since(self, onset: int) -> float | None:
-        """How far the mean absolute error was above the usual, as far as it is known; a day at most."""
+    def errors_since(self, onset: int) -> Errors | None:
+        """The errors, as far as they are known; of a day at most. None where they say nothing."""
         found = added([part for part in self.errors if part.start >= onset])
-        return None if found is None else found.excess
+        return None if found is None or found.excess is None else found
 
 
 class DayOfErrors(msgspec.Struct, frozen=True, kw_only=True):
@@ -320,12 +298,14 @@ def hurt(alarm: Alarm | None, now: DayOfErrors, thresholds: AlarmThresholds = TH
             members=(mae,),
             calibration_id=now.calibration_id,
             excess=excess,
+            usual_error=day.usual / day.labels,
         )
     if excess < now.line / 2 and day.end - (alarm.fired_at or day.end) >= thresholds.quiet:
         return msgspec.structs.replace(alarm, state="recovered", recovered_at=day.end)
     if value <= alarm.value:
         return alarm
-    return msgspec.structs.replace(alarm, value=value, excess=excess, members=(mae,))
+    usual = day.usual / day.labels
+    return msgspec.structs.replace(alarm, value=value, excess=excess, usual_error=usual, members=(mae,))
 
 
 def _suspected(now: Evidence) -> Alarm:
@@ -344,14 +324,20 @@ def _suspected(now: Evidence) -> Alarm:
 
 
 def _with_members(alarm: Alarm, now: Evidence, least: float) -> Alarm:
-    """Add what has moved since, while there is at least so much evidence; but not what a collapse explains."""
+    """Add what has moved since, while there is at least so much evidence; but not what a collapse explains.
+
+    What has fired goes on to name what it named: one hour without records takes nothing back.
+    """
     fresh = named(now.moved) if now.level > least else ()
-    members = uninhibited(together(alarm.members, fresh), now.shares)
+    if alarm.fired_at is None:
+        members = uninhibited(together(alarm.members, fresh), now.shares)
+    else:
+        members = together(alarm.members, uninhibited(fresh, now.shares))
     kind = kind_of(members, now.shares) if alarm.state == "pending" else alarm.kind
     if kind != "drift":
         members = tuple(m for m in members if m.kind in ("volume", "coverage")) or members
     since = members[0].since if members and alarm.state == "pending" else alarm.first_evidence
-    excess = _larger(alarm.excess, now.excess_since(since))
+    excess, usual_error = _largest(alarm, now.errors_since(since))
     harmed = None if excess is None else excess > TOLERATED
     return msgspec.structs.replace(
         alarm,
@@ -361,8 +347,12 @@ def _with_members(alarm: Alarm, now: Evidence, least: float) -> Alarm:
         first_evidence=since,
         value=max(alarm.value, now.level),
         excess=excess,
+        usual_error=usual_error,
     )
 
 
-def _larger(first: float | None, second: float | None) -> float | None:
-    return max((one for one in (first, second) if one is not None), default=None)
+def _largest(alarm: Alarm, now: Errors | None) -> tuple[float | None, float | None]:
+    """The largest excess so far, and what was usual then."""
+    if now is None or now.excess is None or (alarm.excess is not None and now.excess <= alarm.excess):
+        return alarm.excess, alarm.usual_error
+    return now.excess, now.usual / now.labels

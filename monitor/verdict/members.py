@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from schemas.alarms import Change
 from schemas.definition import LABELS, Role
 
 SignalKind = Literal["column", "prediction", "label", "error", "quality", "volume", "coverage"]
@@ -70,6 +71,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         value: The most evidence in the episode, in units of the line.
         since: Its onset, ms of event time.
         consequence: Whether an input that moved with it explains it.
+        change: What kind of change it is, where the counts show it.
     """
 
     role: Role
@@ -80,6 +82,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     since: int
     consequence: bool = False
+    change: Change | None = None
 
 
 class Aged(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +196,9 @@ def together(known: Iterable[Member], new: Iterable[Member]) -> tuple[Member, ..
         if before is None:
             found[m.role, m.name] = m
         elif m.value > before.value:
-            found[m.role, m.name] = msgspec.structs.replace(m, since=min(before.since, m.since))
+            found[m.role, m.name] = msgspec.structs.replace(
+                m, since=min(before.since, m.since), change=before.change
+            )
     return ordered(found.values())
 
 

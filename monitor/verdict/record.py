@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from monitor.verdict.fold import Point
 from monitor.verdict.lifecycle import Alarm
+from schemas.alarm_text import alarm_text
 from schemas.alarms import AlarmMember, AlarmRecord
+from schemas.definition import Stream
 from storage.alarms import EvidenceRow
 
 
@@ -33,23 +37,25 @@ def evidence_row(point: Point, calibration_id: str, rows: int) -> EvidenceRow:
     )
 
 
-def record(alarm: Alarm, run_id: str, stream: str) -> AlarmRecord:
+def record(alarm: Alarm, run_id: str, stream: Stream, unit: float) -> AlarmRecord:
     """Describe an alarm of a run for those who do not fold.
 
     Args:
         alarm: As it is now.
         run_id: The run.
-        stream: Name of its stream.
+        stream: Its stream.
+        unit: In which its summaries add errors up, as `error_unit` says.
     """
-    return AlarmRecord(
+    usual = None if alarm.usual_error is None else alarm.usual_error * unit
+    made = AlarmRecord(
         alarm_id=alarm.name(run_id),
         run_id=run_id,
-        stream=stream,
+        stream=stream.name,
         track=alarm.track,
         state=alarm.state,
         kind=alarm.kind,
         harm=alarm.harm,
-        message=alarm.describe(),
+        message="",
         role=alarm.role,
         size_s=alarm.size // 1_000,
         window_start=alarm.start,
@@ -70,7 +76,16 @@ def record(alarm: Alarm, run_id: str, stream: str) -> AlarmRecord:
                 value=m.value,
                 since=m.since,
                 consequence=m.consequence,
+                change=m.change,
             )
             for m in alarm.members
         ),
+        error_usual=_digits(usual),
+        error_now=_digits(None if usual is None or alarm.excess is None else usual * (1 + alarm.excess)),
     )
+    return msgspec.structs.replace(made, message=alarm_text(made, stream))
+
+
+def _digits(value: float | None) -> float | None:
+    """Four of them: as many as the bins are good for."""
+    return None if value is None else float(f"{value:.4g}")

@@ -273,7 +273,7 @@ def distances(places: Places, current: Floats, reference: Floats) -> Floats:
     now, before = (places.shares(counts, usable) for counts in (current, reference))
     gap = np.cumsum(now - before, axis=1)
     found = np.zeros(usable.shape)
-    areas = _area(gap[:, :-1], gap[:, 1:]) * places.widths
+    areas = area(gap[:, :-1], gap[:, 1:]) * places.widths
     found[:, places.numbers] = places.added(areas)[:, places.numbers] * usable[:, places.numbers]
     found[:, places.numbers] += _outside(places, current, reference)
     found[:, places.categories] = _divergence(now, before, places)
@@ -316,11 +316,11 @@ def wasserstein(column: NumberLayout, current: Ints | Floats, reference: Floats)
     """
     current, reference = current[:, :-1], reference[:, :-1]
     gap = np.cumsum(_shares(current) - _shares(reference), axis=1)[:, :-1]
-    distance: Floats = _area(gap[:, :-1], gap[:, 1:]) @ np.diff(column.bounds) / column.scale
+    distance: Floats = area(gap[:, :-1], gap[:, 1:]) @ np.diff(column.bounds) / column.scale
     return np.where((current.sum(1) > 0) & (reference.sum(1) > 0), distance, 0.0)
 
 
-def _area(left: Floats, right: Floats) -> Floats:
+def area(left: Floats, right: Floats) -> Floats:
     """Between edges both distribution functions are taken as straight; where they cross, two triangles remain."""
     total = np.abs(left) + np.abs(right)
     area: Floats = total / 2 + np.minimum(left * right, 0.0) / np.maximum(total, 1e-300)

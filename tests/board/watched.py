@@ -14,9 +14,11 @@ from monitor.verdict.evidence import allowances
 from monitor.verdict.fold import Point, Series, State, Watch, WindowScore, fold
 from monitor.verdict.lifecycle import Alarm
 from monitor.verdict.members import Signal
+from monitor.verdict.record import record
 from monitor.verdict.summary import encode
 from schemas.definition import Role
 from schemas.durations import moment
+from schemas.streams.taxi import TAXI
 from storage.alarms import CalibrationRow, EvidenceRow, FoldTransaction, WatchTerms, lock_watch
 from storage.connect import Connection, connect
 from tests.monitor.feed import DAY, HOUR
@@ -216,8 +218,9 @@ def _write(connection: Connection, run: str, alarm: Alarm) -> None:
     }
     params = times | {
         "alarm_id": alarm.name(run), "run_id": run, "severity": alarm.value, "columns": [*alarm.columns],
-        "kind": alarm.kind, "message": alarm.describe(), "state": alarm.state, "track": "change",
-        "harm": alarm.harm, "stream": alarm.role, "window_size_s": alarm.size // 1_000, "members": Jsonb(members),
+        "kind": alarm.kind, "message": record(alarm, run, TAXI, 1.0).message, "state": alarm.state,
+        "track": "change", "harm": alarm.harm, "stream": alarm.role, "window_size_s": alarm.size // 1_000,
+        "members": Jsonb(members),
         "calibration_id": alarm.calibration_id, "promise": alarm.promise,
     }  # fmt: skip
     names = ", ".join(params)

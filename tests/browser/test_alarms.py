@@ -59,7 +59,7 @@ def test_the_headline_is_the_story_and_leads_to_the_alarm(found: tuple[Board, st
     board, alarm = found
     page = visit(board.url + pages(alarm)["board"][0], ready=pages(alarm)["board"][1])
     assert page.locator("#word").inner_text().startswith("Drift 15")
-    assert page.locator("#why").inner_text().startswith("trip_distance; error")
+    assert page.locator("#why").inner_text().startswith("Trip distance (trip_distance)")
     assert page.locator("#promise").inner_text().endswith("so far 4 weeks, 1 alarm, judged real")
     page.locator("#evidence").hover()
     assert "Evidence" in page.locator("#tip").inner_text()

@@ -87,7 +87,7 @@ def test_a_model_that_has_aged_is_to_be_trained_again_and_fails_no_script() -> N
     alarm = ListedAlarm(**msgspec.structs.asdict(row), silenced_until=None)
     assert fired([alarm]) == ([], [])
     assert [step.command for step in next_steps(alarm, [NOW])] == [
-        *("driftline windows --run r", "driftline train --help")
+        *("driftline train --help", "driftline windows --run r")
     ]
     measured = CalibrationRow(
         season_start=NOW, calibration_id="c", weeks=[NOW], promise=1.0, refused=None, about="", signals={},
@@ -158,7 +158,7 @@ def test_alarms_are_listed_newest_first_with_evidence_and_record(call: Call, dat
     lines = text.splitlines()
     assert code == 0
     assert [line.split()[0] for line in lines[1:]] == ["pending", "firing", "recovered"]
-    assert "trip_distance, error +1" in lines[2]
+    assert "Trip distance (trip_distance) and the model's error changed" in lines[2]
     assert lines[2].split()[-1] == "events:1h:2022-02-15T11:00"
     assert "3.14" in lines[2]
     assert "at most 0.9 false alarms a month" in said
@@ -197,7 +197,8 @@ def test_an_alarm_is_shown_with_its_members_windows_and_what_to_do(call: Call, d
     code, text, _ = call(f"alarms show {FIRING.alarm_id}")
     assert code == 0
     for known in (
-        "inputs moved, and the error with them",
+        "Trip distance (trip_distance) and the model's error changed, since Tue 15 Feb 2022 00:00",
+        "The model's error rose with it",
         "at most 0.9 false alarms a month",
         "line set by  volume at 6h, 2022-02-07",
         "driftline columns --run february --size 1h --window 2022-02-15T11:00",
@@ -213,7 +214,7 @@ def test_an_alarm_is_shown_with_its_members_windows_and_what_to_do(call: Call, d
     assert [change["state"] for change in found["changes"]] == ["firing"]
     assert found["evidence"][-1]["z"] == {"trip_distance": 8.75, "prediction": 0.5, "volume": -0.25}
     assert found["calibration"]["set_by"]["signal"] == "volume"
-    assert found["next"][0]["command"].startswith("driftline columns --run february")
+    assert found["next"][0]["command"].startswith("driftline report --run february")
 
 
 @pytest.mark.integration

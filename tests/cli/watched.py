@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
+from schemas.alarm_text import alarm_text
 from schemas.alarms import AlarmMember, AlarmRecord
 from schemas.durations import moment, moment_ms
 from schemas.streams.taxi import TAXI
@@ -48,7 +51,7 @@ def alarm(start: int = ONSET + 11 * HOUR, **more: Any) -> AlarmRecord:
         "state": "firing",
         "kind": "drift",
         "harm": "both",
-        "message": "trip_distance, prediction, error changed since Tue 15 Feb 2022 00:00: evidence 3.1 × the line",
+        "message": "",
         "role": "events",
         "size_s": 3600,
         "window_start": start,
@@ -66,7 +69,8 @@ def alarm(start: int = ONSET + 11 * HOUR, **more: Any) -> AlarmRecord:
         ),
     } | more
     where = f"{known['run_id']}:{known['role']}:1h:{moment(start):%Y-%m-%dT%H:%M:%S}"
-    return AlarmRecord(alarm_id=f"change:{where}", **known)
+    made = AlarmRecord(alarm_id=f"change:{where}", **known)
+    return replace(made, message=alarm_text(made, TAXI))
 
 
 def begin(connection: Connection, run: str = "february") -> None:

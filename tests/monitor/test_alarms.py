@@ -151,7 +151,7 @@ def test_a_few_large_errors_are_harm_though_nothing_else_has_changed(feed: Feed)
     ).fetchall()
     assert track == "harm"
     assert moment(MONDAY + DRIFT * HOUR) < fired < moment(MONDAY + (DRIFT + 12) * HOUR)
-    assert message.startswith("the mean absolute error of a day was up to 2.")
+    assert message.startswith("Larger errors of the model: 0.79")
     live = outcome(feed.connection)
     again(feed)
     watch(feed.url)

@@ -16,7 +16,7 @@ BOARD = "http://board:8000/"
 
 def test_a_message_in_words() -> None:
     told = message(Notice(change(7, "change:é r:events:1h:2022", run_id="é r")), BOARD)
-    assert told.title == "[firing] é r: trip_distance"
+    assert told.title == "[firing] é r: trip_distance changed – 1.5 × the line"
     assert told.id == "change:%C3%A9%20r:events:1h:2022#1"
     assert told.body.splitlines() == [
         "trip_distance changed – 1.5 × the line",
@@ -32,10 +32,10 @@ def test_a_message_in_words() -> None:
 
 def test_a_reminder_and_an_end_say_so() -> None:
     reminder = message(Notice(change(7, sent_s=1.0), 3), BOARD)
-    assert (reminder.id, reminder.title) == ("a#1+3", "[still firing] r: trip_distance")
+    assert (reminder.id, reminder.title) == ("a#1+3", "[still firing] r: trip_distance changed – 1.5 × the line")
     assert "It has been firing since Thu 2026-01-01 00:00 UTC (wall time)." in reminder.body
     ended = message(Notice(change(8, number=2, state="recovered", recovered_at=T0 + 86_400_000)), BOARD)
-    assert (ended.id, ended.title) == ("a#2", "[recovered] r: trip_distance")
+    assert (ended.id, ended.title) == ("a#2", "[recovered] r: trip_distance changed – 1.5 × the line")
     assert "recovered Wed 2022-02-02 00:00 UTC." in ended.body
     assert "Judge:" not in ended.body
     gone = message(Notice(change(8, number=2, state="withdrawn")), BOARD)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { columns, days, harm, headline, next, promiseAndRecord, record, setBy } from "../static/alarm-words.js";
+import { days, headline, promiseAndRecord, record, sentences, setBy } from "../static/alarm-words.js";
 import { beforeAndSince } from "../static/before-since.js";
 import { quoted } from "../static/commands.js";
 import { curves, most, visible } from "../static/evidence-series.js";
@@ -9,7 +9,8 @@ const [HOUR, DAY] = [3_600_000, 86_400_000];
 const at = (text) => Date.parse(`${text}Z`);
 const none = { alarms: 0, false: 0, known: 0, real: 0 };
 const drift = (more = {}) => ({
-  id: "change:r:events:1h:2022-02-15T04:00:00", state: "firing", kind: "drift", harm: "both", causes: ["trip_distance"], columns: ["trip_distance", "error"], ack: null,
+  id: "change:r:events:1h:2022-02-15T04:00:00", state: "firing", kind: "drift", harm: "both", what: "Distance 1.61 × the usual",
+  told: ["Distance 1.61 × the usual, since Tue 15 Feb 2022 00:00", "The model's error rose with it: 3 → 5.7 min", "Evidence 3.1 × the line; at most 0.9 false alarms a month promised"], causes: ["trip_distance"], columns: ["trip_distance", "error"], ack: null,
   size: "1h", window: at("2022-02-15T04:00"), first_evidence: at("2022-02-15T00:00"), pending_at: at("2022-02-15T04:00"), fired_at: at("2022-02-15T11:00"), recovered_at: null, ...more,
 });
 const watch = (more = {}) => ({ promise: 0.87, refused: null, about: "", record: none, level: 0.126, signal: "fare", alarms: [], error: null, silence: null, done: false, from: at("2022-02-01T00:00"), to: at("2022-02-16T00:00"), ...more });
@@ -37,15 +38,15 @@ test("the headline follows the life of an alarm", () => {
   assert.deepEqual([calm.state, calm.band, calm.word, calm.why], ["calm", "calm", "Calm", "evidence 0.12× the line, most from fare"]);
   const pending = head(watch({ level: 0.6, alarms: [drift({ state: "pending", fired_at: null })] }));
   assert.deepEqual([pending.band, pending.word], ["near", "Watching"]);
-  assert.match(pending.why, /trip_distance may have changed since Tue 15 Feb 00:00: evidence 0.60× the line/);
-  const firing = head(watch({ alarms: [drift()], error: { before: 3, since: 5.7 } }));
-  assert.deepEqual([firing.state, firing.band, firing.word, firing.why], ["firing", "drift", "Drift since 15 Feb", "trip_distance; error 3 → 5.7 min; fires since Tue 15 Feb 11:00."]);
+  assert.match(pending.why, /^Perhaps: Distance 1\.61 × the usual, since Tue 15 Feb 2022 00:00; evidence 0\.60× the line\. An alarm fires at 1\.$/);
+  const firing = head(watch({ alarms: [drift()] }));
+  assert.deepEqual([firing.state, firing.band, firing.word, firing.why], ["firing", "drift", "Drift since 15 Feb", "Distance 1.61 × the usual, since Tue 15 Feb 2022 00:00. The model's error rose with it: 3 → 5.7 min. Fires since Tue 15 Feb 11:00."]);
   const silence = { until: at("2022-02-17T00:00"), author: "ana", reason: "known" };
   assert.match(head(watch({ alarms: [drift()], silence })).why, /Silenced until .* by ana: known\.$/);
   const over = drift({ state: "recovered", recovered_at: at("2022-02-15T20:00") });
   const recovered = head(watch({ alarms: [over] }));
   assert.deepEqual([recovered.band, recovered.word], ["calm", "Recovered"]);
-  assert.match(recovered.why, /^drift 15 Feb: trip_distance; the error moved too; calm since Tue 15 Feb 20:00$/);
+  assert.match(recovered.why, /^Distance 1\.61 × the usual, .* 5\.7 min\. Calm since\.$/);
   assert.equal(head(watch({ alarms: [over], to: at("2022-02-28T00:00") })).word, "Calm");
 });
 
@@ -63,42 +64,29 @@ test("what cannot be promised says why, unless an alarm is on", () => {
 test("a run that is over tells its story, not its newest window", () => {
   const ended = (more) => head(watch({ done: true, to: at("2022-03-01T00:00"), ...more }), { finished: true });
   const first = drift({ state: "recovered", recovered_at: at("2022-02-23T00:00") });
-  const story = ended({ alarms: [first], record: { ...none, alarms: 1 }, error: { before: 3, since: 5.7 } });
-  assert.deepEqual([story.band, story.word, story.why], ["calm", "Drift 15–22 Feb", "trip_distance; error 3 → 5.7 min; calm since"]);
-  const last = drift({ causes: ["fare", "tip", "tolls"], harm: "harmless", first_evidence: at("2022-02-27T00:00") });
+  const story = ended({ alarms: [first], record: { ...none, alarms: 1 } });
+  assert.deepEqual([story.band, story.word, story.why], ["calm", "Drift 15–22 Feb", `${sentences(first)} Calm since.`]);
+  const last = drift({ what: "Fare changed", harm: "harmless", first_evidence: at("2022-02-27T00:00") });
   const two = ended({ alarms: [last, first], record: { ...none, alarms: 2 } });
-  assert.deepEqual([two.band, two.word, two.why], ["drift", "2 alarms", "drift 15–22 Feb: trip_distance; drift since 27 Feb: fare, tip and 1 more; not over when the run ended"]);
+  assert.deepEqual([two.band, two.word, two.why], ["drift", "2 alarms", "drift 15–22 Feb: Distance 1.61 × the usual; drift since 27 Feb: Fare changed; not over when the run ended"]);
   assert.deepEqual(ended({}), { state: "story", band: "calm", word: "Calm throughout", why: "1–28 Feb, no alarm" });
   assert.equal(ended({ promise: null, refused: "One calm week." }).why, "1–28 Feb, no alarm; one calm week.");
   assert.equal(head(watch({ done: false, alarms: [first], to: at("2022-02-24T00:00") }), { finished: true }).word, "Recovered"); // not all of it was folded yet
 });
 
-test("days, columns and what set the line", () => {
+test("what an alarm says ends before its evidence, unless that is all", () => {
+  assert.equal(sentences({ told: ["a", "b", "evidence"] }), "a. b.");
+  assert.equal(sentences({ told: ["a"] }), "a.");
+});
+
+test("days and what set the line", () => {
   assert.equal(days(at("2022-02-15T05:00"), at("2022-02-15T09:00")), "15 Feb");
   assert.equal(days(at("2022-02-27T00:00"), at("2022-03-03T00:00")), "27 Feb – 2 Mar");
-  assert.equal(columns(drift({ causes: [] })), "trip_distance, error");
-  assert.equal(columns(drift({ causes: [], columns: [] })), "the stream");
-  assert.equal(columns(drift({ causes: [], columns: [], kind: "gap" })), "");
-  assert.equal(harm(drift({ harm: "harmless" }), { before: 1, since: 2 }), "the error did not move");
-  assert.equal(harm(drift({ harm: null }), null), "");
   assert.equal(setBy({ signal: "volume", size: "1d", season: at("2022-01-24T00:00") }), "volume at 1d, in the week of Mon 24 Jan 2022");
   assert.equal(setBy(null), "");
 });
 
-test("what to do next are commands that a shell takes as they are", () => {
-  const week = at("2022-02-14T00:00");
-  const commands = (alarm, silence) => next("r", alarm, [week], silence).map(({ command }) => command);
-  assert.deepEqual(commands(drift()), [
-    "driftline columns --run r --size 1h --window 2022-02-15T04:00",
-    "driftline report --run r --size 1h --window 2022-02-15T04:00",
-    "driftline alarms ack change:r:events:1h:2022-02-15T04:00:00 --as real",
-    "driftline silence add --run r --for 1d --reason 'being handled'",
-    "driftline weeks exclude 2022-02-14 --reason change:r:events:1h:2022-02-15T04:00:00",
-  ]);
-  assert.equal(commands(drift(), { until: 1 }).some((text) => text.includes("silence add")), false);
-  assert.equal(commands(drift({ ack: { verdict: "false" } })).length, 3);
-  assert.equal(commands(drift({ state: "withdrawn" })).length, 2);
-  assert.deepEqual(commands(drift({ state: null })), ["driftline dead-letters --run r"]);
+test("a command is quoted where a shell needs it", () => {
   assert.equal(quoted("it's $HOME"), "'it'\\''s $HOME'");
 });
 
@@ -150,10 +138,10 @@ test("what a column held is told by its median, or by the values that moved most
 });
 
 test("a larger error is said with what it was, and is no part of the promise's record", () => {
-  const larger = drift({ kind: "error", track: "harm", harm: "concept", causes: [], columns: ["mae"] });
-  const firing = head(watch({ alarms: [larger], error: { before: 3, since: 5.7 } }));
-  assert.deepEqual([firing.band, firing.word, firing.why], ["drift", "Larger error since 15 Feb", "error 3 → 5.7 min; fires since Tue 15 Feb 11:00."]);
+  const larger = drift({ kind: "error", track: "harm", harm: "concept", what: "Larger errors", told: ["Larger errors, since Tue 15 Feb", "The excess is 2"] });
+  const firing = head(watch({ alarms: [larger] }));
+  assert.deepEqual([firing.band, firing.word, firing.why], ["drift", "Larger error since 15 Feb", "Larger errors, since Tue 15 Feb. Fires since Tue 15 Feb 11:00."]);
   const over = { ...larger, state: "recovered", recovered_at: at("2022-02-16T00:00") };
-  const both = head(watch({ done: true, alarms: [over, { ...over, kind: "drift", causes: ["fare"], columns: ["fare"] }], record: { ...none, alarms: 1 } }), { finished: true });
-  assert.deepEqual([both.word, both.why], ["2 alarms", "drift 15 Feb: fare; larger error 15 Feb; calm since"]);
+  const both = head(watch({ done: true, alarms: [over, { ...over, kind: "drift", what: "Fare changed" }], record: { ...none, alarms: 1 } }), { finished: true });
+  assert.deepEqual([both.word, both.why], ["2 alarms", "drift 15 Feb: Fare changed; larger error 15 Feb: Larger errors; calm since"]);
 });

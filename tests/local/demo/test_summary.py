@@ -37,7 +37,8 @@ PROMISED = """
 ALARM = """
     INSERT INTO driftline.alarm
         (alarm_id, run_id, kind, message, track, state, pending_at, started_at, recovered_at, columns)
-    VALUES (%s, 'r', 'drift', '', 'change', %s, %s, %s, %s, ARRAY['trip_distance', 'error', 'a', 'b'])"""
+    VALUES (%s, 'r', 'drift', 'km, since Thu 1 Jan 1970 02:00', 'change', %s, %s, %s, %s,
+            ARRAY['trip_distance', 'error', 'a', 'b'])"""
 
 
 def test_an_injected_drift_is_told_by_its_alarm(database: str) -> None:
@@ -52,7 +53,7 @@ def test_an_injected_drift_is_told_by_its_alarm(database: str) -> None:
         ):
             connection.execute(ALARM, [name, state, "1970-01-01 03:00Z", fired, recovered])
     text = shown(database)
-    assert "pending Thu 01 Jan 03:00, firing 12:00, 10 h after it began: trip_distance, error, a; recovered" in text
+    assert "pending Thu 01 Jan 03:00, firing 12:00, 10 h after it began: km; recovered" in text
     assert "before it  no alarm; promised: at most 0.9 false ones a month on average" in text
 
 

@@ -172,9 +172,7 @@ def test_a_day_of_larger_errors_is_harm_until_a_day_is_as_before() -> None:
     assert hour(alarm.recovered_at) == 90  # 4 of 24 hours: 8 %, less than half of the line
     assert alarm.excess == pytest.approx(0.5)
     assert alarm.value == pytest.approx(2.5)
-    assert (
-        alarm.describe() == "the mean absolute error of a day was up to 1.5 × the usual since Fri 02 Jan 1970 02:00"
-    )
+    assert alarm.usual_error == pytest.approx(USUAL)
     assert [(change.track, change.state) for change in found.changes] == [("harm", "firing"), ("harm", "recovered")]
 
 
@@ -240,7 +238,7 @@ def test_an_alarm_says_whether_the_error_is_above_the_usual_since_its_onset(
     (alarm,) = of_track(found, "change")
     assert alarm.harm == harmed
     assert alarm.excess == pytest.approx(factor - 1, abs=0.01)
-    assert f"; mean absolute error up to {max(factor, 1 + alarm.excess):.1f} × the usual" in alarm.describe()
+    assert alarm.usual_error == pytest.approx(USUAL, rel=0.01)
 
 
 def test_what_an_alarm_says_of_the_error_is_no_second_alarm() -> None:
