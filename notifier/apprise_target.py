@@ -129,4 +129,7 @@ def _asset() -> Any:
         allow_templates=False,
         service_timeout=SEND_S,
         body_format=apprise.NotifyFormat.TEXT,
+        http_redirects=False,  # which would make a GET of a POST, and succeed
+        image_url_mask="",  # apprise's icons, from its repository
+        image_url_logo="",
     )

@@ -28,6 +28,9 @@ log = structlog.get_logger()
 FIRST_S = 0.5
 """Seconds between the first two attempts."""
 
+ROUND_S = 5.0
+"""Sent at a stretch, of a long queue."""
+
 HEALTH_S = 5.0
 PATIENCE_S = 30.0
 """For an answer of Postgres."""
@@ -105,12 +108,14 @@ class Courier:
             report_health(connection, "notifier", f"{self._settings.instance} {self._target.name}", None, measures)
 
     def _serve(self, ledger: Ledger, notices: Sequence[Notice], live: Sequence[Message]) -> int:
-        """Send in order, until one fails. Returns how many are left."""
+        """Send in order, until one fails or it is time to look at silences again. Returns how many are left."""
         name, left = self._target.name, len(notices)
+        ends = time.monotonic() + ROUND_S
         try:
             for notice in notices:
-                if self._stop.is_set() or not ledger.claim(self._settings.lease_s):
-                    return left
+                over = self._stop.is_set() or time.monotonic() > ends
+                if over or not ledger.claim(self._settings.lease_s):
+                    break
                 self._send(ledger, notice)
                 left -= 1
             if not notices:  # else `live` lacks what has just been sent

@@ -119,6 +119,7 @@ def test_a_webhook_gets_the_message_and_fields_for_programs(http: HttpReceiver) 
     assert (ended["state"], ended["type"]) == ("recovered", "success")
     assert test["title"] == "[test] Driftline"
     assert "alarm" not in test
+    assert not [body for _, body in http.got if "github" in str(body)]
 
 
 @pytest.mark.parametrize("status", [302, 401, 500])
