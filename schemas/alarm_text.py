@@ -299,7 +299,7 @@ class _Sentences:
             "" if usual is None or now is None else f": {_figure(usual)} → {_with_unit(now, self._stream.unit)}"
         )
         if alarm.track == "harm" and alarm.harm == "concept":
-            return f"No input moved with it{figures}"
+            return "No input moved with it"
         if alarm.harm == "harmless":
             at = "" if now is None else f" ({_with_unit(now, self._stream.unit)} on average)"
             return f"The model's error is about as usual{at}"

@@ -195,7 +195,8 @@ def test_monitors_killed_while_they_fold_leave_the_alarms_of_a_quiet_one(feed: F
     expected, written = outcome(feed.connection), changes(feed.connection)
     feed.connection.execute(
         "TRUNCATE driftline.window_result, driftline.column_metric, driftline.window_summary, driftline.frontier,"
-        " driftline.evidence, driftline.calibration, driftline.alarm, driftline.watch, driftline.alarm_change"
+        " driftline.evidence, driftline.calibration, driftline.alarm, driftline.watch, driftline.alarm_change,"
+        " driftline.notification"
     )
     for failpoint in ("before_fold_commit:1", "after_fold_commit:1", "before_fold_commit:2", "before_commit:20"):
         assert exitcode(f"monitor.{failpoint}", watch, feed.url) == -9
