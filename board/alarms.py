@@ -24,6 +24,7 @@ RECORD = ("alarms", "false", "known", "real")
 ALARM = (
     "id", "state", "track", "kind", "harm", "message", "stream", "size", "window", "first_evidence", "pending_at",
     "fired_at", "recovered_at", "withdrawn_at", "value", "columns", "members", "calibration_id", "promise",
+    "estimated", "unestimated",
 )  # fmt: skip
 ACK = ("verdict", "note", "author", "at")
 CALIBRATION = (

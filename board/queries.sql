@@ -70,7 +70,8 @@ WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '') AN
 SELECT (extract(epoch FROM w.window_start) * 1000)::bigint,
        (extract(epoch FROM coalesce(w.closed_at, w.written_at)) * 1000)::bigint,
        w.status, w.rows, w.revision, w.share_drifted, w.dataset_drift, w.columns_drifted, w.prediction_drift,
-       o.mae, o.label_coverage, w.closed_at IS NOT NULL, (extract(epoch FROM w.written_at) * 1000000)::bigint
+       o.mae, o.label_coverage, w.closed_at IS NOT NULL, (extract(epoch FROM w.written_at) * 1000000)::bigint,
+       w.estimated_mae
 FROM driftline.window_result w
 LEFT JOIN driftline.window_result o
        ON o.run_id = w.run_id AND o.stream = 'labels' AND o.size_s = w.size_s
@@ -232,7 +233,7 @@ SELECT w.stream, (extract(epoch FROM w.window_end) * 1000)::bigint AS "end", w.s
        w.columns_tested, w.columns_drifted, w.share_drifted, w.dataset_drift, w.prediction_drift, w.share_missing,
        w.mae, w.rmse, w.bias, w.r2, w.target_drift, w.label_coverage, w.joined_rows, w.latency_ms, w.compute_ms,
        (extract(epoch FROM w.closed_at) * 1000)::bigint, (extract(epoch FROM w.written_at) * 1000)::bigint, w.offsets,
-       d.late, d.dead_letters
+       d.late, d.dead_letters, w.estimated_mae
 FROM driftline.window_result w LEFT JOIN driftline.run_topic t ON t.run_id = w.run_id AND t.role = w.stream
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE l.reason = 'late') AS late, count(*) AS dead_letters
@@ -342,7 +343,7 @@ SELECT a.alarm_id, a.state, a.track, a.kind, a.harm, left(a.message, 2000), a.st
        (extract(epoch FROM a.pending_at) * 1000)::bigint,
        CASE WHEN a.state IS DISTINCT FROM 'pending' THEN (extract(epoch FROM a.started_at) * 1000)::bigint END,
        (extract(epoch FROM a.recovered_at) * 1000)::bigint, (extract(epoch FROM a.withdrawn_at) * 1000)::bigint,
-       a.severity, a.columns[1:100], a.members, a.calibration_id, a.promise,
+       a.severity, a.columns[1:100], a.members, a.calibration_id, a.promise, a.estimated, a.unestimated,
        k.verdict, left(k.note, 1000), left(k.author, 200), (extract(epoch FROM k.acked_at) * 1000)::bigint
 FROM driftline.alarm a LEFT JOIN LATERAL (
     SELECT * FROM driftline.alarm_ack k WHERE k.alarm_id = a.alarm_id ORDER BY ack_id DESC LIMIT 1) k ON true

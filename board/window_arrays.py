@@ -23,6 +23,7 @@ class BoardWindow(msgspec.Struct, frozen=True, array_like=True, gc=False):
         wall: Wall clock of its closing, else of its writing, ms.
         closed: Whether `wall` is that of its closing.
         written: µs; changes with every writing.
+        estimated_mae: The error that is expected before labels come.
     """
 
     start: int
@@ -38,16 +39,17 @@ class BoardWindow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     label_coverage: float | None
     closed: bool
     written: int
+    estimated_mae: float | None = None
 
 
 Floats = NDArray[np.float32]
 
 SENT = (
     "start", "wall", "status", "rows", "revision", "share_drifted", "dataset_drift", "columns_drifted",
-    "prediction_drift", "mae", "label_coverage",
+    "prediction_drift", "mae", "label_coverage", "estimated_mae",
 )  # fmt: skip
 
-ROUNDED = ("share_drifted", "mae", "label_coverage")
+ROUNDED = ("share_drifted", "mae", "label_coverage", "estimated_mae")
 DIGITS = 4
 """More than any line shows; of a year they leave 1.62 MB of 1.72."""
 

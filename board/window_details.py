@@ -10,14 +10,14 @@ from board.http_errors import NotFound
 from board.runs import choose_size, find_run
 from schemas.definition import EVENTS, LABELS, Stream
 from schemas.durations import duration_text, moment
-from schemas.figures import DRIFT, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
+from schemas.figures import DRIFT, ESTIMATED, MEAN, MISSING, NEW, OUTSIDE, QUANTILES
 from storage.chunk import PREDICTION
 
 FIGURES = (
     "end", "status", "revision", "rows", "sampled", "columns_tested", "columns_drifted", "share_drifted",
     "dataset_drift", "prediction_drift", "share_missing", "mae", "rmse", "bias", "r2", "target_drift",
     "label_coverage", "joined_rows", "latency_ms", "compute_ms", "closed_at", "written_at", "offsets", "late",
-    "dead_letters",
+    "dead_letters", "estimated_mae",
 )  # fmt: skip
 DRIFT_FIELDS = ("method", "value", "threshold", "severity", "status", "reason")
 GRACE_MS = 1_000
@@ -44,6 +44,8 @@ async def read_window(reader: Reader, run_id: str, size_s: int, start: int) -> d
     figures = await reader.rows("column_figures", **where)
     if LABELS in results:
         results[LABELS]["remark"] = no_error(figures, run.stream)
+    if EVENTS in results:
+        results[EVENTS]["unestimated"] = unestimated(figures)
     previous, following = await reader.row("neighbours", **where)
     end = start + 1_000 * size_s
     injected = await reader.rows("injected_in", run=run_id, start=where["start"], end=moment(end))
@@ -77,6 +79,12 @@ def no_error(rows: Iterable[Sequence[Any]], stream: Stream) -> str | None:
         if (role, name, metric) == (LABELS, PREDICTION, "mae") and reason and stream.labels:
             return stream.labels.with_range(reason)
     return None
+
+
+def unestimated(rows: Iterable[Sequence[Any]]) -> str | None:
+    """Return why the error of a window is not estimated before its labels come. Pure. rows: As for `columns`."""
+    found = (dict(zip(DRIFT_FIELDS, fields, strict=True)) for _, _, metric, *fields in rows if metric == ESTIMATED)
+    return next((each["reason"] for each in found), None)
 
 
 def columns(rows: Iterable[Sequence[Any]], stream: Stream) -> list[dict[str, Any]]:

@@ -204,6 +204,10 @@ def facts(found: Details) -> Iterator[tuple[str, str]]:
     if alarm.size_s and alarm.window_start and alarm.track != AGEING:
         size = duration_text(1_000 * alarm.size_s)
         yield "raised by", f"window of {size} of {alarm.stream}, {minute(alarm.window_start)}"
+    if alarm.estimated is not None:
+        yield "estimated", f"by inputs alone, the error is up to {1 + alarm.estimated:.2f} × the usual"
+    elif alarm.unestimated:
+        yield "estimated", f"no: {alarm.unestimated}"
     if alarm.track == CHANGE:
         yield "promise", _promised(alarm)
         if found.calibration and found.calibration.set_by:

@@ -234,7 +234,7 @@ def _model() -> list[Dict]:
             "Error",
             "errors",
             about="Mean absolute error beside that of the reference, and root mean square error, in the unit of the"
-            " label.",
+            " label. And the mean absolute error that events make expect before labels come.",
             empty=_WAIT,
             unit="short",
             min=0,

@@ -121,6 +121,12 @@ LEFT JOIN (SELECT r.run_id, f.mae FROM driftline.run r
            JOIN driftline.reference f ON f.model = coalesce(r.model, r.reference)) f ON f.run_id = '${run}'
 CROSS JOIN LATERAL (VALUES ('MAE', w.mae), ('RMSE', w.rmse), ('MAE of the reference', f.mae)) e (name, value)
 WHERE e.name <> 'MAE of the reference' OR f.mae IS NOT NULL
+UNION ALL
+SELECT min(${axis}_time), 'MAE, estimated before labels', avg(estimated_mae)
+FROM driftline.timed_window t JOIN driftline.window_result w USING (run_id, stream, size_s, window_start, segment)
+WHERE t.run_id = '${run}' AND t.stream = 'events' AND t.size_s = ${size} AND $__timeFilter(${axis}_time)
+  AND w.estimated_mae IS NOT NULL
+GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1, 2;
 
 -- name: bias

@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 
 from monitor.verdict.ageing import ageing
 from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, decode
+from monitor.verdict.estimate import Estimation, Expected
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.members import Ageing
 from monitor.verdict.promise import Promise
 from monitor.verdict.season import DAY, HOUR, Season, holidays_of, short_seasons
 from monitor.verdict.summary import Summary, merge, summarize_events, summarize_labels
 from runtime.lru import LruCache
-from schemas.definition import Role, Stream
+from schemas.definition import EVENTS, Role, Stream
 from storage.alarms import CalibrationRow, StoredScore, WatchTerms
 
 LEAST = 4
@@ -36,11 +37,14 @@ Week = Callable[[int], Mapping[Role, Sequence[Summary]]]
 class Measure:
     """A calibration as it is applied to one season."""
 
-    def __init__(self, season: int, calibration: Calibration) -> None:
-        """season: its start, ms."""
+    def __init__(self, season: int, calibration: Calibration, estimation: Estimation | None = None) -> None:
+        """season: its start, ms. estimation: of errors before labels come; None where they are not estimated."""
         self.season = season
         self.calibration = calibration
         self.watch = calibration.watch(season)
+        self._estimation = estimation
+        if estimation is not None:
+            self.watch = msgspec.structs.replace(self.watch, estimates=estimation.trust)
 
     @property
     def id(self) -> str:
@@ -48,12 +52,19 @@ class Measure:
 
     def score(self, role: Role, summary: Summary) -> StoredScore:
         """Score a window; rounded to what is stored of it, so that what is read back gives the same evidence."""
-        rows, known = int(summary.rows.sum()), self.calibration.errors(summary)
+        rows, known = int(summary.rows.sum()), self.calibration.errors(summary) or self._expected(summary)
         errors = None if known is None else known.sums
         if not self._counts(role, summary.start, summary.size):
             return StoredScore(calibration_id=self.id, rows=rows, z=(), shares={}, errors=errors)
         z, shares = self.calibration.score(summary)
         return StoredScore(calibration_id=self.id, rows=rows, z=_rounded(z), shares=shares, errors=errors)
+
+    def _expected(self, summary: Summary) -> Expected | None:
+        """What is expected of a window of events; None where that is not known."""
+        reference = self.calibration.references.get(EVENTS)
+        if self._estimation is None or reference is None or summary.role != EVENTS:
+            return None
+        return self._estimation.expected(reference, summary)
 
     def silent(self, role: Role, start: int, size: int, rows: int) -> StoredScore:
         """Score a window that held something unknown: it says nothing."""
@@ -90,13 +101,29 @@ class Calibrator:
         season: Of the stream.
     """
 
-    def __init__(self, layout: SummaryLayout, stream: Stream, reference: pa.Table, period: tuple[int, int]) -> None:
-        """reference: Of the model, as `models.reference.layout` describes it. period: that it is of, ms."""
+    def __init__(
+        self,
+        layout: SummaryLayout,
+        stream: Stream,
+        reference: pa.Table,
+        period: tuple[int, int],
+        estimation: Estimation | None = None,
+    ) -> None:
+        """Take what seasons of the training are calm.
+
+        Args:
+            layout: Of the summaries.
+            stream: That is watched.
+            reference: Of the model, as `models.reference.layout` describes it.
+            period: That it is of, ms.
+            estimation: Of errors before labels come; None where they are not estimated.
+        """
         self.layout = layout
         self.season = Season.from_stream(stream)
         self._stream = stream
         self._table = reference
         self._period = period
+        self._estimation = estimation
         self._known = LruCache[tuple[str, int], Measure](16, lambda _: 1)
         self._drawn = LruCache[tuple[Any, ...], Calibration](4, lambda _: 1)
 
@@ -130,14 +157,14 @@ class Calibrator:
         last = [start for start in order if self.season.start(start) not in left][-self._wanted(terms.promise) :]
         made = self._calibration({start: calm[start] for start in last}, holidays, week, terms)
         today = {day: name for day, name in holidays.items() if day >= season}
-        return Measure(season, made.leaving_out(today))
+        return Measure(season, made.leaving_out(today), self._estimation)
 
     def known(self, calibration_id: str, season: int, payload: Callable[[], bytes]) -> Measure:
         """Return the measure of a season that has begun. payload: reads it, where it is not remembered here."""
         key = calibration_id, season
         found = self._known.get(key)
         if found is None:
-            found = Measure(season, decode(payload(), self.layout))
+            found = Measure(season, decode(payload(), self.layout), self._estimation)
             self._known.put(key, found)
         return found
 

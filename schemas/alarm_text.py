@@ -306,9 +306,14 @@ class _Sentences:
         said = {
             "concept": f"The model's error rose, but no input moved{figures}",
             "both": f"The model's error rose with it{figures}",
-            "unlabelled": f"Nothing is known yet of the model's error: no {self._labels} have come since",
+            "unlabelled": f"Nothing is known yet of the model's error: no {self._labels} have come since"
+            f"{self._estimated()}",
         }
         return said.get(alarm.harm or "", "")
+
+    def _estimated(self) -> str:
+        found = self._alarm.estimated
+        return "" if found is None else f"; from the inputs alone, up to {1 + found:.1f} × the usual is expected"
 
     def _grown(self) -> str:
         usual, now = self._alarm.error_usual, self._alarm.error_now

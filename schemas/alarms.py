@@ -115,7 +115,7 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
             trained on for weeks. `harm`: the error of a day is above what it was in the weeks before.
         state: After the change.
         kind: `drift`, `gap`, `volume`, `coverage`, `ageing` or `error`.
-        harm: `harmless`, `concept`, `both` or `unlabelled`; None where that does not apply.
+        harm: `harmless`, `concept`, `both` or `unlabelled` (none came yet); None where that does not apply.
         message: In sentences, one to a line; the first says what changed and when, the last what to do.
         role, size_s, window_start: The window that raised it; of track `ageing`, the season that began.
         first_evidence: Its onset, an estimate.
@@ -126,6 +126,9 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
         members: What it names, the worst first.
         error_usual, error_now: The mean absolute error of the model in the unit of the label: what it usually is in
             these hours, and the most since the onset, over a day at most. None: not known.
+        estimated: How far the mean absolute error is expected to be above the usual at most, as a share, by the
+            events alone; None where that is not known, or does not apply.
+        unestimated: Why it is not known.
     """
 
     alarm_id: str
@@ -149,6 +152,8 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
     members: Annotated[tuple[AlarmMember, ...], Meta(max_length=10_000)]
     error_usual: float | None = None
     error_now: float | None = None
+    estimated: float | None = None
+    unestimated: str | None = None
 
     @property
     def columns(self) -> list[str]:

@@ -10,6 +10,9 @@ import msgspec
 ColumnStatus = Literal["ok", "drift", "insufficient", "failed"]
 
 DRIFT = "drift"
+ESTIMATED = "estimated_mae"
+"""Metric of the prediction, in windows of events in which it is not known reliably."""
+
 MISSING, NEW, OUTSIDE, MEAN = "missing_share", "new_share", "out_of_range_share", "mean"
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 NUMBER_METRICS = (DRIFT, MISSING, OUTSIDE, *QUANTILES, MEAN)
@@ -64,6 +67,7 @@ class WindowFigures(msgspec.Struct, frozen=True, kw_only=True):
         bias is the mean of prediction - truth (Evidently's MeanError): positive where predictions are too high.
     target_drift: the drift score of the label, within label_range on both sides.
     label_coverage: share of the window's events whose label is known, 0 to 1.
+    estimated_mae: of events, the mae that is expected before their labels come. None: it is not, or not reliably.
     columns: ordered as the stream's numbers, categories, prediction; within each as in `figures`.
     sampled: rows the figures were computed from: fewer than the window's where it was capped.
     sufficient: whether there were rows enough to speak of drift at all.
@@ -81,6 +85,14 @@ class WindowFigures(msgspec.Struct, frozen=True, kw_only=True):
     r2: float | None = None
     target_drift: float | None = None
     label_coverage: float | None = None
+    estimated_mae: float | None = None
     columns: tuple[ColumnFigure, ...] = ()
     sampled: int = 0
     sufficient: bool = False
+
+    def with_estimate(self, estimate: ColumnFigure | None) -> WindowFigures:
+        """Take in the error that is estimated; where it is not reliable, why. None: there is no estimator."""
+        if estimate is None:
+            return self
+        reason = () if estimate.reason is None else (estimate,)
+        return msgspec.structs.replace(self, estimated_mae=estimate.value, columns=(*self.columns, *reason))

@@ -38,6 +38,7 @@ class AlarmRow(msgspec.Struct, frozen=True, kw_only=True):
 
     stream, size_s, window_start: the window that raised it.
     members: what it names, the worst first.
+    estimated: how far the error is expected to be above the usual, as a share. unestimated: why that is not known.
     verdict, note, judged_by, judged_at: what people judged last.
     """
 
@@ -61,6 +62,8 @@ class AlarmRow(msgspec.Struct, frozen=True, kw_only=True):
     members: list[Member]
     promise: float | None
     calibration_id: str | None
+    estimated: float | None
+    unestimated: str | None
     verdict: str | None
     note: str | None
     judged_by: str | None

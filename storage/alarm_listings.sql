@@ -2,7 +2,7 @@
 -- Of one run, or of all, the newest first; with what people judged last.
 SELECT a.alarm_id, a.run_id, a.state, a.track, a.kind, a.harm, a.message, a.severity, a.first_evidence, a.pending_at,
        a.started_at, a.recovered_at, a.withdrawn_at, a.stream, coalesce(a.window_size_s, a.size_s) AS size_s,
-       a.window_start, a.columns, a.members, a.promise, a.calibration_id, k.verdict, k.note, k.author AS judged_by,
+       a.window_start, a.columns, a.members, a.promise, a.calibration_id, a.estimated, a.unestimated, k.verdict, k.note, k.author AS judged_by,
        k.acked_at AS judged_at
 FROM driftline.alarm a
 LEFT JOIN LATERAL (

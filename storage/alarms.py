@@ -41,6 +41,8 @@ ALARM_COLUMNS = (
     "recovered_at",
     "calibration_id",
     "promise",
+    "estimated",
+    "unestimated",
     "members",
 )
 """What is written of an alarm, the document last."""
@@ -59,8 +61,8 @@ CALIBRATION_COLUMNS = (
 """What is written of a calibration, but for what it is decoded from; the four documents last."""
 
 
-ErrorSums = tuple[float, float, float]
-"""Labels with an error, their absolute errors added up, and what these usually are."""
+ErrorSums = tuple[float, ...]
+"""Of labels and of events, as column `errors` of table `evidence` has them."""
 
 
 class WatchTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -74,7 +74,8 @@ FROM driftline.calibration WHERE run_id = %(run_id)s AND season_start >= %(from)
 -- name: stored_alarms
 -- Those that were raised by windows or seasons which start at `from` or later, and those of these ids.
 SELECT alarm_id, state, track, kind, harm, severity, columns, message, stream, window_size_s, window_start,
-       first_evidence, pending_at, started_at, recovered_at, calibration_id, promise, members::text
+       first_evidence, pending_at, started_at, recovered_at, calibration_id, promise, estimated, unestimated,
+       members::text
 FROM driftline.alarm
 WHERE run_id = %(run_id)s AND track IS NOT NULL AND state <> 'withdrawn'
   AND (window_start >= %(from)s OR alarm_id = ANY(%(alarm_ids)s));
@@ -141,16 +142,16 @@ ON CONFLICT (run_id, season_start) DO UPDATE SET
 -- name: write_alarm
 INSERT INTO driftline.alarm (
     alarm_id, run_id, started_at, recovered_at, severity, columns, kind, message, state, track, harm, stream,
-    window_size_s, window_start, first_evidence, pending_at, members, calibration_id, promise)
+    window_size_s, window_start, first_evidence, pending_at, members, calibration_id, promise, estimated, unestimated)
 VALUES (%(alarm_id)s, %(run_id)s, %(started_at)s, %(recovered_at)s, %(value)s, %(columns)s, %(kind)s, %(message)s,
         %(state)s, %(track)s, %(harm)s, %(role)s, %(size_s)s, %(window_start)s, %(first_evidence)s, %(pending_at)s,
-        %(members)s, %(calibration_id)s, %(promise)s)
+        %(members)s, %(calibration_id)s, %(promise)s, %(estimated)s, %(unestimated)s)
 ON CONFLICT (alarm_id) DO UPDATE SET
     started_at = excluded.started_at, recovered_at = excluded.recovered_at, severity = excluded.severity,
     columns = excluded.columns, kind = excluded.kind, message = excluded.message, state = excluded.state,
     harm = excluded.harm, first_evidence = excluded.first_evidence, pending_at = excluded.pending_at,
     withdrawn_at = NULL, members = excluded.members, calibration_id = excluded.calibration_id,
-    promise = excluded.promise;
+    promise = excluded.promise, estimated = excluded.estimated, unestimated = excluded.unestimated;
 
 -- name: drop_suspicions
 DELETE FROM driftline.alarm WHERE alarm_id = ANY(%(alarm_ids)s) AND state = 'pending';

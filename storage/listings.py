@@ -88,6 +88,7 @@ class WindowRow(msgspec.Struct, frozen=True):
     dead_letters: records of its time that were rejected, as of now. late: those among them that came too late.
     worst_column: the one of the largest severity, which is worst_severity; None where none was tested.
     reference_mae: what mae is held against: the error of the model before any window.
+    estimated_mae: of events, the mae that is expected before labels come; None where that is not reliable.
     remark: why a window with enough rows has no verdict, or no error.
     """
 
@@ -114,6 +115,7 @@ class WindowRow(msgspec.Struct, frozen=True):
     r2: float | None
     target_drift: float | None
     label_coverage: float | None
+    estimated_mae: float | None
     offsets: dict[str, tuple[int, int]]
     closed_at: datetime | None
     written_at: datetime

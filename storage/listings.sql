@@ -37,7 +37,7 @@ ORDER BY at DESC;
 -- Dead letters are counted only for what is listed.
 SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o.rows, o.sampled, o.late, o.late + o.dead AS dead_letters,
        o.columns_tested, o.columns_drifted, o.share_drifted, o.dataset_drift, o.prediction_drift, o.share_missing,
-       o.mae, e.mae AS reference_mae, o.rmse, o.bias, o.r2, o.target_drift, o.label_coverage, o.offsets, o.closed_at, o.written_at,
+       o.mae, e.mae AS reference_mae, o.rmse, o.bias, o.r2, o.target_drift, o.label_coverage, w.estimated_mae, o.offsets, o.closed_at, o.written_at,
        c.column_name AS worst_column, c.severity AS worst_severity,
        CASE WHEN o.status IN ('provisional', 'final')
                  AND (coalesce(o.columns_tested, 0) = 0 OR (o.stream = 'labels' AND o.mae IS NULL)) THEN (
@@ -52,6 +52,7 @@ LEFT JOIN LATERAL (
       AND m.segment = '' AND m.metric = 'drift' AND m.severity IS NOT NULL
     ORDER BY m.severity DESC, m.column_name LIMIT 1
 ) c ON true
+JOIN driftline.window_result w USING (run_id, stream, size_s, window_start, segment)
 LEFT JOIN driftline.run r ON r.run_id = o.run_id
 LEFT JOIN driftline.reference e ON e.model = coalesce(r.model, r.reference) AND o.mae IS NOT NULL
 WHERE o.run_id = %(run_id)s AND o.segment = ''

@@ -89,7 +89,7 @@ GROUP BY c.partition;
 -- name: stored
 SELECT rows, offsets, joined_rows, joined_offsets,
        columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
-       mae, rmse, bias, r2, target_drift, label_coverage, sampled
+       mae, rmse, bias, r2, target_drift, label_coverage, estimated_mae, sampled
 FROM driftline.window_result
 WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
   AND segment = '';
@@ -135,13 +135,13 @@ SELECT coalesce(model, reference) FROM driftline.run WHERE run_id = %(run_id)s;
 INSERT INTO driftline.window_result AS w (
     run_id, stream, size_s, window_start, window_end, status, rows, sampled,
     columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
-    mae, rmse, bias, r2, target_drift, label_coverage,
+    mae, rmse, bias, r2, target_drift, label_coverage, estimated_mae,
     offsets, joined_rows, joined_offsets, compute_ms, closed_at, latency_ms, written_at)
 SELECT
     %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, %(window_end)s, %(status)s, %(rows)s, %(sampled)s,
     %(columns_tested)s, %(columns_drifted)s, %(share_drifted)s, %(dataset_drift)s, %(prediction_drift)s,
     %(share_missing)s, %(mae)s, %(rmse)s, %(bias)s, %(r2)s, %(target_drift)s, %(label_coverage)s,
-    %(offsets)s, %(joined_rows)s, %(joined_offsets)s, %(compute_ms)s, %(closed_at)s,
+    %(estimated_mae)s, %(offsets)s, %(joined_rows)s, %(joined_offsets)s, %(compute_ms)s, %(closed_at)s,
     CASE WHEN %(timed)s::bool AND clock_timestamp() >= %(closed_at)s::timestamptz
          THEN (extract(epoch FROM clock_timestamp() - %(closed_at)s::timestamptz) * 1000)::float8 END,
     clock_timestamp()
@@ -153,6 +153,7 @@ ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     prediction_drift = excluded.prediction_drift, share_missing = excluded.share_missing,
     mae = excluded.mae, rmse = excluded.rmse, bias = excluded.bias, r2 = excluded.r2,
     target_drift = excluded.target_drift, label_coverage = excluded.label_coverage,
+    estimated_mae = excluded.estimated_mae,
     offsets = excluded.offsets, joined_rows = excluded.joined_rows, joined_offsets = excluded.joined_offsets,
     compute_ms = excluded.compute_ms, written_at = excluded.written_at,
     closed_at = coalesce(w.closed_at, excluded.closed_at),

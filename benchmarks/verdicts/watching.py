@@ -14,6 +14,7 @@ import numpy as np
 from monitor.calibrating import Calibrator, Measure
 from monitor.drift.columns import Floats, Ints
 from monitor.verdict.calibration import DEFAULT_SIZES, Calibration, CalmSeason, Key, calibrate
+from monitor.verdict.estimate import errors_of
 from monitor.verdict.evidence import allowances, cusum
 from monitor.verdict.fold import Folded, State, WindowScore, fold
 from monitor.verdict.harm import Errors, added
@@ -123,7 +124,7 @@ def scored(measure: Measure, part: Mapping[Role, Summary], lateness: Mapping[Rol
                     season=measure.season,
                     z=score.z,
                     shares=score.shares,
-                    errors=None if score.errors is None else Errors.from_sums(start, size, score.errors),
+                    errors=None if score.errors is None else errors_of(role, start, size, score.errors),
                 )
             )
     return sorted(found, key=lambda one: one.order)

@@ -117,6 +117,10 @@ function story(watch) {
 /** Drift 15–22 Feb. @param {any} alarm */
 export const episode = (alarm) => (alarm.recovered_at ? `${noun(alarm)} ${days(alarm.first_evidence, alarm.recovered_at)}` : `${noun(alarm)} since ${days(alarm.first_evidence, null)}`);
 
+/** What the events alone make expect of the error. @param {any} alarm */
+export const estimate = ({ estimated, unestimated }) =>
+  Number.isFinite(estimated) ? `estimated at up to ${(1 + estimated).toFixed(2)} × the usual` : unestimated ? `not estimated: ${unestimated}` : "";
+
 const evidence = ({ level: at }) => `evidence ${ofLine(at)}`;
 
 function level(watch) {

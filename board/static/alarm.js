@@ -1,6 +1,6 @@
 // One alarm: what it is of, what speaks for it, and what to do.
 
-import { episode, ofLine, rate, setBy, stateOf } from "./alarm-words.js";
+import { episode, estimate, ofLine, rate, setBy, stateOf } from "./alarm-words.js";
 import { get } from "./api.js";
 import { beforeAndSince, threeSides } from "./before-since.js";
 import { command } from "./commands.js";
@@ -92,6 +92,7 @@ function facts() {
     ["Most evidence", Number.isFinite(alarm.value) ? `${ofLine(alarm.value)}` : ""],
     [`Raised by a window of ${alarm.size}`, raised],
     ["Judged", alarm.ack ? `${alarm.ack.verdict}, by ${alarm.ack.author}${alarm.ack.note ? `: ${alarm.ack.note}` : ""}` : alarm.state === "pending" ? "" : "not yet"],
+    ["Error by inputs alone", estimate(alarm)],
     ["Silenced", silence ? `until ${moment(silence.until, { local: true })}, by ${silence.author}: ${silence.reason}` : ""],
   ];
 }

@@ -24,7 +24,7 @@ export function charts(holder) {
     flags(model, sheet, room);
     const kinds = [
       { values: windows.share_drifted, top: shareTop(windows.share_drifted), colour: colours.drift, fill: colours.driftSoft, text: percent },
-      { values: windows.mae, top: 1.06 * greatest(windows.mae) || 1, colour: colours.mae, text: figure },
+      { values: windows.mae, top: 1.06 * Math.max(greatest(windows.mae), greatest(windows.estimated_mae)) || 1, colour: colours.mae, text: figure, estimated: windows.estimated_mae },
       { values: windows.label_coverage, top: 1.04, colour: colours.labels, text: percent },
     ].slice(0, model.labelled ? 3 : 1);
     const tall = model.labelled ? TALL : 1;
@@ -33,6 +33,7 @@ export function charts(holder) {
       const y = (value) => below - (value / kind.top) * room * tall;
       scale(sheet, kind, y);
       line(model, sheet, kind, y);
+      if (kind.estimated) line(model, sheet, { values: kind.estimated, colour: kind.colour, dash: [3, 3] }, y);
     });
   }
 
@@ -48,7 +49,7 @@ export function charts(holder) {
   }
 
   /** A line where there are values, and what is below it filled. */
-  function line({ spans, range }, { pen, width, height }, { values, colour, fill }, y) {
+  function line({ spans, range }, { pen, width, height }, { values, colour, fill, dash = [] }, y) {
     const found = steps(spans, values, range, width);
     const [over, under] = [new Path2D(), new Path2D()];
     let last = null; // x of the point before, null where the line is interrupted
@@ -79,6 +80,7 @@ export function charts(holder) {
     pen.strokeStyle = colour;
     pen.lineWidth = 1.5;
     pen.lineJoin = "round";
+    pen.setLineDash(dash);
     pen.stroke(over);
     pen.restore();
   }

@@ -2,7 +2,7 @@
 
 /** @typedef {{start: number[], wall: number[], status: string[], rows: number[], revision: number[],
  *   share_drifted: (number|null)[], dataset_drift: (boolean|null)[], columns_drifted: (number|null)[],
- *   prediction_drift: (number|null)[], mae: (number|null)[], label_coverage: (number|null)[], late: number[],
+ *   prediction_drift: (number|null)[], mae: (number|null)[], label_coverage: (number|null)[], estimated_mae: (number|null)[], late: number[],
  *   severity: Float32Array[]}} Windows   severity: one array per column, NaN where not computed */
 
 /** Windows as the server sends them. @param {Record<string, any>} sent @param {number} columns @returns {Windows} */

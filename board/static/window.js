@@ -95,6 +95,7 @@ function facts({ events, labels, columns, reference_mae }) {
     ["Missing values", percent(events.share_missing)],
     ["Dead letters", `${count(both("dead_letters"))}, ${count(both("late"))} of them late`],
     ["MAE", labels?.remark ? `none: ${labels.remark}` : errorText(labels?.mae, reference_mae, unit)],
+    ["MAE, estimated", events.unestimated ? `none: ${events.unestimated}` : withUnit(events.estimated_mae, unit)],
     ["Bias", withUnit(labels?.bias, unit)],
     ["R²", figure(labels?.r2)],
     ["Labels", percent(labels?.label_coverage)],

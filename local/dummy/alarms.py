@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from local.dummy.figures import MAE, MAE_GROWTH
 from local.dummy.plan import DAY, LATENESS, DummyPlan, DummyTraffic, strength
+from monitor.verdict.estimate import Expected, Trust
 from monitor.verdict.evidence import allowances
 from monitor.verdict.fold import Series, State, Watch, WindowScore, encode_state, fold
 from monitor.verdict.harm import TOLERATED, Errors
@@ -149,12 +150,15 @@ def _score(plan: DummyPlan, traffic: DummyTraffic, place: Place) -> WindowScore:
         season=place.season,
         z=tuple(np.clip(z, -3, 6).astype(np.float32).astype(float).tolist()),
         shares=shares,
-        errors=_errors(traffic, start, end, max(bent.values())) if role == LABELS else None,
+        errors=_errors(role, traffic, start, end, max(bent.values())),
     )
 
 
-def _errors(traffic: DummyTraffic, start: int, end: int, level: float) -> Errors:
-    """The errors that the figures of such a window have on average."""
+def _errors(role: Role, traffic: DummyTraffic, start: int, end: int, level: float) -> Errors | Expected:
+    """The errors that the figures of such a window have on average, and that its events make expect."""
+    if role == EVENTS:
+        rows = traffic.rows(start, end)
+        return Expected(start, end, rows, 0, rows * (MAE + MAE_GROWTH * level), rows * MAE)
     labels = round(COVERAGE * traffic.rows(start, end))
     return Errors(start, end, labels, labels * (MAE + MAE_GROWTH * level), labels * MAE)
 
@@ -181,6 +185,7 @@ def _watch(season: int, plan: DummyPlan) -> Watch:
         promise=PROMISE.rate,
         series=series,
         harm=TOLERATED,
+        estimates=Trust(refused=None, strange=0.0),
     )
 
 

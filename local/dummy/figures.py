@@ -82,9 +82,13 @@ def _figures(plan: DummyPlan, window: DummyWindow, rng: np.random.Generator) -> 
     bent = dict.fromkeys((stretch.columns for stretch in stretches), 0.0)
     for stretch in stretches:  # the same columns may drift twice
         bent[stretch.columns] = max(bent[stretch.columns], strength(stretch, window.start, window.end))
-    columns, labelled = [*_columns(plan, window, stream, bent, rng)], {}
+    columns = [*_columns(plan, window, stream, bent, rng)]
+    labelled: dict[str, Any] = {}
+    level = max(bent.values())
+    if stream.label is None and window.closed and window.rows >= CONFIG.min_rows:
+        labelled = {"estimated_mae": MAE + MAE_GROWTH * level}
     if stream.label is not None:
-        labelled = _labelled(window, max(bent.values()), rng)
+        labelled = _labelled(window, level, rng)
         mae = labelled.get("mae")
         columns.append(ColumnFigure(PREDICTION, "mae", value=mae, status="ok" if mae else "insufficient"))
     return WindowFigures(

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from monitor.calibrating import Calibrator
 from monitor.drift.sampling import sample
 from monitor.engine import load_reference
+from monitor.estimating import load as load_estimation
 from monitor.evidently.reference import Reference, Span
 from monitor.evidently.window_figures import event_figures, label_figures
 from monitor.settings import Settings
@@ -47,8 +48,11 @@ class DriftEngine:
         self.reference = Reference.from_table(table, self.stream, settings.metrics)
         self._error = mean_error(table, self.stream)
         layout = SummaryLayout.from_reference(table, self.stream)
-        self.summarizer: Summarizer | None = Summarizer(layout, self.stream)
-        self.calibrator: Calibrator | None = Calibrator(layout, self.stream, table, self.scorer.card.period)
+        estimation = load_estimation(self.scorer, layout)
+        self.summarizer: Summarizer | None = Summarizer(layout, self.stream, estimation)
+        self.calibrator: Calibrator | None = Calibrator(
+            layout, self.stream, table, self.scorer.card.period, estimation
+        )
 
     @property
     def model(self) -> str:

@@ -19,8 +19,9 @@ from monitor.recompute.rows import window_rows
 from monitor.recompute.source import records
 from monitor.settings import Settings
 from monitor.verdict.summary import decode
+from schemas.definition import EVENTS
 from schemas.errors import UsageError
-from schemas.figures import WindowFigures
+from schemas.figures import ColumnFigure, WindowFigures
 from storage.connect import connect_now
 from storage.panes import LoadedRows
 from storage.snapshot import Snapshot, snapshot_of
@@ -97,10 +98,17 @@ class Recomputation:
         other = joined_with(self.run.stream, window.records)
         rows = self._read(window, stored.offsets)
         joined = self._read(window.with_records(other), stored.joined_offsets) if other else None
-        figures = self.engine.figures(window, rows, joined)
+        figures = self.engine.figures(window, rows, joined).with_estimate(self._estimate(window, rows))
         log.info("recomputed", run=window.run_id, stream=window.records.role, rows=rows.table.num_rows)
         yield from compare(window.records.role, stored, rows, joined, figures)
         yield from self.compare_summary(window, rows, joined)
+
+    def _estimate(self, window: WindowKey, rows: LoadedRows) -> ColumnFigure | None:
+        """The error that was estimated, which needs a summary."""
+        summarizer = self.engine.summarizer
+        if window.records.role != EVENTS or summarizer is None or self.snapshot.summary(window) is None:
+            return None
+        return summarizer.estimate(summarizer.summarize(window, [rows.table], None))
 
     def compare_summary(
         self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None

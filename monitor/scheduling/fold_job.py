@@ -11,8 +11,8 @@ import structlog
 from monitor.calibrating import Calibrator, Measure
 from monitor.scheduling.readiness import Patience, due, progress_of
 from monitor.settings import Settings
+from monitor.verdict.estimate import errors_of
 from monitor.verdict.fold import Folded, Order, State, WindowScore, decode_state, encode_state, fold
-from monitor.verdict.harm import Errors
 from monitor.verdict.kinds import explained, looked_at
 from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
 from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
@@ -472,7 +472,7 @@ def _window_score(place: Place, score: StoredScore) -> WindowScore:
         season=place.season,
         z=score.z,
         shares=score.shares,
-        errors=None if score.errors is None else Errors.from_sums(place.start, place.size, score.errors),
+        errors=None if score.errors is None else errors_of(place.role, place.start, place.size, score.errors),
     )
 
 

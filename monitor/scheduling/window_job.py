@@ -18,6 +18,7 @@ from monitor.summaries import encoded
 from runtime.failpoint import failpoint
 from schemas.definition import Records
 from schemas.durations import moment
+from schemas.figures import ColumnFigure
 from schemas.status import Closing
 from storage.chunk import PREDICTION
 from storage.panes import ChunkCache, LoadedRows, load_rows, unreadable_rows
@@ -44,7 +45,7 @@ class WindowTask(msgspec.Struct, frozen=True, kw_only=True):
     """A window, as one snapshot shows it.
 
     holds: rows by the index of panes. first: whether it has no closed result yet. closed_at: wall time, ms; None
-    while it is open. timed: whether the time since then can be measured. summary: of a window that has closed.
+    while it is open. timed: whether the time since then can be measured. summary, estimate: of a closed window.
     """
 
     closing: Closing
@@ -55,14 +56,16 @@ class WindowTask(msgspec.Struct, frozen=True, kw_only=True):
     rows: LoadedRows
     joined: LoadedRows | None
     summary: EncodedSummary | None
+    estimate: ColumnFigure | None
 
 
 class _Content(msgspec.Struct, frozen=True):
-    """What a window holds: its rows, those that they are joined with, all of them summarised."""
+    """What a window holds: its rows, those that they are joined with, the summary of all, its estimated error."""
 
     rows: LoadedRows
     joined: LoadedRows | None
     summary: EncodedSummary | None = None
+    estimate: ColumnFigure | None = None
 
 
 class WindowWorker:
@@ -159,6 +162,7 @@ class WindowWorker:
             rows=content.rows,
             joined=content.joined,
             summary=content.summary,
+            estimate=content.estimate,
         )
 
     def _load(self, snapshot: Snapshot, window: WindowKey, other: Records | None, *, summarized: bool) -> _Content:
@@ -173,7 +177,10 @@ class WindowWorker:
                 reduce=partial(self._engine.sample, window.records),
                 observe=parts.append if summarizer else None,
             )
-            return _Content(rows, None, encoded(summarizer.summarize(window, parts, None)) if summarizer else None)
+            if summarizer is None:
+                return _Content(rows, None)
+            counted = summarizer.summarize(window, parts, None)
+            return _Content(rows, None, encoded(counted), summarizer.estimate(counted))
         rows = load_rows(snapshot, window, self._cache)
         columns = (other.id, other.time, PREDICTION)
         joined = load_rows(snapshot, window.with_records(other), self._cache, columns=columns)
@@ -184,7 +191,7 @@ class WindowWorker:
         failpoint("monitor.mid_report")
         began = time.perf_counter()
         if failure is None:
-            figures = self._engine.figures(window, task.rows, task.joined)
+            figures = self._engine.figures(window, task.rows, task.joined).with_estimate(task.estimate)
         else:
             figures = failed(window.records, failure)
         return WindowResult(

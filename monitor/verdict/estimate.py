@@ -11,7 +11,7 @@ see that the same inputs now have other labels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import log, sqrt
+from math import expm1, log, sqrt
 from typing import Annotated
 
 import msgspec
@@ -24,7 +24,7 @@ from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.season import DAY, Season
 from monitor.verdict.signals import Reference
 from monitor.verdict.summary import Summary, error_unit
-from schemas.definition import EVENTS
+from schemas.definition import EVENTS, Role
 
 RELIABLE = 0.15
 """Relative error of an estimate, beyond chance, up to which it is used."""
@@ -36,7 +36,7 @@ DAYS_COMPARED = 7
 """Days of a stream whose estimates are compared with the labels that have come since."""
 
 DAYS_NEEDED = 3
-"""Fewer days do not say how good estimates are."""
+"""Fewer days do not say how good estimates are on the whole."""
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +165,14 @@ class Expected(msgspec.Struct, frozen=True, array_like=True):
         return self.found / self.usual - 1
 
 
+def errors_of(role: Role, start: int, size: int, sums: Sequence[float]) -> Errors | Expected:
+    """Take what is stored of a window: its errors, or those that are expected of its events."""
+    if role == EVENTS:
+        return Expected.from_sums(start, size, sums)
+    labels, found, usual = sums
+    return Errors.from_sums(start, size, (labels, found, usual))
+
+
 def together(parts: Sequence[Expected]) -> Expected | None:
     """Add up stretches that follow one another; None without any."""
     if not parts:
@@ -179,6 +187,53 @@ def together(parts: Sequence[Expected]) -> Expected | None:
     )
 
 
+class Trust(msgspec.Struct, frozen=True):
+    """When estimates are used.
+
+    Attributes:
+        refused: Why they never are.
+        strange: Strange values of a row up to which they are.
+    """
+
+    refused: str | None
+    strange: float
+
+    def doubt(self, rows: int, strange: int) -> str | None:
+        """Why an estimate is not used; None where it is.
+
+        Args:
+            rows: That it is of.
+            strange: Their values that were rare in the training.
+        """
+        if self.refused is not None or rows == 0 or strange / rows <= self.strange:
+            return self.refused
+        return f"{strange / rows - self.strange + STRANGE:.0%} more values than usual are unlike the training"
+
+    def excess(
+        self, parts: Sequence[Expected], days: Sequence[ComparedDay], until: int
+    ) -> tuple[float | None, str | None]:
+        """How far the error is expected to be above the usual, as a share, and why that is not known.
+
+        Args:
+            parts: Windows of events that follow one another.
+            days: Of the stream, that were compared with labels.
+            until: When labels have come, ms.
+        """
+        found = together(parts)
+        if self.refused is not None:
+            return None, self.refused
+        if found is None or found.excess is None:
+            return None, None
+        off = off_by(days, until)
+        if off is not None and off > RELIABLE:
+            return None, f"estimates of the error were {expm1(off):.0%} off on the newest days that have labels"
+        doubt = self.doubt(found.rows, found.strange)
+        return (None, doubt) if doubt else (found.excess, None)
+
+
+NO_ESTIMATOR = Trust("the model has nothing to estimate its errors with", 0.0)
+
+
 class Estimation:
     """An estimator with the layout of the summaries that it is applied to."""
 
@@ -190,9 +245,9 @@ class Estimation:
         self._hours = np.array(estimator.hours, np.int64)
 
     @property
-    def limit(self) -> float:
-        """Strange values of a row up to which estimates are used."""
-        return self.estimator.usual_strange + STRANGE
+    def trust(self) -> Trust:
+        """When its estimates are used."""
+        return Trust(self.estimator.refused, self.estimator.usual_strange + STRANGE)
 
     def mean(self, summary: Summary) -> float | None:
         """The mean absolute error that is expected of events, in the unit of the label; None without any."""
@@ -201,9 +256,7 @@ class Estimation:
 
     def remark(self, summary: Summary) -> str | None:
         """Why the estimate for these events is not used; None where it is."""
-        if self.estimator.refused is not None:
-            return self.estimator.refused
-        return strange_rows(int(summary.rows.sum()), self._strange_of(summary), self.limit)
+        return self.trust.doubt(int(summary.rows.sum()), self._strange_of(summary))
 
     def expected(self, reference: Reference, summary: Summary) -> Expected:
         """Add up what is expected of a window, and what is of the same hours in calm weeks.
@@ -239,13 +292,6 @@ class Estimation:
 
     def _strange_of(self, summary: Summary) -> int:
         return int(summary.counts.sum(0) @ self._strange)
-
-
-def strange_rows(rows: int, strange: int, limit: float) -> str | None:
-    """Why nothing is claimed of rows with so many strange values; None where something is."""
-    if rows == 0 or strange / rows <= limit:
-        return None
-    return f"{strange / rows - limit + STRANGE:.0%} more values than usual are unlike the training"
 
 
 class ComparedDay(msgspec.Struct, array_like=True):
@@ -293,18 +339,21 @@ def kept_days(days: Iterable[ComparedDay], part: Errors | Expected) -> list[Comp
     return [found[at] for at in sorted(found) if at > max(found) - (DAYS_COMPARED + 1) * DAY]
 
 
-def off_by(days: Iterable[ComparedDay], now: int) -> float | None:
-    """How far estimates of the newest days were off, beyond chance, as a share; None: too few days have labels.
+def off_by(days: Sequence[ComparedDay], until: int) -> float | None:
+    """How far estimates are off, beyond chance, as a share: on the newest days together, or the last two alone.
 
-    Absolute errors are spread about as widely as they are large, so that chance is one by the root of the labels.
+    Absolute errors are spread about as widely as they are large, so that chance is one by the root of the labels. A
+    day alone counts beyond twice of it.
 
     Args:
-        days: Of the stream.
-        now: Until when labels have come, ms: a day that is not over does not count.
+        days: Of the stream, oldest first.
+        until: When labels have come, ms: together with others, only a day that is over counts.
+
+    Returns:
+        None where no labels say anything.
     """
-    known = [(day.off, day.labels) for day in days if day.start + DAY <= now]
-    found = [(off, labels) for off, labels in known if off is not None]
-    if len(found) < DAYS_NEEDED:
-        return None
-    squares = sum(off**2 - 1 / labels for off, labels in found) / len(found)
-    return sqrt(max(squares, 0.0))
+    over = [(day.off, day.labels) for day in days if day.start + DAY <= until]
+    squares = [off**2 - 1 / labels for off, labels in over if off is not None]
+    alone = [abs(day.off) - 2 / sqrt(day.labels) for day in days[-2:] if day.off is not None]
+    together = [sqrt(max(sum(squares) / len(squares), 0.0))] if len(squares) >= DAYS_NEEDED else []
+    return max([*together, *(max(off, 0.0) for off in alone)], default=None)

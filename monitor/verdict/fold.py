@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.verdict.estimate import NO_ESTIMATOR, ComparedDay, Expected, Trust, kept_days
 from monitor.verdict.harm import Errors, added
 from monitor.verdict.lifecycle import (
     THRESHOLDS,
@@ -69,6 +70,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         series: By role and size; what is not in it is not watched.
         ageing: How far the stream is from the training; None: that is not known.
         harm: Excess of the error of a day from which on it is harmed; None: errors are not known.
+        estimates: When estimates of the error are used.
     """
 
     season: int
@@ -77,6 +79,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     series: Mapping[SeriesKey, Series]
     ageing: Ageing | None = None
     harm: float | None = None
+    estimates: Trust = NO_ESTIMATOR
 
     @property
     def smallest(self) -> int:
@@ -86,7 +89,11 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def smallest_of_labels(self) -> int:
         """The smallest size at which labels are watched, ms; 0 where they are not."""
-        return min((size for role, size in self.series if role == LABELS), default=0)
+        return self.smallest_of(LABELS)
+
+    def smallest_of(self, role: Role) -> int:
+        """The smallest size at which records of a role are watched, ms; 0 where they are not."""
+        return min((size for watched, size in self.series if watched == role), default=0)
 
 
 class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +106,7 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
         z: Standardised scores, shape (signals,); rounded to what is stored of them. () on days that do not count:
             evidence stays what it was.
         shares: Rows (`volume`) and labels (`coverage`) as shares of what is expected, where that is known.
-        errors: Of its labels; None where they are not known.
+        errors: Of its labels, or expected of its events; None where they are not known.
     """
 
     role: Role
@@ -109,7 +116,7 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
     season: int
     z: tuple[float, ...]
     shares: Mapping[str, float] = {}
-    errors: Errors | None = None
+    errors: Errors | Expected | None = None
 
     @property
     def end(self) -> int:
@@ -153,6 +160,8 @@ class State(msgspec.Struct):
         aged: The one of track `ageing`.
         hurt: The one of track `harm`.
         errors: Of the labels of the last day, in the smallest windows of them that are watched.
+        expected: Of the events, likewise.
+        days: The newest days, whose estimates labels can be compared with.
     """
 
     last: Order | None = None
@@ -161,6 +170,8 @@ class State(msgspec.Struct):
     aged: Alarm | None = None
     hurt: Alarm | None = None
     errors: list[Errors] = []
+    expected: list[Expected] = []
+    days: list[ComparedDay] = []
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,10 +286,15 @@ class _Folding:
         self.state.aged = None if after is None or after.state == "recovered" else after
 
     def _keep_errors(self, score: WindowScore) -> bool:
-        """Take the errors of a window of labels into those of the last day. Returns whether there were any."""
-        if score.errors is None or score.size != self._watch.smallest_of_labels:
+        """Take the errors of a window into those of the last day. Returns whether there were any of labels."""
+        if score.errors is None or score.size != self._watch.smallest_of(score.role):
             return False
         after = score.end - DAY
+        if score.z:
+            self.state.days = kept_days(self.state.days, score.errors)
+        if isinstance(score.errors, Expected):
+            self.state.expected = [*(part for part in self.state.expected if part.start >= after), score.errors]
+            return False
         self.state.errors = [*(part for part in self.state.errors if part.start >= after), score.errors]
         return True
 
@@ -381,6 +397,9 @@ class _Folding:
             calibration_id=self._watch.calibration_id,
             promise=self._watch.promise,
             errors=self.state.errors,
+            expected=self.state.expected,
+            days=self.state.days,
+            estimates=self._watch.estimates,
         )
 
     def _shares(self) -> dict[str, float]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from monitor.verdict.estimate import NO_ESTIMATOR, ComparedDay, Expected, Trust
 from monitor.verdict.harm import TOLERATED, Errors, added
 from monitor.verdict.members import (
     Aged,
@@ -80,6 +81,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         excess: How far the mean absolute error was above the usual at most, as a share; None: that is not known.
         usual_error: What it usually is in these hours, in the unit in which summaries add it up.
         looked: How often the records were looked into.
+        estimated: How far it is expected to be, by the events alone; None: that is not known.
+        unestimated: Why it is not.
     """
 
     track: Track = "change"
@@ -100,6 +103,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     excess: float | None = None
     usual_error: float | None = None
     looked: int = 0
+    estimated: float | None = None
+    unestimated: str | None = None
 
     @property
     def key(self) -> AlarmKey:
@@ -135,6 +140,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         calibration_id: Whose line is the unit.
         promise: False alarms a month; None: nothing can be promised.
         errors: Of the windows of the last day, oldest first.
+        expected: The same, of events before their labels come.
+        days: The newest days, whose estimates labels can be compared with.
+        estimates: When they are used.
     """
 
     role: Role
@@ -148,6 +156,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     calibration_id: str
     promise: float | None
     errors: Sequence[Errors] = ()
+    expected: Sequence[Expected] = ()
+    days: Sequence[ComparedDay] = ()
+    estimates: Trust = NO_ESTIMATOR
 
     @property
     def end(self) -> int:
@@ -157,6 +168,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         """The errors, as far as they are known; of a day at most. None where they say nothing."""
         found = added([part for part in self.errors if part.start >= onset])
         return None if found is None or found.excess is None else found
+
+    def estimated_since(self, onset: int) -> tuple[float | None, str | None]:
+        """How far it is expected to be above the usual, likewise; and why that is not known."""
+        parts = [part for part in self.expected if part.start >= onset]
+        return self.estimates.excess(parts, self.days, max((part.end for part in self.errors), default=0))
 
 
 class DayOfErrors(msgspec.Struct, frozen=True, kw_only=True):
@@ -339,15 +355,19 @@ def _with_members(alarm: Alarm, now: Evidence, least: float) -> Alarm:
     since = members[0].since if members and alarm.state == "pending" else alarm.first_evidence
     excess, usual_error = _largest(alarm, now.errors_since(since))
     harmed = None if excess is None else excess > TOLERATED
+    harm = harm_of(members, now.labelled_until, since, harmed=harmed)
+    estimated, doubt = (None, None) if harm is None else now.estimated_since(since)
     return msgspec.structs.replace(
         alarm,
         kind=kind,
         members=members,
-        harm=harm_of(members, now.labelled_until, since, harmed=harmed),
+        harm=harm,
         first_evidence=since,
         value=max(alarm.value, now.level),
         excess=excess,
         usual_error=usual_error,
+        estimated=None if doubt else max((e for e in (alarm.estimated, estimated) if e is not None), default=None),
+        unestimated=doubt,
     )
 
 

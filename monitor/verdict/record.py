@@ -82,6 +82,8 @@ def record(alarm: Alarm, run_id: str, stream: Stream, unit: float) -> AlarmRecor
         ),
         error_usual=_digits(usual),
         error_now=_digits(None if usual is None or alarm.excess is None else usual * (1 + alarm.excess)),
+        estimated=alarm.estimated,
+        unestimated=alarm.unestimated,
     )
     return msgspec.structs.replace(made, message=alarm_text(made, stream))
 

@@ -14,6 +14,7 @@ import pytest
 from models.artifact import Model
 from models.taxi import SCORERS
 from models.taxi.train import train
+from monitor import estimating
 from monitor.drift.figures import Config
 from monitor.drift.sampling import sample
 from monitor.evidently.engine import DriftEngine
@@ -37,7 +38,8 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return train(made_up(2_000), kind="tutorial", out=tmp_path_factory.mktemp("models") / "model", source="made up")
+    place = tmp_path_factory.mktemp("models") / "model"
+    return train(made_up(2_000), kind="tutorial", out=place, source="made up", beside=estimating.files)
 
 
 @pytest.fixture
@@ -101,13 +103,27 @@ def test_what_the_monitor_writes_the_log_says_again(
     ).fetchall()
     assert figures == [("events", "final", True, False, None), ("labels", "final", False, True, True)]
     metrics = feed.connection.execute(
-        "SELECT count(*) FROM driftline.column_metric WHERE stream = 'events' AND window_start = to_timestamp(%s)",
+        "SELECT count(*) FROM driftline.column_metric WHERE stream = 'events' AND window_start = to_timestamp(%s)"
+        " AND metric <> 'estimated_mae'",
         (start / 1_000,),
     ).fetchone()
     numbers = len(TRIPS.numbers) + 1
     assert metrics == (numbers * len(NUMBER_METRICS) + len(TRIPS.categories) * len(CATEGORY_METRICS),)
 
+    ((estimated, reason),) = feed.connection.execute(
+        "SELECT w.estimated_mae, m.reason FROM driftline.window_result w LEFT JOIN driftline.column_metric m"
+        " ON (m.run_id, m.stream, m.window_start, m.metric) = (w.run_id, w.stream, w.window_start, 'estimated_mae')"
+        " WHERE w.stream = 'events' AND w.window_start = to_timestamp(%s)",
+        (start / 1_000,),
+    ).fetchall()
+    assert (estimated is None) != (reason is None)
+
     assert recompute(settings, "r", HOUR, start) == []
+    feed.connection.execute("UPDATE driftline.window_result SET estimated_mae = 99 WHERE stream = 'events'")
+    assert [(d.stream, d.figure) for d in recompute(settings, "r", HOUR, start)] == [("events", "estimated_mae")]
+    feed.connection.execute(
+        "UPDATE driftline.window_result SET estimated_mae = %s WHERE stream = 'events'", (estimated,)
+    )
     feed.connection.execute("UPDATE driftline.window_result SET mae = mae + 1e-6 WHERE stream = 'labels'")
     assert [(d.stream, d.figure) for d in recompute(settings, "r", HOUR, start)] == [("labels", "mae")]
     feed.connection.execute("UPDATE driftline.window_result SET mae = mae - 1e-6 WHERE stream = 'labels'")

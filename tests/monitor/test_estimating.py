@@ -177,8 +177,14 @@ def test_days_whose_labels_have_come_say_how_far_estimates_are_off() -> None:
     assert off_by(compared(1.5, 1.5, 1.5, labels=300), 3 * DAY) < np.log(1.5) - 0.003  # chance
 
 
-def test_days_that_are_not_over_or_have_few_labels_say_nothing() -> None:
-    assert off_by(compared(1.5, 1.5, 1.5), 3 * DAY - 1) is None
+def test_the_last_days_alone_say_that_estimates_are_no_longer_right() -> None:
+    calm = [1.0] * 6
+    for days in (compared(*calm, 1.5), compared(*calm, 1.5, 1.0)):
+        assert off_by(days, 6 * DAY) == pytest.approx(np.log(1.5) - 2 / np.sqrt(1_000))
+    assert off_by(compared(*calm, 1.05), 6 * DAY) == 0  # by chance
+
+
+def test_days_of_few_labels_say_nothing() -> None:
     assert off_by(compared(1.5, 1.5, 1.5, labels=100), 3 * DAY) is None
 
 

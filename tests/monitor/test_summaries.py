@@ -7,7 +7,9 @@ import pytest
 
 from monitor.recompute.compare import Recomputation
 from monitor.summaries import Summarizer
-from monitor.verdict.summary import Summary, decode, merge
+from monitor.verdict.estimate import Agreement, Estimation, Estimator
+from monitor.verdict.season import Season
+from monitor.verdict.summary import Summary, decode, error_unit, merge
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage import panes
 from storage.connect import connect
@@ -130,3 +132,31 @@ def test_the_bins_are_stored_as_they_were_drawn(feed: Feed, summarizer: Summariz
     assert stored == [(summarizer.layout.hash, summarizer.layout.encode().decode())]
     found = feed.connection.execute("SELECT DISTINCT layout FROM driftline.window_summary").fetchall()
     assert found == [(summarizer.layout.hash,)]
+
+
+@pytest.mark.parametrize("refused", [None, "it is a test"])
+def test_the_error_of_a_window_is_estimated_when_its_events_have_come(
+    feed: Feed, summarizer: Summarizer, refused: str | None
+) -> None:
+    layout = summarizer.layout
+    threes = Estimator(
+        layout=layout.hash,
+        season=Season(None),
+        base=round(3 / error_unit(layout)),
+        hours=(0,),
+        columns=(),
+        usual_strange=0.0,
+        agreement=(Agreement(size=HOUR, stretches=9, correlation=None, off=0.5 if refused else 0.1, chance=0.0),),
+    )
+    fill(feed, 6)
+    feed.finish()
+    estimating = Summarizer(layout, TAXI, Estimation(threes, layout))
+    monitor(feed.url, StubEngine(summarizer=estimating), sizes=(HOUR, 6 * HOUR))
+    rows = feed.connection.execute(
+        "SELECT w.stream, count(*), array_agg(DISTINCT w.estimated_mae), array_agg(DISTINCT m.reason)"
+        " FROM driftline.window_result w LEFT JOIN driftline.column_metric m"
+        " ON (m.run_id, m.stream, m.size_s, m.window_start, m.metric)"
+        " = (w.run_id, w.stream, w.size_s, w.window_start, 'estimated_mae') GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    events = ([None], [threes.refused]) if refused else ([3.0], [None])
+    assert rows == [("events", 7, *events), ("labels", 7, [None], [None])]

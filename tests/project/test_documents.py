@@ -24,7 +24,7 @@ DOCUMENTS = [
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
 MADE = (".venv", ".driftline", ".env", ".m2", "models/artifacts", "~")
 """Paths that begin so are made on the machine of whoever uses the program."""
-ARTIFACT = ("card.json", "reference.parquet")
+ARTIFACT = ("card.json", "estimator.json", "reference.parquet")
 FILE = re.compile(r"[\w./<>~-]+\.(?:py|sql|md|toml|yml|yaml|json|png|svg|sh|lock|html|txt)")
 FOLDER = re.compile(r"[\w.~-]+(?:/[\w.-]+)*/")
 

@@ -47,7 +47,7 @@ NEVER = {
     ("alarm", "segment"),
     ("column_metric", "segment"),
     ("window_result", "segment"),
-    *(("alarm", name) for name in ("size_s", "ongoing_since", "recovered_at", "withdrawn_at")),
+    *(("alarm", name) for name in ("size_s", "ongoing_since", "recovered_at", "withdrawn_at", "unestimated")),
     ("calibration", "refused"),
 }
 
