@@ -196,8 +196,14 @@ def members(stored: Any) -> list[dict[str, Any]]:
 
 def causes(known: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return what members are of, but for the error and for what another one explains, the worst first. Pure."""
-    names = (m["column"] or m["name"] for m in known if not m["consequence"] and m["kind"] != "error")
+    names = (m["column"] or m["name"] for m in own(known) if not m["consequence"] and m["kind"] != "error")
     return list(dict.fromkeys(names))
+
+
+def own(known: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leave out the segments that explain a change of the whole stream. Pure."""
+    every = [*known]
+    return [m for m in every if not m.get("segment")] or every
 
 
 def set_by(stored: Any) -> dict[str, Any] | None:
@@ -226,7 +232,7 @@ def silence_of(alarm: Mapping[str, Any], silences: Iterable[Mapping[str, Any]]) 
         silences: Of its run, those that hold now.
     """
     known = [each for each in silences if each["track"] in (None, alarm["track"])]
-    names = {m["column"] or m["name"] for m in alarm["members"] if not m["consequence"]} or {None}
+    names = {m["column"] or m["name"] for m in own(alarm["members"]) if not m["consequence"]} or {None}
     held = [
         max((s for s in known if s["column"] in (None, name)), key=lambda s: s["until"], default=None)
         for name in names
@@ -260,6 +266,7 @@ async def _evidence_of(
                 **curves.of(m["role"], m["size_s"], m["name"]),
             }
             for m in alarm["members"][:CURVES]
+            if not m.get("segment")
         ],
         "windows": _windows_around(rows, alarm),
     }

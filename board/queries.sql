@@ -116,7 +116,7 @@ WITH annotation AS (
     (SELECT 'alarm', started_at, CASE WHEN kind = 'gap' AND state IS NULL THEN started_at ELSE recovered_at END,
             left(split_part(message, E'\n', 1), 300), kind, severity, CASE WHEN state IS NOT NULL THEN alarm_id END
      FROM driftline.alarm WHERE run_id = %(run)s AND (size_s IS NULL OR size_s = %(size_s)s)
-       AND (state IS NULL OR track IN ('change', 'harm') AND state IN ('firing', 'recovered'))
+       AND (state IS NULL OR track IN ('change', 'segments', 'harm') AND state IN ('firing', 'recovered'))
      ORDER BY started_at DESC LIMIT 1000))
 SELECT what, (extract(epoch FROM starts_at) * 1000)::bigint, (extract(epoch FROM ends_at) * 1000)::bigint,
        label, kind, severity, alarm,
@@ -347,7 +347,7 @@ SELECT a.alarm_id, a.state, a.track, a.kind, a.harm, left(a.message, 2000), a.st
        k.verdict, left(k.note, 1000), left(k.author, 200), (extract(epoch FROM k.acked_at) * 1000)::bigint
 FROM driftline.alarm a LEFT JOIN LATERAL (
     SELECT * FROM driftline.alarm_ack k WHERE k.alarm_id = a.alarm_id ORDER BY ack_id DESC LIMIT 1) k ON true
-WHERE a.run_id = %(run)s AND (%(alarm)s::text IS NULL OR a.alarm_id = %(alarm)s) AND (%(all)s OR a.state <> 'withdrawn' AND a.track IN ('change', 'harm'))
+WHERE a.run_id = %(run)s AND (%(alarm)s::text IS NULL OR a.alarm_id = %(alarm)s) AND (%(all)s OR a.state <> 'withdrawn' AND a.track IN ('change', 'segments', 'harm'))
 ORDER BY coalesce(a.pending_at, a.started_at) DESC, a.alarm_id LIMIT %(limit)s;
 
 -- name: silences

@@ -13,14 +13,14 @@ from msgspec.structs import asdict
 from schemas import alarm_text
 from schemas.alarm_text import Situation, Step, what
 from schemas.durations import duration_text, moment
-from storage.alarm_listings import AlarmRow, CalibrationRow, ChangeRow, EvidenceRow, WatchRecord
+from storage.alarm_listings import AlarmRow, CalibrationRow, ChangeRow, EvidenceRow, Member, WatchRecord
 from storage.decisions import SilenceRow, silenced_until
 
 WINDOWS = 12
 """Windows that a table of evidence has at most."""
 
-CHANGE = "change"
-"""Track that the promise is about."""
+CHANGE, SEGMENTS = "change", "segments"
+"""Tracks that promises are about."""
 
 AGEING = "ageing"
 """Track, and kind, of alarms that the stream is no longer as the model was trained on."""
@@ -154,16 +154,22 @@ def member_lines(alarm: AlarmRow, evidence: Sequence[EvidenceRow]) -> list[Membe
     """
     return [
         MemberLine(
-            signal=member.name,
+            signal=_named(member),
             stream=member.role,
             size=duration_text(1_000 * member.size_s),
             evidence=round(member.value, 2),
-            z=_largest_z(evidence, member.role, member.size_s, member.name),
+            z=None if member.segment else _largest_z(evidence, member.role, member.size_s, member.name),
             since=member.since,
             remark="a consequence" if member.consequence else "",
         )
         for member in alarm.members
     ]
+
+
+def _named(member: Member) -> str:
+    if not member.segment:
+        return member.name
+    return f"shares of {member.name}" if member.segment == member.name else f"{member.name} of {member.segment}"
 
 
 def _largest_z(evidence: Sequence[EvidenceRow], role: str, size_s: int, signal: str) -> float | None:
@@ -208,9 +214,9 @@ def facts(found: Details) -> Iterator[tuple[str, str]]:
         yield "estimated", f"by inputs alone, the error is up to {1 + alarm.estimated:.2f} × the usual"
     elif alarm.unestimated:
         yield "estimated", f"no: {alarm.unestimated}"
-    if alarm.track == CHANGE:
+    if alarm.track in (CHANGE, SEGMENTS):
         yield "promise", _promised(alarm)
-        if found.calibration and found.calibration.set_by:
+        if alarm.track == CHANGE and found.calibration and found.calibration.set_by:
             yield "line set by", str(found.calibration.set_by)
     if alarm.verdict:
         note = f": {alarm.note}" if alarm.note else ""

@@ -87,6 +87,7 @@ class Track(StrEnum):
     """Values of `silence add --track`."""
 
     change = "change"
+    segments = "segments"
     ageing = "ageing"
     harm = "harm"
 
@@ -306,6 +307,12 @@ HOLIDAYS = option(
     "Calendar of holidays, such as US-NY, for runs not watched yet: these days add no evidence, and are not calm.",
     check=checks.holidays,
     show_default="none",
+)
+
+SEGMENTS = option(
+    "segments",
+    False,
+    "Watch the segments of the stream as well, in runs not watched yet; all monitors of a run alike.",
 )
 
 # board

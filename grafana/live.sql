@@ -198,10 +198,10 @@ ORDER BY 1;
 -- After each of the smallest windows that are watched and have been looked at; a bucket shows its worst.
 -- 0: calm, 1: suspected, 2: firing.
 SELECT min(w.${axis}_time) AS time, 'alarm' AS metric, max(CASE WHEN EXISTS (
-           SELECT FROM driftline.alarm a WHERE a.run_id = w.run_id AND a.track IN ('change', 'harm') AND a.state IN ('firing', 'recovered')
+           SELECT FROM driftline.alarm a WHERE a.run_id = w.run_id AND a.track IN ('change', 'segments', 'harm') AND a.state IN ('firing', 'recovered')
            AND a.started_at <= w.event_end AND (a.recovered_at IS NULL OR a.recovered_at > w.event_end)) THEN 2
        WHEN EXISTS (
-           SELECT FROM driftline.alarm a WHERE a.run_id = w.run_id AND a.track IN ('change', 'harm') AND a.state IN ('pending', 'firing', 'recovered')
+           SELECT FROM driftline.alarm a WHERE a.run_id = w.run_id AND a.track IN ('change', 'segments', 'harm') AND a.state IN ('pending', 'firing', 'recovered')
            AND a.pending_at <= w.event_end AND (a.recovered_at IS NULL OR a.recovered_at > w.event_end)) THEN 1
        ELSE 0 END) AS value
 FROM driftline.evidence e JOIN driftline.timed_window w USING (run_id, stream, size_s)

@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_mb: decoded chunks kept, in MB.
     promise: false alarms a month that are asked for, at most; None: no evidence is kept, and nothing alarms.
     holidays: calendar of public holidays, such as US-NY; they add no evidence, and are not calm. '': none.
+    segments: whether the segments of the stream are counted, and watched in runs that are not watched yet.
     metrics_port, metrics_host: where to serve /metrics and /healthz; port 0: any free one, None: nowhere.
     """
 
@@ -51,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_mb: int = 256
     promise: float | None = 1.0
     holidays: str = ""
+    segments: bool = False
     metrics: Config = Config()
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"

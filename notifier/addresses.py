@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from schemas.errors import UsageError
 
-TRACKS = ("change", "harm", "ageing")
+TRACKS = ("change", "segments", "harm", "ageing")
 ALL = "all"
 """In the place of tracks."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from schemas.alarms import AlarmMember, AlarmRecord, Change, ChangeKind, leading
+from schemas.alarms import AlarmMember, AlarmRecord, Change, ChangeKind, leading, own
 from schemas.definition import LABELS, Stream
 from schemas.durations import duration_text, moment
 from schemas.text import printable
@@ -165,7 +165,8 @@ def _decisions(situation: Situation, weeks: Sequence[int]) -> Iterator[tuple[str
 class _Sentences:
     def __init__(self, alarm: AlarmRecord, stream: Stream) -> None:
         self._alarm, self._stream = alarm, stream
-        self._told: AlarmMember | None = leading(alarm.members)
+        self._members = own(alarm.members)
+        self._told: AlarmMember | None = leading(self._members)
         self._events = f"{stream.events.kind}s"
         self._labels = f"{stream.labels.kind}s" if stream.labels is not None else "labels"
 
@@ -174,7 +175,7 @@ class _Sentences:
             yield from self._aged()
         else:
             yield f"{self._capital(self._what())}, {self._when()}"
-            yield from filter(None, (self._kind(), self._also(), self._error(), self._evidence()))
+            yield from filter(None, (self._kind(), self._where(), self._also(), self._error(), self._evidence()))
         if self._alarm.state != "withdrawn":
             yield NEXT + self._next()
 
@@ -189,14 +190,22 @@ class _Sentences:
             return f"larger errors of the model: {self._grown()}"
         if told is not None and told.change is not None:
             return self._changed(told, told.change)
-        names = [self._name(m) for m in alarm.members if not m.consequence] or ["the stream"]
+        names = [self._name(m) for m in self._members if not m.consequence] or ["the stream"]
         names = list(dict.fromkeys(names))
         first = {
             "gap": f"no {self._events} came",
             "volume": f"another number of {self._events} than usual",
             "coverage": f"{self._labels} are missing",
         }.get(alarm.kind)
-        return first or f"{_listed(names)} changed"
+        alone = ", while no segment did by itself" if alarm.kind == "mixture" else ""
+        return first or f"{_listed(names)} changed{alone}"
+
+    def _where(self) -> str:
+        """Of a change of the whole stream, the segments that explain it."""
+        if self._members is self._alarm.members:
+            return ""
+        found = [self._name(m) if m.kind == "mixture" else m.segment for m in self._alarm.members if m.segment]
+        return f"Most in {', '.join([*dict.fromkeys(found)][:2])}" if found else ""
 
     def _changed(self, member: AlarmMember, change: Change) -> str:
         """What is different; without a verb where possible, since it may be over."""
@@ -237,7 +246,11 @@ class _Sentences:
         return value if name is None else f"{value} ({name})"
 
     def _name(self, member: AlarmMember) -> str:
-        """What people call a signal, with its column."""
+        """What people call a signal, with its column and segment."""
+        of = f" of {member.segment}" if member.segment and member.kind != "mixture" else ""
+        return f"{self._named(member)}{of}"
+
+    def _named(self, member: AlarmMember) -> str:
         if member.kind in ("volume", "coverage", "error", "prediction"):
             words = {
                 "volume": f"the number of {self._events}",
@@ -246,6 +259,8 @@ class _Sentences:
                 "prediction": "the prediction",
             }
             return words[member.kind]
+        if member.kind == "mixture":
+            return f"the shares of {member.name}"
         return self._stream.title_of(member.column or member.name)
 
     def _when(self) -> str:
@@ -275,7 +290,7 @@ class _Sentences:
         said_already = {told.change.kind} & {"duplicates", "late"}
         others = [
             m
-            for m in self._alarm.members
+            for m in self._members
             if m is not told and m.kind != "error" and (m.change is None or m.change.kind not in said_already)
         ]
         if not others:

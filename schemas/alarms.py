@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -78,6 +78,8 @@ class AlarmMember(msgspec.Struct, frozen=True, kw_only=True):
         since: Its onset, an estimate.
         consequence: Whether another member explains it.
         change: What kind of change it is, where the counts show it.
+        segment: That it is of, such as `service=metered`; of the shares of segments, what divides them, such as
+            `service`. Absent where it is of the whole stream.
     """
 
     role: str
@@ -89,6 +91,7 @@ class AlarmMember(msgspec.Struct, frozen=True, kw_only=True):
     since: Time
     consequence: bool
     change: Change | None = None
+    segment: str = ""
 
 
 def leading(members: Sequence[Any]) -> Any:
@@ -104,6 +107,27 @@ def leading(members: Sequence[Any]) -> Any:
     return next((m for m in own if m.change is not None and m.value >= most / 2), None)
 
 
+class _Named(Protocol):
+    """A member, however it is read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def column(self) -> str | None: ...
+    @property
+    def consequence(self) -> bool: ...
+    @property
+    def segment(self) -> str: ...
+
+
+_Any = TypeVar("_Any", bound=_Named)
+
+
+def own(members: Sequence[_Any]) -> Sequence[_Any]:
+    """Leave out the segments that explain a change of the whole stream. members: of an alarm, the worst first."""
+    return [member for member in members if not member.segment] or members
+
+
 class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An alarm as it was after a change.
 
@@ -111,10 +135,11 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
         alarm_id: The same for the same evidence.
         run_id: Of the run.
         stream: Name of the stream.
-        track: `change`: the stream is not as it was in the weeks before. `ageing`: it has not been as the model was
-            trained on for weeks. `harm`: the error of a day is above what it was in the weeks before.
+        track: `change`: the stream is not as it was in the weeks before. `segments`: some of it is not. `ageing`:
+            it has not been as the model was trained on for weeks. `harm`: the error of a day is above what it was
+            in the weeks before.
         state: After the change.
-        kind: `drift`, `gap`, `volume`, `coverage`, `ageing` or `error`.
+        kind: `drift`, `gap`, `volume`, `coverage`, `ageing`, `error` or `mixture`.
         harm: `harmless`, `concept`, `both` or `unlabelled` (none came yet); None where that does not apply.
         message: In sentences, one to a line; the first says what changed and when, the last what to do.
         role, size_s, window_start: The window that raised it; of track `ageing`, the season that began.
@@ -123,7 +148,7 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
         value: The most evidence so far; 1 is the line, or what is tolerated.
         promise: False alarms a month that were promised; None: nothing was.
         calibration_id: What the line follows from.
-        members: What it names, the worst first.
+        members: What it names, the worst first; of a change of the whole stream, then the segments that explain it.
         error_usual, error_now: The mean absolute error of the model in the unit of the label: what it usually is in
             these hours, and the most since the onset, over a day at most. None: not known.
         estimated: How far the mean absolute error is expected to be above the usual at most, as a share, by the
@@ -158,7 +183,7 @@ class AlarmRecord(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def columns(self) -> list[str]:
         """What its members are of, the worst first."""
-        return list(dict.fromkeys(m.column or m.name for m in self.members))
+        return list(dict.fromkeys(m.column or m.name for m in own(self.members)))
 
 
 class AlarmChange(AlarmRecord, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     consequence: bool
     change: Change | None = None
+    segment: str = ""
 
 
 class AlarmRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,12 +73,14 @@ class WatchTerms(msgspec.Struct, frozen=True, kw_only=True):
         sizes: Of the windows, ms.
         promise: False alarms a month that are asked for.
         holidays: Calendar, such as `US-NY`; '' for none.
+        segments: Hash of how its segments are divided; '' where they are not watched.
     """
 
     layout: str
     sizes: tuple[int, ...]
     promise: float
     holidays: str = ""
+    segments: str = ""
 
 
 class StoredWatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,12 +109,13 @@ class Unfolded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a closed window held. layout, payload: None where its rows could not be read."""
+    """What a closed window held. layout, payload: None where its rows could not be read. segments: None without."""
 
     start: int
     rows: int
     layout: str | None
     payload: bytes | None
+    segments: bytes | None = None
 
 
 class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +160,7 @@ class CalibrationRow(msgspec.Struct, frozen=True, kw_only=True):
     unwatched: Any
     payload: bytes
     state: bytes
+    segments: bytes | None = None
 
 
 class FoldTransaction:
@@ -198,8 +202,8 @@ class FoldTransaction:
         """Closed windows of one role and size that start in [start, end), by start."""
         rows = self._rows("windows", stream=role, size_s=size // 1_000, **_span(start, end))
         return {
-            ms_of(at): StoredSummary(start=ms_of(at), rows=held, layout=layout, payload=payload)
-            for at, held, layout, payload in rows
+            ms_of(at): StoredSummary(start=ms_of(at), rows=held, layout=layout, payload=payload, segments=segments)
+            for at, held, layout, payload, segments in rows
         }
 
     def scores(self, season: int) -> dict[tuple[Role, int, int], StoredScore]:
@@ -226,10 +230,10 @@ class FoldTransaction:
         found = self._rows("calibration_id", season=moment(season))
         return found[0][0] if found else None
 
-    def calibration(self, season: int) -> bytes:
-        """The calibration of a season that has begun."""
-        ((payload,),) = self._rows("calibration", season=moment(season))
-        return bytes(payload)
+    def calibration(self, season: int) -> tuple[bytes, bytes | None]:
+        """The calibration of a season that has begun, and that of its segments."""
+        ((payload, segments),) = self._rows("calibration", season=moment(season))
+        return bytes(payload), segments
 
     def state_before(self, season: int) -> bytes | None:
         """The state in which a season began; None where it has not."""
@@ -419,10 +423,10 @@ def stored_watch(connection: Connection, run_id: str) -> StoredWatch | None:
 
 
 def _watch(row: Any) -> StoredWatch:
-    layout, sizes_s, promise, holidays, state, excluded, done = row
+    layout, sizes_s, promise, holidays, segments, state, excluded, done = row
     sizes = tuple(1_000 * size for size in sizes_s)
     return StoredWatch(
-        terms=WatchTerms(layout=layout, sizes=sizes, promise=promise, holidays=holidays),
+        terms=WatchTerms(layout=layout, sizes=sizes, promise=promise, holidays=holidays, segments=segments),
         state=state,
         excluded=tuple(map(ms_of, excluded)),
         done=done,

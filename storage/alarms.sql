@@ -8,21 +8,21 @@ SELECT w.run_id FROM driftline.watch w WHERE w.run_id = ANY(%(run_ids)s) AND NOT
 
 -- name: begin_watch
 -- Not of a run that was removed meanwhile; whoever comes second keeps what is there.
-INSERT INTO driftline.watch (run_id, layout, sizes_s, promise, holidays)
-SELECT r.run_id, %(layout)s, %(sizes_s)s, %(promise)s, %(holidays)s
+INSERT INTO driftline.watch (run_id, layout, sizes_s, promise, holidays, segments)
+SELECT r.run_id, %(layout)s, %(sizes_s)s, %(promise)s, %(holidays)s, %(segments)s
 FROM driftline.run r WHERE r.run_id = %(run_id)s
 FOR KEY SHARE
 ON CONFLICT DO NOTHING;
 
 -- name: lock_watch
 -- Until the transaction ends, nobody else folds this run, and nobody removes it.
-SELECT w.layout, w.sizes_s, w.promise, w.holidays, w.state, w.excluded, w.done
+SELECT w.layout, w.sizes_s, w.promise, w.holidays, w.segments, w.state, w.excluded, w.done
 FROM driftline.watch w JOIN driftline.run r USING (run_id)
 WHERE w.run_id = %(run_id)s
 FOR UPDATE OF w SKIP LOCKED FOR KEY SHARE OF r SKIP LOCKED;
 
 -- name: watch
-SELECT layout, sizes_s, promise, holidays, state, excluded, done FROM driftline.watch WHERE run_id = %(run_id)s;
+SELECT layout, sizes_s, promise, holidays, segments, state, excluded, done FROM driftline.watch WHERE run_id = %(run_id)s;
 
 -- name: watched
 SELECT FROM driftline.watch WHERE run_id = %(run_id)s;
@@ -49,7 +49,7 @@ SELECT season_start FROM driftline.excluded_week WHERE stream = %(stream)s ORDER
 
 -- name: windows
 -- Rows and summaries of windows of one role and size that start in [from, to). No layout: rows that cannot be read.
-SELECT w.window_start, w.rows, s.layout, s.payload
+SELECT w.window_start, w.rows, s.layout, s.payload, s.segments
 FROM driftline.window_result w
 LEFT JOIN driftline.window_summary s USING (run_id, stream, size_s, window_start, segment)
 WHERE w.run_id = %(run_id)s AND w.stream = %(stream)s AND w.size_s = %(size_s)s AND w.segment = ''
@@ -88,7 +88,7 @@ SELECT stream, size_s, max(window_start) FROM driftline.evidence WHERE run_id = 
 SELECT calibration_id FROM driftline.calibration WHERE run_id = %(run_id)s AND season_start = %(season)s;
 
 -- name: calibration
-SELECT payload FROM driftline.calibration WHERE run_id = %(run_id)s AND season_start = %(season)s;
+SELECT payload, segments FROM driftline.calibration WHERE run_id = %(run_id)s AND season_start = %(season)s;
 
 -- name: state_before
 SELECT state FROM driftline.calibration WHERE run_id = %(run_id)s AND season_start = %(season)s;
@@ -130,14 +130,14 @@ ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
 -- name: write_calibration
 INSERT INTO driftline.calibration (
     run_id, season_start, calibration_id, weeks, promise, set_by, refused, about, signals, lines, unwatched, payload,
-    state)
+    segments, state)
 VALUES (%(run_id)s, %(season)s, %(calibration_id)s, %(weeks)s, %(promise)s, %(set_by)s, %(refused)s, %(about)s,
-        %(signals)s, %(lines)s, %(unwatched)s, %(payload)s, %(state)s)
+        %(signals)s, %(lines)s, %(unwatched)s, %(payload)s, %(segments)s, %(state)s)
 ON CONFLICT (run_id, season_start) DO UPDATE SET
     calibration_id = excluded.calibration_id, weeks = excluded.weeks, promise = excluded.promise,
     set_by = excluded.set_by, refused = excluded.refused, about = excluded.about, signals = excluded.signals,
-    lines = excluded.lines, unwatched = excluded.unwatched, payload = excluded.payload, state = excluded.state,
-    created_at = clock_timestamp();
+    lines = excluded.lines, unwatched = excluded.unwatched, payload = excluded.payload, segments = excluded.segments,
+    state = excluded.state, created_at = clock_timestamp();
 
 -- name: write_alarm
 INSERT INTO driftline.alarm (

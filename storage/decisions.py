@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.alarms import AlarmRecord
+from schemas.alarms import AlarmRecord, own
 from schemas.errors import UsageError
 from schemas.text import printable
 from storage.alarm_listings import AlarmRow
@@ -129,7 +129,7 @@ def silenced_until(alarm: AlarmRow | AlarmRecord, found: Iterable[SilenceRow]) -
         for row in found
         if row.state == "active" and row.run_id in (None, alarm.run_id) and row.track in (None, alarm.track)
     ]
-    names: set[str | None] = {m.column or m.name for m in alarm.members if not m.consequence}
+    names: set[str | None] = {m.column or m.name for m in own(alarm.members) if not m.consequence}
     ends = [
         max((row.ends_at for row in active if row.column_name in (None, name)), default=None)
         for name in names or {None}

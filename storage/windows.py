@@ -136,11 +136,12 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EncodedSummary(msgspec.Struct, frozen=True):
-    """What a window held, as it is stored. layout: hash of the bins. rows: that were counted."""
+    """What a window held, as it is stored. layout: hash of the bins. rows: that were counted. segments: if any."""
 
     layout: str
     rows: int
     payload: bytes
+    segments: bytes | None = None
 
 
 UNREADABLE = EncodedSummary("", 0, b"")

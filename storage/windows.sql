@@ -101,7 +101,7 @@ WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND wi
   AND segment = '';
 
 -- name: summary
-SELECT layout, rows, payload FROM driftline.window_summary
+SELECT layout, rows, payload, segments FROM driftline.window_summary
 WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
   AND segment = '';
 
@@ -192,11 +192,11 @@ WITH gone AS (
     WHERE NOT %(is_known)s::bool AND run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s
       AND window_start = %(window_start)s AND segment = ''
 ), written AS (
-    INSERT INTO driftline.window_summary (run_id, stream, size_s, window_start, layout, rows, payload)
-    SELECT %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, %(layout)s, %(rows)s, %(payload)s
+    INSERT INTO driftline.window_summary (run_id, stream, size_s, window_start, layout, rows, payload, segments)
+    SELECT %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, %(layout)s, %(rows)s, %(payload)s, %(segments)s
     WHERE %(is_known)s::bool
     ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
-        layout = excluded.layout, rows = excluded.rows, payload = excluded.payload
+        layout = excluded.layout, rows = excluded.rows, payload = excluded.payload, segments = excluded.segments
 )
 INSERT INTO driftline.unfolded (run_id, stream, size_s, window_start)
 VALUES (%(run_id)s, %(stream)s, %(size_s)s, %(window_start)s);

@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.verdicts import cost as costs
 from benchmarks.verdicts import estimates, kinds, real, sine, synthetic
+from benchmarks.verdicts import segments as divided
 from benchmarks.verdicts.months import FOLDER, SEASON, weeks
 from benchmarks.verdicts.peers import table as peers_table
 from benchmarks.verdicts.real import EXPECTED, REGION, Replay, described
@@ -205,6 +206,40 @@ def estimate(months: int) -> Part:
     )
 
 
+def segments(months: int) -> Part:
+    """Which segment is named, in calm months, in scenarios that bend one, and in March and April 2020."""
+    whole = divided.Divided(february_and_march(), ("2022-02", "2022-03"))
+    plain, watched = followed(REGION, 1.0), whole.follow(region=REGION)
+    calm = [alarm for alarm in watched.alarms if alarm.track == "segments"]
+    met = {
+        "alarms of the stream are those without segments": divided.without_segments(watched) == plain.alarms,
+        f"{len(calm)} alarms of segments in calm months": len(calm) <= 3,
+    }
+    known = divided.Weeks(whole, REGION)
+    rows = [divided.row(name, divided.found(known, name)) for name in divided.BENT]
+    for row in rows:
+        right = row["right segment"]
+        met[f"{row['drift']}: {row['segment']} named first in {right:.0%}"] = right >= 0.9
+    april = divided.early_march("2020-04").follow()
+    day = moment_ms("2020-04-09")
+    at = april.first_named("tip_amount", "service=dispatched", after=day - 4 * DAY)
+    is_in_time = at is not None and at <= day + 2 * DAY
+    met[f"tips of dispatched trips named {real.text(at) if at else 'never'}"] = is_in_time
+    march = divided.early_march("2020-03").follow(moment_ms("2020-03-09"))
+    figures = {real.told(alarm): f"{alarm.track}, {alarm.harm}" for alarm in (*calm, *march.alarms, *april.alarms)}
+    return Part(
+        "Segments: service, borough and vendor of trips",
+        "alarms of the stream unchanged, at most 3 further ones in 9 calm weeks, the right segment in 90 %, the"
+        " tips of dispatched trips within two days of 2020-04-09",
+        met,
+        rows,
+        figures,
+        [],
+        "A drift counts as found if an alarm of the stream or of segments fires within 7 days; what it names is as"
+        " of a day later. Onsets are random, six in each of six weeks.",
+    )
+
+
 def published(months: int) -> Part:
     """SineClusters."""
     rows = sine.table()
@@ -364,7 +399,7 @@ def kind(months: int) -> Part:
 
 PARTS: Mapping[str, Callable[[int], Part]] = {
     part.__name__: part
-    for part in (calm, found, kind, peers, covid, fares, estimate, promise, trend, published, cost)
+    for part in (calm, found, kind, peers, covid, fares, estimate, segments, promise, trend, published, cost)
 }
 
 

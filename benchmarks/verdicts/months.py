@@ -20,7 +20,8 @@ from models.taxi.train import train
 from monitor.verdict.calibration import CalmSeason
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.season import WEEK, Season
-from monitor.verdict.summary import Summary, summarize_events, summarize_labels
+from monitor.verdict.segments import SegmentLayout
+from monitor.verdict.summary import Summary, divide_events, divide_labels, summarize_events, summarize_labels
 from producer.bend import bend
 from producer.scenarios import load
 from producer.sources.selection import from_files, sample
@@ -101,6 +102,20 @@ def summaries(table: pa.Table, layout: SummaryLayout, period: tuple[int, int]) -
     return {
         EVENTS: summarize_events(table, layout, TAXI, start=first, size=size),
         LABELS: summarize_labels(labels, table, layout, TAXI, start=first, size=size),
+    }
+
+
+def of_segments(
+    table: pa.Table, layout: SummaryLayout, segments: SegmentLayout, period: tuple[int, int]
+) -> dict[Role, list[Summary]]:
+    """The same of each segment."""
+    first, size = period[0], period[1] - period[0]
+    in_time = pc.less_equal(table[OUTCOMES.label], TAXI.terms.label_lateness_ms / 60_000)
+    labels = table.filter(pc.fill_null(in_time, False)).select([OUTCOMES.id, OUTCOMES.time, OUTCOMES.label])
+    groups = segments.groups(table)
+    return {
+        EVENTS: divide_events(table, layout, TAXI, groups, start=first, size=size)[1:],
+        LABELS: divide_labels(labels, table, layout, TAXI, groups, start=first, size=size)[1:],
     }
 
 

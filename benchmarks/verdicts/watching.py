@@ -7,7 +7,7 @@ up evidence, all windows at once: for hundreds of weeks, and for hundreds of ons
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -60,10 +60,22 @@ class Week:
 
 @dataclass(frozen=True)
 class Followed:
-    """A run as the monitor watches it. alarms: of all tracks, as they are at its end, in order."""
+    """A run as the monitor watches it.
+
+    Attributes:
+        weeks: One after the other.
+        alarms: Of all tracks, as they are at its end, in order.
+        named: By (column, segment), (end of a window, onset) where an alarm began to name it with evidence above
+            the line.
+    """
 
     weeks: list[Week]
     alarms: list[Alarm]
+    named: Mapping[tuple[str | None, str], list[tuple[int, int]]] = field(default_factory=dict)
+
+    def first_named(self, column: str, segment: str, *, after: int) -> int | None:
+        """When an alarm first named a column of a segment whose evidence began after a moment, ms; None: never."""
+        return min((at for at, since in self.named.get((column, segment), ()) if since >= after), default=None)
 
     def changes(self, week: Week, length: int) -> list[Alarm]:
         """Alarms of track `change` that fire for a while in a week. length: of it, ms."""
@@ -79,11 +91,33 @@ class Followed:
 
 
 def follow(
-    calibrator: Calibrator, stream: Stream, live: Mapping[Role, Summary], *, region: str | None, promise: float
+    calibrator: Calibrator,
+    stream: Stream,
+    live: Mapping[Role, Summary],
+    *,
+    region: str | None,
+    promise: float,
+    segments: Mapping[Role, Sequence[Summary]] | None = None,
 ) -> Followed:
-    """Watch a run. live: hourly summaries of all of it, from a full hour on."""
+    """Watch a run.
+
+    Args:
+        calibrator: Of its model.
+        stream: What it is of.
+        live: Hourly summaries of all of it, from a full hour on.
+        region: Whose holidays do not count.
+        promise: False alarms a month that are accepted.
+        segments: The same of its segments.
+    """
     season, first, end = calibrator.season, live[EVENTS].start, live[EVENTS].end
-    terms = WatchTerms(layout=calibrator.layout.hash, sizes=DEFAULT_SIZES, promise=promise, holidays=region or "")
+    divided = calibrator.segments.hash if calibrator.segments is not None and segments else ""
+    terms = WatchTerms(
+        layout=calibrator.layout.hash,
+        sizes=DEFAULT_SIZES,
+        promise=promise,
+        holidays=region or "",
+        segments=divided,
+    )
     holidays = holidays_of(region, season.start(first), season.start(end - 1) + season.length)
     terms_of = stream.terms
     lateness = {role: terms_of.lateness_ms if role == EVENTS else terms_of.label_lateness_ms for role in live}
@@ -91,13 +125,23 @@ def follow(
     def week(at: int) -> dict[Role, list[Summary]]:
         return {role: [summary.between(at, at + season.length)] for role, summary in live.items()}
 
+    def parts(at: int) -> dict[Role, list[list[Summary]]]:
+        """As one window of a week."""
+        return {
+            role: [[one.between(at, at + season.length) for one in each]] for role, each in (segments or {}).items()
+        }
+
     state, weeks = State(), []
+    named: dict[tuple[str | None, str], list[tuple[int, int]]] = {}
     alarms: dict[AlarmKey, Alarm] = {}
     for start in range(season.start(first), end, season.length):
         own = [at for at in range(season.start(first), start, season.length) if at >= first]
-        measure = calibrator.calibrate(start, own, week, terms=terms, excluded=())
+        measure = calibrator.calibrate(start, own, week, terms=terms, excluded=(), segments=parts)
         part = {r: s.between(max(start, first), min(start + season.length, end)) for r, s in live.items()}
-        folded = fold(state, scored(measure, part, lateness), measure.watch)
+        scores = [divided_score(measure, score, segments) for score in scored(measure, part, lateness)]
+        if segments:
+            _note(named, state, scores, measure)
+        folded = fold(state, scores, measure.watch)
         state = folded.state
         for key in folded.dropped:
             alarms.pop(key, None)
@@ -105,7 +149,33 @@ def follow(
         names = ", ".join(name for day, name in holidays.items() if season.start(day) == start)
         weeks.append(_week(max(start, first), measure.calibration, names, folded))
     fired = sorted((one for one in alarms.values() if one.fired_at is not None), key=lambda one: one.fired_at or 0)
-    return Followed(weeks, fired)
+    return Followed(weeks, fired, named)
+
+
+def _note(
+    named: dict[tuple[str | None, str], list[tuple[int, int]]],
+    state: State,
+    scores: Sequence[WindowScore],
+    measure: Measure,
+) -> None:
+    """Note when alarms begin to name a segment, window by window."""
+    for score in scores:
+        folded = fold(state, [score], measure.watch)
+        state = folded.state
+        for alarm in folded.alarms.values():
+            for member in (*alarm.members, *alarm.segments):
+                known = named.setdefault((member.column, member.segment), [])
+                if member.segment and member.value > 1 and member.since not in {since for _, since in known}:
+                    known.append((score.end, member.since))
+
+
+def divided_score(
+    measure: Measure, score: WindowScore, segments: Mapping[Role, Sequence[Summary]] | None
+) -> WindowScore:
+    """Add what the segments of a window say."""
+    if measure.family is None or not segments or (score.role, score.size) not in measure.family.watched:
+        return score
+    return measure.with_segments(score, [one.between(score.start, score.end) for one in segments[score.role]])
 
 
 def scored(measure: Measure, part: Mapping[Role, Summary], lateness: Mapping[Role, int]) -> list[WindowScore]:

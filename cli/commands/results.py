@@ -161,7 +161,10 @@ def recompute(
     from monitor.recompute.compare import recompute as compare
 
     found = compare(
-        chosen.monitor_settings(scorer, needs_kafka=True, topic_prefix=topic_prefix), name, length, start
+        chosen.monitor_settings(scorer, needs_kafka=True, topic_prefix=topic_prefix, segments=True),
+        name,
+        length,
+        start,
     )
     listing.show(output.console, found, as_json=as_json, empty="the log says the same")
     if found:

@@ -109,6 +109,7 @@ def monitor(
     idle_timeout: str = options.IDLE_TIMEOUT,
     promise: str = options.PROMISE,
     holidays: str | None = options.HOLIDAYS,
+    segments: bool = options.SEGMENTS,
     topic_prefix: str = options.TOPIC_PREFIX,
     metrics_port: int | None = options.METRICS_PORT,
     metrics_host: str = options.METRICS_HOST,
@@ -128,6 +129,7 @@ def monitor(
         idle_timeout_s=duration_ms(idle_timeout) / 1_000,
         promise=None if promise == checks.NO_PROMISE else parse_rate(promise),
         holidays=holidays or "",
+        segments=segments,
         metrics_port=metrics_port,
         metrics_host=metrics_host,
     )

@@ -17,6 +17,7 @@ from monitor.evidently.window_figures import event_figures, label_figures
 from monitor.settings import Settings
 from monitor.summaries import Summarizer
 from monitor.verdict.layout import SummaryLayout
+from monitor.verdict.segments import SegmentLayout
 from schemas.definition import Records, Stream
 from schemas.figures import WindowFigures
 from storage.chunk import PREDICTION
@@ -49,9 +50,10 @@ class DriftEngine:
         self._error = mean_error(table, self.stream)
         layout = SummaryLayout.from_reference(table, self.stream)
         estimation = load_estimation(self.scorer, layout)
-        self.summarizer: Summarizer | None = Summarizer(layout, self.stream, estimation)
+        segments = SegmentLayout.from_reference(table, self.stream) if settings.segments else None
+        self.summarizer: Summarizer | None = Summarizer(layout, self.stream, segments, estimation)
         self.calibrator: Calibrator | None = Calibrator(
-            layout, self.stream, table, self.scorer.card.period, estimation
+            layout, self.stream, table, self.scorer.card.period, segments=segments, estimation=estimation
         )
 
     @property

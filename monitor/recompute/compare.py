@@ -18,7 +18,7 @@ from monitor.recompute.evidence import evidence_differences
 from monitor.recompute.rows import window_rows
 from monitor.recompute.source import records
 from monitor.settings import Settings
-from monitor.verdict.summary import decode
+from monitor.verdict.summary import Summary, decode, decode_parts
 from schemas.definition import EVENTS
 from schemas.errors import UsageError
 from schemas.figures import ColumnFigure, WindowFigures
@@ -108,7 +108,7 @@ class Recomputation:
         summarizer = self.engine.summarizer
         if window.records.role != EVENTS or summarizer is None or self.snapshot.summary(window) is None:
             return None
-        return summarizer.estimate(summarizer.summarize(window, [rows.table], None))
+        return summarizer.estimate(summarizer.summarize(window, [rows.table], None)[0])
 
     def compare_summary(
         self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None
@@ -117,12 +117,14 @@ class Recomputation:
         stored, summarizer = self.snapshot.summary(window), self.engine.summarizer
         if stored is None or summarizer is None or stored.layout != summarizer.layout.hash:
             return
-        held = decode(stored.payload, summarizer.layout)
-        computed = summarizer.summarize(window, [rows.table], joined.table if joined else None)
-        for name in ("rows", "counts", "sums"):
-            if not np.array_equal(getattr(held, name), getattr(computed, name)):
-                sums = [int(getattr(one, name).sum()) for one in (held, computed)]
-                yield Difference(window.records.role, f"summary {name}", *sums)
+        whole, *parts = summarizer.summarize(window, [rows.table], joined.table if joined else None)
+        yield from _counted(window, "", decode(stored.payload, summarizer.layout), whole)
+        segments = summarizer.segments
+        if stored.segments is None or segments is None:
+            return
+        held = decode_parts(stored.segments, summarizer.layout, segments.hash)
+        for name, one, other in zip(segments.keys, held or parts, parts, strict=True):
+            yield from _counted(window, f"{name} ", one, other)
 
     def _read(self, window: WindowKey, ranges: Ranges) -> LoadedRows:
         topic = window.records.topic
@@ -130,6 +132,13 @@ class Recomputation:
         entries = records(self.settings.kafka, name, ranges, topic_id)
         dead, default_run = self.snapshot.dead(topic, ranges), self.run.stream.default_run
         return window_rows(window, entries, dead, self.model, default_run)
+
+
+def _counted(window: WindowKey, segment: str, held: Summary, computed: Summary) -> Iterator[Difference]:
+    for name in ("rows", "counts", "sums"):
+        if not np.array_equal(getattr(held, name), getattr(computed, name)):
+            sums = [int(getattr(one, name).sum()) for one in (held, computed)]
+            yield Difference(window.records.role, f"{segment}summary {name}", *sums)
 
 
 def compare(

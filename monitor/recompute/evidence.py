@@ -57,6 +57,9 @@ def evidence_differences(
 
 
 def _incomparable(watch: StoredWatch, run: StoredRun, size: int, start: int, calibrator: Calibrator) -> str | None:
+    divided = "" if calibrator.segments is None else calibrator.segments.hash
+    if watch.terms.segments not in ("", divided):
+        return "its segments are not those of this model"
     if watch.terms.layout != calibrator.layout.hash:
         return "it is watched by another reference"
     if size not in watch.terms.sizes:

@@ -18,7 +18,7 @@ from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
 from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
 from monitor.verdict.record import evidence_row, record
 from monitor.verdict.season import Season
-from monitor.verdict.summary import Summary, decode, empty, error_unit, merge
+from monitor.verdict.summary import Summary, decode, decode_parts, empty, error_unit, merge
 from runtime.failpoint import failpoint
 from schemas.alarm_text import headline
 from schemas.alarms import AlarmRecord
@@ -94,7 +94,14 @@ class FoldWorker:
             ModelUnusable: It is watched by another reference than the one loaded here.
         """
         layout = self._calibrator.layout.hash
-        terms = WatchTerms(layout=layout, sizes=tuple(sizes), promise=self._promise, holidays=self._holidays)
+        divided = self._calibrator.segments
+        terms = WatchTerms(
+            layout=layout,
+            sizes=tuple(sizes),
+            promise=self._promise,
+            holidays=self._holidays,
+            segments="" if divided is None else divided.hash,
+        )
         with self._store.fold(run.run_id, terms) as transaction:
             if transaction is None:
                 return None
@@ -102,6 +109,10 @@ class FoldWorker:
                 raise ModelUnusable(
                     f"run {run.run_id} is watched by another reference than that of the loaded model",
                     "name the model whose monitor began with it: --model",
+                )
+            if divided is None and transaction.watch.terms.segments:
+                raise ModelUnusable(
+                    f"run {run.run_id} is watched with its segments", "start all its monitors with --segments"
                 )
             self._compare(run.run_id, transaction.watch.terms)
             fold = _Fold(transaction, run, self._calibrator, self._patience)
@@ -316,7 +327,9 @@ class _Fold:
         begins = self._season.start(first)
         own = range(begins if begins == first else begins + self._season.length, season, self._season.length)
         terms, excluded = self._transaction.watch.terms, self._excluded
-        made = self._calibrator.calibrate(season, own, self._week, terms=terms, excluded=excluded)
+        made = self._calibrator.calibrate(
+            season, own, self._week, terms=terms, excluded=excluded, segments=self._week_of_segments
+        )
         row = made.row(encode_state(self._state))
         self._transaction.write_calibration(row)
         log.info("calibrated", run=self._run.run_id, season=f"{moment(season):%F}", about=row.about)
@@ -333,6 +346,30 @@ class _Fold:
             for found in [self._transaction.summaries(records.role, size=size, start=start, end=end)]
         }
 
+    def _week_of_segments(self, start: int) -> dict[Role, Sequence[Sequence[Summary]]]:
+        """The same of its segments; what is not known counts as no rows."""
+        size, end, roles = min(self._sizes), start + self._season.length, self._run.lateness
+        found = {role: self._transaction.summaries(role, size=size, start=start, end=end) for role in roles}
+        return {
+            role: [
+                self._parts(role, size, at, found[role].get(at)) or self._no_parts(role, size, at)
+                for at in range(start, end - size + 1, size)
+            ]
+            for role in roles
+        }
+
+    def _no_parts(self, role: Role, size: int, start: int) -> Sequence[Summary]:
+        assert self._calibrator.segments is not None
+        return [empty(self._calibrator.layout, role, start, size)] * len(self._calibrator.segments.keys)
+
+    def _parts(self, role: Role, size: int, start: int, stored: StoredSummary | None) -> Sequence[Summary] | None:
+        """What the segments of a window held; None where that is not known."""
+        layout, segments = self._calibrator.layout, self._calibrator.segments
+        assert segments is not None
+        if stored is None:
+            return self._no_parts(role, size, start)
+        return None if stored.segments is None else decode_parts(stored.segments, layout, segments.hash)
+
     def _summary(self, role: Role, size: int, start: int, stored: StoredSummary | None) -> Summary:
         layout = self._calibrator.layout
         if stored is None or stored.payload is None or not self._is_known(stored):
@@ -348,7 +385,7 @@ class _Fold:
         for place in places:
             key = (place.role, place.size, place.start)
             score = known.get(key) or self._score(place, stored.get(key), measure)
-            scores.append(_window_score(place, score))
+            scores.append(self._with_segments(_window_score(place, score), stored.get(key), measure))
             rows.append(score.rows)
         folded = fold(self._state, scores, measure.watch, look=partial(self._look, measure))
         self._state = folded.state
@@ -372,6 +409,11 @@ class _Fold:
             if places:
                 found[role] = merge(self._summary(role, size, p.start, stored.get(p.start)) for p in places)
         return explained(alarm, measure.calibration, found, self._run.stream)
+
+    def _with_segments(self, score: WindowScore, stored: StoredSummary | None, measure: Measure) -> WindowScore:
+        if measure.family is None or (score.role, score.size) not in measure.family.watched:
+            return score
+        return measure.with_segments(score, self._parts(score.role, score.size, score.start, stored))
 
     def _stored(self, places: Sequence[Place]) -> dict[Key, StoredSummary]:
         """What the windows held that have a result, as far as they are among these."""

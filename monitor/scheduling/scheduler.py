@@ -352,6 +352,8 @@ def run_scheduler(
             store.keep_reference(engine.model, engine.error)
             if alarms and engine.summarizer is not None:
                 store.keep_layout(engine.summarizer.layout.hash, engine.summarizer.layout.encode())
+                if (divided := engine.summarizer.segments) is not None:
+                    store.keep_layout(divided.hash, divided.encode())
             log.info(
                 "watching",
                 sizes=",".join(map(duration_text, settings.sizes)),

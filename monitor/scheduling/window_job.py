@@ -14,7 +14,6 @@ from monitor.engine import Engine, check_model, failed
 from monitor.scheduling.close_times import CloseTimes
 from monitor.scheduling.planning import read_progress
 from monitor.scheduling.readiness import Patience, is_wanted
-from monitor.summaries import encoded
 from runtime.failpoint import failpoint
 from schemas.definition import Records
 from schemas.durations import moment
@@ -180,12 +179,14 @@ class WindowWorker:
             if summarizer is None:
                 return _Content(rows, None)
             counted = summarizer.summarize(window, parts, None)
-            return _Content(rows, None, encoded(counted), summarizer.estimate(counted))
+            return _Content(rows, None, summarizer.encoded(counted), summarizer.estimate(counted[0]))
         rows = load_rows(snapshot, window, self._cache)
-        columns = (other.id, other.time, PREDICTION)
+        columns = (other.id, other.time, PREDICTION) if summarizer is None else summarizer.columns
         joined = load_rows(snapshot, window.with_records(other), self._cache, columns=columns)
-        summary = encoded(summarizer.summarize(window, [rows.table], joined.table)) if summarizer else None
-        return _Content(rows, joined, summary)
+        found = None
+        if summarizer is not None:
+            found = summarizer.encoded(summarizer.summarize(window, [rows.table], joined.table))
+        return _Content(rows, joined, found)
 
     def _result(self, window: WindowKey, task: WindowTask, failure: str | None) -> WindowResult:
         failpoint("monitor.mid_report")

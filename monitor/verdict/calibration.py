@@ -8,7 +8,7 @@ the largest evidence of any calm season, or a lower rank, as the promise allows.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from hashlib import sha256
@@ -47,6 +47,10 @@ _COUNTED = ("volume", "coverage")
 
 DEFAULT_SIZES = (HOUR, 6 * HOUR, DAY)
 
+_MIXED, _FEW = 3.0, 0.01
+"""What the evidence of shares of segments is divided by; and the share of missing values from which on a column is
+taken to show them."""
+
 LEAST = 2.0
 """The lowest line, in units of z: signals that hardly moved in any calm season must not be set off by little."""
 
@@ -62,11 +66,13 @@ class CalmSeason:
         start: Event time, ms since the epoch.
         summaries: By role, each of the whole season, or of the whole days of it that are known.
         left_out: Days of it that do not count, by their start, ms, and why: holidays.
+        segments: The same season of each segment, and of the shares of segments, by their names.
     """
 
     start: int
     summaries: Mapping[Role, Summary]
     left_out: Mapping[int, str] = field(default_factory=dict)
+    segments: Mapping[str, CalmSeason] = field(default_factory=dict)
 
     @classmethod
     def from_windows(
@@ -89,7 +95,9 @@ class CalmSeason:
     def without(self, days: Mapping[int, str]) -> CalmSeason:
         """Leave out those of some days that it holds."""
         end = next((summary.end for summary in self.summaries.values()), self.start)
-        return replace(self, left_out={day: why for day, why in days.items() if self.start <= day < end})
+        segments = {name: one.without(days) for name, one in self.segments.items()}
+        left_out = {day: why for day, why in days.items() if self.start <= day < end}
+        return replace(self, left_out=left_out, segments=segments)
 
 
 def _whole(layout: SummaryLayout, role: Role, start: int, end: int, found: Sequence[Summary]) -> Summary:
@@ -195,6 +203,17 @@ class Calibration:
         kind = self.signals(summary.role)[-1].name
         shares = {kind: float(raw.found[0] / raw.expected[0])} if raw.expected[0] >= 1 else {}
         return tuple(self._standardized(summary, summary.size, raw)[0].tolist()), shares
+
+    def moved(self, summary: Summary) -> tuple[Floats, Floats]:
+        """Score one window: z by signal, and how much larger its distances are than usual.
+
+        Args:
+            summary: As for `score`.
+        """
+        raw, key = self.scores(summary, summary.size), (summary.role, summary.size)
+        positions = self.season.positions(np.array([summary.start]), summary.size)
+        standard = self.standards[key]
+        return standard.z(raw, positions)[0], standard.beyond(raw, positions)[0]
 
     def counts(self, starts: Ints, size: int) -> NDArray[np.bool_]:
         """Whether windows add to the evidence: none does that shares time with a day that is left out.
@@ -334,12 +353,68 @@ def calibrate(
     Returns:
         The calibration. Where nothing can be promised it says so, and draws the line from what there is.
     """
-    by_day = len(calm) < SEASONS
-    units = [*_days(calm)] if by_day else [*calm]
-    made = _Calibrating(layout, Season(DAY) if by_day and season.period else season, calm, units, by_day)
+    made = _Calibrating.from_seasons(layout, season, calm, sizes)
     chosen = Promise.from_seasons(promise, len(calm), season.length)
-    watched, unwatched = _watched(season, units, sizes, by_day)
-    return made.calibration(watched, unwatched, chosen)
+    return made.calibration(chosen, made.lines(chosen.rank), refused=made.refused(chosen), harm=made.harm())
+
+
+def calibrate_segments(
+    layouts: Mapping[str, SummaryLayout],
+    season: Season,
+    calm: Sequence[CalmSeason],
+    *,
+    shares: Collection[str],
+    sizes: Sequence[int] = DEFAULT_SIZES,
+    promise: float = 1.0,
+) -> dict[str, Calibration]:
+    """Draw one line for all segments of a stream: a family with a promise of its own.
+
+    Args:
+        layouts: Of the summaries of each segment, and of the shares, by their names in `CalmSeason.segments`.
+        season: Of the stream.
+        calm: As for `calibrate`.
+        shares: Which of them are no segments, but shares of segments.
+        sizes: Of the windows that are to be watched, ms.
+        promise: False alarms a month that are accepted, of all of them together.
+
+    Returns:
+        By name. What counts records (`_COUNTED`) is no signal here: its evidence makes no line.
+    """
+    made = {}
+    for name, layout in layouts.items():
+        own = [one.segments[name] for one in calm]
+        made[name] = _Calibrating.from_seasons(layout, season, own, sizes)
+        made[name].shared = {
+            role: np.array([_MIXED])
+            if name in shares
+            else _mixed(layout, role, [one.summaries[role] for one in own])
+            for role in own[0].summaries
+        }
+    chosen = Promise.from_seasons(promise, len(calm), season.length)
+    found = [peak[:, :-1].max(1, initial=0.0) for one in made.values() for peak in one.peaks.values()]
+    line = max(float(np.sort(np.max(found, axis=0))[-chosen.rank]), LEAST) if found else LEAST
+    refused = next(iter(made.values())).refused(chosen, trended=False) if made else None
+    return {
+        name: one.calibration(
+            chosen,
+            {key: np.full(peak.shape[1], line) for key, peak in one.peaks.items()},
+            refused=refused,
+            harm=None,
+        )
+        for name, one in made.items()
+    }
+
+
+def _mixed(layout: SummaryLayout, role: Role, seasons: Sequence[Summary]) -> Floats:
+    """What the evidence of a segment's signals is divided by as well, shape (signals,).
+
+    A storm changes how segments are mixed. That shows in the shares, and in segments of other divisions in which a
+    part of the rows lacks a value: it must not raise the line of all others.
+    """
+    rows = max(sum(int(one.rows.sum()) for one in seasons), 1)
+    counts = np.sum([one.counts.sum(0) for one in seasons], axis=0)
+    missing = np.array([counts[place.stop - 1] / rows for _, place in layout.slices(role)])
+    return np.append(np.where((missing > _FEW) & (missing < 1 - _FEW), _MIXED, 1.0), 1.0)
 
 
 def _days(calm: Iterable[CalmSeason]) -> Iterable[CalmSeason]:
@@ -388,39 +463,63 @@ class _Calibrating:
     calm: Sequence[CalmSeason]
     units: Sequence[CalmSeason]
     by_day: bool
+    watched: Sequence[Key]
+    unwatched: Mapping[Key, str]
+    shared: Mapping[Role, Floats] = field(default_factory=dict)
     _by_role: dict[Role, Sequence[SlotSums]] = field(default_factory=dict)
     _references: dict[tuple[Role, int, frozenset[int]], Reference] = field(default_factory=dict)
 
-    def calibration(self, watched: Sequence[Key], unwatched: Mapping[Key, str], promise: Promise) -> Calibration:
-        evidence = {key: self._evidence(*key) for key in watched}
-        shared = {key: scales(signals(self.layout, key[0]), key[1]) for key in watched}
-        peaks = {key: found.max(1) / shared[key] for key, (found, _) in evidence.items()}
-        lines = self._lines(peaks, promise.rank)
-        parts = np.array([(peak / lines[key]).max(1) for key, peak in peaks.items()])
+    @classmethod
+    def from_seasons(
+        cls, layout: SummaryLayout, season: Season, calm: Sequence[CalmSeason], sizes: Sequence[int]
+    ) -> _Calibrating:
+        by_day = len(calm) < SEASONS
+        units = [*_days(calm)] if by_day else [*calm]
+        watched, unwatched = _watched(season, units, sizes, by_day)
+        return cls(
+            layout, Season(DAY) if by_day and season.period else season, calm, units, by_day, watched, unwatched
+        )
+
+    @cached_property
+    def evidence(self) -> Mapping[Key, tuple[Floats, Standard]]:
+        """Of the calm seasons, each compared with the others, and the coefficients."""
+        return {key: self._evidence(*key) for key in self.watched}
+
+    @cached_property
+    def peaks(self) -> Mapping[Key, Floats]:
+        """The most evidence of each calm season, in units that all signals share, shape (seasons, signals)."""
+        return {key: found.max(1) / self._scales(key) for key, (found, _) in self.evidence.items()}
+
+    def _scales(self, key: Key) -> Floats:
+        return scales(signals(self.layout, key[0]), key[1]) * self.shared.get(key[0], 1.0)
+
+    def calibration(
+        self, promise: Promise, lines: Mapping[Key, Floats], *, refused: str | None, harm: float | None
+    ) -> Calibration:
+        """Put it together. lines: in the units of `peaks`."""
+        parts = np.array([(peak / lines[key]).max(1) for key, peak in self.peaks.items()])
         maxima = parts.max(0) if len(parts) else np.zeros(0)
         known = {role: total(self._sums(role)) for role in (self.units[0].summaries if self.units else ())}
         return Calibration(
-            id=self._id(watched, promise),
+            id=self._id(promise),
             layout=self.layout,
             season=self.season,
             seasons=tuple(one.start for one in self.calm),
             maxima=tuple(maxima.tolist()),
-            set_by=self._set_by(peaks, int(np.argsort(-maxima, kind="stable")[promise.rank - 1]))
-            if peaks
-            else None,
+            set_by=self._set_by(int(np.argsort(-maxima, kind="stable")[promise.rank - 1])) if self.peaks else None,
             promise=promise,
-            refused=self._refused(promise),
-            unwatched=unwatched,
+            refused=refused,
+            unwatched=self.unwatched,
             known=known,
             recent={role: self._recent(role, len(self.units)) for role in known},
-            standards={key: standard for key, (_, standard) in evidence.items()},
-            lines={key: scale * lines[key] for key, scale in shared.items()},
-            rates={key: _tail(found) for key, (found, _) in evidence.items()},
+            standards={key: standard for key, (_, standard) in self.evidence.items()},
+            lines={key: self._scales(key) * lines[key] for key in self.watched},
+            rates={key: _tail(found) for key, (found, _) in self.evidence.items()},
             left_out={day: why for one in self.calm for day, why in one.left_out.items()},
-            harm=self._harm(),
+            harm=harm,
         )
 
-    def _harm(self) -> float | None:
+    def harm(self) -> float | None:
         """Each calm season compared with the others, or each day."""
         if len(self.units) < 2 or LABELS not in self.units[0].summaries:
             return None
@@ -429,7 +528,7 @@ class _Calibrating:
             for at, unit in enumerate(self.units)
         )
 
-    def _lines(self, peaks: Mapping[Key, Floats], rank: int) -> dict[Key, Floats]:
+    def lines(self, rank: int) -> dict[Key, Floats]:
         """The line of each signal, in the units of `peaks`: one for all.
 
         Where days are compared with days, weekends raise the line of what records hold. Nothing is promised there:
@@ -439,11 +538,11 @@ class _Calibrating:
             key: np.array(
                 [s.kind if self.by_day and s.kind in _COUNTED else "" for s in signals(self.layout, key[0])]
             )
-            for key in peaks
+            for key in self.peaks
         }
         lines = {key: np.full(len(family), LEAST) for key, family in families.items()}
         for family in {name for each in families.values() for name in each}:
-            found = [peak[:, families[key] == family].max(1, initial=0.0) for key, peak in peaks.items()]
+            found = [peak[:, families[key] == family].max(1, initial=0.0) for key, peak in self.peaks.items()]
             line = max(float(np.sort(np.max(found, axis=0))[-rank]), LEAST)
             for key, line_of in lines.items():
                 line_of[families[key] == family] = line
@@ -514,25 +613,27 @@ class _Calibrating:
             yield first, first + days
             first += days
 
-    def _set_by(self, peaks: Mapping[Key, Floats], at: int) -> SetBy:
+    def _set_by(self, at: int) -> SetBy:
+        peaks = self.peaks
         role, size = max(peaks, key=lambda key: float(peaks[key][at].max()))
         signal = signals(self.layout, role)[int(peaks[role, size][at].argmax())]
         return SetBy(self.calm[at].start, role, size, signal.name)
 
-    def _refused(self, promise: Promise) -> str | None:
+    def refused(self, promise: Promise, *, trended: bool = True) -> str | None:
+        """Why nothing can be promised. trended: whether to ask if the calm seasons drift."""
         if self.by_day or not promise.is_kept:
             return promise.price
-        by_role = {role: self._sums(role) for role in self.units[0].summaries}
-        if trend(
+        by_role = {role: self._sums(role) for role in self.units[0].summaries} if trended else {}
+        if trended and trend(
             self.layout, [{r: s[at].counts.sum(0) for r, s in by_role.items()} for at in range(len(self.units))]
         ):
             return "The calm weeks drift away from one another: the next will not be like them."
         return None
 
-    def _id(self, watched: Sequence[Key], promise: Promise) -> str:
+    def _id(self, promise: Promise) -> str:
         made = sha256(self.layout.hash.encode())
         made.update(
-            msgspec.json.encode([self.season, [one.start for one in self.calm], [*watched], promise, _VERSION])
+            msgspec.json.encode([self.season, [one.start for one in self.calm], [*self.watched], promise, _VERSION])
         )
         for one in self.calm:
             made.update(msgspec.json.encode([*one.left_out]))

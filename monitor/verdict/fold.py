@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import starmap
+from math import inf
 
 import msgspec
 import numpy as np
@@ -26,7 +27,17 @@ from monitor.verdict.lifecycle import (
     age,
     hurt,
 )
-from monitor.verdict.members import COLLAPSED, Ageing, Moved, Signal, chance_of
+from monitor.verdict.members import (
+    COLLAPSED,
+    Ageing,
+    Moved,
+    Signal,
+    Track,
+    chance_of,
+    explaining,
+    named,
+    together,
+)
 from monitor.verdict.season import DAY
 from schemas.definition import LABELS, Role
 
@@ -42,6 +53,9 @@ Order = tuple[int, int, int, str]
 Look = Callable[[Alarm, "WindowScore"], Alarm]
 """Given an alarm that fires and the window up to which was folded: adds to its members what kind of change it is.
 It may depend on what windows up to that one held, in canonical order, and on nothing else."""
+
+MOST = 10
+"""Signals of segments that explain an alarm of the whole stream; those with the most evidence."""
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +85,8 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         ageing: How far the stream is from the training; None: that is not known.
         harm: Excess of the error of a day from which on it is harmed; None: errors are not known.
         estimates: When estimates of the error are used.
+        track: Of its alarms.
+        segments: How those of the stream are watched, beside it: by one series for all of them.
     """
 
     season: int
@@ -80,6 +96,8 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     ageing: Ageing | None = None
     harm: float | None = None
     estimates: Trust = NO_ESTIMATOR
+    track: Track = "change"
+    segments: Watch | None = None
 
     @property
     def smallest(self) -> int:
@@ -107,6 +125,8 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
             evidence stays what it was.
         shares: Rows (`volume`) and labels (`coverage`) as shares of what is expected, where that is known.
         errors: Of its labels, or expected of its events; None where they are not known.
+        apart: Of segments, by signal: how far each is from the usual, beyond what is usual.
+        segments: What its segments say.
     """
 
     role: Role
@@ -117,6 +137,8 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
     z: tuple[float, ...]
     shares: Mapping[str, float] = {}
     errors: Errors | Expected | None = None
+    apart: tuple[float, ...] = ()
+    segments: WindowScore | None = None
 
     @property
     def end(self) -> int:
@@ -136,6 +158,7 @@ class Cusum(msgspec.Struct):
         level: The largest, in units of the line.
         past: (end, level) after the windows of the last day, and after the last one before it.
         shares: As in its score.
+        apart: Of segments, as in the scores of the last day's windows.
     """
 
     sums: list[float]
@@ -143,6 +166,7 @@ class Cusum(msgspec.Struct):
     level: float = 0.0
     past: list[tuple[int, float]] = []
     shares: dict[str, float] = {}
+    apart: list[tuple[float, ...]] = []
 
     @property
     def end(self) -> int:
@@ -162,6 +186,7 @@ class State(msgspec.Struct):
         errors: Of the labels of the last day, in the smallest windows of them that are watched.
         expected: Of the events, likewise.
         days: The newest days, whose estimates labels can be compared with.
+        segments: The same of its segments: evidence, and the alarm of track `segments`.
     """
 
     last: Order | None = None
@@ -172,6 +197,7 @@ class State(msgspec.Struct):
     errors: list[Errors] = []
     expected: list[Expected] = []
     days: list[ComparedDay] = []
+    segments: State | None = None
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,9 +266,7 @@ def fold(
     made = _Folding(decode_state(encode_state(state)), watch, thresholds, look)
     for score in scores:
         made.add(score)
-    return Folded(
-        state=made.state, points=made.points, alarms=made.alarms, dropped=made.dropped, changes=made.changes
-    )
+    return made.folded()
 
 
 class _Folding:
@@ -252,8 +276,42 @@ class _Folding:
         self.alarms: dict[AlarmKey, Alarm] = {}
         self.dropped: list[AlarmKey] = []
         self.changes: list[Alarm] = []
+        self._segments: _Folding | None = None
+        if watch.segments is not None:
+            state.segments = state.segments or State()
+            self._segments = _Folding(state.segments, watch.segments, thresholds, None)
+
+    def folded(self) -> Folded:
+        """All of it."""
+        parts = [self, *([] if self._segments is None else [self._segments])]
+        return Folded(
+            state=self.state,
+            points=self.points,
+            alarms={key: alarm for part in parts for key, alarm in part.alarms.items()},
+            dropped=[key for part in parts for key in part.dropped],
+            changes=[change for part in parts for change in part.changes],
+        )
 
     def add(self, score: WindowScore) -> None:
+        """Take a window into account: first its evidence, then what alarms make of it.
+
+        What segments say changes nothing of the alarm of the whole stream but which of them explain it.
+        """
+        is_watched = self._take(score)
+        segments = self._segments if score.segments is not None else None
+        if segments is not None and score.segments is not None:
+            segments._take(score.segments)
+        if is_watched:
+            has_errors = self._keep_errors(score)
+            if score.z:
+                self._advance(score)
+            if has_errors:
+                self._hurt(score)
+        if segments is not None and score.segments is not None and score.segments.z:
+            segments._advance(score.segments, self.state.alarm)
+
+    def _take(self, score: WindowScore) -> bool:
+        """Add up its evidence. Returns whether windows like it are watched."""
         last = self.state.last
         if score.season != self._watch.season or (last is not None and score.order <= last):
             raise ValueError(f"window {score.role} {score.size} {score.start} comes out of order")
@@ -264,16 +322,12 @@ class _Folding:
         series = self._watch.series.get((score.role, score.size))
         if series is None:
             self.points.append(Point(score=score, level=0.0, signal=None))
-            return
+            return False
         cusum = self._accumulate(series, score) if score.z else self._cusum(series, score)
         worst = int(np.argmax(np.array(cusum.sums) / np.array(series.line))) if cusum.level > 0 else None
         signal = None if worst is None else series.signals[worst].name
         self.points.append(Point(score=score, level=cusum.level, signal=signal))
-        has_errors = self._keep_errors(score)
-        if score.z:
-            self._advance(score)
-        if has_errors:
-            self._hurt(score)
+        return True
 
     def _age(self) -> None:
         """Compare what a season is measured by with the training."""
@@ -344,6 +398,8 @@ class _Folding:
         cusum.level = float((sums / np.array(series.line)).max(initial=0.0))
         cusum.past = [*self._recent(cusum.past, score.end), (score.end, cusum.level)]
         cusum.shares = dict(score.shares)
+        if score.apart:
+            cusum.apart = [*cusum.apart, score.apart][-max(DAY // score.size, 1) :]
         return cusum
 
     def _recent(self, past: list[tuple[int, float]], end: int) -> list[tuple[int, float]]:
@@ -351,16 +407,51 @@ class _Folding:
         older = sum(at <= end - self._thresholds.quiet for at, _ in past)
         return past[max(older - 1, 0) :]
 
-    def _advance(self, score: WindowScore) -> None:
-        before = self.state.alarm
-        level = max(cusum.level for cusum in self.state.cusums.values())
-        if before is None and level <= self._thresholds.pending:
+    def _advance(self, score: WindowScore, beside: Alarm | None = None) -> None:
+        """Let an alarm begin, go on or end. beside: Of segments, the alarm of the whole stream."""
+        before, thresholds = self.state.alarm, self._thresholds
+        level = self._level
+        if before is None and level <= thresholds.pending:
             return
-        after = self._looked(advance(before, self._evidence(score, level), self._thresholds), score)
+        if beside is not None and (before is None or before.fired_at is None):
+            if beside.fired_at is not None:  # that one names them
+                self._record(before, None)
+                self.state.alarm = None
+                return
+            if score.end - beside.pending_at < thresholds.first:  # it may fire yet
+                thresholds = msgspec.structs.replace(thresholds, firing=inf)
+        after = advance(before, self._evidence(score, level), thresholds)
+        if after is not None and after.state != "recovered" and self._segments is not None:
+            after = self._segments.explain(after)
+        after = self._looked(after, score)
         self._record(before, after)
         self.state.alarm = after
         if after is not None and after.state == "recovered":
             self.state.alarm, self.state.cusums = None, {}
+            if self._segments is not None and self._segments.state.alarm is None:
+                self._segments.state.cusums = {}
+
+    @property
+    def _level(self) -> float:
+        return max((cusum.level for cusum in self.state.cusums.values()), default=0.0)
+
+    def explain(self, alarm: Alarm) -> Alarm:
+        """Name the segments that explain an alarm of the whole stream, as far as there is evidence.
+
+        What the alarm itself does not name has to be above the line.
+        """
+        if self._level <= self._thresholds.pending:
+            return alarm
+        names = {m.name for m in alarm.members}
+        found = [
+            one
+            for one in self._explaining(self._moved())
+            if one.signal.name in names or one.signal.kind == "mixture" or one.value > self._thresholds.firing
+        ]
+        return msgspec.structs.replace(alarm, segments=together(alarm.segments, named(found))[:MOST])
+
+    def _explaining(self, moved: Iterable[Moved]) -> list[Moved]:
+        return [one for one in explaining(moved) if one.value > self._thresholds.pending]
 
     def _looked(self, alarm: Alarm | None, score: WindowScore) -> Alarm | None:
         """Look into the records, when an alarm fires and a few times later: by then there are more."""
@@ -389,7 +480,7 @@ class _Folding:
             start=score.start,
             level=level,
             is_calm=all(starmap(self._is_calm, cusums.items())),
-            moved=self._moved() if level > self._thresholds.pending else (),
+            moved=self._named() if level > self._thresholds.pending else (),
             shares=self._shares(),
             labelled_until=max(
                 (cusums[name].end for name in cusums if name.startswith(f"{LABELS}/")), default=None
@@ -400,7 +491,13 @@ class _Folding:
             expected=self.state.expected,
             days=self.state.days,
             estimates=self._watch.estimates,
+            track=self._watch.track,
         )
+
+    def _named(self) -> list[Moved]:
+        """What an alarm may name; of segments those that explain it, if any do."""
+        moved = self._moved()
+        return self._explaining(moved) or moved if self._watch.track == "segments" else moved
 
     def _shares(self) -> dict[str, float]:
         """Of the newest windows of the smallest size; where events and labels have the same kind, the smaller."""
@@ -420,11 +517,18 @@ class _Folding:
                 value=total / line,
                 chance=chance_of(total, rate),
                 since=since,
+                apart=float(apart),
             )
             for (role, size), series in sorted(self._watch.series.items())
             if (cusum := self.state.cusums.get(_name(role, size)))
-            for signal, total, line, since, rate in zip(
-                series.signals, cusum.sums, series.line, cusum.since, series.rates, strict=True
+            for signal, total, line, since, rate, apart in zip(
+                series.signals,
+                cusum.sums,
+                series.line,
+                cusum.since,
+                series.rates,
+                np.mean(cusum.apart or [(0.0,) * len(cusum.sums)], axis=0),
+                strict=True,
             )
         ]
 

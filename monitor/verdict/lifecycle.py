@@ -83,6 +83,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         looked: How often the records were looked into.
         estimated: How far it is expected to be, by the events alone; None: that is not known.
         unestimated: Why it is not.
+        segments: Of track `change`, segments that explain it, the worst first.
     """
 
     track: Track = "change"
@@ -105,6 +106,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     looked: int = 0
     estimated: float | None = None
     unestimated: str | None = None
+    segments: tuple[Member, ...] = ()
 
     @property
     def key(self) -> AlarmKey:
@@ -143,6 +145,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         expected: The same, of events before their labels come.
         days: The newest days, whose estimates labels can be compared with.
         estimates: When they are used.
+        track: Of the alarms that it makes.
     """
 
     role: Role
@@ -159,6 +162,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     expected: Sequence[Expected] = ()
     days: Sequence[ComparedDay] = ()
     estimates: Trust = NO_ESTIMATOR
+    track: Track = "change"
 
     @property
     def end(self) -> int:
@@ -327,6 +331,7 @@ def hurt(alarm: Alarm | None, now: DayOfErrors, thresholds: AlarmThresholds = TH
 def _suspected(now: Evidence) -> Alarm:
     members = named(now.moved)
     return Alarm(
+        track=now.track,
         role=now.role,
         size=now.size,
         start=now.start,

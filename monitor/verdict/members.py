@@ -11,15 +11,17 @@ import msgspec
 from schemas.alarms import Change
 from schemas.definition import LABELS, Role
 
-SignalKind = Literal["column", "prediction", "label", "error", "quality", "volume", "coverage"]
+SignalKind = Literal["column", "prediction", "label", "error", "quality", "volume", "coverage", "mixture"]
 """What a signal is of: the distribution of a column, of the prediction, the label or the error; quality: missing,
-new and out-of-range values; the number of rows; the share of events whose label came."""
+new and out-of-range values; the number of rows; the share of events whose label came; mixture: the shares of
+segments."""
 
-AlarmKind = Literal["drift", "gap", "volume", "coverage", "ageing", "error"]
+AlarmKind = Literal["drift", "gap", "volume", "coverage", "ageing", "error", "mixture"]
 
-Track = Literal["change", "ageing", "harm"]
-"""change: the stream is not as it was in the weeks before. ageing: it is not as the model was trained on. harm: the
-error of a day is above what it was in the weeks before."""
+Track = Literal["change", "segments", "ageing", "harm"]
+"""change: the stream is not as it was in the weeks before. segments: some of it is not, or its segments are mixed
+otherwise. ageing: it is not as the model was trained on. harm: the error of a day is above what it was in the weeks
+before."""
 
 Harm = Literal["harmless", "concept", "both", "unlabelled"]
 """harmless: inputs moved, the error did not. concept: the other way round. unlabelled: no label has come since."""
@@ -32,11 +34,12 @@ COLLAPSED = 0.5
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """One of the series that are watched. column: that it is of, if any."""
+    """One of the series that are watched. column: that it is of, if any. segment: likewise; '' for the whole."""
 
     name: str
     kind: SignalKind
     column: str | None = None
+    segment: str = ""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
         value: Its evidence in units of the line.
         chance: How probable as much evidence is in a calm window; 0 to 1.
         since: Where its evidence begins, ms of event time: an estimate of the onset.
+        apart: Of a segment, its distance in the last day, beyond what is usual.
     """
 
     role: Role
@@ -57,6 +61,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     chance: float
     since: int
+    apart: float = 0.0
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +77,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         since: Its onset, ms of event time.
         consequence: Whether an input that moved with it explains it.
         change: What kind of change it is, where the counts show it.
+        segment: That it is of; '' for the whole stream.
+        apart: As in `Moved`.
     """
 
     role: Role
@@ -83,6 +90,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     consequence: bool = False
     change: Change | None = None
+    segment: str = ""
+    apart: float = 0.0
 
 
 class Aged(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,9 +155,9 @@ def named(moved: Iterable[Moved]) -> tuple[Member, ...]:
 
 def _best_sizes(moved: Iterable[Moved]) -> list[Moved]:
     """Each signal once, at the size at which it has moved most; its chance pays for having had several sizes."""
-    by_signal: dict[tuple[Role, str], list[Moved]] = {}
+    by_signal: dict[tuple[Role, str, str], list[Moved]] = {}
     for one in moved:
-        by_signal.setdefault((one.role, one.signal.name), []).append(one)
+        by_signal.setdefault((one.role, one.signal.name, one.signal.segment), []).append(one)
     found = []
     for sizes in by_signal.values():
         chance = min(1.0, len(sizes) * min(m.chance for m in sizes))
@@ -156,9 +165,9 @@ def _best_sizes(moved: Iterable[Moved]) -> list[Moved]:
     return found
 
 
-def _rank(moved: Moved) -> tuple[float, str, str, int]:
+def _rank(moved: Moved) -> tuple[float, float, str, str, str, int]:
     """Larger is worse; ties are broken by name, so that the order never depends on anything else."""
-    return (moved.value, moved.role, moved.signal.name, moved.size)
+    return (moved.value, moved.apart, moved.role, moved.signal.name, moved.signal.segment, moved.size)
 
 
 def _member(m: Moved) -> Member:
@@ -170,36 +179,84 @@ def _member(m: Moved) -> Member:
         size=m.size,
         value=m.value,
         since=m.since,
+        segment=m.signal.segment,
+        apart=m.apart,
     )
 
 
 def ordered(members: Iterable[Member]) -> tuple[Member, ...]:
-    """Put members in order, the worst first, and mark those that are the consequence of another."""
+    """Put members in order, the worst first, and mark those that are the consequence of another.
+
+    Of segments that moved in the same signal, that which is furthest from the usual comes first: there is more
+    evidence also where there are more rows.
+    """
     found = [*members]
+    most: dict[tuple[Role, str], float] = {}
+    for m in found:
+        most[m.role, m.name] = max(m.value, most.get((m.role, m.name), 0.0))
     inputs = [m for m in found if m.kind == "column"]
     marked = [msgspec.structs.replace(m, consequence=_is_explained(m, inputs)) for m in found]
-    return tuple(sorted(marked, key=lambda m: (m.consequence, -m.value, m.role, m.name)))
+    return tuple(
+        sorted(
+            marked,
+            key=lambda m: (m.consequence, -most[m.role, m.name], m.role, m.name, -m.apart, -m.value, m.segment),
+        )
+    )
 
 
 def _is_explained(member: Member, inputs: Sequence[Member]) -> bool:
     """Whether a prediction moved when an input did, as far as the windows can tell them apart."""
     return member.kind == "prediction" and any(
-        abs(member.since - cause.since) <= max(member.size, cause.size) for cause in inputs
+        cause.segment == member.segment and abs(member.since - cause.since) <= max(member.size, cause.size)
+        for cause in inputs
     )
 
 
 def together(known: Iterable[Member], new: Iterable[Member]) -> tuple[Member, ...]:
     """Add members to those that are known: each signal keeps its most evidence and its earliest onset."""
-    found = {(m.role, m.name): m for m in known}
+    found = {(m.role, m.name, m.segment): m for m in known}
     for m in new:
-        before = found.get((m.role, m.name))
+        key = m.role, m.name, m.segment
+        before = found.get(key)
         if before is None:
-            found[m.role, m.name] = m
+            found[key] = m
         elif m.value > before.value:
-            found[m.role, m.name] = msgspec.structs.replace(
-                m, since=min(before.since, m.since), change=before.change
-            )
+            found[key] = msgspec.structs.replace(m, since=min(before.since, m.since), change=before.change)
     return ordered(found.values())
+
+
+def explaining(moved: Iterable[Moved]) -> list[Moved]:
+    """Choose the segments that explain what has moved: they moved, and the others of their division hardly did.
+
+    A change of one segment shows in those that overlap with it, too, less so: what moved by less than half of the
+    furthest is left out. Shares of segments explain by themselves.
+
+    Args:
+        moved: Of every signal of every segment that is watched, and of the shares.
+    """
+    found = [*moved]
+    furthest: dict[tuple[Role, str, str], float] = {}
+    for one in found:
+        key = one.role, one.signal.name, one.signal.segment
+        furthest[key] = max(one.apart, furthest.get(key, 0.0))
+    most: dict[tuple[Role, str], float] = {}
+    for (role, name, _), apart in furthest.items():
+        most[role, name] = max(apart, most.get((role, name), 0.0))
+    return [one for one in found if one.signal.kind == "mixture" or _stands_out(one, furthest, most)]
+
+
+def _stands_out(
+    one: Moved, furthest: Mapping[tuple[Role, str, str], float], most: Mapping[tuple[Role, str], float]
+) -> bool:
+    role, name, segment = one.role, one.signal.name, one.signal.segment
+    division = segment.partition("=")[0]
+    rivals = sorted(
+        apart
+        for (of_role, of_name, other), apart in furthest.items()
+        if (of_role, of_name) == (role, name) and other != segment and other.partition("=")[0] == division
+    )
+    own = furthest[role, name, segment]
+    return bool(rivals) and rivals[(len(rivals) - 1) // 2] < own / 2 and own >= most[role, name] / 2
 
 
 def kind_of(members: Sequence[Member], shares: Mapping[str, float]) -> AlarmKind:
@@ -210,6 +267,8 @@ def kind_of(members: Sequence[Member], shares: Mapping[str, float]) -> AlarmKind
         shares: Of what is expected, by the kind of signal: rows (`volume`) and labels (`coverage`) at the moment.
     """
     kinds = {m.kind for m in members}
+    if kinds == {"mixture"}:
+        return "mixture"
     if "volume" in kinds and shares.get("volume", 1.0) < COLLAPSED:
         return "gap" if shares["volume"] == 0 else "volume"
     if "coverage" in kinds and shares.get("coverage", 1.0) < COLLAPSED:

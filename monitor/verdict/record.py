@@ -77,8 +77,9 @@ def record(alarm: Alarm, run_id: str, stream: Stream, unit: float) -> AlarmRecor
                 since=m.since,
                 consequence=m.consequence,
                 change=m.change,
+                segment=m.segment,
             )
-            for m in alarm.members
+            for m in (*alarm.members, *alarm.segments)
         ),
         error_usual=_digits(usual),
         error_now=_digits(None if usual is None or alarm.excess is None else usual * (1 + alarm.excess)),

@@ -70,13 +70,27 @@ class Standard:
             positions: As for `fit`.
         """
         known, y, n = _usable(scores)
+        return np.where(known, np.clip((y - self._usual(n, positions)) / self.sigma, LOWEST, HIGHEST), 0.0)
+
+    def beyond(self, scores: Scores, positions: Ints) -> Floats:
+        """Return by how much scores exceed what is usual, shape (windows, signals); 0 where z is.
+
+        Args:
+            scores: Of windows.
+            positions: As for `fit`.
+        """
+        known, y, n = _usable(scores)
+        return np.where(known, np.maximum(np.exp(y) - np.exp(self._usual(n, positions)), 0.0), 0.0)
+
+    def _usual(self, n: Floats, positions: Ints) -> Floats:
+        """What log x is in calm windows. n: log of the rows."""
         effects = np.where(
             (positions < len(self.effects))[:, None],
             self.effects[np.minimum(positions, len(self.effects) - 1)],
             0.0,
         )
-        found = (y - self.intercept - self.slope * (n - self.center) - effects) / self.sigma
-        return np.where(known, np.clip(found, LOWEST, HIGHEST), 0.0)
+        usual: Floats = self.intercept + self.slope * (n - self.center) + effects
+        return usual
 
 
 def _usable(scores: Scores) -> tuple[NDArray[np.bool_], Floats, Floats]:

@@ -10,10 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from schemas.definition import Field, Records, Stream
+from schemas.definition import Field, Records, Segment, Stream
 
 _ZONES = Path(__file__).with_name("taxi_zones.txt").read_text(encoding="utf-8").splitlines()
 """TLC's names of the taxi zones, by number from 1 on."""
+
+_BOROUGHS = Path(__file__).with_name("taxi_boroughs.txt").read_text(encoding="utf-8").splitlines()
+"""Their boroughs, likewise."""
 
 _MONEY: dict[str, Any] = {"type": "float", "low": -100_000.0, "high": 100_000.0, "unit": "$"}
 _CODE: dict[str, Any] = {"type": "int", "role": "category", "required": False, "low": 0, "high": 255}
@@ -128,7 +131,18 @@ OUTCOMES = Records(
     label_range=(1.0, 60.0),
 )
 
-TAXI = Stream(name="taxi", events=TRIPS, labels=OUTCOMES, unit="min", season_ms=604_800_000)
+_SEGMENTS = (
+    Segment(column="payment_type", name="service", present="metered", missing="dispatched"),
+    Segment(
+        column="PULocationID",
+        name="borough",
+        groups=tuple((str(number), name) for number, name in enumerate(_BOROUGHS, 1)),
+    ),
+    Segment(column="VendorID"),
+)
+"""Trips without a payment type were dispatched by an app: other fares, whole minutes. Two services in one file."""
+
+TAXI = Stream(name="taxi", events=TRIPS, labels=OUTCOMES, unit="min", season_ms=604_800_000, segments=_SEGMENTS)
 """Trips, and a while later how long each of them took."""
 
 STREAMS = TAXI.topics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from monitor.calibrating import Week
+from monitor.calibrating import Week, WeekOfSegments
 from monitor.verdict.fold import Series, Watch
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.members import Signal
@@ -20,6 +20,7 @@ class RowMeasure:
     """Three rows are evidence, or seven; any other number is against it: a revision may bring or take evidence."""
 
     id = ID
+    family = None
 
     def __init__(self, season: int, sizes: Sequence[int]) -> None:
         self.season = season
@@ -55,12 +56,21 @@ class RowMeasure:
 class RowCalibrator:
     """In the place of a Calibrator."""
 
+    segments = None
+
     def __init__(self, layout: SummaryLayout, sizes: Sequence[int]) -> None:
         self.layout = layout
         self._sizes = sizes
 
     def calibrate(
-        self, season: int, own: Iterable[int], week: Week, *, terms: WatchTerms, excluded: Sequence[int]
+        self,
+        season: int,
+        own: Iterable[int],
+        week: Week,
+        *,
+        terms: WatchTerms,
+        excluded: Sequence[int],
+        segments: WeekOfSegments,
     ) -> RowMeasure:
         return RowMeasure(season, self._sizes)
 

@@ -150,7 +150,7 @@ def test_the_error_of_a_window_is_estimated_when_its_events_have_come(
     )
     fill(feed, 6)
     feed.finish()
-    estimating = Summarizer(layout, TAXI, Estimation(threes, layout))
+    estimating = Summarizer(layout, TAXI, estimation=Estimation(threes, layout))
     monitor(feed.url, StubEngine(summarizer=estimating), sizes=(HOUR, 6 * HOUR))
     rows = feed.connection.execute(
         "SELECT w.stream, count(*), array_agg(DISTINCT w.estimated_mae), array_agg(DISTINCT m.reason)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import msgspec
 import numpy as np
 import psycopg
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow as pa
 from monitor.calibrating import Calibrator
 from monitor.summaries import Summarizer
 from monitor.verdict.layout import SummaryLayout
+from monitor.verdict.segments import SegmentLayout
 from schemas.definition import Field, Records, Stream
 from storage.chunk import OFFSET, PREDICTION, layout
 from tests.monitor.feed import DAY, HOUR, Feed, StubEngine, monitor
@@ -40,49 +42,62 @@ DELIVERIES = Records(
     label_range=(0.0, 1_000.0),
 )
 STREAM = Stream(name="parcels", events=PARCELS, labels=DELIVERIES, season_ms=WEEK)
+DIVIDED = msgspec.structs.replace(STREAM, segments=("depot",))
 
 PER_HOUR = 40
 
 
 def hours(
-    first: int, last: int, *, seed: int, shift: float = 0.0, slower: float = 0.0, rows: int = PER_HOUR
+    first: int,
+    last: int,
+    *,
+    seed: int,
+    shift: float = 0.0,
+    slower: float = 0.0,
+    rows: int = PER_HOUR,
+    only: str = "",
+    shares: tuple[float, ...] = (0.5, 0.3, 0.2),
 ) -> pa.Table:
     """Events of the hours [first, last) since MONDAY, with predictions and labels.
 
-    shift: is added to weights. slower: is added to labels.
+    shift: is added to weights, if `only` names a depot to those of that. slower: is added to labels. shares: of the
+    depots.
     """
     made = np.random.default_rng([seed, first + 10_000])
     count = rows * (last - first)
     at = MONDAY + first * HOUR + (np.arange(count) * (HOUR // rows)) + made.integers(0, 1_000, count)
-    weight = made.normal(10.0, 2.0, count) + shift
+    weight = made.normal(10.0, 2.0, count)
+    depot, noise = made.choice(["north", "south", "west"], count, p=shares), made.normal(0.0, 1.0, count)
+    weight += np.where((depot == only) | (only == ""), shift, 0.0)
     return pa.table(
         {
             "id": [f"{seed}-{time}-{n}" for n, time in enumerate(at.tolist())],
             "at": at,
             "weight": weight,
-            "depot": made.choice(["north", "south", "west"], count, p=[0.5, 0.3, 0.2]),
+            "depot": depot,
             PREDICTION: 2 * weight,
-            "took": 2 * weight + made.normal(0.0, 1.0, count) + slower,
+            "took": 2 * weight + noise + slower,
         }
     )
 
 
 @cache
-def calibrator() -> Calibrator:
+def calibrator(stream: Stream = STREAM) -> Calibrator:
     """Of four calm weeks before MONDAY."""
-    table = hours(-4 * 168, 0, seed=1)
-    return Calibrator(SummaryLayout.from_reference(table, STREAM), STREAM, table, (MONDAY - 4 * WEEK, MONDAY))
+    table, period = hours(-4 * 168, 0, seed=1), (MONDAY - 4 * WEEK, MONDAY)
+    segments = SegmentLayout.from_reference(table, stream)
+    return Calibrator(SummaryLayout.from_reference(table, stream), stream, table, period, segments=segments)
 
 
-def engine() -> StubEngine:
+def engine(stream: Stream = STREAM) -> StubEngine:
     """Figures are made up, summaries and alarms are not."""
-    known = calibrator()
-    return StubEngine(summarizer=Summarizer(known.layout, STREAM), calibrator=known)
+    known = calibrator(stream)
+    return StubEngine(summarizer=Summarizer(known.layout, stream, known.segments), calibrator=known)
 
 
-def watch(url: str, **changes: Any) -> None:
+def watch(url: str, stream: Stream = STREAM, **changes: Any) -> None:
     """Run a monitor until everything is final and folded."""
-    monitor(url, engine(), **{"sizes": SIZES, "stream": STREAM} | changes)
+    monitor(url, engine(stream), **{"sizes": SIZES, "stream": stream} | changes)
 
 
 def send(feed: Feed, table: pa.Table, partition: int | None = None) -> None:

@@ -54,7 +54,7 @@ def test_the_environment_takes_the_place_of_names_and_is_quoted_where_it_must_be
 def test_an_address_shows_nothing_of_itself() -> None:
     assert (
         repr(parse("mailto://u:geheim@h", {}))
-        == "Address(selection=Selection(stream=None, tracks=('change', 'harm', 'ageing')))"
+        == "Address(selection=Selection(stream=None, tracks=('change', 'segments', 'harm', 'ageing')))"
     )
 
 
