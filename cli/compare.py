@@ -37,7 +37,7 @@ class Line(msgspec.Struct, frozen=True):
 
 def figures(found: Compared) -> list[Figure]:
     """Return the figures of both sides; those that neither has are left out."""
-    made = [Figure("period", found.a, found.b, "", "")]
+    made = []
     for name in FIGURES:
         each: Difference = getattr(found.comparison, name)
         if each.a is not None or each.b is not None:

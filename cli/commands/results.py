@@ -243,6 +243,9 @@ def compare(
     if as_json:
         emit(printable_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode()))
         return
+    for name, side in (("A", found.a), ("B", found.b)):
+        output.console.print(f"{name}  {side}", highlight=False, markup=False, soft_wrap=True)
+    output.console.print()
     listing.show(output.console, view.figures(found), as_json=False)
     output.console.print()
     listing.show(output.console, view.lines(found), as_json=False, empty="no column that both sides have")
