@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
 import msgspec
 
 from monitor.verdict.comparison import CSV_HEAD, Comparison, Held, compare
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.layout import decode as decode_layout
-from monitor.verdict.summary import Summary, decode, merge
+from monitor.verdict.segments import decode as decode_segments
+from monitor.verdict.summary import Summary, decode, decode_parts, merge
 from schemas.definition import Role, Stream
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
@@ -56,11 +58,13 @@ def compare_sides(connection: Connection, a: Side, b: Side, *, run: str | None, 
         fallback: The stream of runs whose definition is not stored.
 
     Raises:
-        UsageError: A run or what its windows held is not there, a period begins or ends within what was counted
-            together, or the runs are compared with different models.
+        UsageError: A run, a segment or what its windows held is not there, a period begins or ends within what was
+            counted together, or the runs are compared with different models.
     """
     sides = [(one, run_named(connection, one.run or run)) for one in (a, b)]
-    stored = [stretch(connection, known.run_id, side.start, side.end) for side, known in sides]
+    stored = [
+        stretch(connection, known.run_id, side.start, side.end, divided=bool(side.segment)) for side, known in sides
+    ]
     if stored[0].layout_hash != stored[1].layout_hash:
         raise UsageError(
             "the windows of the two sides were counted in different bins, those of two models",
@@ -68,16 +72,16 @@ def compare_sides(connection: Connection, a: Side, b: Side, *, run: str | None, 
         )
     layout = decode_layout(stored[0].layout)
     stream = definition_of(connection, sides[0][1].run_id, fallback)
-    held = [_held(known, each, layout) for (_, known), each in zip(sides, stored, strict=True)]
-    names = [Side(known.run_id, each.start, each.end).text for (_, known), each in zip(sides, stored, strict=True)]
+    read = [*zip(sides, stored, strict=True)]
+    held = [_held(known, each, layout, side.segment) for (side, known), each in read]
+    names = [Side(known.run_id, each.start, each.end, side.segment).text for (side, known), each in read]
     comparison = compare(layout, stream, held[0], held[1])
     return Compared(a=names[0], b=names[1], unit=stream.unit, comparison=comparison)
 
 
-def _held(run: RunRow, stored: StoredStretch, layout: SummaryLayout) -> Held:
+def _held(run: RunRow, stored: StoredStretch, layout: SummaryLayout, segment: str) -> Held:
     parts: dict[Role, list[Summary]] = {}
-    for role, payload in stored.windows:
-        summary = decode(payload, layout)
+    for role, summary in _summaries(run, stored, layout, segment):
         start, end = max(summary.start, stored.start), min(summary.end, stored.end)
         if (start - summary.start) % summary.step or (end - summary.start) % summary.step:
             at = start if (start - summary.start) % summary.step else end
@@ -87,3 +91,22 @@ def _held(run: RunRow, stored: StoredStretch, layout: SummaryLayout) -> Held:
             )
         parts.setdefault(role, []).append(summary.between(start, end))
     return {role: merge(found) for role, found in parts.items()}
+
+
+def _summaries(
+    run: RunRow, stored: StoredStretch, layout: SummaryLayout, segment: str
+) -> Iterator[tuple[Role, Summary]]:
+    if stored.segments is None:
+        yield from ((role, decode(payload, layout)) for role, payload, _ in stored.windows)
+        return
+    divided = decode_segments(stored.segments)
+    if segment not in divided.keys:
+        raise UsageError(f"run {run.run_id} has no segment {segment}", f"choose one of {', '.join(divided.keys)}")
+    for role, _, payload in stored.windows:
+        parts = None if payload is None else decode_parts(payload, layout, divided.hash)
+        if parts is None:
+            raise UsageError(
+                f"what the segments of run {run.run_id} held is not known of all windows there",
+                "choose another period, or leave the segment out",
+            )
+        yield role, parts[divided.keys.index(segment)]

@@ -28,17 +28,22 @@ class StoredStretch:
         start, end: Event time, ms since the epoch.
         layout: Of the summaries, as JSON.
         layout_hash: Its hash.
-        windows: Role and payload of the windows that overlap the stretch, ascending by their start.
+        windows: Role, payload and that of the segments (None: not wanted, or not known) of the windows that overlap
+            the stretch, ascending by their start.
+        segments: How the stream is divided, as JSON; None: its segments are not wanted.
     """
 
     start: int
     end: int
     layout: str
     layout_hash: str
-    windows: Sequence[tuple[Role, bytes]]
+    windows: Sequence[tuple[Role, bytes, bytes | None]]
+    segments: str | None
 
 
-def stretch(connection: Connection, run: str, start: int | None, end: int | None) -> StoredStretch:
+def stretch(
+    connection: Connection, run: str, start: int | None, end: int | None, *, divided: bool = False
+) -> StoredStretch:
     """Read the summaries of a stretch from the smallest windows that have any.
 
     Args:
@@ -46,9 +51,11 @@ def stretch(connection: Connection, run: str, start: int | None, end: int | None
         run: Name of the run.
         start: Event time, ms; None: from the first window on.
         end: Exclusive; None: up to the last window.
+        divided: Whether its segments are wanted, too.
 
     Raises:
-        UsageError: There are none there, too many, or some that were counted in other bins.
+        UsageError: There are none there, too many, or some that were counted in other bins; or segments are wanted
+            where they are not watched.
     """
     try:
         smallest = connection.execute(_SQL["smallest"], {"run": run}).fetchone()
@@ -62,7 +69,8 @@ def stretch(connection: Connection, run: str, start: int | None, end: int | None
     size_s, first, last = smallest
     begin, until = (first if start is None else moment(start)), (last if end is None else moment(end))
     rows = connection.execute(
-        _SQL["summaries"], {"run": run, "size_s": size_s, "from": begin, "to": until, "most": MOST + 1}
+        _SQL["summaries"],
+        {"run": run, "size_s": size_s, "from": begin, "to": until, "most": MOST + 1, "divided": divided},
     ).fetchall()
     size, period = duration_text(1_000 * size_s), _period(begin, until)
     if not rows:
@@ -71,11 +79,16 @@ def stretch(connection: Connection, run: str, start: int | None, end: int | None
         )
     if len(rows) > MOST:
         raise UsageError(f"{period} holds more than {MOST:,} windows of {size}", "choose a shorter period")
-    if len({layout for _, layout, _ in rows}) > 1:
+    if len({layout for _, layout, *_ in rows}) > 1:
         raise UsageError(f"the windows of run {run} were counted in different bins", "choose a shorter period")
     ((text,),) = connection.execute(_SQL["layout"], {"hash": rows[0][1]}).fetchall()
-    windows = [(role, bytes(payload)) for role, _, payload in rows]
-    return StoredStretch(_ms(begin), _ms(until), text, rows[0][1], windows)
+    segments = connection.execute(_SQL["segments"], {"run": run}).fetchone() if divided else None
+    if divided and segments is None:
+        raise UsageError(
+            f"the segments of run {run} are not watched", "replay it with a monitor that has --segments"
+        )
+    windows = [(role, payload, parts) for role, _, payload, parts in rows]
+    return StoredStretch(_ms(begin), _ms(until), text, rows[0][1], windows, segments and segments[0])
 
 
 def _period(start: datetime, end: datetime) -> str:

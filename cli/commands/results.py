@@ -225,9 +225,9 @@ def compare(
     csv: Path | None = options.CSV,
     as_json: bool = options.JSON,
 ) -> None:
-    """Compare two windows, periods or runs: figures, distributions, and how much is more than chance.
+    """Compare two windows, periods, runs or segments: figures, distributions, and how much is more than chance.
 
-    A side is RUN, FROM..TO, FROM+SIZE for a window, or RUN@FROM..TO.
+    A side is RUN, FROM..TO, FROM+SIZE for a window, or RUN@FROM..TO; /NAME=VALUE behind it is one segment.
     """
     from schemas.sides import side_of
 

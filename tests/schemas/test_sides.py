@@ -23,6 +23,9 @@ START, END = moment_ms("2022-02-08"), moment_ms("2022-02-15")
         ("2022-02-08T00:00+01:00..2022-02-15", Side(None, START - 3_600_000, END)),
         ("a..b", Side("a..b")),
         ("demo@", Side("demo")),
+        ("demo/a=b", Side("demo", segment="a=b")),
+        ("/a=b/c@d..e", Side(segment="a=b/c@d..e")),
+        ("demo@2022-02-08..2022-02-15/a=b c", Side("demo", START, END, "a=b c")),
         ("2022-02-08..2022-02-15@", Side("2022-02-08..2022-02-15")),
     ],
 )
