@@ -41,6 +41,9 @@ log = structlog.get_logger()
 MOST = 256
 """Windows that are folded in one transaction, unless some are folded again."""
 
+LOOKED_AT = 2_016
+"""Smallest windows that are read to say what kind of change an alarm is about: a week of 5 minutes."""
+
 Key = tuple[Role, int, int]
 """Role, size and start of a window."""
 
@@ -398,7 +401,7 @@ class _Fold:
     def _look(self, measure: Measure, alarm: Alarm, score: WindowScore) -> Alarm:
         """Say of which kind the changes of an alarm are, by what windows held that come no later than this one."""
         size = min(self._sizes)
-        first = looked_at(alarm, score.end) // size * size
+        first = max(looked_at(alarm, score.end), score.end - LOOKED_AT * size, 0) // size * size
         found = {}
         for role in self._run.lateness:
             stored = self._transaction.summaries(role, size=size, start=first, end=score.end)

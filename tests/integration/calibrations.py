@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
 
 from monitor.calibrating import Week, WeekOfSegments
 from monitor.verdict.fold import Series, Watch
@@ -22,8 +23,9 @@ class RowMeasure:
     id = ID
     family = None
 
-    def __init__(self, season: int, sizes: Sequence[int]) -> None:
+    def __init__(self, season: int, layout: SummaryLayout, sizes: Sequence[int]) -> None:
         self.season = season
+        self.calibration = SimpleNamespace(seasons=(), layout=layout, references={})  # it says nothing of kinds
         of_one = Series(signals=SIGNALS, drift=(0.7, 0.7), line=(4.0, 6.0), rates=(1.0, 1.0))
         series = {(role, size): of_one for role in (EVENTS, LABELS) for size in sizes}
         self.watch = Watch(season=season, calibration_id=ID, promise=1.0, series=series)
@@ -72,7 +74,7 @@ class RowCalibrator:
         excluded: Sequence[int],
         segments: WeekOfSegments,
     ) -> RowMeasure:
-        return RowMeasure(season, self._sizes)
+        return RowMeasure(season, self.layout, self._sizes)
 
     def known(self, calibration_id: str, season: int, payload: Callable[[], bytes]) -> RowMeasure:
-        return RowMeasure(season, self._sizes)
+        return RowMeasure(season, self.layout, self._sizes)
