@@ -355,6 +355,7 @@ def test_the_charts_show_their_lines_and_the_window_that_is_pointed_at(done: Rep
     page = visit(board(done), ready=DRAWN["board"])
     width = page.locator("#heat").bounding_box()["width"]
     assert all(pixels > width / 3 for pixels in ink(page)), ink(page)
+    page.locator("#charts").scroll_into_view_if_needed()
     box = page.locator("#charts").bounding_box()
     page.mouse.move(box["x"] + width * (WITHIN + SIX / 2 - START) / (DAYS * DAY), box["y"] + 60)
     page.locator("#tip", has_text="Sat 5 Feb 2022 00:00–06:00").wait_for()
