@@ -49,6 +49,7 @@ NEVER = {
     ("window_result", "segment"),
     *(("alarm", name) for name in ("size_s", "ongoing_since", "recovered_at", "withdrawn_at", "unestimated")),
     ("calibration", "refused"),
+    ("calibration", "segments"),
 }
 
 
