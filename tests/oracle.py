@@ -19,7 +19,7 @@ Record = dict[str, Any]
 
 
 class Entry(NamedTuple):
-    """One record of the log; topic without prefix. written_at: its Kafka timestamp, None or 0 without one."""
+    """One record of the log; topic without prefix. written_at: its Kafka timestamp, None without one."""
 
     topic: str
     partition: int
@@ -136,7 +136,7 @@ def classify(
 def is_beyond_belief(at: int, state: State, rules: Rules, written_at: int | None) -> bool:
     """Whether a time that would set M, or move it by more than max_ahead, is too far beyond its Kafka timestamp."""
     jumps = state.M is None or at > state.M + rules.max_ahead
-    return jumps and bool(written_at) and at > (written_at or 0) + rules.max_ahead
+    return jumps and written_at is not None and at > written_at + rules.max_ahead
 
 
 def classify_by_time(at: int, state: State, stream: Records, rules: Rules) -> str | None:

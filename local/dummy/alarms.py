@@ -13,7 +13,7 @@ from local.dummy.plan import DAY, LATENESS, DummyPlan, DummyTraffic, strength
 from monitor.verdict.estimate import Expected, Trust
 from monitor.verdict.evidence import allowances
 from monitor.verdict.fold import Series, State, Watch, WindowScore, encode_state, fold
-from monitor.verdict.harm import TOLERATED, Errors
+from monitor.verdict.harm import Errors
 from monitor.verdict.lifecycle import Alarm, alarm_id
 from monitor.verdict.members import Signal
 from monitor.verdict.order import Extent, Place, first_start, next_windows
@@ -184,7 +184,6 @@ def _watch(season: int, plan: DummyPlan) -> Watch:
         calibration_id=f"{season:064x}",
         promise=PROMISE.rate,
         series=series,
-        harm=TOLERATED,
         estimates=Trust(refused=None, strange=0.0),
     )
 

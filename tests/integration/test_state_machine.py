@@ -325,7 +325,7 @@ class Machine(RuleBasedStateMachine):
     # Helpers
 
     def _append(self, partition: Partition, record: dict[str, Any], written_at: int | None = None) -> None:
-        self.logs[partition].append(Sent(json.dumps(record).encode(), written_at))
+        self.logs[partition].append(Sent(json.dumps(record).encode(), written_at or None))  # 0 is none
 
     def _record(self, partition: Partition, at: int) -> dict[str, Any]:
         self.written += 1
