@@ -41,10 +41,13 @@ WHERE p.epoch <> ours.epoch;
 INSERT INTO driftline.run_progress AS r
     (run_id, topic, partition, max_event_time_ms, last_seq, finished, candidate_ms, agreed, first_offset,
      accepted, duplicates, late, future, invalid, heartbeats, missing, moved_at)
-VALUES (%(run_id)s, %(topic)s, %(partition)s, %(max_time)s, %(last_seq)s, %(finished)s,
-        %(candidate)s, %(agreed)s, %(first_offset)s,
-        %(accepted)s, %(duplicates)s, %(late)s, %(future)s, %(invalid)s, %(heartbeats)s, %(missing)s,
-        CASE WHEN %(max_time)s::bigint IS NOT NULL OR %(finished)s THEN clock_timestamp() END)
+SELECT run_id, %(topic)s, %(partition)s, max_time, last_seq, finished, candidate, agreed, first_offset,
+       accepted, duplicates, late, future, invalid, heartbeats, missing,
+       CASE WHEN max_time IS NOT NULL OR finished THEN clock_timestamp() END
+FROM jsonb_to_recordset(%(runs)s) AS run
+    (run_id text, max_time bigint, last_seq bigint, finished boolean, candidate bigint, agreed int,
+     first_offset bigint, accepted bigint, duplicates bigint, late bigint, future bigint, invalid bigint,
+     heartbeats bigint, missing bigint)
 ON CONFLICT (run_id, topic, partition) DO UPDATE SET
     max_event_time_ms = excluded.max_event_time_ms, last_seq = excluded.last_seq, finished = excluded.finished,
     candidate_ms = excluded.candidate_ms, agreed = excluded.agreed,
@@ -54,9 +57,13 @@ ON CONFLICT (run_id, topic, partition) DO UPDATE SET
                          IS DISTINCT FROM (excluded.max_event_time_ms, excluded.finished)
                     THEN clock_timestamp() ELSE r.moved_at END;
 
--- name: copy_dead_letters
-COPY driftline.dead_letter
-    (topic, partition, kafka_offset, run_id, reason, detail, event_time, key, raw, headers) FROM STDIN;
+-- name: write_dead_letters
+-- Not by COPY: Postgres does not end a transaction as idle whose client stops, or is cut off, in the middle of one.
+INSERT INTO driftline.dead_letter
+    (topic, partition, kafka_offset, run_id, reason, detail, event_time, key, raw, headers)
+SELECT %(topic)s, %(partition)s, d.*
+FROM unnest(%(offsets)s::bigint[], %(run_ids)s::text[], %(reasons)s::text[], %(details)s::text[],
+            %(times)s::timestamptz[], %(keys)b::bytea[], %(raws)b::bytea[], %(headers)s::jsonb[]) AS d;
 
 -- name: register_runs
 INSERT INTO driftline.run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from schemas.records import Manifest
 from schemas.text import printable
 from storage import streams
 from storage.chunks import write_chunks
-from storage.connect import Connection, Jsonb, execute_each
+from storage.connect import Connection, Jsonb
 from storage.health import forget_health, report_health
 from storage.notices import notify_progress
 from storage.queries import load_queries
@@ -27,6 +27,9 @@ _SQL = load_queries(Path(__file__).with_name("queries.sql"))
 
 
 _STATE = len(fields(State))
+
+_STATEMENT_BYTES = 16 << 20
+"""Of dead letters in one statement: far below what Postgres takes, and then any number of them can be written."""
 
 MODEL_FAILED = "the model failed on records of this run: dead letters with reason 'model' hold them and say how"
 
@@ -209,8 +212,7 @@ class Store:
             self._advance(flush, place)
             self._keep_runs(flush)
             failpoint("consumer.after_update")
-            progress = [place | _progress(run) for run in flush.runs]
-            execute_each(self._connection, _SQL["write_run_progress"], progress)
+            self._write_progress(flush.runs, place)
             write_chunks(self._connection, *flush.claim.partition, flush.chunks)
             self._write_dead_letters(flush.dead, flush.claim.partition)
             self._write_milestones(flush, topics)
@@ -277,14 +279,25 @@ class Store:
         ((ours_still,),) = self._run("is_ours_still", **ours, instance=self._instance)
         return RunRemoved(f"a run was removed, or a backup restored ({what})") if ours_still else Fenced(what)
 
+    def _write_progress(self, runs: Sequence[PartitionRun], place: Mapping[str, Any]) -> None:
+        if runs:
+            self._do("write_run_progress", **place, runs=Jsonb([_progress(run) for run in runs]))
+
     def _write_dead_letters(self, dead_letters: Sequence[DeadLetter], partition: Partition) -> None:
-        """By COPY: a flood of late records costs a tenth of what single inserts would."""
-        if not dead_letters:
-            return
-        with self._connection.cursor() as cursor, cursor.copy(_SQL["copy_dead_letters"]) as copy:
-            for d in dead_letters:
-                at = None if d.event_time is None else moment(d.event_time)
-                copy.write_row((*partition, d.offset, d.run_id, d.reason, d.detail, at, d.key, d.raw, d.headers))
+        for some in _statements(dead_letters):
+            self._do(
+                "write_dead_letters",
+                topic=partition.topic,
+                partition=partition.number,
+                offsets=[d.offset for d in some],
+                run_ids=[d.run_id for d in some],
+                reasons=[d.reason for d in some],
+                details=[d.detail for d in some],
+                times=[None if d.event_time is None else moment(d.event_time) for d in some],
+                keys=[d.key for d in some],
+                raws=[d.raw for d in some],
+                headers=[d.headers for d in some],
+            )
 
     def _write_milestones(self, flush: Flush, topics: Sequence[str]) -> None:
         manifests, begun = dict(flush.manifests), flush.begun
@@ -350,6 +363,16 @@ class Store:
 
     def _do(self, name: str, **values: Any) -> int:
         return self._connection.execute(_SQL[name], values).rowcount
+
+
+def _statements(dead_letters: Sequence[DeadLetter]) -> Iterator[Sequence[DeadLetter]]:
+    """Cut dead letters into what one statement each can write."""
+    first = size = 0
+    for i, letter in enumerate(dead_letters):
+        size += len(letter.raw or b"") + len(letter.key or b"") + len(letter.headers or "")
+        if size > _STATEMENT_BYTES or i + 1 == len(dead_letters):
+            yield dead_letters[first : i + 1]
+            first, size = i + 1, 0
 
 
 def _progress(run: PartitionRun) -> dict[str, Any]:

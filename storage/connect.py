@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,10 +24,16 @@ _SESSION = """
            CASE WHEN pg_backend_pid() = %(pid)s
                 THEN set_config('default_transaction_isolation', 'read committed', false) END,
            CASE WHEN pg_backend_pid() = %(pid)s AND current_setting('idle_in_transaction_session_timeout') = '0'
-                THEN set_config('idle_in_transaction_session_timeout', %(idle)s, false) END"""
+                THEN set_config('idle_in_transaction_session_timeout', %(idle)s, false) END,
+           CASE WHEN pg_backend_pid() = %(pid)s AND current_setting('tcp_keepalives_idle')::int > 30
+                THEN (set_config('tcp_keepalives_idle', '30', false),
+                      set_config('tcp_keepalives_interval', '10', false),
+                      set_config('tcp_keepalives_count', '3', false)) END"""
 """Settings of a new session, and whether it has a server process of its own: a pooler gives another number.
 
-A pooler lets the format of dates follow its client. The other settings would stay behind in the sessions of others.
+Postgres notices within a minute that the host of a client is gone, also while it waits for the rest of a statement,
+which the limit of idle transactions does not cover. A pooler lets the format of dates follow its client. The other
+settings would stay behind in the sessions of others.
 """
 
 _LIMIT = """
@@ -45,7 +51,9 @@ class Connection(psycopg.Connection[Any]):
     pooled: a pooler may give each transaction another server process, so that no setting, prepared statement or
     LISTEN outlives its transaction.
     idle: how long Postgres lets a transaction stay idle. A process that is stopped, or cut off unnoticed, keeps its
-    rows locked until then. A limit that the operator has set takes precedence.
+    rows locked until then. A limit that the operator has set takes precedence. Postgres counts only between two
+    statements. So a transaction that others wait for has no COPY, and no `executemany`: psycopg ends its pipeline
+    with a flush, after which Postgres waits for the rest of a pipeline, and counts no more.
     patience: seconds to wait for an answer of a server that is frozen, or cut off; None is for ever. After that the
     connection is closed, and OperationalError raised.
     """
@@ -159,21 +167,6 @@ def connect_directly(url: str) -> Connection:
             f"{redacted(url)} is a connection pooler", "set DATABASE_URL to the server itself for this command"
         )
     return connection
-
-
-def execute_each(connection: psycopg.Connection[Any], query: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Execute a statement for each row, without waiting for every answer.
-
-    Args:
-        connection: Any connection.
-        query: One statement.
-        rows: Its parameters; usually one, which is then executed as such.
-    """
-    if len(rows) == 1:
-        connection.execute(query, rows[0])
-    elif rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(query, rows)
 
 
 def snapshots(connection: Connection) -> Connection:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +25,7 @@ from schemas.streams.taxi import TAXI
 from storage.streams import definition_of
 from tests.consumer.fakes import MINUTE, PLACE, START, beat, flushed, trip
 from tests.consumer.helpers import query, stored_rows, stored_states, until
+from tests.databases import limit_sleep
 
 pytestmark = pytest.mark.integration
 
@@ -340,6 +343,38 @@ def test_two_consumers_that_finish_the_last_two_partitions_at_once_see_one_anoth
     assert store.is_finished("r")
     ended = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     assert query(database, ended) == [(0,)]
+
+
+@pytest.mark.parametrize("last", ["Store._write_progress", "write_chunks", "Store._write_dead_letters"])
+def test_who_is_stopped_in_the_middle_of_a_flush_keeps_nothing_locked(
+    database: str, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    limit_sleep(database, 1)
+    stopped, goes_on = threading.Event(), threading.Event()
+    written = pkgutil.resolve_name(f"consumer.store:{last}")
+
+    def stop_after(*arguments: Any) -> None:
+        written(*arguments)
+        stopped.set()
+        goes_on.wait(60)
+
+    with connect(database) as slept, connect(database) as awake, ThreadPoolExecutor(1) as pool:
+        awake.patience = 30.0
+        store = Store(slept, "stopped")
+        store.seed(PLACE, 0, 0)
+        begun(store, OURS)
+        store.register(["s"], OURS, TAXI)
+        claim = store.claim(PLACE)
+        flush = flushed([trip(START, 0), trip(START, 0, run="s")], claim)
+        flush = replace(flush, dead=(letter(offset=0), letter(offset=1)))
+        monkeypatch.setattr(f"consumer.store.{last}", stop_after)
+        commit = pool.submit(store.commit, flush, TOPICS)
+        try:
+            assert stopped.wait(30)
+            assert Store(awake, "next").claim(PLACE).next_offset == claim.next_offset
+        finally:
+            goes_on.set()
+        assert isinstance(commit.exception(30), psycopg.Error)
 
 
 def letter(**changes: Any) -> DeadLetter:
