@@ -195,6 +195,11 @@ class RunPlan:
         if self._filling:
             self.queue.append(self._filling.popleft())
 
+    def set_back(self, track: Track, start: int) -> None:
+        """Plan a track's windows from `start` on again."""
+        track.frontier = track.planned = start
+        self._behind = True
+
     def settled(self, window: WindowKey) -> None:
         """Note that a window is written, so that the frontier may move."""
         self.tries.pop(window.name, None)

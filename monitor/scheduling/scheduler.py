@@ -308,7 +308,7 @@ class Scheduler:
             if start is not None:
                 log.error("rows_behind_frontier", **log_fields(WindowKey(run_id, track.records, track.size, start)))
                 self._store.set_back(run_id, track.records.role, track.size, start)
-                track.frontier = track.planned = start
+                plan.set_back(track, start)
 
     def _report(self, now: float, *, last: bool) -> None:
         if now - self._reported < HEALTH_S and not last:

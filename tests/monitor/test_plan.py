@@ -133,6 +133,18 @@ def test_nothing_is_asked_of_a_run_that_is_at_rest_until_it_moves() -> None:
     assert tables.asked
 
 
+def test_a_run_at_rest_that_is_set_back_is_planned_again() -> None:
+    tables, plan = Tables(), plan_of(HOUR)
+    tables.add(T0, T0 + HOUR)
+    work(plan, tables, at(END))
+    assert plan.done
+    assert plan.quiet
+    tables.add(T0)
+    plan.set_back(plan.tracks[0], T0)
+    assert [window.start for window in work(plan, tables, at(END))] == [T0]
+    assert plan.done
+
+
 def test_the_frontier_follows_what_is_final_and_not_what_is_provisional() -> None:
     tables, plan = Tables(), plan_of(HOUR)
     tables.add(T0, T0 + HOUR)
