@@ -12,7 +12,7 @@ from board.database import Reader
 from board.http_errors import NotFound
 from board.runs import RunInfo
 from board.signal_evidence import SignalCurves
-from schemas.alarm_text import Situation, next_steps, told, what
+from schemas.alarm_text import Situation, next_steps, segment_of, told, what
 from schemas.alarms import AlarmMember
 from schemas.durations import duration_ms, duration_text, moment
 from schemas.text import printable
@@ -30,6 +30,7 @@ ACK = ("verdict", "note", "author", "at")
 CALIBRATION = (
     "season", "id", "promise", "refused", "about", "weeks", "set_by", "unwatched", "signals", "lines",
 )  # fmt: skip
+TOLD_OF = ("target", "state", "outcome", "sent_at", "reminders", "error")
 SILENCE = ("track", "column", "until", "author", "reason")
 
 TOLD = 20
@@ -117,7 +118,7 @@ async def read_alarm(reader: Reader, run: RunInfo, alarm_id: str) -> dict[str, A
     alarm = await find_alarm(reader, run.run_id, alarm_id)
     shown = {"run": run.run_id, "unit": run.stream.unit, "alarm": alarm}
     if alarm["state"] is None:
-        return shown | {"next": steps(run.run_id, alarm, (), is_silenced=False)}
+        return shown | {"next": steps(run.run_id, alarm, (), None, is_silenced=False)}
     calibrations = await _calibrations(reader, run.run_id)
     own = next((each for each in calibrations if each["id"] == alarm["calibration_id"]), None)
     silence, evidence = (
@@ -127,14 +128,25 @@ async def read_alarm(reader: Reader, run: RunInfo, alarm_id: str) -> dict[str, A
     return shown | {
         "calibration": own and _without(own, "signals", "lines"),
         "silence": silence,
-        "next": steps(run.run_id, alarm, evidence.pop("seasons"), is_silenced=silence is not None),
+        "notified": await _notified(reader, run.run_id, alarm_id),
+        "next": steps(run.run_id, alarm, evidence.pop("seasons"), run.period, is_silenced=silence is not None),
         "errors": await read_errors(reader, run.run_id, alarm) if alarm["track"] == "harm" else None,
         **evidence,
     }
 
 
-def steps(run: str, alarm: Mapping[str, Any], seasons: Iterable[int], *, is_silenced: bool) -> list[dict[str, str]]:
-    """Return what to do about an alarm, as `driftline alarms show` says it. Pure. seasons: that it may touch."""
+def steps(
+    run: str, alarm: Mapping[str, Any], seasons: Iterable[int], period: Sequence[int] | None, *, is_silenced: bool
+) -> list[dict[str, str]]:
+    """Return what to do about an alarm, as `driftline alarms show` says it. Pure.
+
+    Args:
+        run: Its run.
+        alarm: The alarm.
+        seasons: That it may touch.
+        period: That the run covers, ms, end exclusive.
+        is_silenced: Whether it is silenced now.
+    """
     situation = Situation(
         alarm_id=alarm["id"],
         run_id=run,
@@ -143,6 +155,11 @@ def steps(run: str, alarm: Mapping[str, Any], seasons: Iterable[int], *, is_sile
         kind=alarm["kind"],
         size_s=duration_ms(alarm["size"]) // 1_000 if alarm["size"] else None,
         window_start=alarm["window"],
+        columns=alarm["columns"],
+        segment=segment_of(alarm["track"], [m.get("segment", "") for m in alarm["members"]]),
+        onset=alarm["first_evidence"],
+        until=alarm["recovered_at"],
+        period=(period[0], period[1]) if period else None,
         verdict=alarm["ack"] and alarm["ack"]["verdict"],
         is_silenced=is_silenced,
     )
@@ -222,6 +239,13 @@ async def _calibrations(reader: Reader, run: str) -> list[dict[str, Any]]:
 async def _silence(reader: Reader, run: str, alarm: Mapping[str, Any]) -> dict[str, Any] | None:
     rows = await reader.rows("silences", run=run)
     return silence_of(alarm, [dict(zip(SILENCE, row, strict=True)) for row in rows])
+
+
+async def _notified(reader: Reader, run: str, alarm_id: str) -> list[dict[str, Any]]:
+    """Read who was told of the changes of an alarm, and for whom they wait."""
+    rows = await reader.rows("told", run=run, alarm=alarm_id)
+    found = [dict(zip(TOLD_OF, row, strict=True)) for row in rows]
+    return [each | {name: printable(each[name] or "") for name in ("target", "error")} for each in found]
 
 
 def silence_of(alarm: Mapping[str, Any], silences: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -356,6 +356,19 @@ SELECT track, column_name, (extract(epoch FROM ends_at) * 1000)::bigint, left(au
 FROM driftline.silence WHERE (run_id IS NULL OR run_id = %(run)s) AND starts_at <= now() AND ends_at > now()
 ORDER BY ends_at DESC LIMIT 50;
 
+-- name: told
+-- What became of each change of an alarm at each target that it concerns and that was served within a week, in order.
+SELECT t.target, c.state, n.outcome, (extract(epoch FROM n.sent_at) * 1000)::bigint, coalesce(n.reminders, 0),
+       CASE WHEN n.change_id IS NULL THEN left(t.error, 200) END
+FROM driftline.alarm_change c
+JOIN driftline.run r USING (run_id)
+JOIN driftline.notification_target t
+    ON c.alarm ->> 'track' = ANY(t.tracks) AND (t.stream IS NULL OR c.alarm ->> 'stream' = t.stream)
+LEFT JOIN driftline.notification n ON n.target = t.target AND n.change_id = c.change_id
+WHERE c.alarm_id = %(alarm)s AND c.run_id = %(run)s AND r.source IS DISTINCT FROM 'dummy'
+  AND (n.change_id IS NOT NULL OR t.served_at > clock_timestamp() - interval '7 days')
+ORDER BY t.target, c.number LIMIT 200;
+
 -- name: scores
 -- What the windows of some seasons said, in the order of the signals of their calibration.
 SELECT stream, size_s, (extract(epoch FROM season_start) * 1000)::bigint,

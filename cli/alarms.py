@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from msgspec.structs import asdict
 
 from schemas import alarm_text
-from schemas.alarm_text import Situation, Step, what
+from schemas.alarm_text import Situation, Step, segment_of, what
 from schemas.durations import duration_text, moment
 from storage.alarm_listings import AlarmRow, CalibrationRow, ChangeRow, EvidenceRow, Member, WatchRecord
 from storage.decisions import SilenceRow, silenced_until
+from storage.notifications import ToldRow
 
 WINDOWS = 12
 """Windows that a table of evidence has at most."""
@@ -80,6 +81,14 @@ class CalibrationLine(msgspec.Struct, frozen=True):
     line_set_by: str
 
 
+class ToldLine(msgspec.Struct, frozen=True):
+    """What a target knows of a change of an alarm, for a table. told: wall time, or why it is not told."""
+
+    target: str
+    change: str
+    told: str
+
+
 class Details(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of an alarm.
 
@@ -88,6 +97,7 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
         calibration: By which it was measured; None of an incident, or if the season was measured anew since.
         changes: Of its state, the first one first.
         evidence: After the windows from its onset to its end.
+        told: What became of its changes at each target of `driftline notify`.
         next: What to do.
     """
 
@@ -95,6 +105,7 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     calibration: CalibrationRow | None
     changes: list[ChangeRow]
     evidence: list[EvidenceRow]
+    told: list[ToldRow]
     next: list[Step]
 
 
@@ -193,6 +204,23 @@ def evidence_lines(evidence: Sequence[EvidenceRow]) -> list[EvidenceLine]:
     ]
 
 
+def told_lines(rows: Sequence[ToldRow]) -> list[ToldLine]:
+    """Make a line for each change of an alarm and each target that it concerns."""
+    return [ToldLine(target=row.target, change=row.state, told=_told(row)) for row in rows]
+
+
+def _told(row: ToldRow) -> str:
+    if row.outcome is None:
+        return f"waits: {row.error}" if row.error else "waits"
+    if row.outcome == "silenced":
+        return "no: it ended while it was silenced"
+    if row.outcome == "before":
+        return "no: it was over before the target was added"
+    at = f"{row.sent_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if row.sent_at else ""
+    plural = "" if row.reminders == 1 else "s"
+    return f"{at}, after {row.reminders} reminder{plural}" if row.reminders else at
+
+
 def facts(found: Details) -> Iterator[tuple[str, str]]:
     """List what is known of an alarm, with a name for each."""
     alarm = found.alarm
@@ -253,12 +281,15 @@ def _ms(at: datetime) -> int:
     return round(at.timestamp() * 1_000)
 
 
-def next_steps(alarm: ListedAlarm, weeks: Sequence[datetime]) -> list[Step]:
+def next_steps(
+    alarm: ListedAlarm, weeks: Sequence[datetime], covered: tuple[datetime, datetime] | None = None
+) -> list[Step]:
     """Say what to do about an alarm, as commands.
 
     Args:
         alarm: The alarm.
         weeks: That it touches.
+        covered: Event time of which it is stored what the run's windows held; None: that is not known.
     """
     situation = Situation(
         alarm_id=alarm.alarm_id,
@@ -269,6 +300,11 @@ def next_steps(alarm: ListedAlarm, weeks: Sequence[datetime]) -> list[Step]:
         size_s=alarm.size_s,
         window_start=None if alarm.window_start is None else _ms(alarm.window_start),
         verdict=alarm.verdict,
+        columns=alarm.columns,
+        segment=segment_of(alarm.track, [m.segment for m in alarm.members]),
+        onset=None if alarm.first_evidence is None else _ms(alarm.first_evidence),
+        until=None if alarm.recovered_at is None else _ms(alarm.recovered_at),
+        period=covered and (_ms(covered[0]), _ms(covered[1])),
         is_silenced=alarm.silenced_until is not None,
     )
     return alarm_text.next_steps(situation, [*map(_ms, weeks)])

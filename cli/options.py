@@ -377,6 +377,7 @@ REPORT_OUT = option(
     formerly_shared=False,
     show_default="a file in .driftline/reports",
 )
+COLUMNS = option("column", None, "Columns to show.", command="compare", from_environment=False)
 CSV = option(
     "csv",
     None,

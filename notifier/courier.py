@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 
 import structlog
@@ -39,10 +39,18 @@ PATIENCE_S = 30.0
 class Courier:
     """Sends what there is for one target, again and again, until it is stopped."""
 
-    def __init__(self, target: Target, settings: Settings, gauges: NotifierGauges, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        target: Target,
+        settings: Settings,
+        gauges: NotifierGauges,
+        stop: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.error: Exception | None = None
         """Why it has ended by itself, and stopped the others."""
         self._target, self._settings, self._gauges, self._stop = target, settings, gauges, stop
+        self._clock = clock
         self._backoff = Backoff(FIRST_S, settings.longest_s)
         self._unmarked: tuple[int, int] | None = None
         """What was sent, and could not be marked, since Postgres was lost."""
@@ -79,13 +87,13 @@ class Courier:
             ledger.add()
             try:
                 while not self._stop.is_set():
-                    self._round(connection, ledger)
+                    self.round(connection, ledger)
                     self._stop.wait(held.poll_s)
             finally:
                 with suppress(Error):
                     ledger.release()
 
-    def _round(self, connection: Connection, ledger: Ledger) -> None:
+    def round(self, connection: Connection, ledger: Ledger) -> None:
         """Send what there is for the target, unless another notifier holds it.
 
         1. Claim the target for a while. Whoever is killed or stopped loses it then.
@@ -100,20 +108,20 @@ class Courier:
         if made.silenced:
             ledger.mark(made.silenced, "silenced")
         waiting = len(made.send)
-        if time.monotonic() >= self._retry_at:
+        if self._clock() >= self._retry_at:
             waiting = self._serve(ledger, made.send, [self._message(Notice(change)) for change in made.live])
-        if time.monotonic() > self._reported + HEALTH_S:
-            self._reported = time.monotonic()
+        if self._clock() > self._reported + HEALTH_S:
+            self._reported = self._clock()
             measures = {"target": self._target.name, "waiting": waiting, "failing": not self._backoff.is_fresh}
             report_health(connection, "notifier", f"{self._settings.instance} {self._target.name}", None, measures)
 
     def _serve(self, ledger: Ledger, notices: Sequence[Notice], live: Sequence[Message]) -> int:
         """Send in order, until one fails or it is time to look at silences again. Returns how many are left."""
         name, left = self._target.name, len(notices)
-        ends = time.monotonic() + ROUND_S
+        ends = self._clock() + ROUND_S
         try:
             for notice in notices:
-                over = self._stop.is_set() or time.monotonic() > ends
+                over = self._stop.is_set() or self._clock() > ends
                 if over or not ledger.claim(self._settings.lease_s):
                     break
                 self._send(ledger, notice)
@@ -146,7 +154,7 @@ class Courier:
 
     def _failed(self, ledger: Ledger, reason: str, waiting: int) -> None:
         pause_s = self._backoff.next_s()
-        self._retry_at = time.monotonic() + pause_s
+        self._retry_at = self._clock() + pause_s
         self._gauges.failed(self._target.name, reason, waiting)
         log.warning(
             "notification_failed",

@@ -9,21 +9,28 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlencode
 
 import msgspec
 
 from schemas.alarms import AlarmMember, AlarmRecord, Change, ChangeKind, leading, own
 from schemas.definition import LABELS, Stream
 from schemas.durations import duration_text, moment
+from schemas.sides import Side
 from schemas.text import printable
 
 NEXT = "Next: "
 """How the line begins that says what to do."""
 
+COMPARED = 3
+"""Columns that a comparison is of."""
+
 ALSO = 3
 """Other members that are named."""
 
 _LINE = 400
+_HOUR = 3_600_000
+_WEEK = 7 * 24 * _HOUR
 _WHEN = re.compile(r", (?:since|from) \w{3} \d")
 _LOG = ("gap", "volume", "coverage", "model", "stream")
 """Kinds of alarm about which the log says more than the columns of a window."""
@@ -83,10 +90,11 @@ def what(message: str) -> str:
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Something to do about an alarm. command: to copy."""
+    """Something to do about an alarm. command: to copy. page: of the board, that shows the same; '' for none."""
 
     why: str
     command: str
+    page: str = ""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +103,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         alarm_id, run_id, state, track, kind: Of the alarm.
         size_s, window_start: The window that raised it; None: none did.
+        columns: That it is of, the worst first.
+        segment: That it is of, as `name=value`; '' for the whole stream.
+        onset, until: Event time, ms; None: not known, or not yet.
+        period: Event time that the run covers, ms, the end exclusive; None: it is not known what it held.
         verdict: What people judged last; None: nobody has.
         is_silenced: Whether it is silenced now.
     """
@@ -106,8 +118,24 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     size_s: int | None
     window_start: int | None
+    columns: Sequence[str] = ()
+    segment: str = ""
+    onset: int | None = None
+    until: int | None = None
+    period: tuple[int, int] | None = None
     verdict: str | None = None
     is_silenced: bool = False
+
+
+def segment_of(track: str | None, segments: Sequence[str]) -> str:
+    """Return the segment that an alarm is of; '' where it is of the whole stream, or of the shares of segments.
+
+    Args:
+        track: Of the alarm.
+        segments: Of its members, the worst first.
+    """
+    first = segments[0] if track == "segments" and segments else ""
+    return first if "=" in first else ""
 
 
 def next_steps(situation: Situation, weeks: Sequence[int]) -> list[Step]:
@@ -117,10 +145,11 @@ def next_steps(situation: Situation, weeks: Sequence[int]) -> list[Step]:
         situation: Of the alarm.
         weeks: That it touches, by their start, ms; none if they cannot be excluded.
     """
-    return [
-        Step(why, shlex.join(["driftline", *words]))
-        for why, words in (*_looks(situation), *_decisions(situation, weeks))
-    ]
+    looks, decisions = (
+        [Step(why, shlex.join(["driftline", *words])) for why, words in found]
+        for found in (_looks(situation), _decisions(situation, weeks))
+    )
+    return [*looks, *_comparison(situation), *decisions]
 
 
 def _looks(situation: Situation) -> Iterator[tuple[str, list[str]]]:
@@ -140,6 +169,28 @@ def _looks(situation: Situation) -> Iterator[tuple[str, list[str]]]:
             start = f"{moment(situation.window_start):%Y-%m-%dT%H:%M:%S}".removesuffix(":00")
             yield "see its distributions", ["report", *run, *size, "--window", start]
             yield "compare its columns with the reference", ["columns", *run, *size, "--window", start]
+
+
+def _comparison(situation: Situation) -> Iterator[Step]:
+    """Its columns a week earlier, or before its onset where the run begins later than that, and since its onset."""
+    onset, period = situation.onset, situation.period
+    if onset is None or period is None or situation.track in (None, "ageing"):
+        return
+    first, last = -(-period[0] // _HOUR) * _HOUR, period[1] // _HOUR * _HOUR
+    start = max(onset // _HOUR * _HOUR, first)
+    end = min(last if situation.until is None else situation.until // _HOUR * _HOUR, start + _WEEK, last)
+    before = (start - _WEEK, end - _WEEK) if start - _WEEK >= first else (first, start)
+    if start >= end or before[0] >= before[1]:
+        return
+    sides = [Side(situation.run_id, *span, situation.segment).text for span in (before, (start, end))]
+    columns = [*situation.columns][:COMPARED]
+    options = [word for name in columns for word in ("--column", name)]
+    query = urlencode([("a", sides[0]), ("b", sides[1]), *(("column", name) for name in columns)])
+    yield Step(
+        "compare what is usual with what came since its onset",
+        shlex.join(["driftline", "compare", *sides, *options]),
+        f"/compare?{query}",
+    )
 
 
 def _decisions(situation: Situation, weeks: Sequence[int]) -> Iterator[tuple[str, list[str]]]:
@@ -211,7 +262,7 @@ class _Sentences:
         """What is different; without a verb where possible, since it may be over."""
         unit, offset = self._stream.unit_of(member.column or member.name), change.offset or 0.0
         before, after, factor = change.before or 0.0, change.after or 0.0, change.factor or 1.0
-        return _CHANGED[change.kind].format(
+        changed = _CHANGED[change.kind].format(
             name=self._name(member),
             records=self._labels if member.role == LABELS else self._events,
             events=self._events,
@@ -227,6 +278,7 @@ class _Sentences:
             hours=f"{_figure(abs(offset))} h {'behind' if offset > 0 else 'ahead'}",
             shares=self._shares(member, change),
         )
+        return changed if change.hours is None else f"{changed}, each day {_clock(*change.hours)}"
 
     def _shares(self, member: AlarmMember, change: Change) -> str:
         """`74 (East Harlem North) fell from 15 % to 0 %, 41 (Central Harlem) rose from 12 % to 27 %`."""
@@ -385,6 +437,10 @@ def _figure(value: float) -> str:
 
 def _with_unit(value: float, unit: str | None) -> str:
     return f"{_figure(value)} {unit}" if unit else _figure(value)
+
+
+def _clock(begin: int, end: int) -> str:
+    return f"between {begin:02}:00 and {end:02}:00"
 
 
 def _percent(share: float) -> str:

@@ -50,6 +50,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         value: That is gone or has moved most; of kind `unit`, the change of unit in words.
         before, after: The median; or the share of records that have the value, that are missing or that are new.
         other, other_before, other_after: The value that took most of what another one lost, and its shares.
+        hours: Of the day, event time, between which it is so, day after day, such as (22, 4); None: all of them.
     """
 
     kind: ChangeKind
@@ -63,6 +64,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     other: str | None = None
     other_before: float | None = None
     other_after: float | None = None
+    hours: tuple[int, int] | None = None
 
 
 class AlarmMember(msgspec.Struct, frozen=True, kw_only=True):

@@ -191,6 +191,12 @@ def changes(connection: Connection, alarm_id: str) -> list[ChangeRow]:
     return select(connection, SQL["changes"], ChangeRow, {"alarm_id": alarm_id})
 
 
+def covered(connection: Connection, run: str) -> tuple[datetime, datetime] | None:
+    """Return the event time of which it is stored what the windows of a run held; None without any."""
+    row = connection.execute(SQL["covered"], {"run_id": run}).fetchone()
+    return None if row is None or row[0] is None else (row[0], row[1])
+
+
 def evidence(
     connection: Connection, run: str, start: datetime | None = None, end: datetime | None = None
 ) -> list[EvidenceRow]:

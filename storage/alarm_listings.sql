@@ -12,6 +12,11 @@ WHERE (%(run_id)s::text IS NULL OR a.run_id = %(run_id)s)
   AND (%(part)s::text IS NULL OR strpos(a.alarm_id, %(part)s) > 0)
 ORDER BY a.started_at DESC, a.alarm_id;
 
+-- name: covered
+-- Event time of which it is stored what the windows of a run held; NULL without any.
+SELECT min(window_start), max(window_start + size_s * interval '1 second') FROM driftline.window_summary
+WHERE run_id = %(run_id)s AND stream = 'events' AND segment = '';
+
 -- name: changes
 SELECT number, state, created_at, published_at FROM driftline.alarm_change WHERE alarm_id = %(alarm_id)s ORDER BY number;
 

@@ -63,6 +63,28 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
 
 
+class ToldRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a change of an alarm at one target.
+
+    Attributes:
+        target: Its name.
+        number: Of the alarm's changes.
+        state: Of the alarm after it.
+        outcome: `sent`; `silenced` or `before`: nobody has to be told any more; None: it waits.
+        sent_at: When it, or the newest reminder of it, was sent, wall time.
+        reminders: That followed it.
+        error: Why it waits, where the newest attempt failed.
+    """
+
+    target: str
+    number: int
+    state: str
+    outcome: str | None
+    sent_at: datetime | None
+    reminders: int
+    error: str | None
+
+
 class Ledger:
     """What one target was told, on a connection that commits by itself. Methods raise `storage.errors.Error`."""
 
@@ -116,6 +138,11 @@ class Ledger:
     def report(self, error: str | None) -> None:
         """Note how the newest attempt went. error: Why it failed, without anything secret; None: it did not."""
         self._connection.execute(_SQL["failed" if error else "works"], self._params | {"error": error})
+
+
+def told(connection: Connection, alarm_id: str) -> list[ToldRow]:
+    """List who was told of the changes of an alarm and when, and for whom they wait; by target, in order."""
+    return select(connection, _SQL["told"], ToldRow, {"alarm_id": alarm_id})
 
 
 def targets(connection: Connection) -> list[TargetRow]:

@@ -55,6 +55,19 @@ SET failing_since = coalesce(failing_since, clock_timestamp()), error = %(error)
 UPDATE driftline.notification_target SET failing_since = NULL, error = NULL
 WHERE target = %(target)s AND failing_since IS NOT NULL;
 
+-- name: told
+-- What became of each change of an alarm at each target that it concerns and that was served within a week, in order.
+SELECT t.target, c.number, c.state, n.outcome, n.sent_at, coalesce(n.reminders, 0) AS reminders,
+       CASE WHEN n.change_id IS NULL THEN t.error END AS error
+FROM driftline.alarm_change c
+JOIN driftline.run r USING (run_id)
+JOIN driftline.notification_target t
+    ON c.alarm ->> 'track' = ANY(t.tracks) AND (t.stream IS NULL OR c.alarm ->> 'stream' = t.stream)
+LEFT JOIN driftline.notification n ON n.target = t.target AND n.change_id = c.change_id
+WHERE c.alarm_id = %(alarm_id)s AND r.source IS DISTINCT FROM 'dummy'
+  AND (n.change_id IS NOT NULL OR t.served_at > clock_timestamp() - interval '7 days')
+ORDER BY t.target, c.number;
+
 -- name: targets
 -- Those that were served within a week; how much waits for each, and for how many seconds none of them was served.
 SELECT t.target, t.error, t.failing_since, extract(epoch FROM clock_timestamp() - t.served_at)::float8 AS silent_s,

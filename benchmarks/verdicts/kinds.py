@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -38,6 +38,9 @@ EACH_WEEK = 6
 LASTS = 8 * DAY
 """From the onset on; what is not found by then counts as not found."""
 
+ALL_CLOCKS = "all clocks an hour behind"
+"""Not a shipped scenario: whoever starts a replay chooses its time."""
+
 RIGHT: Mapping[str, set[tuple[str, ChangeKind]]] = {
     "miles-to-km": {("trip_distance", "unit")},
     "fare-rise": {("fare_amount", "scale"), ("total_amount", "scale")},
@@ -54,6 +57,7 @@ RIGHT: Mapping[str, set[tuple[str, ChangeKind]]] = {
     "delayed-events": {("volume", "late"), ("error", "late"), ("volume", "fewer")},
     "duplicated-events": {("volume", "duplicates"), ("coverage", "duplicates")},
     "lost-labels": {("coverage", "labels")},
+    ALL_CLOCKS: {("volume", "clock")},
 }
 """What may be named of each scenario: the column that is bent, or what follows from it in the same words."""
 
@@ -111,10 +115,14 @@ class Bent:
 
     def __init__(self, name: str, of: Month) -> None:
         self._of = of
+        self._all: Summaries | None = None
+        if name == ALL_CLOCKS:
+            self._all = {role: replace(one, start=one.start - HOUR) for role, one in of.calm.items()}
+            return
         self._scenario: Scenario = load(name, TAXI, of.covered)
         first = of.covered[0]
-        self._grows = any(drift.ramp for drift in self._scenario.drifts)
-        self._all = None if self._grows else self._summaries(of.table, first, of.covered)
+        if not any(drift.ramp for drift in self._scenario.drifts):
+            self._all = self._summaries(of.table, first, of.covered)
 
     def at(self, onset: int) -> Summaries:
         """What two weeks hold, in the first of which it begins."""

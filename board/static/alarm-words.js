@@ -1,4 +1,4 @@
-// What an alarm, a promise and its record are in words. Pure.
+// What an alarm, a promise and its record are in words; who was told. Pure.
 
 import { count, figure, moment, plural, times } from "./format.js";
 
@@ -61,6 +61,18 @@ function judged(record) {
   if (known.length === 1 && told === record.alarms) return told === 1 ? `, judged ${known[0]}` : `, all judged ${known[0]}`;
   const parts = known.map((name) => `${count(record[name])} ${name}`);
   return `, judged: ${parts.join(", ")}${told < record.alarms ? `; ${count(record.alarms - told)} not yet` : ""}`;
+}
+
+/** Who was told of an alarm, a line for each target. @param {any[]} rows by target, in order */
+export function told(rows) {
+  const targets = [...new Set(rows.map(({ target }) => target))];
+  return targets.map((target) => `${target}: ${rows.filter((row) => row.target === target).map(outcome).join(", ")}`);
+}
+
+function outcome({ state, outcome: what, sent_at, reminders, error }) {
+  if (what === null) return `${state} waits${error ? ` (${error})` : ""}`;
+  if (what !== "sent") return `${state} not told (${what === "silenced" ? "it ended while silenced" : "it was over before the target was added"})`;
+  return `${state} ${moment(sent_at, { local: true })}${reminders ? ` (${plural(reminders, "reminder")})` : ""}`;
 }
 
 const LATELY = 7 * DAY;

@@ -1,6 +1,6 @@
 // One alarm: what it is of, what speaks for it, and what to do.
 
-import { episode, estimate, ofLine, rate, setBy, stateOf } from "./alarm-words.js";
+import { episode, estimate, told, ofLine, rate, setBy, stateOf } from "./alarm-words.js";
 import { get } from "./api.js";
 import { beforeAndSince, threeSides } from "./before-since.js";
 import { command } from "./commands.js";
@@ -50,7 +50,7 @@ function show(answer) {
   head();
   for (const id of ["evidence-panel", "windows-panel"]) byId(id).hidden = data.alarm.state === null;
   byId("promise-panel").hidden = data.alarm.track !== "change";
-  byId("next").replaceChildren(...data.next.map(({ why, command: text }) => el("li", {}, el("span", { text: `${why[0].toUpperCase()}${why.slice(1)}` }), command(text))));
+  byId("next").replaceChildren(...data.next.map(todo));
   if (data.alarm.state === null) return;
   if (data.errors) showErrors();
   else {
@@ -60,6 +60,12 @@ function show(answer) {
   }
   promised();
   shapes();
+}
+
+/** Something to do: a command, and the page of the board that shows the same. */
+function todo({ why, command: text, page }) {
+  const words = `${why[0].toUpperCase()}${why.slice(1)}`;
+  return el("li", {}, page ? el("a", { href: page, text: words }) : el("span", { text: words }), command(text));
 }
 
 function head() {
@@ -92,9 +98,16 @@ function facts() {
     ["Most evidence", Number.isFinite(alarm.value) ? `${ofLine(alarm.value)}` : ""],
     [`Raised by a window of ${alarm.size}`, raised],
     ["Judged", alarm.ack ? `${alarm.ack.verdict}, by ${alarm.ack.author}${alarm.ack.note ? `: ${alarm.ack.note}` : ""}` : alarm.state === "pending" ? "" : "not yet"],
+    ["Told, wall clock", notified(data.notified)],
     ["Error by inputs alone", estimate(alarm)],
     ["Silenced", silence ? `until ${moment(silence.until, { local: true })}, by ${silence.author}: ${silence.reason}` : ""],
   ];
+}
+
+/** Who was told of it, a line for each. */
+function notified(rows) {
+  if (!rows.length) return "nobody: driftline notify tells people";
+  return el("ul", { class: "told-whom" }, ...told(rows).map((text) => el("li", { text })));
 }
 
 const when = (at) => (Number.isFinite(at) ? moment(at, { year: true }) : "");

@@ -9,6 +9,7 @@ import { picture } from "./two-sides-picture.js";
 
 const query = new URLSearchParams(location.search);
 const run = query.get("run");
+const chosen = query.getAll("column");
 const FIGURES = [
   ["rows", "events", count],
   ["per_hour", "events an hour", figure],
@@ -45,7 +46,10 @@ async function load() {
   document.title = `${shown.a} and ${shown.b} · Driftline`;
   byId("csv").setAttribute("href", address("/compare.csv", asked));
   byId("figures").replaceChildren(period(), ...FIGURES.flatMap(row));
-  byId("columns").replaceChildren(...shown.comparison.columns.map(column));
+  const columns = shown.comparison.columns.filter(({ name }) => !chosen.length || chosen.includes(name));
+  byId("columns").replaceChildren(...columns.map(column));
+  byId("rest").hidden = columns.length === shown.comparison.columns.length;
+  byId("rest").setAttribute("href", address("/compare", asked));
   byId("content").hidden = false;
 }
 

@@ -96,7 +96,7 @@ def _fail(found: Sequence[ListedAlarm], unknown: str) -> None:
 
 
 @app.command()
-def show(alarm: AlarmId, as_json: bool = options.JSON) -> None:
+def show(alarm: AlarmId, board_url: str = options.BOARD_URL, as_json: bool = options.JSON) -> None:
     """Show an alarm: what it names, its evidence, what was promised, and what to do next."""
     with servers.database() as connection:
         found = _details(connection, alarm)
@@ -105,13 +105,14 @@ def show(alarm: AlarmId, as_json: bool = options.JSON) -> None:
 
         emit(printable_json(msgspec.json.format(msgspec.json.encode(found), indent=2).decode()))
         return
-    _print(found)
+    _print(found, board_url)
 
 
 def _details(connection: Connection, alarm: str) -> Details:
     from cli.alarms import Details, listed, next_steps, weeks_of
     from monitor.verdict.season import Season
     from storage import alarm_listings, decisions
+    from storage.notifications import told
     from storage.streams import definition_of
 
     known = alarm_listings.alarm_named(connection, alarm)
@@ -127,12 +128,17 @@ def _details(connection: Connection, alarm: str) -> Details:
         calibration=next((c for c in calibrations if c.calibration_id == row.calibration_id), None),
         changes=alarm_listings.changes(connection, row.alarm_id),
         evidence=evidence,
-        next=next_steps(row, weeks_of(row, Season.from_stream(stream), newest) if can_exclude else ()),
+        told=told(connection, row.alarm_id),
+        next=next_steps(
+            row,
+            weeks_of(row, Season.from_stream(stream), newest) if can_exclude else (),
+            alarm_listings.covered(connection, row.run_id),
+        ),
     )
 
 
-def _print(found: Details) -> None:
-    from cli.alarms import evidence_lines, facts, member_lines
+def _print(found: Details, board: str) -> None:
+    from cli.alarms import evidence_lines, facts, member_lines, told_lines
     from schemas.alarm_text import told
 
     first, *others = told(found.alarm.message)
@@ -145,6 +151,7 @@ def _print(found: Details) -> None:
             "Signals, worst first (evidence of 1 is the line; z: the largest of a window)",
             member_lines(found.alarm, found.evidence),
         ),
+        ("Who was told (wall time)", told_lines(found.told)),
         ("Windows with the most evidence", evidence_lines(found.evidence)),
     ):
         if lines:
@@ -154,6 +161,8 @@ def _print(found: Details) -> None:
         _line("\nWhat to do next", style="bold")
     for step in found.next:
         _line(f"{step.why}:\n  {step.command.replace('driftline', program(), 1)}")
+        if step.page:
+            _line(f"  {board.rstrip('/')}{step.page}")
 
 
 def _line(text: str, style: str = "") -> None:

@@ -222,6 +222,7 @@ def compare(
     a: SideA,
     b: SideB,
     run: str | None = options.KNOWN_RUN,
+    column: list[str] | None = options.COLUMNS,
     csv: Path | None = options.CSV,
     as_json: bool = options.JSON,
 ) -> None:
@@ -248,5 +249,6 @@ def compare(
     output.console.print()
     listing.show(output.console, view.figures(found), as_json=False)
     output.console.print()
-    listing.show(output.console, view.lines(found), as_json=False, empty="no column that both sides have")
+    lines = [line for line in view.lines(found) if not column or line.column in column]
+    listing.show(output.console, lines, as_json=False, empty="no such column that both sides have")
     say(view.REMARK)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import hypot, sqrt
 
 import msgspec
 import numpy as np
+from scipy.special import rel_entr
 
 from monitor.drift.columns import Floats, Ints
 from monitor.verdict.calibration import Calibration
@@ -42,7 +43,7 @@ LEAST_DISTANCE = 0.08
 NOISE = 3.0
 """So many times what chance alone makes of it, a difference has to be."""
 
-LEFT = 0.2
+LEFT = 0.15
 """Of a difference, what may be left when it is undone, beside noise."""
 
 GONE = 0.25
@@ -51,8 +52,23 @@ GONE = 0.25
 CLEARLY = 3.0
 """By so much the logarithm of the likelihood of one known unit has to be above that of the next."""
 
+DAILY = (2, 3, 4, 6, 8)
+"""Hours of a day that a change may take, day after day."""
+
+_OF_HOURS: tuple[ChangeKind, ...] = ("missing", "new", "gone", "unit")
+"""Kinds that are recognised in hours which were chosen because they differ most; others fit too easily there."""
+
 LEAST_ROWS = 0.12
 """Of the rows, what has to be missing or too many."""
+
+FURTHEST = 12
+"""Hours that a clock may be off."""
+
+LEAST_OF_CLOCK = 20 * HOUR
+"""Of a shorter time no clock is said to be off: one slope may be anything."""
+
+LEFT_OF_CLOCK = 0.4
+"""Of what tells the hours from the usual, what may be left with the clock put right."""
 
 FEW = 0.04
 """Labels whose event never came, or that come twice, as a share."""
@@ -161,8 +177,10 @@ def changes(
                     counts = stretch.summary.counts[first:, place].sum(0).astype(np.float64)
                     unit = stream.unit_of(column.name)
                     change = of_column(column, counts, usual[first:, place].sum(0), unit)
+                    if change is None or change.kind in _OF_HOURS:
+                        change = _clearer(change, _of_hours(stretch, column, place, member, unit))
                     if change is not None:
-                        at = int(stretch.starts[first])
+                        at = change.since or int(stretch.starts[first])
                         said[role, member.name] = msgspec.structs.replace(change, since=at)
     for member in members:
         change = None
@@ -222,6 +240,54 @@ def _onsets(stretch: Stretch, members: Sequence[Member]) -> dict[str, int]:
             own = np.where(usable, weight[:, columns.index(member.column or member.name)], -1.0)
             since[member.name] = int(own.argmax())
     return since
+
+
+def _clearer(whole: Change | None, of_hours: Change | None) -> Change | None:
+    """What is so for some hours of each day, if it is at least twice as much there."""
+    if whole is None or of_hours is None:
+        return whole or of_hours
+    much, more = (abs((each.after or 0.0) - (each.before or 0.0)) for each in (whole, of_hours))
+    return of_hours if (whole.kind, whole.value) == (of_hours.kind, of_hours.value) and more > 2 * much else whole
+
+
+def _of_hours(
+    stretch: Stretch, column: NumberLayout | CategoryLayout, place: slice, member: Member, unit: str | None
+) -> Change | None:
+    """Say how a column has changed in some hours of each day; None where it has not, or that explains nothing.
+
+    What is changed for a few hours of each day is too little of the whole to be recognised in it.
+    """
+    if stretch.summary.step > HOUR:
+        return None
+    first = stretch.starts >= member.since // HOUR * HOUR
+    days = (stretch.starts[first] - stretch.starts[0] // DAY * DAY) // DAY
+    hour = stretch.starts[first] % DAY // HOUR
+    by_hour = np.zeros((2, int(days.max(initial=0)) + 1, 24, stretch.summary.counts.shape[1]))
+    np.add.at(by_hour[0], (days, hour), stretch.summary.counts[first])
+    np.add.at(by_hour[1], (days, hour), stretch.usual()[first])
+    spans = [(begin, length) for length in DAILY for begin in range(24)]
+    of_spans = [(begin + np.arange(length)) % 24 for begin, length in spans]
+    columns = [each.name for each in stretch.layout.columns(stretch.summary.role)]
+
+    def apart(found: Floats, usual: Floats) -> Floats:
+        places = stretch.layout.places(stretch.summary.role)
+        distance: Floats = distances(places, found, usual)[:, columns.index(column.name)]
+        return distance
+
+    found, usual = (np.stack([held.sum(0)[of].sum(0) for of in of_spans]) for held in by_hour)
+    rows = found[:, place].sum(1)
+    best = int(np.where(rows >= MIN_ROWS, apart(found, usual) ** 2 * rows, -1.0).argmax())
+    daily = by_hour[:, :, of_spans[best]].sum(2)
+    others = daily.sum(1, keepdims=True) - daily
+    if np.count_nonzero(daily[0].sum(1)) < 2 or 2 * apart(*others).min() < apart(found[[best]], usual[[best]])[0]:
+        return None  # one day makes most of it
+    change = of_column(column, found[best, place], usual[best, place], unit)
+    if change is None or change.kind not in _OF_HOURS:
+        return None
+    begin, length = spans[best]
+    inside = first & np.isin(stretch.starts % DAY // HOUR, of_spans[best])
+    since = int(stretch.starts[inside][0])
+    return msgspec.structs.replace(change, since=since, hours=(begin, (begin + length) % 24))
 
 
 def of_column(
@@ -387,7 +453,7 @@ def _number(column: NumberLayout, found: Floats, usual: Floats, unit: str | None
     if len(column.bounds) < 3:
         return None
     fitting = _Fitting(column, found, usual)
-    if fitting.apart < LEAST_DISTANCE + NOISE * fitting.noise:
+    if fitting.apart < hypot(LEAST_DISTANCE, NOISE * fitting.noise):
         return None
     fits = sorted(_fits(fitting, unit), key=lambda fit: fit.left)
     if not fits or fits[0].left > _allowed(fitting, fits[0].kind):
@@ -499,13 +565,33 @@ def _of_rows(known: Mapping[Role, Stretch], member: Member) -> Change | None:
     ratio, noise = rows / usual, 1 / sqrt(usual)
     if rows == 0:
         return Change(kind="gap", sure=0.99, factor=0.0, since=member.since)
-    told = _of_ids(known.get(LABELS), member.since)
+    told = _of_ids(known.get(LABELS), member.since) or _clock(events, first)
     if told is not None:
         return told
     if abs(ratio - 1) < LEAST_ROWS + NOISE * noise:
         return None
     sure = _sure(1.0, abs(ratio - 1), noise + 0.05)
     return Change(kind="fewer" if ratio < 1 else "more", sure=sure, factor=_rounded(ratio), since=member.since)
+
+
+def _clock(events: Stretch, first: int) -> Change | None:
+    """Records that come at other hours than usual, and that a clock would explain. first: step of the onset."""
+    if events.summary.step > HOUR or (len(events.starts) - first) * events.summary.step < LEAST_OF_CLOCK:
+        return None
+    hourly = events.summary.between(-(-int(events.starts[first]) // HOUR) * HOUR, events.summary.end // HOUR * HOUR)
+    rows = hourly.by_step(HOUR).rows.astype(np.float64)
+    starts = hourly.start + HOUR * np.arange(len(rows))
+    offsets = np.arange(-FURTHEST, FURTHEST + 1)
+    season, held = events.reference.season, events.reference.rows
+    usual = np.stack([held[season.slots(starts + HOUR * offset)[0]] for offset in offsets]) + 0.5
+    usual *= rows.sum() / usual.sum(1, keepdims=True)
+    left = (rel_entr(rows, usual)).sum(1)
+    best, now = int(left.argmin()), float(left[FURTHEST])
+    if best == FURTHEST or left[best] > LEFT_OF_CLOCK * now:
+        return None
+    first_hour = int(starts[0])
+    sure = round(float(np.clip(1 - left[best] / now, 0.0, 0.99)), 2)
+    return Change(kind="clock", sure=sure, offset=float(offsets[best]), since=first_hour)
 
 
 def _of_ids(labels: Stretch | None, since: int) -> Change | None:

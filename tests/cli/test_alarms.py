@@ -97,7 +97,12 @@ def test_a_model_that_has_aged_is_to_be_trained_again_and_fails_no_script() -> N
     change = msgspec.structs.replace(alarm, track="change", kind="drift")
     assert fired([change]) == ([change], [])
     told = [
-        {name for name, _ in facts(Details(alarm=one, calibration=measured, changes=[], evidence=[], next=[]))}
+        {
+            name
+            for name, _ in facts(
+                Details(alarm=one, calibration=measured, changes=[], evidence=[], told=[], next=[])
+            )
+        }
         for one in (alarm, change)
     ]
     assert told[1] - told[0] == {"promise", "line set by"}
@@ -215,6 +220,30 @@ def test_an_alarm_is_shown_with_its_members_windows_and_what_to_do(call: Call, d
     assert found["evidence"][-1]["z"] == {"trip_distance": 8.75, "prediction": 0.5, "volume": -0.25}
     assert found["calibration"]["set_by"]["signal"] == "volume"
     assert found["next"][0]["command"].startswith("driftline report --run february")
+
+
+@pytest.mark.integration
+def test_an_alarm_says_who_was_told_of_it_and_for_whom_it_waits(call: Call, database: str) -> None:
+    write(database, FIRING)
+    with connect(database) as connection:
+        connection.execute(
+            "INSERT INTO driftline.notification_target (target, stream, tracks, served_at, error) VALUES"
+            " ('mail', NULL, '{change}', now(), NULL), ('down', 'taxi', '{change}', now(), 'refused'),"
+            " ('gone', NULL, '{change}', now() - interval '8 days', 'x'), ('harm', NULL, '{harm}', now(), NULL)"
+        )
+        connection.execute(
+            "INSERT INTO driftline.notification (target, change_id, outcome, sent_at)"
+            " SELECT 'mail', change_id, 'sent', '2022-03-01T08:00Z' FROM driftline.alarm_change"
+        )
+    code, text, _ = call(f"alarms show {FIRING.alarm_id}")
+    assert code == 0
+    lines = text[text.index("Who was told") :].splitlines()[2:4]
+    assert [line.split() for line in lines] == [
+        ["down", "firing", "waits:", "refused"],
+        ["mail", "firing", "2022-03-01", "08:00:00", "UTC"],
+    ]
+    found = json.loads(call(f"alarms show {FIRING.alarm_id} --json")[1])["told"]
+    assert [(row["target"], row["outcome"]) for row in found] == [("down", None), ("mail", "sent")]
 
 
 @pytest.mark.integration

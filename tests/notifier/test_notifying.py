@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from urllib.error import HTTPError
@@ -11,10 +12,15 @@ from urllib.error import HTTPError
 import pytest
 import structlog
 
+from notifier.addresses import Selection
+from notifier.courier import Courier
+from notifier.gauges import NotifierGauges
+from notifier.messages import Message
+from notifier.targets import Undelivered
 from schemas.alarms import AlarmChange
 from storage.connect import connect
 from storage.decisions import add_silence, end_silence
-from storage.notifications import TargetRow, targets
+from storage.notifications import Ledger, TargetRow, targets, told
 from tests.fleet import eventually, exitcode
 from tests.monitor.changes import change
 from tests.notifier.receivers import HERE, HttpReceiver, receiving
@@ -23,6 +29,7 @@ from tests.runtime import scrape
 
 pytestmark = pytest.mark.integration
 
+MINUTE = 60.0
 FIRST = [change("é:1h", 1), change("b", 1), change("é:1h", 2, state="recovered")]
 THEN = [change("c", 1), change("b", 2, state="withdrawn")]
 
@@ -156,6 +163,51 @@ def test_a_target_that_is_down_is_seen_delays_nobody_else_and_gets_everything_in
             arrive(http, [*ids(FIRST), *ids(THEN)])
             eventually(lambda: "notification_failed" not in health(url), lambda: health(url))
     assert {entry["event"] for entry in logs if entry["log_level"] == "warning"} == {"notification_failed"}
+
+
+class Down:
+    """A target that takes nothing for the first minute of a clock."""
+
+    def __init__(self) -> None:
+        self.name, self.selection = "down", Selection()
+        self.now, self.attempts, self.took = 0.0, list[float](), list[str]()
+
+    def clock(self) -> float:
+        return self.now
+
+    def send(self, message: Message) -> None:
+        self.attempts.append(self.now)
+        if self.now < MINUTE:
+            raise Undelivered("refused")
+        self.took.append(message.id)
+
+    def test(self) -> None: ...
+
+    def keep(self, live: Sequence[Message]) -> None: ...
+
+
+def test_after_a_minute_without_a_receiver_each_change_arrives_once(database: str) -> None:
+    down = Down()
+    made = settings(database, longest_s=10.0)
+    courier = Courier(down, made, NotifierGauges(), threading.Event(), down.clock)
+    alarms_left = [*FIRST, *THEN]
+    with connect(database) as connection:
+        connection.autocommit = True
+        ledger = Ledger(connection, down.name, stream=None, tracks=("change",), holder="me")
+        ledger.add()
+        while down.now < 2 * MINUTE:
+            if alarms_left and down.now % 20 == 0:
+                alarms(database, [alarms_left.pop(0)])
+            courier.round(connection, ledger)
+            if down.now == MINUTE - 1:
+                assert [(row.outcome, row.error) for row in told(connection, "b")] == [(None, "refused")]
+            down.now += 1
+        assert [row.outcome for row in told(connection, "b")] == ["sent", "sent"]
+    assert down.took == [*ids(FIRST), *ids(THEN)]
+    assert len(outcomes(database)) == 5
+    failed = [at for at in down.attempts if at < MINUTE]
+    assert len(failed) < 15, "the pauses grow"
+    assert next(at for at in down.attempts if at >= MINUTE) <= MINUTE + made.longest_s + 1
 
 
 def health(url: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from schemas.alarm_text import NEXT, Situation, alarm_text, headline, next_steps, told, what
+from schemas.alarm_text import NEXT, Situation, alarm_text, headline, next_steps, segment_of, told, what
 from schemas.alarms import AlarmMember, AlarmRecord, Change, ChangeKind
 from schemas.durations import moment_ms
 from schemas.streams.taxi import TAXI
@@ -244,6 +244,41 @@ def test_what_to_do_next_are_commands_that_a_shell_takes_as_they_are() -> None:
     assert len(commands(verdict="false")) == 3
     assert len(commands(state="withdrawn")) == 2
     assert commands(state=None, kind="gap", size_s=None, window_start=None) == ["driftline dead-letters --run r"]
+
+
+def test_an_alarm_is_compared_with_the_week_before_in_its_columns() -> None:
+    onset, period = moment_ms("2022-02-15T00:20"), (moment_ms("2022-02-01"), moment_ms("2022-02-20"))
+    known = {"columns": ("PULocationID", "error"), "onset": onset, "period": period}
+
+    def compared(**more: Any) -> list[str]:
+        steps = next_steps(situation(**known | more), [])
+        return [text for step in steps if step.page for text in (step.command, step.page)]
+
+    assert compared() == [
+        "driftline compare r@2022-02-08T00:00..2022-02-13T00:00 r@2022-02-15T00:00..2022-02-20T00:00"
+        " --column PULocationID --column error",
+        "/compare?a=r%402022-02-08T00%3A00..2022-02-13T00%3A00&b=r%402022-02-15T00%3A00..2022-02-20T00%3A00"
+        "&column=PULocationID&column=error",
+    ]
+    until = compared(until=moment_ms("2022-02-16T12:30"))[0]
+    assert "r@2022-02-08T00:00..2022-02-09T12:00 r@2022-02-15T00:00..2022-02-16T12:00" in until
+    late = compared(period=(moment_ms("2022-02-10"), period[1]))[0]
+    assert "r@2022-02-10T00:00..2022-02-15T00:00 r@2022-02-15T00:00.." in late, "the run is not a week old"
+    assert "..2022-02-22T00:00 " in compared(period=(period[0], moment_ms("2022-03-20")))[0] + " ", "a week at most"
+    assert "/service=metered" in compared(track="segments", segment="service=metered")[0]
+    for more in ({"onset": None}, {"period": None}, {"track": "ageing"}, {"period": (onset, onset)}):
+        assert compared(**more) == []
+
+
+def test_what_is_of_an_alarm_of_segments_is_the_segment_that_moved_most() -> None:
+    assert segment_of("segments", ["service=metered", "VendorID=1"]) == "service=metered"
+    assert segment_of("segments", ["service"]) == ""
+    assert segment_of("change", ["", "VendorID=1"]) == ""
+
+
+def test_a_change_of_some_hours_of_each_day_names_them() -> None:
+    nightly = changed("payment_type", "missing", before=0.1, after=1.0, hours=(22, 2))
+    assert "each day between 22:00 and 02:00" in alarm_text(alarm(nightly), TAXI)
 
 
 def test_the_headline_is_the_first_line_also_of_what_is_only_one() -> None:

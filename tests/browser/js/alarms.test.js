@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { days, headline, promiseAndRecord, record, sentences, setBy } from "../static/alarm-words.js";
+import { days, headline, promiseAndRecord, record, sentences, setBy, told } from "../static/alarm-words.js";
 import { beforeAndSince } from "../static/before-since.js";
 import { quoted } from "../static/commands.js";
 import { curves, most, visible } from "../static/evidence-series.js";
@@ -144,4 +144,12 @@ test("a larger error is said with what it was, and is no part of the promise's r
   const over = { ...larger, state: "recovered", recovered_at: at("2022-02-16T00:00") };
   const both = head(watch({ done: true, alarms: [over, { ...over, kind: "drift", what: "Fare changed" }], record: { ...none, alarms: 1 } }), { finished: true });
   assert.deepEqual([both.word, both.why], ["2 alarms", "drift 15 Feb: Fare changed; larger error 15 Feb: Larger errors; calm since"]);
+});
+
+test("who was told is said by target, and what waits says why", () => {
+  const row = (more) => ({ target: "mail", state: "firing", outcome: "sent", sent_at: at("2022-02-15T12:00"), reminders: 0, error: "", ...more });
+  const found = told([row({ reminders: 1 }), row({ state: "recovered", outcome: null, error: "refused" }), row({ target: "slack", outcome: "before" })]);
+  assert.equal(found.length, 2);
+  assert.match(found[0], /^mail: firing .*15 Feb.* \(1 reminder\), recovered waits \(refused\)$/);
+  assert.equal(found[1], "slack: firing not told (it was over before the target was added)");
 });

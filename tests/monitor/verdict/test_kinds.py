@@ -265,6 +265,61 @@ def replace_since(one: Member, since: int) -> Member:
     return msgspec.structs.replace(one, since=since)
 
 
+def nightly(column: str, hours_of_day: range) -> Summary:
+    """From the onset on, the values of a column are missing in some hours of each day."""
+    events = LIVE[EVENTS]
+    counted = events.counts.copy()
+    place = next(p for c, p in LAYOUT.slices(EVENTS) if c.name == column)
+    hour = np.arange(len(events.rows))
+    chosen = np.isin(hour % 24, hours_of_day) & (hour >= (ONSET - events.start) // HOUR)
+    counted[chosen, place] = 0
+    counted[chosen, place.stop - 1] = events.rows[chosen]
+    return replace(events, counts=counted)
+
+
+@pytest.mark.parametrize("column", ["word", "amount"])
+def test_what_is_missing_for_two_hours_of_each_day_is_told_with_these_hours(column: str) -> None:
+    found = of_live(nightly(column, range(1, 3)), LIVE[LABELS], member(column, "column"))
+    assert (found[column].kind, found[column].hours) == ("missing", (1, 3))
+    assert found[column].after == pytest.approx(1.0, abs=0.01)
+
+
+def test_what_happened_once_is_no_change_of_each_day() -> None:
+    events = nightly("word", range(1, 3))
+    first = (ONSET - events.start) // HOUR
+    until = replace(
+        events, rows=events.rows[: first + 24], counts=events.counts[: first + 24], sums=events.sums[: first + 24]
+    )
+    found = of_live(until, LIVE[LABELS], member("word", "column"))
+    assert "word" not in found or found["word"].hours is None
+
+
+def shaped(summary: Summary, behind: int = 0) -> Summary:
+    """With a daily shape, as of a clock that is so many hours behind from the onset on."""
+    hour = np.arange(len(summary.rows))
+    first = (ONSET - WEEKS[4].start) // HOUR
+    rows = np.rint(200 + 150 * np.sin((np.where(hour >= first, hour + behind, hour)) % 24 / 24 * 2 * np.pi))
+    return replace(summary, rows=rows.astype(np.int64))
+
+
+@pytest.mark.parametrize("behind", [1, -1, 5])
+def test_records_that_come_at_other_hours_are_those_of_a_clock_that_is_off(behind: int) -> None:
+    known = [SlotSums.from_summary(shaped(week.summaries[EVENTS]), SEASON) for week in WEEKS[:4]]
+    references = REFERENCES | {EVENTS: Reference(SEASON, known[0] + known[1] + known[2] + known[3], known[3])}
+
+    def kind(events: Summary) -> Change | None:
+        made = changes(LAYOUT, references, {EVENTS: events}, [member("volume", "volume")], SMALL)
+        return made.get((EVENTS, "volume"))
+
+    found = kind(shaped(LIVE[EVENTS], behind))
+    assert found is not None
+    assert (found.kind, found.offset) == ("clock", behind)
+    assert kind(shaped(LIVE[EVENTS])) is None
+    fewer = kind(scaled(shaped(LIVE[EVENTS]), 0.6))
+    assert fewer is not None
+    assert fewer.kind == "fewer"
+
+
 def test_of_columns_without_a_change_nothing_is_said() -> None:
     assert of_live(LIVE[EVENTS], LIVE[LABELS], member("amount", "column"), member("word", "column")) == {}
 
