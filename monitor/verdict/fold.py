@@ -488,6 +488,7 @@ class _Folding:
             calibration_id=self._watch.calibration_id,
             promise=self._watch.promise,
             errors=self.state.errors,
+            harm=self._watch.harm,
             expected=self.state.expected,
             days=self.state.days,
             estimates=self._watch.estimates,

@@ -7,6 +7,7 @@ meanwhile becomes a member of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import Literal
 
 import msgspec
@@ -80,6 +81,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
         promise: What was promised then, false alarms a month; None: nothing could be.
         excess: How far the mean absolute error was above the usual at most, as a share; None: that is not known.
         usual_error: What it usually is in these hours, in the unit in which summaries add it up.
+        hurt: The excess in units of what is tolerated over such a stretch: beyond 1 the model is hurt.
         looked: How often the records were looked into.
         estimated: How far it is expected to be, by the events alone; None: that is not known.
         unestimated: Why it is not.
@@ -103,6 +105,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     promise: float | None = None
     excess: float | None = None
     usual_error: float | None = None
+    hurt: float | None = None
     looked: int = 0
     estimated: float | None = None
     unestimated: str | None = None
@@ -142,6 +145,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         calibration_id: Whose line is the unit.
         promise: False alarms a month; None: nothing can be promised.
         errors: Of the windows of the last day, oldest first.
+        harm: Excess of the error of a day from which on it is harmed; None: not known.
         expected: The same, of events before their labels come.
         days: The newest days, whose estimates labels can be compared with.
         estimates: When they are used.
@@ -159,6 +163,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     calibration_id: str
     promise: float | None
     errors: Sequence[Errors] = ()
+    harm: float | None = None
     expected: Sequence[Expected] = ()
     days: Sequence[ComparedDay] = ()
     estimates: Trust = NO_ESTIMATOR
@@ -358,8 +363,8 @@ def _with_members(alarm: Alarm, now: Evidence, least: float) -> Alarm:
     if kind != "drift":
         members = tuple(m for m in members if m.kind in ("volume", "coverage")) or members
     since = members[0].since if members and alarm.state == "pending" else alarm.first_evidence
-    excess, usual_error = _largest(alarm, now.errors_since(since))
-    harmed = None if excess is None else excess > TOLERATED
+    alarm = _with_errors(alarm, now.errors_since(since), TOLERATED if now.harm is None else now.harm)
+    harmed = None if alarm.hurt is None else alarm.hurt > 1
     harm = harm_of(members, now.labelled_until, since, harmed=harmed)
     estimated, doubt = (None, None) if harm is None else now.estimated_since(since)
     return msgspec.structs.replace(
@@ -369,15 +374,16 @@ def _with_members(alarm: Alarm, now: Evidence, least: float) -> Alarm:
         harm=harm,
         first_evidence=since,
         value=max(alarm.value, now.level),
-        excess=excess,
-        usual_error=usual_error,
         estimated=None if doubt else max((e for e in (alarm.estimated, estimated) if e is not None), default=None),
         unestimated=doubt,
     )
 
 
-def _largest(alarm: Alarm, now: Errors | None) -> tuple[float | None, float | None]:
-    """The largest excess so far, and what was usual then."""
-    if now is None or now.excess is None or (alarm.excess is not None and now.excess <= alarm.excess):
-        return alarm.excess, alarm.usual_error
-    return now.excess, now.usual / now.labels
+def _with_errors(alarm: Alarm, now: Errors | None, line: float) -> Alarm:
+    """Keep what has been worst so far. Errors of less than a day scatter more, so that more of them is tolerated."""
+    if now is None or now.excess is None:
+        return alarm
+    hurt = now.excess / (line * sqrt(DAY / min(now.end - now.start, DAY)))
+    if alarm.hurt is not None and hurt <= alarm.hurt:
+        return alarm
+    return msgspec.structs.replace(alarm, hurt=hurt, excess=now.excess, usual_error=now.usual / now.labels)

@@ -291,6 +291,8 @@ def harm_of(
 ) -> Harm | None:
     """Whether the model is hurt; None where the alarm is of neither inputs nor error.
 
+    An input counts as moved if it would raise an alarm by itself, or if nothing has moved more.
+
     Args:
         members: Of the alarm.
         labelled_until: End of the newest window of labels, ms; None without labels.
@@ -299,7 +301,9 @@ def harm_of(
             where a member is of it.
     """
     error = any(m.kind == "error" for m in members)
-    if not any(m.kind in ("column", "prediction", "quality") and m.role != LABELS for m in members):
+    much = min(1.0, max((m.value for m in members), default=0.0))
+    inputs = [m for m in members if m.kind in ("column", "prediction", "quality") and m.role != LABELS]
+    if not any(m.value >= much for m in inputs):
         return "concept" if error or harmed else None
     if harmed or (harmed is None and error):
         return "both"
