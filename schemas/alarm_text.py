@@ -339,7 +339,7 @@ class _Sentences:
         told = self._told
         if told is None or told.change is None:
             return ""
-        said_already = {told.change.kind} & {"duplicates", "late"}
+        said_already = {told.change.kind} & {"duplicates", "late", "clock"}
         others = [
             m
             for m in self._members

@@ -19,7 +19,7 @@ from monitor.drift.columns import Floats, Ints
 from monitor.verdict.calibration import Calibration
 from monitor.verdict.layout import CategoryLayout, NumberLayout, SummaryLayout
 from monitor.verdict.lifecycle import Alarm
-from monitor.verdict.members import Member
+from monitor.verdict.members import Member, SignalKind
 from monitor.verdict.season import DAY, HOUR
 from monitor.verdict.signals import Reference, area, distances
 from monitor.verdict.summary import SUMS, Summary
@@ -64,10 +64,13 @@ LEAST_ROWS = 0.12
 FURTHEST = 12
 """Hours that a clock may be off."""
 
+_OF_A_CLOCK: tuple[SignalKind, ...] = ("column", "prediction", "label", "volume")
+"""What moves when records come with the times of others."""
+
 LEAST_OF_CLOCK = 20 * HOUR
 """Of a shorter time no clock is said to be off: one slope may be anything."""
 
-LEFT_OF_CLOCK = 0.4
+LEFT_OF_CLOCK = 0.35
 """Of what tells the hours from the usual, what may be left with the clock put right."""
 
 FEW = 0.04
@@ -165,6 +168,10 @@ def changes(
         for role, summary in found.items()
         if role in references and len(summary.rows)
     }
+    moved = [m for m in members if m.kind in _OF_A_CLOCK]
+    clock = _clock(known.get(EVENTS), min((m.since for m in moved), default=0)) if moved else None
+    if clock is not None:
+        return {(m.role, m.name): clock for m in moved}
     said: dict[tuple[Role, str], Change] = {}
     for role, stretch in known.items():
         own = [m for m in members if m.role == role and m.kind in ("column", "label")]
@@ -565,7 +572,7 @@ def _of_rows(known: Mapping[Role, Stretch], member: Member) -> Change | None:
     ratio, noise = rows / usual, 1 / sqrt(usual)
     if rows == 0:
         return Change(kind="gap", sure=0.99, factor=0.0, since=member.since)
-    told = _of_ids(known.get(LABELS), member.since) or _clock(events, first)
+    told = _of_ids(known.get(LABELS), member.since)
     if told is not None:
         return told
     if abs(ratio - 1) < LEAST_ROWS + NOISE * noise:
@@ -574,24 +581,31 @@ def _of_rows(known: Mapping[Role, Stretch], member: Member) -> Change | None:
     return Change(kind="fewer" if ratio < 1 else "more", sure=sure, factor=_rounded(ratio), since=member.since)
 
 
-def _clock(events: Stretch, first: int) -> Change | None:
-    """Records that come at other hours than usual, and that a clock would explain. first: step of the onset."""
-    if events.summary.step > HOUR or (len(events.starts) - first) * events.summary.step < LEAST_OF_CLOCK:
+def _clock(events: Stretch | None, since: int) -> Change | None:
+    """Records that come at other hours than usual, and that a clock would explain. since: the onset, ms.
+
+    It has been off since the hour for which it explains most.
+    """
+    if events is None or events.summary.step > HOUR:
         return None
-    hourly = events.summary.between(-(-int(events.starts[first]) // HOUR) * HOUR, events.summary.end // HOUR * HOUR)
-    rows = hourly.by_step(HOUR).rows.astype(np.float64)
-    starts = hourly.start + HOUR * np.arange(len(rows))
+    start, end = -(-max(since, events.summary.start) // HOUR) * HOUR, events.summary.end // HOUR * HOUR
+    if end - start < LEAST_OF_CLOCK:
+        return None
+    rows = events.summary.between(start, end).by_step(HOUR).rows.astype(np.float64)
+    starts = start + HOUR * np.arange(len(rows))
     offsets = np.arange(-FURTHEST, FURTHEST + 1)
     season, held = events.reference.season, events.reference.rows
     usual = np.stack([held[season.slots(starts + HOUR * offset)[0]] for offset in offsets]) + 0.5
     usual *= rows.sum() / usual.sum(1, keepdims=True)
-    left = (rel_entr(rows, usual)).sum(1)
-    best, now = int(left.argmin()), float(left[FURTHEST])
-    if best == FURTHEST or left[best] > LEFT_OF_CLOCK * now:
+    apart = np.cumsum((rel_entr(rows, usual) - rows + usual)[:, ::-1], 1)[:, ::-1]
+    apart = apart[:, : len(rows) - LEAST_OF_CLOCK // HOUR + 1]
+    best, first = np.unravel_index(int((apart[FURTHEST] - apart).argmax()), apart.shape)
+    left, now = float(apart[best, first]), float(apart[FURTHEST, first])
+    by_chance = float(len(rows) - first)  # twice what is expected of independent records
+    if best == FURTHEST or now <= 3 * by_chance or left > LEFT_OF_CLOCK * now + by_chance:
         return None
-    first_hour = int(starts[0])
-    sure = round(float(np.clip(1 - left[best] / now, 0.0, 0.99)), 2)
-    return Change(kind="clock", sure=sure, offset=float(offsets[best]), since=first_hour)
+    sure = round(float(np.clip(1 - max(left - by_chance, 0.0) / now, 0.0, 0.99)), 2)
+    return Change(kind="clock", sure=sure, offset=float(offsets[best]), since=int(starts[first]))
 
 
 def _of_ids(labels: Stretch | None, since: int) -> Change | None:
