@@ -199,6 +199,23 @@ def covid() -> tuple[Replay, Followed]:
     return after, calm(after, None)
 
 
+def called(run: Replay, first: int, last: int) -> int | None:
+    """When an alarm first says that the model is hurt, ms: the end of the first six hours after which one does.
+
+    Args:
+        run: The run.
+        first: From when on to look, ms.
+        last: Until when; None is returned if nothing is said by then.
+    """
+    for end in range(first // (6 * HOUR) * 6 * HOUR, last + 1, 6 * HOUR):
+        until = {role: one.between(one.start, end) for role, one in run.live.items()}
+        if any(
+            alarm.harm in ("concept", "both") for alarm in calm(Replay(run.trained, until, {}, {}), None).alarms
+        ):
+            return end
+    return None
+
+
 def fares() -> tuple[Replay, Followed]:
     """Trained on 2022-01, replay of 2023-01, after the fares had risen on 2022-12-19."""
     run = replay("2022-01", "2023-01")

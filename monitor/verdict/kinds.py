@@ -602,7 +602,7 @@ def _clock(events: Stretch | None, since: int) -> Change | None:
     best, first = np.unravel_index(int((apart[FURTHEST] - apart).argmax()), apart.shape)
     left, now = float(apart[best, first]), float(apart[FURTHEST, first])
     by_chance = float(len(rows) - first)  # twice what is expected of independent records
-    if best == FURTHEST or now <= 3 * by_chance or left > LEFT_OF_CLOCK * now + by_chance:
+    if best == FURTHEST or now <= 4 * by_chance or left > LEFT_OF_CLOCK * now + by_chance:
         return None
     sure = round(float(np.clip(1 - max(left - by_chance, 0.0) / now, 0.0, 0.99)), 2)
     return Change(kind="clock", sure=sure, offset=float(offsets[best]), since=int(starts[first]))

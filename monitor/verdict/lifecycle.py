@@ -380,7 +380,7 @@ def _with_members(alarm: Alarm, now: Evidence, least: float) -> Alarm:
 
 
 def _with_errors(alarm: Alarm, now: Errors | None, line: float) -> Alarm:
-    """Keep what has been worst so far. Errors of less than a day scatter more, so that more of them is tolerated."""
+    """Keep what was worst so far. The error of less than a day scatters more, so that more of it is tolerated."""
     if now is None or now.excess is None:
         return alarm
     hurt = now.excess / (line * sqrt(DAY / min(now.end - now.start, DAY)))
