@@ -397,7 +397,7 @@ def kind(months: int) -> Part:
     _, moved = kinds.calm(later, kinds.Watching(later), moment_ms("2023-01-01"))
     return Part(
         "What kind of change, and what harm: shipped scenarios at 24 moments of February 2022, and calm months",
-        "kind right in 80 % of the alarms and wrong in 5 %; harm right in 90 %; nothing named in 98 % of calm windows",
+        "kind right in 80 % of alarms and wrong in 5 %; harm right in 90 %; nothing named in 98 % of calm windows",
         met,
         rows,
         {"2022-02 and 2022-03": beside, "2023-01 against 2022-01, whose fares were others": moved},
