@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from math import gcd
 from typing import Any
 
 import msgspec
@@ -176,15 +176,23 @@ class Calibrator:
         self._estimation = estimation
         self._known = LruCache[tuple[str, int], Measure](16, lambda _: 1)
         self._drawn = LruCache[tuple[Any, ...], Drawn](4, lambda _: 1)
+        self._references: dict[int, tuple[CalmSeason, ...]] = {}
 
-    @cached_property
+    @property
     def reference(self) -> tuple[CalmSeason, ...]:
         """Whole seasons of the reference, oldest first; where there is none, its whole days."""
-        whole = self._within_period(self.season.length, self.season.start(self._period[0]))
-        if whole:
-            return whole
-        days = self._within_period(DAY, self._period[0] // DAY * DAY)
-        return (_together(days),) if days else ()
+        return self._reference_by(HOUR)
+
+    def _reference_by(self, step: int) -> tuple[CalmSeason, ...]:
+        """The same, known by steps, ms."""
+        found = self._references.get(step)
+        if found is None:
+            found = self._within_period(self.season.length, self.season.start(self._period[0]), step)
+            if not found:
+                days = self._within_period(DAY, self._period[0] // DAY * DAY, step)
+                found = (_together(days),) if days else ()
+            self._references[step] = found
+        return found
 
     def watches_segments(self, terms: WatchTerms) -> bool:
         """Whether the segments of a run are watched, and are those that are known here."""
@@ -211,8 +219,9 @@ class Calibrator:
             segments: Reads the segments of one of them.
         """
         mine = [*own]
-        calm = dict.fromkeys(mine) | {one.start: one for one in self.reference if one.start not in mine}
-        order = [*(one.start for one in self.reference if one.start not in mine), *mine]
+        known = {one.start: one for one in self._reference_by(_step(terms)) if one.start not in mine}
+        calm = dict.fromkeys(mine) | known
+        order = [*known, *mine]
         end = season + self.season.length
         holidays = holidays_of(terms.holidays or None, min([*order, season]), end)
         left = {*excluded, *short_seasons(self.season, holidays)}
@@ -260,9 +269,9 @@ class Calibrator:
         found = self._drawn.get(key) if of_reference else None
         if found is None:
             seasons = [
-                (known or self._own(start, week(start), {} if divided is None else segments(start))).without(
-                    holidays
-                )
+                (
+                    known or self._own(start, week(start), {} if divided is None else segments(start), _step(terms))
+                ).without(holidays)
                 for start, known in calm.items()
             ]
             made = calibrate(self.layout, self.season, seasons, sizes=terms.sizes, promise=terms.promise)
@@ -295,40 +304,41 @@ class Calibrator:
         start: int,
         windows: Mapping[Role, Sequence[Summary]],
         segments: Mapping[Role, Sequence[Sequence[Summary]]],
+        step: int,
     ) -> CalmSeason:
         end = start + self.season.length
-        whole = CalmSeason.from_windows(self.layout, start, end, windows)
+        whole = CalmSeason.from_windows(self.layout, start, end, windows, step)
         if self.segments is None or not segments:
             return whole
         parts: dict[Role, list[Summary]] = {}
         for role, each in segments.items():
             parts[role] = [
-                CalmSeason.from_windows(self.layout, start, end, {role: [window[at] for window in each]}).summaries[
-                    role
-                ]
+                CalmSeason.from_windows(
+                    self.layout, start, end, {role: [window[at] for window in each]}, step
+                ).summaries[role]
                 for at in range(len(self.segments.keys))
             ]
         return with_segments(whole, self.segments, parts)
 
-    def _within_period(self, length: int, start: int) -> tuple[CalmSeason, ...]:
+    def _within_period(self, length: int, start: int, step: int) -> tuple[CalmSeason, ...]:
         """The stretches of a length that lie within the period of the reference."""
         first, end = self._period[0] // HOUR * HOUR, -(-self._period[1] // HOUR) * HOUR
         starts = range(start, end - length + 1, length)
-        return tuple(self._calm(at, length) for at in starts if at >= first)
+        return tuple(self._calm(at, length, step) for at in starts if at >= first)
 
-    def _calm(self, start: int, size: int) -> CalmSeason:
-        found = self._summaries(start, size)
+    def _calm(self, start: int, size: int, step: int) -> CalmSeason:
+        found = self._summaries(start, size, step)
         whole = CalmSeason(start, {role: own[0] for role, own in found.items()})
         if self.segments is None:
             return whole
         return with_segments(whole, self.segments, {role: own[1:] for role, own in found.items()})
 
-    def _summaries(self, start: int, size: int) -> dict[Role, list[Summary]]:
+    def _summaries(self, start: int, size: int, step: int) -> dict[Role, list[Summary]]:
         """By role, the whole and its segments."""
         stream, times = self._stream, self._table[self._stream.events.time]
         rows = self._table.filter(pc.and_(pc.greater_equal(times, start), pc.less(times, start + size)))
         groups: list[Group] = [] if self.segments is None else self.segments.groups(rows)
-        found = {EVENTS: divide_events(rows, self.layout, stream, groups, start=start, size=size)}
+        found = {EVENTS: divide_events(rows, self.layout, stream, groups, start=start, size=size, step=step)}
         if stream.labels is not None and stream.label in rows.column_names:
             names = {
                 stream.events.id: stream.labels.id,
@@ -336,8 +346,15 @@ class Calibrator:
                 str(stream.label): str(stream.label),
             }
             labels = rows.filter(pc.is_valid(rows[stream.label])).select([*names]).rename_columns([*names.values()])
-            found[LABELS] = divide_labels(labels, rows, self.layout, stream, groups, start=start, size=size)
+            found[LABELS] = divide_labels(
+                labels, rows, self.layout, stream, groups, start=start, size=size, step=step
+            )
         return found
+
+
+def _step(terms: WatchTerms) -> int:
+    """By which calm time has to be known for the sizes of a run, ms."""
+    return gcd(HOUR, *terms.sizes)
 
 
 def _together(days: Sequence[CalmSeason]) -> CalmSeason:

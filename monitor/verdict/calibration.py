@@ -76,7 +76,12 @@ class CalmSeason:
 
     @classmethod
     def from_windows(
-        cls, layout: SummaryLayout, start: int, end: int, summaries: Mapping[Role, Sequence[Summary]]
+        cls,
+        layout: SummaryLayout,
+        start: int,
+        end: int,
+        summaries: Mapping[Role, Sequence[Summary]],
+        step: int = HOUR,
     ) -> CalmSeason:
         """Put windows together. Time without a window counts as time without records.
 
@@ -84,13 +89,14 @@ class CalmSeason:
             layout: Of the summaries.
             start: Of the season, ms.
             end: Of it, exclusive.
-            summaries: By role, windows inside it, of any one step of an hour or less.
+            summaries: By role, windows inside it, of any one step that divides `step`.
+            step: By which the season is to be known, ms.
         """
         parts = {
             role: merge([_whole(layout, role, start, end, found), *found]).between(start, end)
             for role, found in summaries.items()
         }
-        return cls(start, {role: part.by_step(HOUR) for role, part in parts.items()})
+        return cls(start, {role: part.by_step(step) for role, part in parts.items()})
 
     def without(self, days: Mapping[int, str]) -> CalmSeason:
         """Leave out those of some days that it holds."""
@@ -358,6 +364,33 @@ def calibrate(
     return made.calibration(chosen, made.lines(chosen.rank), refused=made.refused(chosen), harm=made.harm())
 
 
+def calibrate_each(
+    layout: SummaryLayout,
+    season: Season,
+    calm: Sequence[CalmSeason],
+    *,
+    sets: Sequence[Sequence[int]],
+    promise: float = 1.0,
+) -> list[Calibration]:
+    """Draw the line of each of several sets of sizes, as `calibrate` does, but compare calm seasons only once.
+
+    Args:
+        layout: Of the summaries.
+        season: Of the stream.
+        calm: As for `calibrate`.
+        sets: Sizes of the windows that are to be watched together, ms.
+        promise: False alarms a month that are accepted.
+
+    Returns:
+        As `calibrate` draws it, but for `harm`, which is None.
+    """
+    made = _Calibrating.from_seasons(layout, season, calm, sorted({size for each in sets for size in each}))
+    chosen = Promise.from_seasons(promise, len(calm), season.length)
+    refused = made.refused(chosen)
+    parts = [made.only(sizes) for sizes in sets]
+    return [one.calibration(chosen, one.lines(chosen.rank), refused=refused, harm=None) for one in parts]
+
+
 def calibrate_segments(
     layouts: Mapping[str, SummaryLayout],
     season: Season,
@@ -443,13 +476,13 @@ def _watched(
 def _unwatchable(season: Season, units: Sequence[Summary], size: int, by_day: bool) -> str | None:
     if len(units) < DAYS:
         return "fewer than 3 calm days are known"
+    if size % (step := max(unit.step for unit in units)):
+        return f"its windows are no whole number of {duration_text(step)}, by which calm time is known"
     if not season.holds(size) or (by_day and DAY % size):
         return "its windows cross the border of a day or of the season"
     if by_day and sum(unit.size for unit in units) // size < MIN_WINDOWS:
         return f"fewer than {MIN_WINDOWS} of its windows are known"
-    whole = [unit.by_step(size) if size >= unit.step else unit for unit in units]
-    rows = np.concatenate([unit.rows for unit in whole]) * min(1.0, size / units[0].step)
-    if np.median(rows) < MIN_ROWS:
+    if np.median(np.concatenate([unit.by_step(size).rows for unit in units])) < MIN_ROWS:
         return f"half of its windows have fewer than {MIN_ROWS} rows"
     return None
 
@@ -480,6 +513,27 @@ class _Calibrating:
             layout, Season(DAY) if by_day and season.period else season, calm, units, by_day, watched, unwatched
         )
 
+    def only(self, sizes: Collection[int]) -> _Calibrating:
+        """Watch only these of its sizes."""
+        made = replace(
+            self,
+            watched=[key for key in self.watched if key[1] in sizes],
+            unwatched={key: why for key, why in self.unwatched.items() if key[1] in sizes},
+        )
+        made.evidence = {key: self.evidence[key] for key in made.watched}
+        made.known, made.recent = self.known, self.recent
+        return made
+
+    @cached_property
+    def known(self) -> Mapping[Role, SlotSums]:
+        """All units, added up."""
+        return {role: total(self._sums(role)) for role in (self.units[0].summaries if self.units else ())}
+
+    @cached_property
+    def recent(self) -> Mapping[Role, SlotSums]:
+        """Where the level of the volume of the next season comes from."""
+        return {role: self._recent(role, len(self.units)) for role in self.known}
+
     @cached_property
     def evidence(self) -> Mapping[Key, tuple[Floats, Standard]]:
         """Of the calm seasons, each compared with the others, and the coefficients."""
@@ -499,7 +553,6 @@ class _Calibrating:
         """Put it together. lines: in the units of `peaks`."""
         parts = np.array([(peak / lines[key]).max(1) for key, peak in self.peaks.items()])
         maxima = parts.max(0) if len(parts) else np.zeros(0)
-        known = {role: total(self._sums(role)) for role in (self.units[0].summaries if self.units else ())}
         return Calibration(
             id=self._id(promise),
             layout=self.layout,
@@ -510,8 +563,8 @@ class _Calibrating:
             promise=promise,
             refused=refused,
             unwatched=self.unwatched,
-            known=known,
-            recent={role: self._recent(role, len(self.units)) for role in known},
+            known=self.known,
+            recent=self.recent,
             standards={key: standard for key, (_, standard) in self.evidence.items()},
             lines={key: self._scales(key) * lines[key] for key in self.watched},
             rates={key: _tail(found) for key, (found, _) in self.evidence.items()},

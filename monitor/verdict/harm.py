@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from monitor.drift.columns import Floats, Ints
-from monitor.verdict.season import DAY, HOUR, outside
+from monitor.verdict.season import DAY, outside
 from monitor.verdict.signals import Reference
 from monitor.verdict.summary import SUMS, Summary
 
@@ -105,9 +105,9 @@ def _starts(summary: Summary) -> Ints:
 
 def _largest(reference: Reference, summary: Summary, days: Iterable[int]) -> float:
     """The largest excess of any 24 hours."""
-    counts, hours = outside(days, _starts(summary), summary.step), min(DAY // HOUR, len(summary.rows))
+    counts, steps = outside(days, _starts(summary), summary.step), min(DAY // summary.step, len(summary.rows))
     labels, found, usual = (
-        np.convolve(each * counts, np.ones(hours), "valid") for each in _by_step(reference, summary)
+        np.convolve(each * counts, np.ones(steps), "valid") for each in _by_step(reference, summary)
     )
     enough = (labels >= LABELS_NEEDED) & (usual > 0)
     return float((found[enough] / usual[enough] - 1).max(initial=0.0))

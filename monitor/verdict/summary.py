@@ -121,7 +121,9 @@ def empty(layout: SummaryLayout, role: Role, start: int, size: int) -> Summary:
     return _stacked(layout, role, start, size, 1)
 
 
-def summarize_events(table: pa.Table, layout: SummaryLayout, stream: Stream, *, start: int, size: int) -> Summary:
+def summarize_events(
+    table: pa.Table, layout: SummaryLayout, stream: Stream, *, start: int, size: int, step: int | None = None
+) -> Summary:
     """Summarise the events of a window.
 
     Args:
@@ -130,12 +132,20 @@ def summarize_events(table: pa.Table, layout: SummaryLayout, stream: Stream, *, 
         stream: What the rows are of.
         start: Of the window, ms since the epoch. All rows lie in it.
         size: Of the window, ms.
+        step: Of the summary, ms, a divisor of an hour and of the size; None for `step_of`.
     """
-    return divide_events(table, layout, stream, (), start=start, size=size)[0]
+    return divide_events(table, layout, stream, (), start=start, size=size, step=step)[0]
 
 
 def divide_events(
-    table: pa.Table, layout: SummaryLayout, stream: Stream, groups: Sequence[Group], *, start: int, size: int
+    table: pa.Table,
+    layout: SummaryLayout,
+    stream: Stream,
+    groups: Sequence[Group],
+    *,
+    start: int,
+    size: int,
+    step: int | None = None,
 ) -> list[Summary]:
     """Summarise the events of a window, and each part of them.
 
@@ -146,18 +156,28 @@ def divide_events(
         groups: How they are divided.
         start: Of the window, ms since the epoch.
         size: Of the window, ms.
+        step: As for `summarize_events`.
 
     Returns:
         The whole, then the parts of each group.
     """
-    made = [_stacked(layout, EVENTS, start, size, number) for number in (1, *(number for _, number in groups))]
+    made = [
+        _stacked(layout, EVENTS, start, size, number, step) for number in (1, *(number for _, number in groups))
+    ]
     steps = _steps(made[0], table[stream.events.time])
     _count(made, layout, table, [steps, *(steps + size // made[0].step * part for part, _ in groups)])
     return _parts(made, size, groups)
 
 
 def summarize_labels(
-    table: pa.Table, events: pa.Table, layout: SummaryLayout, stream: Stream, *, start: int, size: int
+    table: pa.Table,
+    events: pa.Table,
+    layout: SummaryLayout,
+    stream: Stream,
+    *,
+    start: int,
+    size: int,
+    step: int | None = None,
 ) -> Summary:
     """Summarise the labels of a window.
 
@@ -168,8 +188,9 @@ def summarize_labels(
         stream: What the rows are of.
         start: Of the window, ms since the epoch.
         size: Of the window, ms.
+        step: As for `summarize_events`.
     """
-    return divide_labels(table, events, layout, stream, (), start=start, size=size)[0]
+    return divide_labels(table, events, layout, stream, (), start=start, size=size, step=step)[0]
 
 
 def divide_labels(
@@ -181,6 +202,7 @@ def divide_labels(
     *,
     start: int,
     size: int,
+    step: int | None = None,
 ) -> list[Summary]:
     """Summarise the labels of a window, and each part of them: that of their event. Others are in no part.
 
@@ -204,7 +226,7 @@ def divide_labels(
     inside = pc.and_(pc.greater_equal(label, low), pc.less_equal(label, high))
     joined = joined.set_column(joined.num_columns - 1, ERROR, pc.if_else(inside, joined[ERROR], None))
     # without an event a label is in a part of its own, which is dropped
-    made = [_stacked(layout, LABELS, start, size, number) for number in (1, *(n + 1 for _, n in groups))]
+    made = [_stacked(layout, LABELS, start, size, number, step) for number in (1, *(n + 1 for _, n in groups))]
     each, of_event = size // made[0].step, _steps(made[0], events[stream.events.time])
     where = pc.fill_null(at.cast(pa.int64()), events.num_rows).to_numpy()
     parts = [np.append(part, number)[where] for part, number in groups]
@@ -357,9 +379,11 @@ def _read(data: bytes, width: int, steps: int) -> Ints:
     return np.frombuffer(data, f"<i{width}").astype(np.int64).reshape(-1, steps).T
 
 
-def _stacked(layout: SummaryLayout, role: Role, start: int, size: int, number: int) -> Summary:
+def _stacked(
+    layout: SummaryLayout, role: Role, start: int, size: int, number: int, step: int | None = None
+) -> Summary:
     """So many windows without rows, as if one came after the other."""
-    step = step_of(size)
+    step = step or step_of(size)
     steps = number * size // step
     return Summary(
         layout.hash,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from monitor import calibrating
@@ -34,10 +36,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return drawn
 
 
-def fresh() -> Calibrator:
-    """One that remembers nothing, of the same reference."""
+def fresh(times: int = 1) -> Calibrator:
+    """One that remembers nothing, of the same reference, each row of it so many times."""
     known = calibrator()
-    return Calibrator(known.layout, STREAM, known._table, known._period)
+    return Calibrator(known.layout, STREAM, pa.concat_tables([known._table] * times), known._period)
 
 
 def nothing(_: int) -> Mapping[Role, Sequence[Summary]]:
@@ -133,3 +135,26 @@ def test_a_week_of_which_holidays_leave_less_than_half_is_no_calm_week(monkeypat
     days.popitem()
     found = fresh().calibrate(MONDAY, (), nothing, terms=US, excluded=()).calibration
     assert found.seasons[-1] == MONDAY - WEEK
+
+
+def test_sizes_that_are_no_whole_number_of_hours_are_watched() -> None:
+    sizes = (HOUR // 4, HOUR // 2, 3 * HOUR // 2, 6 * HOUR)
+    terms = msgspec.structs.replace(TERMS, sizes=sizes)
+    made = dense().calibrate(MONDAY + WEEK, (MONDAY,), busy, terms=terms, excluded=()).calibration
+    assert {size for _, size in made.watched} == {*sizes}
+    for size in sizes:
+        score, shares = made.score(busy(MONDAY)[EVENTS][0].between(MONDAY, MONDAY + size))
+        assert len(score) == len(made.signals(EVENTS))
+        assert 0.3 < shares["volume"] < 3
+
+
+@cache
+def dense() -> Calibrator:
+    """Of a stream with enough rows in a quarter of an hour."""
+    return fresh(4)
+
+
+def busy(start: int) -> Mapping[Role, Sequence[Summary]]:
+    """A week of the run that held what one of the reference did, by quarters of an hour."""
+    known = dense()._reference_by(HOUR // 4)[0]
+    return {role: [replace(one, start=start)] for role, one in known.summaries.items()}

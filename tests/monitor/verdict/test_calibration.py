@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, decode
+from monitor.verdict.calibration import Calibration, CalmSeason, calibrate, calibrate_each, decode
 from monitor.verdict.evidence import allowances, cusum, scales
 from monitor.verdict.fold import State, WindowScore, fold
 from monitor.verdict.layout import NumberLayout
@@ -413,3 +413,17 @@ def test_columns_score_together_as_each_does_alone_even_if_one_has_no_values(rol
             assert found[:, at] == pytest.approx(wasserstein(column, now, before) + outside, abs=1e-12)
         else:
             assert found[:, at] == pytest.approx(jensen_shannon(now, before), abs=1e-7)
+
+
+def test_sets_of_sizes_that_are_calibrated_together_are_as_each_alone() -> None:
+    sets = ((HOUR,), (6 * HOUR, DAY), (HOUR, 6 * HOUR, DAY))
+    for sizes, made in zip(sets, calibrate_each(LAYOUT, SEASON, CALM[:4], sets=sets, promise=2.0), strict=True):
+        alone = replace(calibrate(LAYOUT, SEASON, CALM[:4], sizes=sizes, promise=2.0), harm=None)
+        assert made.encode() == alone.encode()
+
+
+def test_windows_that_calm_time_cannot_be_cut_into_are_not_watched() -> None:
+    made = calibrate(LAYOUT, SEASON, CALM[:4], sizes=(HOUR // 4, 3 * HOUR // 2, HOUR))
+    assert {size for _, size in made.watched} == {HOUR}
+    assert "no whole number of 1h" in made.unwatched[EVENTS, HOUR // 4]
+    assert (EVENTS, 3 * HOUR // 2) in made.unwatched

@@ -86,6 +86,23 @@ def test_the_line_is_what_is_tolerated_or_the_worst_day_of_a_calm_week() -> None
     assert made.watch(MONDAY).harm == made.harm
 
 
+def test_the_worst_day_lasts_a_day_whatever_the_steps_are() -> None:
+    def finer(week: CalmSeason) -> CalmSeason:
+        """The same by half hours, the first of which holds all of the hour."""
+        labels = week.summaries[LABELS]
+        halves = [
+            np.stack([a, 0 * a], axis=1).reshape(-1, *a.shape[1:])
+            for a in (labels.rows, labels.counts, labels.sums)
+        ]
+        return CalmSeason(
+            week.start, {LABELS: replace(labels, step=HOUR // 2, rows=halves[0], counts=halves[1], sums=halves[2])}
+        )
+
+    storm = [*CALM[:3], with_errors(WEEKS[3], lambda hour: 2.0 if 60 <= hour < 72 else 1.0)]
+    made = calibrate(LAYOUT, SEASON, storm, sizes=[6 * HOUR])
+    assert calibrate(LAYOUT, SEASON, [*map(finer, storm)], sizes=[6 * HOUR]).harm == made.harm
+
+
 def test_two_calm_weeks_are_compared_day_by_day_and_one_day_with_nothing() -> None:
     assert calibrate(LAYOUT, SEASON, CALM[:2]).harm == pytest.approx(TOLERATED)
     day = {role: one.between(one.start, one.start + DAY) for role, one in CALM[0].summaries.items()}
