@@ -18,7 +18,7 @@ PYTHONS := 3.11 3.12 3.13 3.14
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup env docs demo test test-fast test-pythons test-docker chaos lint format stack-up stack-status stack-down doctor dashboards backup restore verdicts verdicts-setup bench bench-setup lock clean distclean
+.PHONY: help setup env docs demo test test-fast test-pythons test-docker chaos tune lint format stack-up stack-status stack-down doctor dashboards backup restore verdicts verdicts-setup bench bench-setup lock clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do \
@@ -56,6 +56,9 @@ test-docker: setup ## start the compose files and break things; skipped, with a 
 
 chaos: setup ## kill, freeze and disconnect real processes at random, compare the rows: make chaos ARGS="--seeds 1..20"
 	@$(ONE_THREAD) $(BIN)/python -m tests.chaos $(ARGS)
+
+tune: setup ## try window sizes on a synthetic quarter, with every scenario: .driftline/tuning/tuning.html
+	@$(ONE_THREAD) $(BIN)/driftline tune --synthetic --holidays US-NY $(ARGS)
 
 docs: setup ## generate docs/variables.md from the options of the commands
 	@$(BIN)/python -m cli.variables

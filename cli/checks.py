@@ -53,6 +53,47 @@ def month(text: str) -> None:
     month_period(text)
 
 
+def months(texts: Sequence[str]) -> None:
+    """Raises SourceUnusable for anything but months."""
+    for text in texts:
+        month(text)
+
+
+def sets(text: str) -> None:
+    """Raises UsageError unless these are sets of window sizes."""
+    from tuning.plan import sets_of  # noqa: PLC0415
+
+    sets_of((1_000,), text)
+
+
+def references(text: str) -> None:
+    """Raises UsageError as `tuning.plan.references_of`."""
+    from tuning.plan import references_of  # noqa: PLC0415
+
+    references_of(text)
+
+
+def strengths(text: str) -> None:
+    """Raises UsageError as `tuning.plan.strengths_of`."""
+    from tuning.plan import strengths_of  # noqa: PLC0415
+
+    strengths_of(text)
+
+
+def scenarios(texts: Sequence[str]) -> None:
+    """Raises UsageError as `scenario` for the first of them, unless it is `all`."""
+    for text in texts:
+        if text != ALL:
+            scenario(text)
+
+
+def rate(text: str) -> None:
+    """Raises UsageError as `monitor.verdict.promise.parse_rate`."""
+    from monitor.verdict.promise import parse_rate  # noqa: PLC0415
+
+    parse_rate(text)
+
+
 def scenario(where: str) -> None:
     """Raises UsageError if there is no such scenario, or it is not one of the stream, moments aside."""
     from cli.streams import DEFAULT_STREAM  # noqa: PLC0415
@@ -74,6 +115,9 @@ def topic_prefix(prefix: str) -> None:
     for records in DEFAULT_STREAM.topics:
         check_topic(prefix + records.topic, "choose another prefix")
 
+
+ALL = "all"
+"""Value of `tune --scenario` that names all that are shipped."""
 
 NEVER = "never"
 """Value of `--remind-every` that asks for no reminders."""

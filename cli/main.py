@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from cli import exits, output
-from cli.commands import alarms, data, decisions, local, models, results, runs, stack, stages
+from cli.commands import alarms, data, decisions, local, models, results, runs, stack, stages, tuning
 from cli.wrong_values import PlainGroup
 from local.terminal import tell
 from runtime import connections
@@ -83,6 +83,7 @@ app.command()(results.columns)
 app.command()(results.compare)
 app.command("dead-letters")(results.dead_letters)
 app.command()(alarms.calibrate)
+app.command()(tuning.tune)
 app.command()(results.recompute)
 app.command()(results.report)
 app.command()(local.grafana)

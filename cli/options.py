@@ -442,6 +442,88 @@ PLOT = option(
     formerly_shared=False,
 )
 
+# tune
+TUNE_MONTHS = option(
+    "month",
+    None,
+    "Month to download from TLC; may be repeated. With --synthetic: trips are made from the first to the last.",
+    check=checks.months,
+    command="tune",
+    formerly_shared=False,
+    show_default=", ".join(replay.MONTHS),
+)
+TUNE_SIZES = option(
+    "sizes",
+    "1h,3h,6h,12h,1d",
+    "Window sizes to try, each alone.",
+    check=checks.sizes,
+    command="tune",
+    formerly_shared=False,
+)
+JOINT = option(
+    "joint",
+    "auto",
+    "Sets of sizes that share one line, such as `1h+6h,1h+6h+1d`; auto: the monitor's default, the smallest with "
+    "the largest, and all.",
+    check=checks.sets,
+)
+REFERENCES = option(
+    "reference",
+    "training,rolling",
+    "What windows are compared with: the weeks of the training, or the last weeks.",
+    check=checks.references,
+)
+TUNE_SCENARIOS = option(
+    "scenario",
+    None,
+    "Drift to inject: a TOML file, or a name that `driftline scenarios` lists; may be repeated.",
+    check=checks.scenarios,
+    command="tune",
+    formerly_shared=False,
+    show_default="all",
+)
+STRENGTHS = option(
+    "strength", "1", "How many times as strong each drift is, such as `0.5,1,2`.", check=checks.strengths
+)
+ONSETS = option("onsets", 30, "Random moments at which each drift begins.", min=5, max=1_000)
+TUNE_PROMISE = option(
+    "promise",
+    "1/month",
+    "False alarms that are accepted.",
+    check=checks.rate,
+    command="tune",
+    formerly_shared=False,
+)
+TUNE_HOLIDAYS = option(
+    "holidays",
+    None,
+    "Calendar of holidays, such as US-NY: these days do not count.",
+    check=checks.holidays,
+    command="tune",
+    formerly_shared=False,
+    show_default="none",
+)
+WORST_DELAY = option("worst-delay", "1d", "Delay that is tolerated.", check=duration_ms)
+NO_POWER = option("no-power", False, "Leave out which changes of each column show.", from_environment=False)
+JOBS = option("jobs", 2, "Number of processes.", min=1, max=256)
+TUNE_SEED = option(
+    "seed",
+    replay.SEED,
+    "Seed of the onsets, and of synthetic trips.",
+    min=0,
+    command="tune",
+    formerly_shared=False,
+)
+TUNE_OUT = option(
+    "out",
+    None,
+    "Folder to write tuning.html, tuning.csv and tuning.json to.",
+    check=checks.output_folder,
+    command="tune",
+    formerly_shared=False,
+    show_default=".driftline/tuning",
+)
+
 # stack, backup, restore
 SHOW_PASSWORD = option("show-password", False, "Print the database URL with its password.")
 BACKUP_OUT = option(

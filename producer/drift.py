@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from schemas.definition import Stream
 from schemas.errors import UsageError
@@ -142,6 +143,10 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def apply(self, rows: Rows, chosen: Bools, stream: Stream, draw: Draw) -> Rows:
         """Change the chosen records."""
         raise NotImplementedError
+
+    def scaled(self, by: float) -> Drift:
+        """Return the same drift, so many times as strong; if it has no size, in so many times as many records."""
+        return replace(self, share=min(1.0, self.share * by))
 
     def check(self, stream: Stream) -> str | None:
         """Return what is wrong with it on this stream whenever it happens, None if nothing."""

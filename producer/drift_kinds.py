@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from producer.drift import (
     ANGLE,
@@ -86,6 +87,9 @@ class Scale(_OfNumbers, frozen=True, kw_only=True, tag="scale"):
     def changed(self, values: Floats, draw: Draw) -> Floats:
         return values * self.factor
 
+    def scaled(self, by: float) -> Drift:
+        return replace(self, factor=float(np.copysign(abs(self.factor) ** by, self.factor)))
+
     def check(self, stream: Stream) -> str | None:
         if not 0 < abs(self.factor) < 1e6 or self.factor == 1:
             return f"a factor of {self.factor} changes nothing, or everything"
@@ -108,6 +112,9 @@ class Shift(_OfNumbers, frozen=True, kw_only=True, tag="shift"):
     def changed(self, values: Floats, draw: Draw) -> Floats:
         return values + self.amount
 
+    def scaled(self, by: float) -> Drift:
+        return replace(self, amount=self.amount * by)
+
     def check(self, stream: Stream) -> str | None:
         if not 0 < abs(self.amount) < 1e9:
             return f"an amount of {self.amount} changes nothing, or everything"
@@ -127,6 +134,9 @@ class Noise(_OfNumbers, frozen=True, kw_only=True, tag="noise"):
         size = np.sqrt(-2.0 * np.log1p(-draw(SIZE)))
         normal = size * np.cos(2.0 * np.pi * draw(ANGLE))
         return np.asarray(values * np.exp(self.spread * normal), np.float64)
+
+    def scaled(self, by: float) -> Drift:
+        return replace(self, spread=min(self.spread * by, 3.0))
 
     def check(self, stream: Stream) -> str | None:
         return super().check(stream) if 0 < self.spread <= 3 else f"a spread of {self.spread} is not in (0, 3]"
@@ -224,6 +234,9 @@ class Clock(Drift, frozen=True, kw_only=True, tag="clock"):
             table = _replaced(table, name, pc.add(column.cast(pa.int64()), off).cast(column.type))
         return rows._replace(table=table)
 
+    def scaled(self, by: float) -> Drift:
+        return replace(self, offset=Duration(round(self.offset * by)))
+
     def check(self, stream: Stream) -> str | None:
         return super().check(stream) if self.offset else "an offset of 0 changes nothing"
 
@@ -239,6 +252,9 @@ class Delayed(Drift, frozen=True, kw_only=True, tag="delayed"):
 
     def apply(self, rows: Rows, chosen: Bools, stream: Stream, draw: Draw) -> Rows:
         return rows._replace(sent_at=rows.sent_at + np.where(chosen, int(self.by), 0))
+
+    def scaled(self, by: float) -> Drift:
+        return replace(self, by=Duration(max(round(self.by * by), 1)))
 
     def check(self, stream: Stream) -> str | None:
         return super().check(stream) if self.by > 0 else "the delay is not above 0"

@@ -77,6 +77,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         by = onset - min(drift.starts_at for drift in self.drifts)
         return replace(self, drifts=tuple(_moved(drift, by, lasts) for drift in self.drifts))
 
+    def scaled(self, by: float) -> Scenario:
+        """Return the same scenario, its drifts so many times as strong."""
+        return replace(self, drifts=tuple(drift.scaled(by) for drift in self.drifts))
+
 
 def parse(name: str, text: str, stream: Stream, period: Period | None = None) -> Scenario:
     """Parse a scenario, and reject anything unknown: a mistyped key must not go unnoticed.

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.verdicts.months import SEASON, Summaries, Trained, trained, trips
-from benchmarks.verdicts.watching import scored, spliced
+from benchmarks.verdicts.watching import scored
 from models import reference as references
 from monitor.calibrating import Calibrator, Measure
 from monitor.drift.columns import Ints
@@ -30,6 +30,7 @@ from schemas.alarms import ChangeKind, leading
 from schemas.definition import EVENTS, LABELS, Role
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.alarms import WatchTerms
+from tuning.evidence import spliced
 
 REGION = "US-NY"
 CLOCKS_BEHIND = 5 * HOUR

@@ -23,17 +23,7 @@ from benchmarks.verdicts.months import (
     trips,
     weeks,
 )
-from benchmarks.verdicts.watching import (
-    Crossing,
-    Followed,
-    Week,
-    aligned,
-    evidence,
-    first_crossing,
-    first_harm,
-    follow,
-    spliced,
-)
+from benchmarks.verdicts.watching import Followed, Week, first_harm, follow
 from monitor.calibrating import Calibrator
 from monitor.drift.figures import Config
 from monitor.evidently.reference import Reference
@@ -48,6 +38,7 @@ from schemas.alarm_text import headline
 from schemas.definition import EVENTS, LABELS
 from schemas.durations import moment, moment_ms
 from schemas.streams.taxi import TAXI, TRIPS
+from tuning.evidence import Crossing, aligned, evidence, first_crossing, spliced
 
 REGION = "US-NY"
 ONSETS = 6

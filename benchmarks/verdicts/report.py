@@ -13,35 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
 from benchmarks.verdicts.watching import Week
 from monitor.verdict.season import HOUR
 from schemas.durations import moment
-
-_STYLE = """
-:root { color-scheme: light dark; --text: #222; --line: #ddd; --met: #1a7f37; --missed: #b3261e; --page: #fff; }
-@media (prefers-color-scheme: dark) {
-  :root { --text: #ddd; --line: #444; --met: #57c96f; --missed: #ff8a80; --page: #16181c; }
-}
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 74rem; margin: 2rem auto; padding: 0 1rem;
-       color: var(--text); background: var(--page); }
-section { margin-top: 3rem; } .table { overflow-x: auto; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
-.met { color: var(--met); } .missed { color: var(--missed); }
-"""
-
-_LAYOUT: Mapping[str, Any] = {
-    "height": 320,
-    "margin": {"t": 40, "b": 30},
-    "paper_bgcolor": "rgba(0,0,0,0)",
-    "plot_bgcolor": "rgba(0,0,0,0)",
-    "font": {"color": "#888"},
-    "xaxis": {"gridcolor": "rgba(128,128,128,.25)"},
-    "yaxis": {"gridcolor": "rgba(128,128,128,.25)", "zerolinecolor": "rgba(128,128,128,.5)"},
-}
-"""Legible on a light and on a dark page."""
+from tuning.page import LAYOUT, page, plot, table
 
 
 @dataclass
@@ -106,16 +82,9 @@ def write(parts: Mapping[str, Part], folder: Path) -> None:
         for name, picture in part.pictures.items():
             (folder / name).write_text(picture, encoding="utf-8")
     checks = [met for part in parts.values() for met in part.met.values()]
-    title = "Can the alarms be trusted?"
-    head = (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        '<meta name=viewport content="width=device-width">'
-        f"<title>{title}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script>"
-    )
     total = f"<p>{sum(checks)} of {len(checks)} checks are met. Those that are not are printed as they came.</p>"
-    body = "\n".join(map(_section, parts.values()))
-    page = f"{head}<h1>{title}</h1>{total}{body}</html>\n"
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    made = page("Can the alarms be trusted?", [total, *map(_section, parts.values())])
+    (folder / "report.html").write_text(made, encoding="utf-8")
 
 
 def _finite(value: Any) -> Any:
@@ -133,28 +102,10 @@ def _section(part: Part) -> str:
         for check, met in part.met.items()
     )
     figures = "".join(f"<li>{escape(str(name))}: {escape(str(value))}</li>" for name, value in part.figures.items())
-    plots = "".join(part.pictures.values()) + "".join(
-        plot.to_html(full_html=False, include_plotlyjs=False) for plot in part.plots
-    )
+    plots = "".join(part.pictures.values()) + "".join(map(plot, part.plots))
     note = f"<p>{escape(part.note)}</p>" if part.note else ""
     head = f"<h2>{escape(part.title)}</h2><p>Wanted: {escape(part.wanted)}. Measured {part.measured}.</p>"
-    return f"<section>{head}<ul>{checks}{figures}</ul>{note}{plots}{_table(part.rows)}{_table(part.more)}</section>"
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{escape(_cell(v))}</td>" for v in row.values()) + "</tr>" for row in rows)
-    return f"<div class=table><table><tr>{head}</tr>{body}</table></div>"
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {count}" for name, count in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+    return f"<section>{head}<ul>{checks}{figures}</ul>{note}{plots}{table(part.rows)}{table(part.more)}</section>"
 
 
 def calendar(rows: Mapping[str, Sequence[bool]], first: date) -> str:
@@ -191,7 +142,7 @@ _DAY = {True: "#d1495b", False: "#9db8a5"}
 
 def curve(title: str, watched: Iterable[Week]) -> go.Figure:
     """The evidence of all sizes over time, in units of the line."""
-    figure = go.Figure(layout={"title": title, **_LAYOUT})
+    figure = go.Figure(layout={"title": title, **LAYOUT})
     traces: dict[str, tuple[list[Any], list[Any]]] = {}
     for week in watched:
         for (role, size), (ends, levels) in week.curves.items():
@@ -206,7 +157,7 @@ def curve(title: str, watched: Iterable[Week]) -> go.Figure:
 
 def boxes(title: str, delays: Mapping[str, Sequence[float]]) -> go.Figure:
     """Hours from onset to alarm."""
-    figure = go.Figure(layout={"title": title, **_LAYOUT})
+    figure = go.Figure(layout={"title": title, **LAYOUT})
     for name, hours in delays.items():
         figure.add_box(y=[hour for hour in hours if hour < float("inf")], name=name, boxpoints="all")
     return figure

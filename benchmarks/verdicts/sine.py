@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.verdicts.watching import evidence
 from monitor.drift.columns import Floats
 from monitor.verdict.calibration import CalmSeason, calibrate
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.season import DAY, HOUR, Season
 from monitor.verdict.summary import Summary, summarize_events
 from schemas.definition import EVENTS, Field, Records, Stream
+from tuning.evidence import evidence
 
 ROWS, EVERY, CYCLE, SEED = 154_987, 5_000, 500, 531_874
 NAMES = ("one", "two", "sine", "cosine")

@@ -15,26 +15,15 @@ from monitor.calibrating import Calibrator, Measure
 from monitor.drift.columns import Floats, Ints
 from monitor.verdict.calibration import DEFAULT_SIZES, Calibration, CalmSeason, Key, calibrate
 from monitor.verdict.estimate import errors_of
-from monitor.verdict.evidence import allowances, cusum
 from monitor.verdict.fold import Folded, State, WindowScore, fold
 from monitor.verdict.harm import Errors, added
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.lifecycle import Alarm, AlarmKey
 from monitor.verdict.season import HOUR, Season, holidays_of, short_seasons
-from monitor.verdict.summary import Summary, merge
+from monitor.verdict.summary import Summary
 from schemas.definition import EVENTS, Role, Stream
 from storage.alarms import WatchTerms
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """Where evidence first crosses the line. at: end of the window, ms."""
-
-    at: int
-    role: Role
-    size: int
-    signal: str
-    value: float
+from tuning.evidence import Crossing, aligned, evidence, first_crossing
 
 
 @dataclass(frozen=True)
@@ -262,22 +251,6 @@ def watched_week(calibration: Calibration, week: CalmSeason) -> Week:
     return Week(week.start, calibration, ", ".join(week.left_out.values()), curves, first, most)
 
 
-def evidence(calibration: Calibration, summary: Summary, role: Role, size: int) -> Floats:
-    """Evidence in units of the line after each window of a week, shape (windows, signals)."""
-    k = allowances(calibration.signals(role), size)
-    counts = calibration.counts(summary.start + size * np.arange(summary.size // size), size)
-    return cusum(calibration.z(summary, size), k, counts) / calibration.lines[role, size]
-
-
-def first_crossing(found: Floats, ends: Ints, key: Key, names: Sequence[str], *, after: int = 0) -> list[Crossing]:
-    """The first window that ends after a moment and whose evidence is above the line; [] if there is none."""
-    above = np.flatnonzero((found.max(1) > 1) & (ends > after))
-    if not len(above):
-        return []
-    at = above[0]
-    return [Crossing(int(ends[at]), *key, names[int(found[at].argmax())], float(found[at].max()))]
-
-
 def first_harm(calibrations: Sequence[Calibration], parts: Sequence[Summary], *, after: int) -> int | None:
     """The end of the first day that is harmed and ends after a moment, ms; None if there is none.
 
@@ -297,13 +270,3 @@ def first_harm(calibrations: Sequence[Calibration], parts: Sequence[Summary], *,
             if len(day) == 24 and found.end > after and excess is not None and excess > calibration.harm:
                 return found.end
     return None
-
-
-def aligned(summary: Summary, size: int) -> Summary:
-    """The part of a summary that whole windows of a size cover."""
-    return summary.between(-(-summary.start // size) * size, summary.end // size * size)
-
-
-def spliced(calm: Summary, bent: Summary, onset: int) -> Summary:
-    """One summary until the onset, the other from there on; both of the same stretch."""
-    return merge([calm.between(calm.start, onset), bent.between(onset, bent.end)])

@@ -521,7 +521,7 @@ class _Calibrating:
             unwatched={key: why for key, why in self.unwatched.items() if key[1] in sizes},
         )
         made.evidence = {key: self.evidence[key] for key in made.watched}
-        made.known, made.recent = self.known, self.recent
+        made.known, made.recent, made.digests = self.known, self.recent, self.digests
         return made
 
     @cached_property
@@ -688,13 +688,21 @@ class _Calibrating:
         made.update(
             msgspec.json.encode([self.season, [one.start for one in self.calm], [*self.watched], promise, _VERSION])
         )
-        for one in self.calm:
-            made.update(msgspec.json.encode([*one.left_out]))
-            for summary in one.summaries.values():
-                made.update(
-                    sha256(np.ascontiguousarray(summary.counts).tobytes() + summary.sums.tobytes()).digest()
-                )
+        for part in self.digests:
+            made.update(part)
         return made.hexdigest()
+
+    @cached_property
+    def digests(self) -> Sequence[bytes]:
+        """Of what the calm seasons hold."""
+        found = []
+        for one in self.calm:
+            found.append(msgspec.json.encode([*one.left_out]))
+            found += [
+                sha256(np.ascontiguousarray(summary.counts).tobytes() + summary.sums.tobytes()).digest()
+                for summary in one.summaries.values()
+            ]
+        return found
 
 
 _VERSION = 3

@@ -118,7 +118,7 @@ def error_unit(layout: SummaryLayout) -> float:
 
 def empty(layout: SummaryLayout, role: Role, start: int, size: int) -> Summary:
     """Make the summary of a window without rows."""
-    return _stacked(layout, role, start, size, 1)
+    return _stacked(layout, role, start, size, 1, step=step_of(size))
 
 
 def summarize_events(
@@ -162,7 +162,8 @@ def divide_events(
         The whole, then the parts of each group.
     """
     made = [
-        _stacked(layout, EVENTS, start, size, number, step) for number in (1, *(number for _, number in groups))
+        _stacked(layout, EVENTS, start, size, number, step=step or step_of(size))
+        for number in (1, *(number for _, number in groups))
     ]
     steps = _steps(made[0], table[stream.events.time])
     _count(made, layout, table, [steps, *(steps + size // made[0].step * part for part, _ in groups)])
@@ -214,6 +215,7 @@ def divide_labels(
         groups: How the events are divided.
         start: Of the window, ms since the epoch.
         size: Of the window, ms.
+        step: As for `summarize_events`.
 
     Returns:
         The whole, then the parts of each group.
@@ -226,7 +228,10 @@ def divide_labels(
     inside = pc.and_(pc.greater_equal(label, low), pc.less_equal(label, high))
     joined = joined.set_column(joined.num_columns - 1, ERROR, pc.if_else(inside, joined[ERROR], None))
     # without an event a label is in a part of its own, which is dropped
-    made = [_stacked(layout, LABELS, start, size, number, step) for number in (1, *(n + 1 for _, n in groups))]
+    made = [
+        _stacked(layout, LABELS, start, size, number, step=step or step_of(size))
+        for number in (1, *(n + 1 for _, n in groups))
+    ]
     each, of_event = size // made[0].step, _steps(made[0], events[stream.events.time])
     where = pc.fill_null(at.cast(pa.int64()), events.num_rows).to_numpy()
     parts = [np.append(part, number)[where] for part, number in groups]
@@ -379,11 +384,8 @@ def _read(data: bytes, width: int, steps: int) -> Ints:
     return np.frombuffer(data, f"<i{width}").astype(np.int64).reshape(-1, steps).T
 
 
-def _stacked(
-    layout: SummaryLayout, role: Role, start: int, size: int, number: int, step: int | None = None
-) -> Summary:
+def _stacked(layout: SummaryLayout, role: Role, start: int, size: int, number: int, *, step: int) -> Summary:
     """So many windows without rows, as if one came after the other."""
-    step = step or step_of(size)
     steps = number * size // step
     return Summary(
         layout.hash,

@@ -18,7 +18,7 @@ from producer.merge import sort_tables
 from producer.source import Source
 from producer.sources import download, tlc
 from producer.sources.canonical import SCHEMA, conform, with_durations
-from producer.sources.defaults import KIND, MONTH, SEED, VOLUME
+from producer.sources.defaults import KIND, MONTH, MONTHS, SEED, VOLUME
 from runtime.connections import STATE, make_folder
 from schemas.durations import moment
 from schemas.errors import SourceMissing, SourceUnusable, UsageError
@@ -84,6 +84,49 @@ def choose(
         return from_files([download.fetch(wanted, kind=kind, cache=cache, progress=progress, say=say)])
     except SourceUnusable as error:
         if month or not or_synthetic:
+            raise
+        return from_generator(*period, seed=seed, volume=volume, note=_instead(error))
+
+
+def choose_months(
+    *,
+    files: Sequence[Path] = (),
+    months: Sequence[str] = (),
+    synthetic: bool = False,
+    kind: str = KIND,
+    default_months: Sequence[str] = MONTHS,
+    seed: int = SEED,
+    volume: float = VOLUME,
+    progress: download.Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Source:
+    """Choose a source of several months, as `choose` does of one.
+
+    Args:
+        files: TLC files.
+        months: Such as `2022-02`; synthetic trips are made from the first to the last.
+        synthetic: As for `choose`.
+        kind: As for `choose`.
+        default_months: Taken without files and months.
+        seed: As for `choose`.
+        volume: As for `choose`.
+        progress: As for `choose`.
+        say: As for `choose`.
+
+    Raises:
+        UsageError: The options exclude one another.
+        SourceUnusable: A month cannot be downloaded, or a file not be used.
+    """
+    if files:
+        return choose(files=files, month=next(iter(months), None), synthetic=synthetic)
+    wanted = sorted(months or default_months)
+    period = tlc.month_period(wanted[0])[0], tlc.month_period(wanted[-1])[1]
+    if synthetic:
+        return from_generator(*period, seed=seed, volume=volume)
+    try:
+        return from_files([download.fetch(month, kind=kind, progress=progress, say=say) for month in wanted])
+    except SourceUnusable as error:
+        if months:
             raise
         return from_generator(*period, seed=seed, volume=volume, note=_instead(error))
 
