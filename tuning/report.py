@@ -147,7 +147,7 @@ def _body(report: Report) -> Iterator[str]:
     yield "".join(f"<p>{escape(text)}.</p>" for text in unwatched(report)) + "</section>"
     for reference in plan.references:
         yield f"<section><h2>Hours until a drift is found: {reference} reference</h2>"
-        yield "<p>Median. Missed: more than half are not found within a week. Point at a cell for the share that is"
+        yield "<p>Median. Missed: half or more are not found within a week. Point at a cell for the share that is"
         yield f" missed, and what was named first most often.</p>{plot(_delays(report, reference))}</section>"
     if report.power:
         yield "<section><h2>The smallest change that shows</h2><p>At half of the onsets or more, against the"
