@@ -22,6 +22,9 @@ from schemas.text import printable
 NEXT = "Next: "
 """How the line begins that says what to do."""
 
+LITTLE = 0.5
+"""Members with less evidence are not worth a sentence: it suspects nothing."""
+
 COMPARED = 3
 """Columns that a comparison is of."""
 
@@ -343,7 +346,10 @@ class _Sentences:
         others = [
             m
             for m in self._members
-            if m is not told and m.kind != "error" and (m.change is None or m.change.kind not in said_already)
+            if m is not told
+            and m.kind != "error"
+            and m.value >= LITTLE
+            and (m.change is None or m.change.kind not in said_already)
         ]
         if not others:
             return ""
