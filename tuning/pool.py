@@ -25,7 +25,7 @@ class Store:
     """The results of one plan for one history."""
 
     def __init__(self, folder: Path, history: History, plan: Plan) -> None:
-        """Open it, and keep there what workers need.
+        """Open it.
 
         Args:
             folder: Of all results.
@@ -33,7 +33,7 @@ class Store:
             plan: What is tried.
         """
         self.folder = make_folder(folder / key_of(history.id, plan))
-        write(self.folder / _HISTORY, pickle.dumps((history, plan)))
+        self._of = history, plan
 
     def missing(self, tasks: Sequence[Task]) -> list[Task]:
         """Those of the tasks that have no result yet."""
@@ -43,8 +43,12 @@ class Store:
         """The result of a task."""
         return self._file(task).read_bytes()
 
+    def keep_history(self) -> None:
+        """Write what those need who do tasks."""
+        write(self.folder / _HISTORY, pickle.dumps(self._of))
+
     def forget_history(self) -> None:
-        """Remove what only workers need."""
+        """Remove it: it is large."""
         (self.folder / _HISTORY).unlink(missing_ok=True)
 
     def _file(self, task: Task) -> Path:
@@ -60,7 +64,13 @@ def run(store: Store, tasks: Sequence[Task], jobs: int, done: Callable[[Task], N
         jobs: Processes; 1: this one.
         done: Called after each.
     """
-    missing = store.missing(tasks)
+    if missing := store.missing(tasks):
+        store.keep_history()
+        _run(store, missing, jobs, done)
+        store.forget_history()
+
+
+def _run(store: Store, missing: Sequence[Task], jobs: int, done: Callable[[Task], None]) -> None:
     if jobs == 1 or len(missing) < 2:
         for task in missing:
             _do(store.folder, task)

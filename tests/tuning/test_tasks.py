@@ -46,6 +46,7 @@ def test_what_was_done_is_not_done_again_and_what_is_missing_is(tmp_path: Path) 
     assert {name: after for name, after in files(again).items() if name in before} == before
     assert len(files(again)) == 3
     assert again.missing(TASKS) == []
+    assert {path.suffix for path in again.folder.iterdir()} == {".json"}  # what only workers need is gone
 
 
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
