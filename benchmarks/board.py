@@ -46,7 +46,8 @@ TARGET_MS = 300
 VISIBLE_MS = 1_000
 _ROW = """
     SELECT percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY latency_ms) FROM driftline.window_result
-    WHERE run_id = %s AND stream = 'events' AND status = 'final' AND rows >= %s AND window_end <= %s"""
+    WHERE run_id = %s AND stream = 'events' AND segment = ''
+      AND status = 'final' AND rows >= %s AND window_end <= %s"""
 
 
 def seed(connection: psycopg.Connection[Any], run: str, *, windows: int, metrics: Sequence[str] = METRICS) -> None:

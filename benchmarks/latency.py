@@ -49,7 +49,8 @@ _LATENCY = """
     FROM driftline.window_result LEFT JOIN (
         SELECT stream, size_s, window_start, min(at) AS at FROM public.noted GROUP BY 1, 2, 3
     ) n USING (stream, size_s, window_start)
-    WHERE run_id = %s AND status = 'final' AND revision = 0 AND rows >= %s AND window_end <= to_timestamp(%s)
+    WHERE run_id = %s AND segment = '' AND status = 'final'
+      AND revision = 0 AND rows >= %s AND window_end <= to_timestamp(%s)
     GROUP BY stream ORDER BY stream"""
 
 

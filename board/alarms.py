@@ -275,6 +275,13 @@ async def _evidence_of(
     if first is None:
         return {"seasons": [], "curves": [], "windows": []}
     where = {"from": moment(first), "to": moment(seasons[-1])}
+    if alarm["track"] == "segments":
+        found = await reader.rows("segment_evidence", run=run, **where)
+        return {
+            "seasons": [at for at in seasons if at >= first],
+            "curves": segment_curves(found),
+            "windows": _windows_around(found, alarm),
+        }
     rows = await reader.rows("scores", run=run, **where)
     recovered = [at for (at,) in await reader.rows("recoveries", run=run)]
     curves = SignalCurves(calibrations, recovered)
@@ -294,6 +301,22 @@ async def _evidence_of(
         ],
         "windows": _windows_around(rows, alarm),
     }
+
+
+def segment_curves(rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the evidence of all segments together, of which one line is drawn for each role and size. Pure.
+
+    Args:
+        rows: Of the query `segment_evidence`.
+    """
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for role, size_s, _, start, _, value, *_ in rows:
+        size = duration_text(1_000 * size_s)
+        name = f"segments, by {role}"
+        curve = found.setdefault((role, size_s), {"role": role, "name": name, "size": size, "at": [], "value": []})
+        curve["at"].append(start + 1_000 * size_s)
+        curve["value"].append(round(float(value), 3))
+    return [*found.values()]
 
 
 def _windows_around(rows: Iterable[Sequence[Any]], alarm: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -188,8 +188,9 @@ async def runs(request: HttpRequest) -> HttpResponse:
 async def board_data(request: HttpRequest) -> HttpResponse:
     board, query = board_of(request), request.query_params
     run, size_s = query_params.run_param(query), query_params.size_param(query)
+    segment = query_params.segment_param(query)
     async with board.database.snapshot() as reader:
-        found = await board.board_reader.board(reader, run, size_s)
+        found = await board.board_reader.board(reader, run, size_s, segment)
     command = await asyncio.to_thread(monitor_command, found.pop("reference"), board.settings.models)
     return json_response(request, found | {"monitor": command, "attended": board.settings.attended})
 

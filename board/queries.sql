@@ -55,14 +55,18 @@ WHERE r.run_id = %(run)s;
 
 -- name: sizes
 SELECT size_s, count(*) FROM driftline.window_result
-WHERE run_id = %(run)s AND stream = 'events' AND segment = '' GROUP BY size_s ORDER BY size_s;
+WHERE run_id = %(run)s AND stream = 'events' AND segment = %(segment)s GROUP BY size_s ORDER BY size_s;
+
+-- name: segments
+SELECT DISTINCT segment FROM driftline.window_result
+WHERE run_id = %(run)s AND stream = 'events' AND segment <> '' ORDER BY 1;
 
 -- name: columns
 -- Those that windows of this size were tested for: of the newest ones, since a column may be new.
 SELECT DISTINCT column_name FROM driftline.column_metric
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '') AND metric = 'drift'
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, %(segment)s) AND metric = 'drift'
   AND window_start IN (SELECT window_start FROM driftline.window_result
-                       WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
+                       WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, %(segment)s)
                        ORDER BY window_start DESC LIMIT 2);
 
 -- name: windows
@@ -75,8 +79,8 @@ SELECT (extract(epoch FROM w.window_start) * 1000)::bigint,
 FROM driftline.window_result w
 LEFT JOIN driftline.window_result o
        ON o.run_id = w.run_id AND o.stream = 'labels' AND o.size_s = w.size_s
-      AND o.window_start = w.window_start AND o.segment = ''
-WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.size_s = %(size_s)s AND w.segment = ''
+      AND o.window_start = w.window_start AND o.segment = w.segment
+WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.size_s = %(size_s)s AND w.segment = %(segment)s
   AND w.window_start >= %(from)s::timestamptz AND w.window_start <= %(to)s::timestamptz
 ORDER BY w.window_start;
 
@@ -96,7 +100,7 @@ SELECT (extract(epoch FROM window_start) * 1000)::bigint,
        string_agg(column_name, E'\x1f' ORDER BY column_name),
        string_agg(float4send(coalesce(severity, 'NaN')::float4), ''::bytea ORDER BY column_name)
 FROM driftline.column_metric
-WHERE run_id = %(run)s AND stream = 'events' AND size_s = %(size_s)s AND segment = '' AND metric = 'drift'
+WHERE run_id = %(run)s AND stream = 'events' AND size_s = %(size_s)s AND segment = %(segment)s AND metric = 'drift'
   AND window_start >= %(from)s::timestamptz AND window_start <= %(to)s::timestamptz
 GROUP BY window_start;
 
@@ -183,7 +187,7 @@ WHERE n.start IS NOT NULL
 SELECT (extract(epoch FROM window_start) * 1000)::bigint, (extract(epoch FROM window_end) * 1000)::bigint,
        status, rows, columns_drifted, columns_tested, share_drifted, dataset_drift
 FROM (SELECT * FROM driftline.window_result
-      WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
+      WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, %(segment)s)
       ORDER BY window_start DESC LIMIT 200) w
 ORDER BY (status <> 'open' AND columns_tested > 0) DESC NULLS LAST, status <> 'open' DESC, window_start DESC LIMIT 1;
 
@@ -192,21 +196,21 @@ ORDER BY (status <> 'open' AND columns_tested > 0) DESC NULLS LAST, status <> 'o
 -- smallest larger size of which a window was tested.
 SELECT count(*), count(*) FILTER (WHERE columns_tested > 0), percentile_disc(0.5) WITHIN GROUP (ORDER BY rows),
        (SELECT min(o.size_s) FROM driftline.window_result o
-        WHERE (o.run_id, o.stream, o.segment) = (%(run)s, 'events', '')
+        WHERE (o.run_id, o.stream, o.segment) = (%(run)s, 'events', %(segment)s)
           AND o.size_s > %(size_s)s AND o.columns_tested > 0)
 FROM driftline.window_result
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '') AND status <> 'open';
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, %(segment)s) AND status <> 'open';
 
 -- name: worst
 SELECT column_name, severity FROM driftline.column_metric
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, %(segment)s)
   AND window_start = %(start)s AND metric = 'drift' AND severity IS NOT NULL
 ORDER BY severity DESC, column_name LIMIT 1;
 
 -- name: remark
 -- Why no column of a window was tested: what failed before what has too few values, and of each the most frequent.
 SELECT reason FROM driftline.column_metric
-WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, '')
+WHERE (run_id, stream, size_s, segment) = (%(run)s, 'events', %(size_s)s, %(segment)s)
   AND window_start = %(start)s AND metric = 'drift' AND reason IS NOT NULL
 GROUP BY reason ORDER BY bool_or(status = 'failed') DESC, count(*) DESC, reason LIMIT 1;
 
@@ -299,9 +303,9 @@ ORDER BY d.written_at DESC, d.topic, d.partition, d.kafka_offset DESC LIMIT 50;
 SELECT w.sizes_s, w.promise, w.done, (extract(epoch FROM w.updated_at) * 1000)::bigint,
        c.promise, left(c.refused, 500), left(c.about, 1000), cardinality(c.weeks), c.set_by,
        (SELECT (extract(epoch FROM e.window_start) * 1000)::bigint FROM driftline.evidence e
-        WHERE e.run_id = w.run_id ORDER BY e.season_start, e.due_at LIMIT 1),
+        WHERE e.run_id = w.run_id AND e.segment = '' ORDER BY e.season_start, e.due_at LIMIT 1),
        (SELECT (extract(epoch FROM e.window_start) * 1000)::bigint + 1000 * e.size_s FROM driftline.evidence e
-        WHERE e.run_id = w.run_id ORDER BY e.season_start DESC, e.due_at DESC LIMIT 1)
+        WHERE e.run_id = w.run_id AND e.segment = '' ORDER BY e.season_start DESC, e.due_at DESC LIMIT 1)
 FROM driftline.watch w CROSS JOIN LATERAL (
     SELECT * FROM driftline.calibration c WHERE c.run_id = w.run_id ORDER BY c.season_start DESC LIMIT 1) c
 WHERE w.run_id = %(run)s;
@@ -317,7 +321,8 @@ WHERE a.run_id = %(run)s AND a.track = 'change' AND a.state IN ('firing', 'recov
 -- name: newest_evidence
 -- Of each role and size after its newest window of the newest season: by how much the line is reached, and by what.
 SELECT DISTINCT ON (stream, size_s) stream, size_s, value, signal FROM driftline.evidence
-WHERE run_id = %(run)s AND season_start = (SELECT max(season_start) FROM driftline.calibration WHERE run_id = %(run)s)
+WHERE run_id = %(run)s AND segment = ''
+  AND season_start = (SELECT max(season_start) FROM driftline.calibration WHERE run_id = %(run)s)
 ORDER BY stream, size_s, window_start DESC;
 
 -- name: evidence
@@ -375,6 +380,14 @@ SELECT stream, size_s, (extract(epoch FROM season_start) * 1000)::bigint,
        (extract(epoch FROM window_start) * 1000)::bigint, rows, value, signal, z
 FROM driftline.evidence
 WHERE run_id = %(run)s AND segment = '' AND season_start >= %(from)s AND season_start <= %(to)s
+ORDER BY season_start, due_at, size_s, stream LIMIT 20000;
+
+-- name: segment_evidence
+-- Of all segments together after the windows of some seasons, as `scores`.
+SELECT stream, size_s, (extract(epoch FROM season_start) * 1000)::bigint,
+       (extract(epoch FROM window_start) * 1000)::bigint, rows, value, signal, z
+FROM driftline.evidence
+WHERE run_id = %(run)s AND segment = '*' AND season_start >= %(from)s AND season_start <= %(to)s
 ORDER BY season_start, due_at, size_s, stream LIMIT 20000;
 
 -- name: errors

@@ -46,6 +46,14 @@ def find_param(query: Query) -> str:
     return find
 
 
+def segment_param(query: Query) -> str:
+    """Return the segment; '' where none is named. Raises BadParameter for what none is called."""
+    segment = query.get("segment", "")
+    if len(segment) > LONGEST_SIDE or not segment.isprintable():
+        raise BadParameter("that is no name of a segment", "write NAME=VALUE, as `driftline windows` does")
+    return segment
+
+
 def size_param(query: Query) -> int | None:
     """Return the window size in seconds; None where none is named. Raises BadParameter for what is no size."""
     if (text := query.get("size")) is None:

@@ -102,13 +102,31 @@ def period(found: Any) -> list[int] | None:
     return found
 
 
-async def choose_size(reader: Reader, run: RunInfo, size_s: int | None) -> tuple[int, list[int]]:
+async def read_segments(reader: Reader, run: RunInfo, wanted: str) -> list[str]:
+    """List the segments of which a run has figures.
+
+    Args:
+        reader: A snapshot of the database.
+        run: The run.
+        wanted: One that has to be among them; '' for none.
+
+    Raises:
+        NotFound: It is not.
+    """
+    known = [name for (name,) in await reader.rows("segments", run=run.run_id)]
+    if wanted and wanted not in known:
+        raise NotFound("this run has no such segment", f"choose of {', '.join(known)}" if known else "it has none")
+    return known
+
+
+async def choose_size(reader: Reader, run: RunInfo, size_s: int | None, segment: str = "") -> tuple[int, list[int]]:
     """Choose a window size of a run.
 
     Args:
         reader: A snapshot of the database.
         run: The run.
         size_s: Seconds; None is the smallest size whose windows can be told apart in one picture.
+        segment: Of this segment, which not all sizes have; '' is the whole stream.
 
     Returns:
         The size and all sizes that the run has, in seconds, ascending.
@@ -116,11 +134,12 @@ async def choose_size(reader: Reader, run: RunInfo, size_s: int | None) -> tuple
     Raises:
         NotFound: The run has windows, but none of that size.
     """
-    sizes = dict(await reader.rows("sizes", run=run.run_id))
+    sizes = dict(await reader.rows("sizes", run=run.run_id, segment=segment))
     if size_s is None:
         useful = [size for size, windows in sizes.items() if windows <= USEFUL]
         return min(useful, default=max(sizes, default=3_600)), [*sizes]
     if sizes and size_s not in sizes:
         text = ", ".join(duration_text(1_000 * size) for size in sizes)
-        raise NotFound("this run has no windows of that size", f"choose of {text}")
+        of_segment = " of this segment" if segment else ""
+        raise NotFound(f"this run has no windows of that size{of_segment}", f"choose of {text}")
     return size_s, [*sizes]

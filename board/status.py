@@ -20,8 +20,8 @@ NEWEST = (
 )  # fmt: skip
 
 
-async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, Any]:
-    """Read the status of a run, as JSON takes it.
+async def read_status(reader: Reader, run: RunInfo, size_s: int, segment: str = "") -> dict[str, Any]:
+    """Read the status of a run, as JSON takes it; its verdict, newest window and scarcity are those of a segment.
 
     Returns:
         Among others: `rows`, accepted events; `dead_letters`, rejected records, events and labels together, and
@@ -32,16 +32,16 @@ async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, An
         `scarce`, None while windows are tested; `watch`, as `read_watch` returns it.
     """
     found = dict(zip(TALLIES, await reader.row("tallies", run=run.run_id, size_s=size_s), strict=True))
-    newest = await read_newest_window(reader, run.run_id, size_s)
+    newest = await read_newest_window(reader, run.run_id, size_s, segment)
     stages = await reader.rows("stages", run=run.run_id)
     (of_no_run,) = await reader.row("of_no_run", run=run.run_id)
-    filling = await reader.row("filling", run=run.run_id, size_s=size_s)
+    filling = None if segment else await reader.row("filling", run=run.run_id, size_s=size_s)
     word = verdict(newest)
     return found | {
         "run": run.run_id,
         "finished": run.finished and found["final"],
         "verdict": word,
-        "scarce": await read_scarcity(reader, run.run_id, size_s) if word == "insufficient" else None,
+        "scarce": await read_scarcity(reader, run.run_id, size_s, segment) if word == "insufficient" else None,
         "newest": newest,
         "watch": await read_watch(reader, run),
         "of_no_run": of_no_run,
@@ -53,13 +53,13 @@ async def read_status(reader: Reader, run: RunInfo, size_s: int) -> dict[str, An
     }
 
 
-async def read_newest_window(reader: Reader, run: str, size_s: int) -> dict[str, Any] | None:
+async def read_newest_window(reader: Reader, run: str, size_s: int, segment: str = "") -> dict[str, Any] | None:
     """Read the newest window that has a verdict, else the newest closed one, else the one that fills."""
-    row = await reader.row("newest_window", run=run, size_s=size_s)
+    row = await reader.row("newest_window", run=run, size_s=size_s, segment=segment)
     if row is None:
         return None
     newest = dict(zip(NEWEST, row, strict=True))
-    where = {"run": run, "size_s": size_s, "start": moment(newest["start"])}
+    where = {"run": run, "size_s": size_s, "start": moment(newest["start"]), "segment": segment}
     worst = await reader.row("worst", **where)
     remark = await reader.row("remark", **where) if verdict(newest) == "untested" else None
     return newest | {
@@ -84,14 +84,14 @@ def verdict(newest: dict[str, Any] | None) -> str:
     return "drift" if newest["columns_drifted"] else "ok"
 
 
-async def read_scarcity(reader: Reader, run: str, size_s: int) -> dict[str, Any]:
+async def read_scarcity(reader: Reader, run: str, size_s: int, segment: str = "") -> dict[str, Any]:
     """Read how few rows the windows of a size have.
 
     Returns:
         Among others: `enough`, windows with as many rows as are needed; `useful`, the smallest size whose windows
         have a verdict, else about the smallest that would have some, None where that cannot be told.
     """
-    windows, enough, usual, other = await reader.row("scarcity", run=run, size_s=size_s)
+    windows, enough, usual, other = await reader.row("scarcity", run=run, size_s=size_s, segment=segment)
     needed = Config().min_rows
     useful = other or useful_size(size_s, usual or 0, needed)
     return {

@@ -10,12 +10,12 @@ import msgspec
 from models.artifact import load
 from models.lookup import find_by_hash
 from monitor.drift.reference_figures import reference_figures
+from monitor.verdict.segments import part_of
 from schemas.definition import Stream
-from schemas.figures import DRIFT, MISSING, NEW, OUTSIDE
+from schemas.figures import DRIFT, MEDIAN, MISSING, NEW, OUTSIDE
 from storage.chunk import PREDICTION
 from storage.listings import ColumnRow
 
-MEDIAN = "q50"
 Figures = Mapping[tuple[str, str], float]
 
 
@@ -38,7 +38,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 def with_reference(
-    rows: Sequence[ColumnRow], stream: Stream, reference: str | None, folder: Path
+    rows: Sequence[ColumnRow], stream: Stream, reference: str | None, folder: Path, segment: str = ""
 ) -> list[ColumnRow]:
     """Add the figures of the reference to those of a window.
 
@@ -47,12 +47,16 @@ def with_reference(
         stream: Of the run.
         reference: Hash of the artifact that the run is compared with.
         folder: Where that artifact is looked for.
+        segment: That the figures are of; '' for the whole stream.
 
     Raises:
         ModelUnusable: It is not there.
     """
     model = load(find_by_hash(reference, folder), stream.events)
-    known = {**reference_figures(model.reference(), stream), (PREDICTION, "mae"): model.card.mae}
+    table = part_of(model.reference(), stream, segment)
+    known: dict[tuple[str, str], float | None] = {**reference_figures(table, stream)}
+    if not segment:
+        known[PREDICTION, "mae"] = model.card.mae
     return [msgspec.structs.replace(r, reference=known.get((r.column_name, r.metric))) for r in rows]
 
 

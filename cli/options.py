@@ -160,6 +160,13 @@ _TERMS = DEFAULT_STREAM.terms
 # Of several commands
 RUN = option("run", ..., "Name of the run.")
 KNOWN_RUN = option("run", None, "Name of the run.", show_default="the only run")
+SEGMENT = option(
+    "segment",
+    "",
+    "One segment of the stream, NAME=VALUE, in windows of 6h or more.",
+    show_default="all of it",
+    from_environment=False,
+)
 ANY_RUN = option("run", None, "Name of the run.", show_default="all, and records whose run could not be read")
 UNTIL_DONE = option("until-done", None, "Exit once this run has been replayed and all its windows are final.")
 TOPIC_PREFIX = option(

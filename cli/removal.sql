@@ -19,7 +19,8 @@ SELECT FROM driftline.run WHERE run_id = %(run_id)s FOR UPDATE;
 -- What a run has, its rows and windows being those of events; seconds since it began, since a consumer moved it and since a record of it was rejected; whether it is
 -- over, and how many records of it may be unread.
 SELECT coalesce(c.rows, 0) AS rows, coalesce(c.labels, 0) AS labels,
-       (SELECT count(*) FROM driftline.window_result WHERE run_id = r.run_id AND stream = 'events') AS windows,
+       (SELECT count(*) FROM driftline.window_result
+        WHERE run_id = r.run_id AND stream = 'events' AND segment = '') AS windows,
        (SELECT count(*) FROM driftline.dead_letter WHERE run_id = r.run_id) AS dead_letters,
        extract(epoch FROM clock_timestamp() - r.started_at)::float8 AS begun_s,
        extract(epoch FROM clock_timestamp() - greatest(

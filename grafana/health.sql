@@ -14,7 +14,7 @@ SELECT count(*) AS silent FROM driftline.health WHERE at < now() - interval '30 
 
 -- name: revised
 SELECT count(*) AS revised FROM driftline.window_result
-WHERE run_id = '${run}' AND revision > 0 AND $__timeFilter(closed_at);
+WHERE run_id = '${run}' AND segment = '' AND revision > 0 AND $__timeFilter(closed_at);
 
 -- name: late_rows
 SELECT count(*) AS late FROM driftline.timed_letter

@@ -47,6 +47,7 @@ BOARD_URL = constant("board_url", BOARD)
 VARIABLES = (
     RUN,
     query_variable("size", "window size", SQL["size"]),
+    query_variable("segment", "segment, 6h or more", SQL["segment"]),
     query_variable("column", "column", SQL["column"], multi=True),
     choice_variable("axis", "time axis", {"wall": "wall clock (live)", "event": "event time"}),
     BOARD_URL,

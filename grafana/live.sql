@@ -1,4 +1,4 @@
--- Of the dashboard `live`. Variables: run, size (seconds), column (several), axis (`event` or `wall`).
+-- Of the dashboard `live`. Variables: run, size (seconds), segment (or `all`), column (several), axis (`event` or `wall`).
 -- Buckets of $__interval_ms bound what a long range returns; a bucket shows its worst window, at the time of its first.
 
 -- name: run
@@ -13,6 +13,13 @@ SELECT driftline.size_text(size_s) AS __text, size_s AS __value
 FROM (SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = '${run}' AND stream = 'events'
       UNION SELECT 3600 WHERE NOT EXISTS (SELECT FROM driftline.window_result WHERE run_id = '${run}' AND stream = 'events')) s
 ORDER BY size_s;
+
+-- name: segment
+-- Of the whole stream at first. Their names hold a `=`.
+SELECT 'whole stream' AS __text, 'all' AS __value
+UNION ALL
+SELECT segment, segment FROM (SELECT DISTINCT segment FROM driftline.window_result
+                              WHERE run_id = '${run}' AND stream = 'events' AND segment <> '' ORDER BY 1) s;
 
 -- name: column
 -- Every window has them all.
@@ -74,9 +81,9 @@ SELECT count(*) AS late FROM driftline.timed_letter
 WHERE run_id = '${run}' AND reason = 'late' AND $__timeFilter(${axis}_time);
 
 -- name: share
-SELECT min(${axis}_time) AS time, max(share_drifted) AS "drifted columns"
-FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+SELECT min(${axis}_time) AS time, max(s.share_drifted) AS "drifted columns"
+FROM driftline.timed_window t JOIN driftline.window_result s USING (run_id, stream, size_s, window_start)
+WHERE run_id = '${run}' AND s.segment = coalesce(nullif('${segment}', 'all'), '') AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
@@ -95,75 +102,77 @@ SELECT b.time, c.column_name AS metric,
 FROM (SELECT min(${axis}_time) AS time, array_agg(window_start) AS windows FROM driftline.timed_window
       WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
       GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) b
-JOIN driftline.column_by_event c ON c.window_start = ANY (b.windows)
-WHERE c.run_id = '${run}' AND c.stream = 'events' AND c.size_s = ${size}
+JOIN driftline.column_metric c ON c.window_start = ANY (b.windows)
+WHERE c.metric = 'drift' AND c.segment = coalesce(nullif('${segment}', 'all'), '') AND c.run_id = '${run}' AND c.stream = 'events' AND c.size_s = ${size}
   AND c.column_name = ANY (ARRAY[${column:sqlstring}]::text[])
 GROUP BY b.time, c.column_name
 ORDER BY 1;
 
 -- name: worst
 SELECT column_name AS metric, CASE WHEN severity < 1 THEN floor(100 * severity) / 100 ELSE severity END AS value
-FROM driftline.column_by_event
-WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND window_start = (
+FROM driftline.column_metric
+WHERE metric = 'drift' AND segment = coalesce(nullif('${segment}', 'all'), '') AND run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND window_start = (
     SELECT max(window_start) FROM driftline.window_result
-    WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND status <> 'open')
+    WHERE segment = coalesce(nullif('${segment}', 'all'), '') AND run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND status <> 'open')
 ORDER BY severity DESC NULLS LAST, column_name LIMIT 15;
 
 -- name: errors
 -- Each with the unit that the definition of the stream gives.
 SELECT w.time, e.name || coalesce(', ' || u.unit, '') AS metric, e.value
-FROM (SELECT min(${axis}_time) AS time, avg(mae) AS mae, avg(rmse) AS rmse FROM driftline.timed_window
-      WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+FROM (SELECT min(${axis}_time) AS time, avg(s.mae) AS mae, avg(s.rmse) AS rmse
+      FROM driftline.timed_window t JOIN driftline.window_result s USING (run_id, stream, size_s, window_start)
+      WHERE run_id = '${run}' AND s.segment = coalesce(nullif('${segment}', 'all'), '') AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
       GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) w
 CROSS JOIN (SELECT max(s.definition ->> 'unit') AS unit FROM driftline.stream s
             JOIN driftline.run r ON r.stream = s.name AND r.stream_hash = s.hash WHERE r.run_id = '${run}') u
 LEFT JOIN (SELECT r.run_id, f.mae FROM driftline.run r
            JOIN driftline.reference f ON f.model = coalesce(r.model, r.reference)) f ON f.run_id = '${run}'
 CROSS JOIN LATERAL (VALUES ('MAE', w.mae), ('RMSE', w.rmse), ('MAE of the reference', f.mae)) e (name, value)
-WHERE e.name <> 'MAE of the reference' OR f.mae IS NOT NULL
+WHERE (e.name <> 'MAE of the reference' OR (f.mae IS NOT NULL AND coalesce(nullif('${segment}', 'all'), '') = '')) AND (e.name <> 'RMSE' OR coalesce(nullif('${segment}', 'all'), '') = '')
 UNION ALL
 SELECT min(${axis}_time), 'MAE, estimated before labels', avg(estimated_mae)
 FROM driftline.timed_window t JOIN driftline.window_result w USING (run_id, stream, size_s, window_start, segment)
 WHERE t.run_id = '${run}' AND t.stream = 'events' AND t.size_s = ${size} AND $__timeFilter(${axis}_time)
-  AND w.estimated_mae IS NOT NULL
+  AND w.estimated_mae IS NOT NULL AND coalesce(nullif('${segment}', 'all'), '') = ''
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1, 2;
 
 -- name: bias
 SELECT w.time, 'bias' || coalesce(', ' || u.unit, '') AS metric, w.bias AS value
-FROM (SELECT min(${axis}_time) AS time, avg(bias) AS bias FROM driftline.timed_window
-      WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+FROM (SELECT min(${axis}_time) AS time, avg(s.bias) AS bias
+      FROM driftline.timed_window t JOIN driftline.window_result s USING (run_id, stream, size_s, window_start)
+      WHERE run_id = '${run}' AND s.segment = coalesce(nullif('${segment}', 'all'), '') AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
       GROUP BY driftline.bucket(${axis}_time, $__interval_ms)) w
 CROSS JOIN (SELECT max(s.definition ->> 'unit') AS unit FROM driftline.stream s
             JOIN driftline.run r ON r.stream = s.name AND r.stream_hash = s.hash WHERE r.run_id = '${run}') u
 ORDER BY 1;
 
 -- name: coverage
-SELECT min(${axis}_time) AS time, min(label_coverage) AS "label coverage"
-FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+SELECT min(${axis}_time) AS time, min(s.label_coverage) AS "label coverage"
+FROM driftline.timed_window t JOIN driftline.window_result s USING (run_id, stream, size_s, window_start)
+WHERE run_id = '${run}' AND s.segment = coalesce(nullif('${segment}', 'all'), '') AND stream = 'labels' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: targets
 -- A score of its own for each: what they share is only that more is further from the reference.
-SELECT min(${axis}_time) AS time, max(prediction_drift) AS prediction, max(target_drift) AS target
-FROM driftline.timed_window
-WHERE run_id = '${run}' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+SELECT min(${axis}_time) AS time, max(s.prediction_drift) AS prediction, max(s.target_drift) AS target
+FROM driftline.timed_window t JOIN driftline.window_result s USING (run_id, stream, size_s, window_start)
+WHERE run_id = '${run}' AND s.segment = coalesce(nullif('${segment}', 'all'), '') AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: missing
-SELECT min(${axis}_time) AS time, max(share_missing) AS "missing values"
-FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+SELECT min(${axis}_time) AS time, max(s.share_missing) AS "missing values"
+FROM driftline.timed_window t JOIN driftline.window_result s USING (run_id, stream, size_s, window_start)
+WHERE run_id = '${run}' AND s.segment = coalesce(nullif('${segment}', 'all'), '') AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 
 -- name: rows
-SELECT min(${axis}_time) AS time, avg(rows)::float8 AS "rows per window"
-FROM driftline.timed_window
-WHERE run_id = '${run}' AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
+SELECT min(${axis}_time) AS time, avg(s.rows)::float8 AS "rows per window"
+FROM driftline.timed_window t JOIN driftline.window_result s USING (run_id, stream, size_s, window_start)
+WHERE run_id = '${run}' AND s.segment = coalesce(nullif('${segment}', 'all'), '') AND stream = 'events' AND size_s = ${size} AND $__timeFilter(${axis}_time)
 GROUP BY driftline.bucket(${axis}_time, $__interval_ms)
 ORDER BY 1;
 

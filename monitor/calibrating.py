@@ -107,7 +107,10 @@ class Measure:
             z = apart = [0.0] * len(family.signals(key))
             if parts is not None:
                 z, apart = family.score(*key, parts_of(family.layout, score.role, parts))
-        own = msgspec.structs.replace(score, z=tuple(z), apart=tuple(apart), shares={}, errors=None)
+        by_segment = {} if parts is None else family.errors(parts)
+        own = msgspec.structs.replace(
+            score, z=tuple(z), apart=tuple(apart), shares={}, errors=None, by_segment=by_segment
+        )
         return msgspec.structs.replace(score, segments=own)
 
     def silent(self, role: Role, start: int, size: int, rows: int) -> StoredScore:
@@ -177,6 +180,12 @@ class Calibrator:
         self._known = LruCache[tuple[str, int], Measure](16, lambda _: 1)
         self._drawn = LruCache[tuple[Any, ...], Drawn](4, lambda _: 1)
         self._references: dict[int, tuple[CalmSeason, ...]] = {}
+
+    @property
+    def covered(self) -> tuple[int, int]:
+        """Event times of the first and the last row of the reference, ms."""
+        found = pc.min_max(self._table[self._stream.events.time]).as_py()
+        return found["min"] or 0, found["max"] or 0
 
     @property
     def reference(self) -> tuple[CalmSeason, ...]:
@@ -327,14 +336,23 @@ class Calibrator:
         return tuple(self._calm(at, length, step) for at in starts if at >= first)
 
     def _calm(self, start: int, size: int, step: int) -> CalmSeason:
-        found = self._summaries(start, size, step)
+        found = self.summaries(start, size, step)
         whole = CalmSeason(start, {role: own[0] for role, own in found.items()})
         if self.segments is None:
             return whole
         return with_segments(whole, self.segments, {role: own[1:] for role, own in found.items()})
 
-    def _summaries(self, start: int, size: int, step: int) -> dict[Role, list[Summary]]:
-        """By role, the whole and its segments."""
+    def summaries(self, start: int, size: int, step: int | None = None) -> dict[Role, list[Summary]]:
+        """Count a stretch of the reference.
+
+        Args:
+            start: Event time, ms.
+            size: Of the stretch, ms.
+            step: As which it is counted, ms; None: as a window of that size is.
+
+        Returns:
+            By role, the whole and its segments.
+        """
         stream, times = self._stream, self._table[self._stream.events.time]
         rows = self._table.filter(pc.and_(pc.greater_equal(times, start), pc.less(times, start + size)))
         groups: list[Group] = [] if self.segments is None else self.segments.groups(rows)

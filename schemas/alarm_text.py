@@ -375,14 +375,19 @@ class _Sentences:
             return "No input moved with it"
         if alarm.harm == "harmless":
             at = "" if now is None else f" ({_with_unit(now, self._stream.unit)} on average)"
-            return f"The model's error is about as usual{at}"
+            return f"The model's error{self._there()} is about as usual{at}"
         said = {
-            "concept": f"The model's error rose, but no input moved{figures}",
-            "both": f"The model's error rose with it{figures}",
+            "concept": f"The model's error{self._there()} rose, but no input moved{figures}",
+            "both": f"The model's error{self._there()} rose with it{figures}",
             "unlabelled": f"Nothing is known yet of the model's error: no {self._labels} have come since"
             f"{self._estimated()}",
         }
         return said.get(alarm.harm or "", "")
+
+    def _there(self) -> str:
+        """Of segments, the error is that of the one that is named first."""
+        first = next((m.segment for m in self._members), "") if self._alarm.track == "segments" else ""
+        return f" of {first}" if first else ""
 
     def _estimated(self) -> str:
         found = self._alarm.estimated

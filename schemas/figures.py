@@ -14,10 +14,14 @@ ESTIMATED = "estimated_mae"
 """Metric of the prediction, in windows of events in which it is not known reliably."""
 
 MISSING, NEW, OUTSIDE, MEAN = "missing_share", "new_share", "out_of_range_share", "mean"
+MEDIAN = "q50"
 QUANTILES = {"q05": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 NUMBER_METRICS = (DRIFT, MISSING, OUTSIDE, *QUANTILES, MEAN)
 CATEGORY_METRICS = (DRIFT, MISSING, NEW)
 """Every window yields exactly these rows per column, in this order, so that an upsert leaves none behind."""
+
+MAX_SEVERITY = 1e6
+"""Of a p-value of 0, which would be infinite."""
 
 
 def severity_text(severity: float) -> str:
@@ -96,3 +100,19 @@ class WindowFigures(msgspec.Struct, frozen=True, kw_only=True):
             return self
         reason = () if estimate.reason is None else (estimate,)
         return msgspec.structs.replace(self, estimated_mae=estimate.value, columns=(*self.columns, *reason))
+
+
+class SegmentFigures(msgspec.Struct, frozen=True):
+    """The figures of one segment of a window.
+
+    Attributes:
+        segment: Its name among all of the stream, `name=value`.
+        rows: That it holds.
+        joined: Of labels, its events in the same window.
+        figures: Of these rows.
+    """
+
+    segment: str
+    rows: int
+    joined: int
+    figures: WindowFigures

@@ -118,6 +118,10 @@ class StoredSummary(msgspec.Struct, frozen=True, kw_only=True):
     segments: bytes | None = None
 
 
+ALL_SEGMENTS = "*"
+"""In the place of a segment: the evidence of all of them, which have one line."""
+
+
 class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence after one window; fields as the columns of table `evidence`."""
 
@@ -133,6 +137,7 @@ class EvidenceRow(msgspec.Struct, frozen=True, kw_only=True):
     z: tuple[float, ...]
     shares: Mapping[str, float]
     errors: ErrorSums | None = None
+    segment: str = ""
 
 
 class StoredScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,6 +261,7 @@ class FoldTransaction:
         self._write(
             "write_evidence",
             streams=[row.role for row in rows],
+            segments=[row.segment for row in rows],
             sizes_s=[row.size // 1_000 for row in rows],
             starts=[moment(row.start) for row in rows],
             seasons=[moment(row.season) for row in rows],

@@ -61,9 +61,9 @@ SELECT stream, size_s, window_start, calibration_id, rows, z, shares::text, erro
 FROM driftline.evidence WHERE run_id = %(run_id)s AND season_start = %(season)s AND segment = '';
 
 -- name: evidence_since
--- Of all windows that begin at `from` or later.
-SELECT stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, errors, shares::text
-FROM driftline.evidence WHERE run_id = %(run_id)s AND window_start >= %(from)s AND segment = '';
+-- Of all windows that begin at `from` or later, and of their segments.
+SELECT stream, segment, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, errors, shares::text
+FROM driftline.evidence WHERE run_id = %(run_id)s AND window_start >= %(from)s;
 
 -- name: calibrations_since
 -- Of the season that begins at `from`, and those after it.
@@ -113,15 +113,17 @@ DELETE FROM driftline.calibration WHERE run_id = %(run_id)s AND season_start > %
 
 -- name: write_evidence
 INSERT INTO driftline.evidence (
-    run_id, stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares, errors)
-SELECT %(run_id)s, e.stream, e.size_s, e.window_start, e.season_start, e.due_at, e.calibration_id, e.rows, e.value,
+    run_id, stream, segment, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares,
+    errors)
+SELECT %(run_id)s, e.stream, e.segment, e.size_s, e.window_start, e.season_start, e.due_at, e.calibration_id, e.rows, e.value,
        e.signal, e.z::real[], e.shares::jsonb, e.errors::float8[]
 FROM unnest(
-    %(streams)s::text[], %(sizes_s)s::int[], %(starts)s::timestamptz[], %(seasons)s::timestamptz[],
+    %(streams)s::text[], %(segments)s::text[], %(sizes_s)s::int[], %(starts)s::timestamptz[], %(seasons)s::timestamptz[],
     %(due)s::timestamptz[], %(calibrations)s::text[], %(rows)s::bigint[], %(values)s::float8[], %(signals)s::text[],
     %(z)s::text[], %(shares)s::text[], %(errors)s::text[])
     AS e (
-        stream, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares, errors)
+        stream, segment, size_s, window_start, season_start, due_at, calibration_id, rows, value, signal, z, shares,
+        errors)
 ON CONFLICT (run_id, stream, size_s, window_start, segment) DO UPDATE SET
     season_start = excluded.season_start, due_at = excluded.due_at, calibration_id = excluded.calibration_id,
     rows = excluded.rows, value = excluded.value, signal = excluded.signal, z = excluded.z, shares = excluded.shares,

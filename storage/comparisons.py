@@ -58,9 +58,14 @@ def stretch(
             where they are not watched.
     """
     try:
-        smallest = connection.execute(_SQL["smallest"], {"run": run}).fetchone()
+        smallest = connection.execute(_SQL["smallest"], {"run": run, "divided": divided}).fetchone()
+        undivided = smallest or connection.execute(_SQL["smallest"], {"run": run, "divided": False}).fetchone()
     except MISSING_TABLES:
-        smallest = None
+        smallest = undivided = None
+    if smallest is None and undivided is not None:
+        raise UsageError(
+            f"the segments of run {run} are not watched", "replay it with a monitor that has --segments"
+        )
     if smallest is None:
         raise UsageError(
             f"nothing is stored of what the windows of run {run} held",

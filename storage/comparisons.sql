@@ -1,9 +1,10 @@
 -- What two stretches of time held, for a comparison.
 
 -- name: smallest
--- The smallest windows of a run that have summaries, in seconds, and where they begin and end.
+-- The smallest windows of a run that have summaries, in seconds, and where they begin and end; of those that are divided,
+-- where segments are wanted.
 SELECT size_s, min(window_start), max(window_start) + size_s * interval '1 second'
-FROM driftline.window_summary WHERE run_id = %(run)s AND segment = ''
+FROM driftline.window_summary WHERE run_id = %(run)s AND segment = '' AND (NOT %(divided)s::bool OR segments IS NOT NULL)
 GROUP BY size_s ORDER BY size_s LIMIT 1;
 
 -- name: summaries

@@ -37,7 +37,7 @@ class FoldRehearsal(FoldTransaction):
 
     Attributes:
         season: Start of that season, ms.
-        evidence: (role, size in s, start as text) → what it would write.
+        evidence: (role, segment, size in s, start as text) → what it would write.
         calibrations: Start of the season, as text → what it would write.
         alarms: Id → what it would write.
     """
@@ -47,7 +47,7 @@ class FoldRehearsal(FoldTransaction):
         super().__init__(reader, reader, window.run_id, watch)
         self._window = window
         self.season = season
-        self.evidence: dict[tuple[str, int, str], Row] = {}
+        self.evidence: dict[tuple[str, str, int, str], Row] = {}
         self.calibrations: dict[str, Row] = {}
         self.alarms: dict[str, Row] = {}
 
@@ -55,11 +55,11 @@ class FoldRehearsal(FoldTransaction):
         """What was written, and is not evidence yet."""
         return super().unfolded()
 
-    def stored_evidence(self) -> dict[tuple[str, int, str], Row]:
+    def stored_evidence(self) -> dict[tuple[str, str, int, str], Row]:
         """What there is, as `evidence`."""
         return {
-            (role, size_s, _text(start)): _row(EVIDENCE_COLUMNS, [*values, json.loads(shares)])
-            for role, size_s, start, *values, shares in self._rows("evidence_since", **self._since)
+            (role, segment, size_s, _text(start)): _row(EVIDENCE_COLUMNS, [*values, json.loads(shares)])
+            for role, segment, size_s, start, *values, shares in self._rows("evidence_since", **self._since)
         }
 
     def stored_calibrations(self) -> dict[str, Row]:
@@ -106,7 +106,7 @@ class FoldRehearsal(FoldTransaction):
         for row in rows:
             times = moment(row.season), moment(row.due)
             values = (getattr(row, name) for name in EVIDENCE_COLUMNS[2:])
-            key = row.role, row.size // 1_000, _text(moment(row.start))
+            key = row.role, row.segment, row.size // 1_000, _text(moment(row.start))
             self.evidence[key] = _row(EVIDENCE_COLUMNS, [*times, *values])
 
     def write_alarm(self, alarm: AlarmRecord) -> None:

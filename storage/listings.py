@@ -85,7 +85,8 @@ class MonitorRow(msgspec.Struct, frozen=True):
 class WindowRow(msgspec.Struct, frozen=True):
     """A window's result, of events or of labels.
 
-    dead_letters: records of its time that were rejected, as of now. late: those among them that came too late.
+    dead_letters: records of its time that were rejected, as of now; None of a segment. late: those among them that
+        came too late.
     worst_column: the one of the largest severity, which is worst_severity; None where none was tested.
     reference_mae: what mae is held against: the error of the model before any window.
     estimated_mae: of events, the mae that is expected before labels come; None where that is not reliable.
@@ -100,8 +101,8 @@ class WindowRow(msgspec.Struct, frozen=True):
     revision: int
     rows: int
     sampled: int
-    late: int
-    dead_letters: int
+    late: int | None
+    dead_letters: int | None
     columns_tested: int | None
     columns_drifted: int | None
     share_drifted: float | None
@@ -265,7 +266,13 @@ def _rejected(connection: Connection, run: str) -> int:
 
 
 def windows(
-    connection: Connection, run: str, size_s: int | None = None, stream: str | None = None, limit: int | None = None
+    connection: Connection,
+    run: str,
+    size_s: int | None = None,
+    stream: str | None = None,
+    limit: int | None = None,
+    *,
+    segment: str = "",
 ) -> list[WindowRow]:
     """List the windows of a run, the newest first.
 
@@ -275,15 +282,32 @@ def windows(
         size_s: Only windows of so many seconds.
         stream: Only `events` or `labels`.
         limit: Only so many.
+        segment: Of this segment; '' is the whole stream.
     """
-    return _rows(
-        connection, "windows", WindowRow, {"run_id": run, "size_s": size_s, "stream": stream, "limit": limit}
-    )
+    wanted = {"run_id": run, "size_s": size_s, "stream": stream, "limit": limit, "segment": segment}
+    return _rows(connection, "windows", WindowRow, wanted)
 
 
-def sizes(connection: Connection, run: str) -> list[str]:
-    """List the window sizes of a run, as text, the smallest first."""
-    return [duration_text(1_000 * size_s) for (size_s,) in connection.execute(SQL["sizes"], {"run_id": run})]
+def sizes(connection: Connection, run: str, *, segment: str = "") -> list[str]:
+    """List the window sizes of a run, as text, the smallest first. segment: as for `windows`."""
+    wanted = {"run_id": run, "segment": segment}
+    return [duration_text(1_000 * size_s) for (size_s,) in connection.execute(SQL["sizes"], wanted)]
+
+
+def check_segment(connection: Connection, run: str, segment: str) -> None:
+    """Check that a run has figures of a segment.
+
+    Raises:
+        UsageError: It has none.
+    """
+    known = [name for (name,) in connection.execute(SQL["segments"], {"run_id": run})] if segment else []
+    if segment and not known:
+        raise UsageError(
+            f"run {run} has no figures of segments",
+            "replay it under another --run with a monitor that has --segments",
+        )
+    if segment and segment not in known:
+        raise UsageError(f"run {run} has no segment {segment}", f"choose one of {', '.join(known)}")
 
 
 class Shortage(msgspec.Struct, frozen=True):
@@ -308,9 +332,10 @@ def shortages(connection: Connection, run: str, min_rows: int) -> list[Shortage]
     return _rows(connection, "sufficiency", Shortage, {"run_id": run, "min_rows": min_rows})
 
 
-def columns(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
-    """List every figure of a window, of events and labels. start: ms since the epoch."""
-    return _rows(connection, "columns", ColumnRow, {"run_id": run, "size_s": size_s, "window_start": moment(start)})
+def columns(connection: Connection, run: str, size_s: int, start: int, *, segment: str = "") -> list[ColumnRow]:
+    """List every figure of a window, of events and labels. start: ms since the epoch. segment: as for `windows`."""
+    wanted = {"run_id": run, "size_s": size_s, "window_start": moment(start), "segment": segment}
+    return _rows(connection, "columns", ColumnRow, wanted)
 
 
 def dead_letters(
@@ -330,15 +355,19 @@ def dead_letters(
     return found, counts[0] if counts else DeadLetterCounts(0, 0)
 
 
-def columns_of_window(connection: Connection, run: str, size_s: int, start: int) -> list[ColumnRow]:
+def columns_of_window(
+    connection: Connection, run: str, size_s: int, start: int, *, segment: str = ""
+) -> list[ColumnRow]:
     """List the figures of a window as `columns` does.
 
     Raises:
-        UsageError: No monitor has written that window.
+        UsageError: No monitor has written that window, or the run has no such segment.
     """
-    if found := columns(connection, run, size_s, start):
+    if found := columns(connection, run, size_s, start, segment=segment):
         return found
-    raise UsageError("there is no such window", f"`driftline windows --run {run}` lists them")
+    check_segment(connection, run, segment)
+    of_segment = f" --segment {segment}" if segment else ""
+    raise UsageError("there is no such window", f"`driftline windows --run {run}{of_segment}` lists them")
 
 
 def _rows(connection: Connection, query: str, row: type[Row], params: Mapping[str, Any]) -> list[Row]:

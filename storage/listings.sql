@@ -7,7 +7,8 @@ SELECT r.run_id, r.source, r.started_at, r.finished_at,
        jsonb_strip_nulls(coalesce(d.reasons, '{}')
                          || jsonb_build_object('late', nullif(p.late, 0), 'future', nullif(p.future, 0))) AS reasons,
        p.duplicates, p.missing, driftline.run_lag(r.run_id) AS lag,
-       (SELECT count(*) FROM driftline.window_result w WHERE w.run_id = r.run_id AND w.stream = 'events') AS windows,
+       (SELECT count(*) FROM driftline.window_result w
+        WHERE w.run_id = r.run_id AND w.stream = 'events' AND w.segment = '') AS windows,
        r.manifest ->> 'scenario' AS scenario, r.model, coalesce(r.model, r.reference) AS reference, r.stream, r.pane_ms
 FROM driftline.run r
 CROSS JOIN LATERAL (
@@ -34,8 +35,10 @@ WHERE stage = 'monitor' AND abs(extract(epoch FROM clock_timestamp() - at)) < 30
 ORDER BY at DESC;
 
 -- name: windows
--- Dead letters are counted only for what is listed.
-SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o.rows, o.sampled, o.late, o.late + o.dead AS dead_letters,
+-- Of the whole stream ('') or of a segment. Dead letters are counted only for what is listed; nobody knows those of a
+-- segment, nor the error that the model had there in training.
+SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o.rows, o.sampled,
+       CASE WHEN o.segment = '' THEN o.late END AS late, CASE WHEN o.segment = '' THEN o.late + o.dead END AS dead_letters,
        o.columns_tested, o.columns_drifted, o.share_drifted, o.dataset_drift, o.prediction_drift, o.share_missing,
        o.mae, e.mae AS reference_mae, o.rmse, o.bias, o.r2, o.target_drift, o.label_coverage, w.estimated_mae, o.offsets, o.closed_at, o.written_at,
        c.column_name AS worst_column, c.severity AS worst_severity,
@@ -43,19 +46,19 @@ SELECT o.stream, o.size_s, o.window_start, o.window_end, o.status, o.revision, o
                  AND (coalesce(o.columns_tested, 0) = 0 OR (o.stream = 'labels' AND o.mae IS NULL)) THEN (
            SELECT m.reason FROM driftline.column_metric m
            WHERE (m.run_id, m.stream, m.size_s, m.window_start) = (o.run_id, o.stream, o.size_s, o.window_start)
-             AND m.segment = '' AND m.metric IN ('drift', 'mae') AND m.reason IS NOT NULL
+             AND m.segment = o.segment AND m.metric IN ('drift', 'mae') AND m.reason IS NOT NULL
            GROUP BY m.reason ORDER BY bool_or(m.status = 'failed') DESC, count(*) DESC, m.reason LIMIT 1) END AS remark
 FROM driftline.window_overview o
 LEFT JOIN LATERAL (
     SELECT m.column_name, m.severity FROM driftline.column_metric m
     WHERE (m.run_id, m.stream, m.size_s, m.window_start) = (o.run_id, o.stream, o.size_s, o.window_start)
-      AND m.segment = '' AND m.metric = 'drift' AND m.severity IS NOT NULL
+      AND m.segment = o.segment AND m.metric = 'drift' AND m.severity IS NOT NULL
     ORDER BY m.severity DESC, m.column_name LIMIT 1
 ) c ON true
 JOIN driftline.window_result w USING (run_id, stream, size_s, window_start, segment)
 LEFT JOIN driftline.run r ON r.run_id = o.run_id
-LEFT JOIN driftline.reference e ON e.model = coalesce(r.model, r.reference) AND o.mae IS NOT NULL
-WHERE o.run_id = %(run_id)s AND o.segment = ''
+LEFT JOIN driftline.reference e ON e.model = coalesce(r.model, r.reference) AND o.mae IS NOT NULL AND o.segment = ''
+WHERE o.run_id = %(run_id)s AND o.segment = %(segment)s
   AND (%(size_s)s::int IS NULL OR o.size_s = %(size_s)s)
   AND (%(stream)s::text IS NULL OR o.stream = %(stream)s)
 ORDER BY o.window_start DESC, o.size_s, o.stream = 'events' DESC
@@ -114,10 +117,14 @@ SELECT coalesce(sum((SELECT count(*) FROM driftline.dead_letter d WHERE d.run_id
 FROM name n WHERE n.run_id IS NOT NULL AND NOT EXISTS (SELECT FROM driftline.run r WHERE r.run_id = n.run_id);
 
 -- name: sizes
-SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = %(run_id)s ORDER BY 1;
+SELECT DISTINCT size_s FROM driftline.window_result WHERE run_id = %(run_id)s AND segment = %(segment)s ORDER BY 1;
+
+-- name: segments
+SELECT DISTINCT segment FROM driftline.window_result
+WHERE run_id = %(run_id)s AND stream = 'events' AND segment <> '' ORDER BY 1;
 
 -- name: columns
 SELECT c.stream, c.column_name, c.metric, c.method, c.value, c.threshold, c.severity, c.status, c.reason
 FROM driftline.column_metric c
-WHERE c.run_id = %(run_id)s AND c.size_s = %(size_s)s AND c.window_start = %(window_start)s AND c.segment = ''
+WHERE c.run_id = %(run_id)s AND c.size_s = %(size_s)s AND c.window_start = %(window_start)s AND c.segment = %(segment)s
 ORDER BY c.stream = 'events' DESC, c.column_name, c.metric <> 'drift', c.metric;

@@ -16,7 +16,7 @@ import msgspec
 from runtime.failpoint import failpoint
 from schemas.definition import Records
 from schemas.durations import moment
-from schemas.figures import ColumnFigure
+from schemas.figures import ColumnFigure, SegmentFigures
 from schemas.notices import PROGRESS
 from schemas.status import above, below
 from schemas.text import printable
@@ -81,9 +81,26 @@ class WindowClaim:
         self._connection.execute(SQL["write_columns"], self._window.key | columns)
         if result.status != "open" and result.summary is not None:
             self._write_summary(result.summary)
+        if result.status != "open":
+            self._write_segments(result.segments)
         notify_windows(self._connection, [self._window.notice(result.status)])
         revision, latency = row
         return Receipt(revision, latency, result.status, result.compute_ms)
+
+    def _write_segments(self, segments: Sequence[SegmentFigures]) -> None:
+        """In place of those of the revision before."""
+        self._connection.execute(SQL["clear_segments"], self._window.key)
+        if not segments:
+            return
+        made: dict[str, list[Any]] = {name: [getattr(one.figures, name) for one in segments] for name in SCALARS}
+        made |= {"segment": [one.segment for one in segments], "rows": [one.rows for one in segments]}
+        made |= {"joined_rows": [one.joined for one in segments]}
+        made |= {"sufficient": [one.figures.sufficient for one in segments]}
+        self._connection.execute(SQL["write_segments"], self._window.key | made)
+        each = [(one.segment, column) for one in segments for column in one.figures.columns]
+        columns = {f: [getattr(column, f) for _, column in each] for f in ColumnFigure.__struct_fields__}
+        columns["segment"] = [segment for segment, _ in each]
+        self._connection.execute(SQL["write_segment_columns"], self._window.key | columns)
 
     def _write_summary(self, summary: EncodedSummary) -> None:
         """In place of that of the revision before; and note that it has to be made evidence of."""

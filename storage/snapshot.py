@@ -166,6 +166,24 @@ class Snapshot:
             columns={(column["column"], column["metric"]): column for column in columns},
         )
 
+    def stored_segments(self, window: WindowKey) -> dict[str, StoredResult]:
+        """The results of a window's segments, by their name. They have no offsets."""
+        columns: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+        for segment, *row in self._rows("stored_segment_columns", **window.key):
+            column = dict(zip(COLUMN_FIELDS, row, strict=True))
+            columns.setdefault(segment, {})[column["column"], column["metric"]] = column
+        return {
+            segment: StoredResult(
+                rows=rows,
+                offsets={},
+                joined_rows=joined,
+                joined_offsets={},
+                figures=dict(zip(SCALARS, figures, strict=True)),
+                columns=columns.get(segment, {}),
+            )
+            for segment, rows, joined, *figures in self._rows("stored_segments", **window.key)
+        }
+
     def summary(self, window: WindowKey) -> EncodedSummary | None:
         """What a closed window held; None where that was not kept."""
         found = self._rows("summary", **window.key)

@@ -9,7 +9,7 @@ import msgspec
 
 from schemas.definition import LABELS, Records, Role, Stream
 from schemas.durations import moment
-from schemas.figures import WindowFigures
+from schemas.figures import SegmentFigures, WindowFigures
 from schemas.notices import WindowNotice
 from schemas.status import WindowStatus
 
@@ -151,7 +151,7 @@ UNREADABLE = EncodedSummary("", 0, b"")
 class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written of a window.
 
-    summary: of a closed window, or UNREADABLE; None where no summaries are kept.
+    summary: of a closed window, or UNREADABLE; None where no summaries are kept. segments: of a closed window.
     compute_ms: wall time that its figures took. closed_at: wall time; None while it is open. timed: the wall clock
     was not set since `closed_at`.
     """
@@ -162,6 +162,7 @@ class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
     offsets: Ranges
     joined_offsets: Ranges = {}
     summary: EncodedSummary | None = None
+    segments: tuple[SegmentFigures, ...] = ()
     compute_ms: float | None = None
     closed_at: int | None = None
     timed: bool = True

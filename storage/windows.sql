@@ -178,6 +178,57 @@ FROM unnest(
     %(column)s::text[], %(metric)s::text[], %(method)s::text[], %(value)s::float8[], %(threshold)s::float8[],
     %(severity)s::float8[], %(status)s::text[], %(reason)s::text[]) AS c;
 
+-- name: clear_segments
+-- Their columns go with them.
+DELETE FROM driftline.window_result
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
+  AND segment <> '';
+
+-- name: write_segments
+-- What is known of the window as a whole is as there. The offsets are not those of a segment, and its figures take no
+-- time of their own.
+INSERT INTO driftline.window_result (
+    run_id, stream, size_s, window_start, segment, window_end, status, revision, rows, sampled,
+    columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
+    mae, rmse, bias, r2, target_drift, label_coverage, estimated_mae, offsets, joined_rows, closed_at, written_at)
+SELECT w.run_id, w.stream, w.size_s, w.window_start, s.segment, w.window_end,
+       CASE WHEN w.status = 'provisional' THEN w.status WHEN s.sufficient THEN 'final' ELSE 'insufficient' END,
+       w.revision, s.rows, s.sampled, s.columns_tested, s.columns_drifted, s.share_drifted, s.dataset_drift,
+       s.prediction_drift, s.share_missing, s.mae, s.rmse, s.bias, s.r2, s.target_drift, s.label_coverage,
+       s.estimated_mae, '{}', s.joined_rows, w.closed_at, w.written_at
+FROM driftline.window_result w, unnest(
+    %(segment)s::text[], %(sufficient)s::bool[], %(rows)s::bigint[], %(sampled)s::bigint[], %(joined_rows)s::bigint[],
+    %(columns_tested)s::int[], %(columns_drifted)s::int[], %(share_drifted)s::float8[], %(dataset_drift)s::bool[],
+    %(prediction_drift)s::float8[], %(share_missing)s::float8[], %(mae)s::float8[], %(rmse)s::float8[],
+    %(bias)s::float8[], %(r2)s::float8[], %(target_drift)s::float8[], %(label_coverage)s::float8[],
+    %(estimated_mae)s::float8[]) AS s (
+    segment, sufficient, rows, sampled, joined_rows, columns_tested, columns_drifted, share_drifted, dataset_drift,
+    prediction_drift, share_missing, mae, rmse, bias, r2, target_drift, label_coverage, estimated_mae)
+WHERE (w.run_id, w.stream, w.size_s, w.window_start, w.segment)
+    = (%(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, '');
+
+-- name: write_segment_columns
+INSERT INTO driftline.column_metric (
+    run_id, stream, size_s, window_start, segment, column_name, metric, method, value, threshold, severity, status, reason)
+SELECT %(run_id)s, %(stream)s, %(size_s)s, %(window_start)s, c.*
+FROM unnest(
+    %(segment)s::text[], %(column)s::text[], %(metric)s::text[], %(method)s::text[], %(value)s::float8[],
+    %(threshold)s::float8[], %(severity)s::float8[], %(status)s::text[], %(reason)s::text[]) AS c;
+
+-- name: stored_segments
+SELECT segment, rows, joined_rows,
+       columns_tested, columns_drifted, share_drifted, dataset_drift, prediction_drift, share_missing,
+       mae, rmse, bias, r2, target_drift, label_coverage, estimated_mae, sampled
+FROM driftline.window_result
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
+  AND segment <> '';
+
+-- name: stored_segment_columns
+SELECT segment, column_name, metric, method, value, threshold, severity, status, reason
+FROM driftline.column_metric
+WHERE run_id = %(run_id)s AND stream = %(stream)s AND size_s = %(size_s)s AND window_start = %(window_start)s
+  AND segment <> '';
+
 -- name: keep_reference
 INSERT INTO driftline.reference AS r (model, mae) VALUES (%(model)s, %(mae)s)
 ON CONFLICT (model) DO UPDATE SET mae = excluded.mae WHERE r.mae IS DISTINCT FROM excluded.mae;

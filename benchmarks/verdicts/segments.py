@@ -34,6 +34,10 @@ BENT: Mapping[str, str] = {
 }
 """The segment that each of these scenarios bends."""
 
+TOO_LATE = ("wrong-clock",)
+"""Scenarios whose bent trips come an hour late, when their windows are closed: none of them joins a window. What is
+left to see is that the segment is gone, which its division names."""
+
 
 @dataclass(frozen=True)
 class Divided:
@@ -65,6 +69,9 @@ class Divided:
         made = replayed(self.run.trained.model, table, scenario(name, covered))
         time = made[TRIPS.time]
         made = made.filter(pc.and_(pc.greater_equal(time, covered[0]), pc.less(time, covered[1])))
+        if name in TOO_LATE:
+            column, _, value = BENT[name].partition("=")
+            made = made.filter(pc.not_equal(pc.fill_null(made[column].cast("string"), ""), value))
         layout = self.run.layout
         return summaries(made, layout, covered), of_segments(made, layout, self.segments, covered)
 
@@ -174,22 +181,24 @@ def _first(weeks: Weeks, each: Sequence[tuple[int, Sequence[WindowScore]]], onse
             alarm = next((a for a in open_ if (a.fired_at or 0) > onset), alarm)
     if alarm is None or (alarm.fired_at or 0) - onset > WEEK:
         return float("inf"), "", ""
-    named = (m.segment for m in (alarm.members if alarm.track == "segments" else alarm.segments))
+    members = alarm.members if alarm.track == "segments" else alarm.segments
+    named = (f"shares:{m.name}" if m.kind == "mixture" else m.segment for m in members)
     return ((alarm.fired_at or 0) - onset) / HOUR, alarm.track, " ".join([*dict.fromkeys(named)][:2])
 
 
 def row(name: str, each: Sequence[tuple[float, str, str]]) -> dict[str, Any]:
     """A scenario as the report shows it."""
     hours = [h for h, _, _ in each]
+    truth = f"shares:{BENT[name].partition('=')[0]}" if name in TOO_LATE else BENT[name]
     hits = [segment for h, _, segment in each if np.isfinite(h)]
     return {
         "drift": name,
-        "segment": BENT[name],
+        "segment": truth,
         "onsets": len(each),
         "missed": round(float(np.isinf(hours).mean()), 3),
         "median hours": float(np.median(hours)),
-        "right segment": round(sum(s.split(" ")[0] == BENT[name] for s in hits) / max(len(hits), 1), 3),
-        "right, or second": round(sum(BENT[name] in s.split(" ") for s in hits) / max(len(hits), 1), 3),
+        "right segment": round(sum(s.split(" ")[0] == truth for s in hits) / max(len(hits), 1), 3),
+        "right, or second": round(sum(truth in s.split(" ") for s in hits) / max(len(hits), 1), 3),
         "none named": round(sum(not s for s in hits) / max(len(hits), 1), 3),
         "alarms of segments": sum(track == "segments" for _, track, _ in each),
     }

@@ -1,6 +1,6 @@
 // What the page shows, as its address says it. Pure, but for `read` and `write`.
 
-/** @typedef {{run: string|null, size: string|null, axis: "event"|"wall", range: [number, number]|null}} Shown */
+/** @typedef {{run: string|null, size: string|null, segment: string|null, axis: "event"|"wall", range: [number, number]|null}} Shown */
 
 /** @param {string} query @returns {Shown} */
 export function parse(query) {
@@ -9,6 +9,7 @@ export function parse(query) {
   return {
     run: given.get("run") || null,
     size: given.get("size") || null,
+    segment: given.get("segment") || null,
     axis: given.get("axis") === "wall" ? "wall" : "event",
     range: from !== null && to !== null && to > from ? [from, to] : null,
   };
@@ -19,6 +20,7 @@ export function text(shown) {
   const query = new URLSearchParams();
   if (shown.run) query.set("run", shown.run);
   if (shown.size) query.set("size", shown.size);
+  if (shown.segment) query.set("segment", shown.segment);
   if (shown.axis === "wall") query.set("axis", "wall");
   if (shown.range) {
     query.set("from", String(Math.round(shown.range[0])));

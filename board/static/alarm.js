@@ -121,7 +121,7 @@ function signals() {
     const place = i % COLOURS.length;
     const sample = svg("svg", { class: `key k${place}`, viewBox: "0 0 26 8", width: 26, height: 8, "aria-hidden": "true" }, svg("line", { x1: 0, x2: 26, y1: 4, y2: 4, "stroke-dasharray": DASHES[place] || null }));
     const kind = [KINDS[member.kind] ?? member.kind, `at ${member.size}`, `since ${moment(member.since)}`, member.consequence ? "a consequence" : ""].filter(Boolean).join(" · ");
-    return el("li", {}, i < data.curves.length ? sample : el("span"), el("span", { class: "name", text: named(member) }), el("span", { class: "much", text: times(member.value) }), el("span", { class: "sub", text: kind }));
+    return el("li", {}, i < data.curves.length && data.alarm.track !== "segments" ? sample : el("span"), el("span", { class: "name", text: named(member) }), el("span", { class: "much", text: times(member.value) }), el("span", { class: "sub", text: kind }));
   });
   byId("signals").replaceChildren(...(items.length ? items : [el("li", {}, el("span"), el("span", { class: "dim", text: "It names no signal." }))]));
 }
@@ -192,6 +192,7 @@ function ends({ kind, edges }) {
 
 async function chart() {
   const holder = byId("chart");
+  if (data.alarm.track === "segments") setText(byId("evidence-note"), "of the segment that has most, in units of the line: all segments have one");
   const known = data.curves.filter(({ value }) => value.some(Number.isFinite));
   holder.hidden = !known.length;
   if (!known.length) return;

@@ -27,6 +27,7 @@ let places = null; // spans of the windows on the shown axis
 let drawing = 0;
 let evident = null; // the evidence curve on an axis, as of a moment
 let asking = false; // for it
+let rereading = 0; // the timer of it
 let missing = false; // board or database, and a notice says so
 
 const heat = byId("heat");
@@ -46,7 +47,7 @@ async function load() {
   stream?.close();
   line("connecting");
   try {
-    const answer = await get("/api/board", { run: shown.run, size: shown.size });
+    const answer = await get("/api/board", { run: shown.run, size: shown.size, segment: shown.segment });
     if (mine !== turn) return;
     accept(answer);
     follow(mine);
@@ -147,6 +148,7 @@ async function newest(mine) {
 }
 
 function newer(said) {
+  if (data.segment) return reread(); // these are of the whole stream
   if (said.columns.join() !== data.columns.join()) return load();
   const end = newestEnd();
   data.windows = merge(data.windows, unpack(said.windows, said.columns.length));
@@ -155,9 +157,32 @@ function newer(said) {
   draw();
 }
 
+const SEGMENT_APART_MS = 1_000;
+
+/** Read the windows of a segment again, at most so often. */
+function reread() {
+  if (rereading) return;
+  const mine = turn;
+  rereading = setTimeout(async () => {
+    rereading = 0;
+    if (mine !== turn) return;
+    try {
+      const end = newestEnd();
+      const answer = await get("/api/board", { run: data.run, size: data.size, segment: data.segment });
+      if (mine !== turn) return;
+      accept(answer);
+      shiftWith(end);
+    } catch {
+      // the next window asks again
+    }
+  }, SEGMENT_APART_MS);
+}
+
+/** What is said of the whole stream is left out where a segment is shown. */
 function status(said) {
   skew = said.now - Date.now();
-  data.status = said;
+  const { verdict, newest: window, scarce } = data.status;
+  data.status = data.segment ? { ...said, verdict, newest: window, scarce, filling: null } : said;
   judge();
   readEvidence();
   line(said.finished ? "ended" : "live");
@@ -168,6 +193,7 @@ function status(said) {
 
 /** A size that was not there: show it where nothing is shown yet, else offer it. */
 function newSize({ size }) {
+  if (data.segment) return;
   if (!data.windows.start.length && !shown.size) return load();
   if (data.sizes.includes(size)) return;
   data.sizes.push(size);
@@ -188,7 +214,7 @@ function newRun({ run }) {
     addressed.write(shown, { replace: true });
     return load();
   }
-  notice(`A newer run has started: ${run}`, { label: "Show it", act: () => go({ run, size: null, range: null }) });
+  notice(`A newer run has started: ${run}`, { label: "Show it", act: () => go({ run, size: null, segment: null, range: null }) });
   runs(data.run).catch(() => {});
 }
 
@@ -421,6 +447,11 @@ function choices() {
     el("legend", { text: "Window" }),
     ...data.sizes.map((size) => el("label", {}, el("input", { type: "radio", name: "size", value: size, checked: size === data.size, onchange: () => go({ size, range: null }) }), el("span", { text: size }))),
   );
+  byId("pick-segment").hidden = !data.segments.length;
+  const select = /** @type {HTMLSelectElement} */ (byId("segment"));
+  select.replaceChildren(el("option", { value: "", text: "whole stream" }), ...data.segments.map((name) => el("option", { value: name, text: name })));
+  select.value = data.segment;
+  select.onchange = () => go({ segment: select.value || null, size: null, range: null });
   for (const input of byId("axis").querySelectorAll("input")) input.checked = input.value === shown.axis;
 }
 
@@ -446,7 +477,7 @@ function redraw() {
 }
 
 findRuns(() => data?.run ?? shown.run);
-byId("run").addEventListener("change", (event) => go({ run: event.target.value, size: null, range: null }));
+byId("run").addEventListener("change", (event) => go({ run: event.target.value, size: null, segment: null, range: null }));
 byId("axis").addEventListener("change", (event) => {
   shown = { ...shown, axis: event.target.value, range: null };
   addressed.write(shown);

@@ -46,6 +46,7 @@ def windows(
     run: str | None = options.KNOWN_RUN,
     size: str | None = options.ANY_SIZE,
     newest: int | None = options.NEWEST,
+    segment: str = options.SEGMENT,
     fail_on: options.FailOn | None = options.FAIL_ON,
     as_json: bool = options.JSON,
 ) -> None:
@@ -63,22 +64,26 @@ def windows(
     with servers.database() as connection:
         known = listings.run_named(connection, run)
         name = known.run_id
-        found = listings.windows(connection, name, None if size is None else duration_ms(size) // 1_000)
-        sizes = listings.sizes(connection, name) if size and not found else []
+        listings.check_segment(connection, name, segment)
+        found = listings.windows(
+            connection, name, None if size is None else duration_ms(size) // 1_000, segment=segment
+        )
+        sizes = listings.sizes(connection, name, segment=segment) if size and not found else []
         small = listings.shortages(connection, name, Config().min_rows)
         monitors = listings.monitors(connection)
         if any(row.remark for row in found):
             found = explained(found, definition_of(connection, name, chosen.stream()).labels)
     empty = f"no windows of run {name}: {why_no_window(known, monitors, Config().min_rows)}"
     if size is not None and sizes:
-        empty = f"no windows of {size}: run {name} has {', '.join(sizes)}"
-        if not any(duration_ms(size) // 1_000 in (monitor.sizes_s or ()) for monitor in monitors):
+        of_segment = f" of segment {segment}" if segment else ""
+        empty = f"no windows of {size}{of_segment}: run {name} has {', '.join(sizes)}"
+        if segment or not any(duration_ms(size) // 1_000 in (monitor.sizes_s or ()) for monitor in monitors):
             raise UsageError(empty, "choose one of them with --size")
     listed = latest(found, newest, closed=fail_on is not None)
     listing.show(output.console, listed, as_json=as_json, empty=empty, fields=WINDOW_FIELDS)
     if known_error := next((row.reference_mae for row in listed if row.reference_mae), None):
         say(f"error: mean absolute error, and how many times the reference's {known_error:.3g} that is")
-    for shortage in small:
+    for shortage in [] if segment else small:
         if size is None or shortage.size_s * 1_000 == duration_ms(size):
             say(shortage.describe(Config().min_rows))
     if fail_on is None:
@@ -106,6 +111,7 @@ def columns(
     size: str = options.SIZE,
     window: str = options.WINDOW,
     run: str | None = options.KNOWN_RUN,
+    segment: str = options.SEGMENT,
     drifted: bool = options.DRIFTED,
     as_json: bool = options.JSON,
 ) -> None:
@@ -116,12 +122,14 @@ def columns(
 
     with servers.database() as connection:
         known = listings.run_named(connection, run)
-        found = listings.columns_of_window(connection, known.run_id, duration_ms(size) // 1_000, moment_ms(window))
+        found = listings.columns_of_window(
+            connection, known.run_id, duration_ms(size) // 1_000, moment_ms(window), segment=segment
+        )
         stream = definition_of(connection, known.run_id, chosen.stream())
     if drifted:
         found = figures.drifted(found)
     try:
-        found = figures.with_reference(found, stream, known.reference, ARTIFACTS)
+        found = figures.with_reference(found, stream, known.reference, ARTIFACTS, segment)
     except ModelUnusable as error:
         say(f"without the reference's figures: {error.what}")
     rows = found if as_json else figures.lines(found)
@@ -177,22 +185,25 @@ def report(
     run: str | None = options.KNOWN_RUN,
     model: Path | None = options.RUN_MODEL,
     out: Path | None = options.REPORT_OUT,
+    segment: str = options.SEGMENT,
     back: str | None = options.BACK,
 ) -> None:
-    """Write the full Evidently report of a window as HTML."""
-    name, length, start, scorer = _window(run, size, window, model)
+    """Write the full Evidently report of a window as HTML, or of one segment in it."""
+    name, length, start, scorer = _window(run, size, window, model, segment)
     say("Evidently writes the report, which may take a minute")
     from monitor.evidently.report import report as write
     from monitor.settings import Settings
 
     settings = Settings(stream=chosen.stream(), database_url=servers.database_url(), model=scorer)
-    made = write(settings, name, length, start, out, back=back)
+    made = write(settings, name, length, start, out, segment=segment, back=back)
     output.console.print(made.path, highlight=False, soft_wrap=True)
     if made.left_out:
         say(f"left out because Evidently's presets cannot handle them: {', '.join(made.left_out)}")
 
 
-def _window(run: str | None, size: str, window: str, named: Path | None) -> tuple[str, int, int, Path]:
+def _window(
+    run: str | None, size: str, window: str, named: Path | None, segment: str = ""
+) -> tuple[str, int, int, Path]:
     """Find a window that a monitor has written, before anything slow is imported.
 
     Args:
@@ -200,6 +211,7 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
         size: As on the command line.
         window: Its start, as on the command line.
         named: Where the model that the run is compared with lies; None to look for it.
+        segment: That is wanted; '' for the whole stream.
 
     Returns:
         Run, length and start of the window (ms), and the folder of the model.
@@ -209,7 +221,7 @@ def _window(run: str | None, size: str, window: str, named: Path | None) -> tupl
     length, start = duration_ms(size), moment_ms(window)
     with servers.database() as connection:
         known = listings.run_named(connection, run)
-        listings.columns_of_window(connection, known.run_id, length // 1_000, start)
+        listings.columns_of_window(connection, known.run_id, length // 1_000, start, segment=segment)
     return (
         known.run_id,
         length,

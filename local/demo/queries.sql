@@ -41,13 +41,13 @@ FROM driftline.run, jsonb_array_elements(manifest->'injected') AS i WHERE run_id
 -- One closed window of events: of the day in which most columns drifted, the first within the injected drift if any.
 SELECT w.size_s, w.window_start
 FROM driftline.window_result w LEFT JOIN driftline.event e ON e.run_id = w.run_id AND e.kind = 'injected'
-WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.status = 'final'
+WHERE w.run_id = %(run)s AND w.stream = 'events' AND w.segment = '' AND w.status = 'final'
 ORDER BY w.size_s = 86400 DESC, coalesce(w.window_start >= e.starts_at AND w.window_end <= e.ends_at, false) DESC,
          w.columns_drifted DESC NULLS LAST, w.window_start LIMIT 1;
 
 -- name: windows_by_status
 SELECT size_s, stream, status, count(*)::int AS windows, sum(rows)::bigint AS rows
-FROM driftline.window_result WHERE run_id = %(run)s GROUP BY 1, 2, 3 ORDER BY size_s, stream = 'events' DESC, status;
+FROM driftline.window_result WHERE run_id = %(run)s AND segment = '' GROUP BY 1, 2, 3 ORDER BY size_s, stream = 'events' DESC, status;
 
 -- name: newest_windows
 -- The newest windows of one size of events, of those that start before a moment or of all, with the severity of every column and the error of the same hours.

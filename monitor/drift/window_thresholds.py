@@ -117,20 +117,46 @@ def fit(
     Returns:
         None where the reference is shorter than two seasons, or has too few windows of this size.
     """
-    if not len(times) or times[-1] - times[0] < SEASONS * season - size:
+    if not len(times) or not is_long_enough(times[0], times[-1], size, season):
         return None
     starts = np.arange(times[0] // size * size, times[-1] + 1, size)
     edges = np.searchsorted(times, [*starts, starts[-1] + size])
     enough = np.flatnonzero(np.diff(edges) >= min_rows)
-    chosen = enough if len(enough) <= MOST else enough[_spread_evenly(len(enough))]
+    chosen = enough if len(enough) <= MOST else enough[spread_evenly(len(enough))]
     summaries = [prepared.summarize(column.slice(edges[i], edges[i + 1] - edges[i])) for i in chosen]
-    usable = np.array([summary.count >= min_rows for summary in summaries], bool)
+    counts = np.array([summary.count for summary in summaries])
+    if (counts >= min_rows).sum() < FEWEST:
+        return None
+    scored = [score(summary) if summary.count >= min_rows else 0.0 for summary in summaries]
+    return fit_distances(np.array(scored), counts, prepared.count, starts[chosen], min_rows=min_rows, season=season)
+
+
+def is_long_enough(first: int, last: int, size: int, season: int) -> bool:
+    """Tell whether a reference holds two seasons. first, last: event times of its rows; all in ms."""
+    return last - first >= SEASONS * season - size
+
+
+def fit_distances(
+    distances: Floats, counts: Ints, total: int, starts: Ints, *, min_rows: int, season: int
+) -> WindowThresholds | None:
+    """Learn what is usual from the distances of the reference's windows from all of it.
+
+    Args:
+        distances: Shape (windows,).
+        counts: Usable values of each window, shape (windows,).
+        total: Those of the whole reference.
+        starts: Of the windows, ms since the epoch, shape (windows,).
+        min_rows: Usable values that a window needs.
+        season: In ms; 0 without one.
+
+    Returns:
+        None where too few windows have enough values.
+    """
+    usable = counts >= min_rows
     if usable.sum() < FEWEST:
         return None
-    scored = [summary for summary, good in zip(summaries, usable, strict=True) if good]
-    counts = np.array([summary.count for summary in scored])
-    distances = np.array([score(summary) for summary in scored]) / (1 - counts / prepared.count)
-    return _fit(distances, np.log(counts), slots(starts[chosen][usable], season), season)
+    own = counts[usable]
+    return _fit(distances[usable] / (1 - own / total), np.log(own), slots(starts[usable], season), season)
 
 
 def _effects(rest: Floats, groups: Ints) -> dict[int, float]:
@@ -139,7 +165,7 @@ def _effects(rest: Floats, groups: Ints) -> dict[int, float]:
     return {int(g): float(rest[groups == g].sum() / ((groups == g).sum() + _PRIOR)) for g in found}
 
 
-def _spread_evenly(windows: int) -> Ints:
+def spread_evenly(windows: int) -> Ints:
     """Choose MOST of very many windows, never in step with the hours of a day."""
     return np.unique((np.arange(1, MOST + 1) * _GOLDEN % 1 * windows).astype(np.int64))
 

@@ -16,7 +16,9 @@ from monitor.evidently.reference import Reference, Span
 from monitor.evidently.window_figures import event_figures, label_figures
 from monitor.settings import Settings
 from monitor.summaries import Summarizer
+from monitor.verdict.family import sizes_of
 from monitor.verdict.layout import SummaryLayout
+from monitor.verdict.segment_figures import SegmentMeter
 from monitor.verdict.segments import SegmentLayout
 from schemas.definition import Records, Stream
 from schemas.figures import WindowFigures
@@ -51,9 +53,23 @@ class DriftEngine:
         layout = SummaryLayout.from_reference(table, self.stream)
         estimation = load_estimation(self.scorer, layout)
         segments = SegmentLayout.from_reference(table, self.stream) if settings.segments else None
-        self.summarizer: Summarizer | None = Summarizer(layout, self.stream, segments, estimation)
-        self.calibrator: Calibrator | None = Calibrator(
+        calibrator = Calibrator(
             layout, self.stream, table, self.scorer.card.period, segments=segments, estimation=estimation
+        )
+        meter = None
+        if segments is not None:
+            meter = SegmentMeter(
+                layout,
+                self.stream,
+                segments,
+                counted=calibrator.summaries,
+                period=calibrator.covered,
+                config=settings.metrics,
+            )
+        (smallest,) = sizes_of(settings.sizes)
+        self.calibrator: Calibrator | None = calibrator
+        self.summarizer: Summarizer | None = Summarizer(
+            layout, self.stream, segments, estimation, smallest=smallest, meter=meter
         )
 
     @property
@@ -69,7 +85,10 @@ class DriftEngine:
 
     def prepare(self, sizes: Iterable[int]) -> None:
         """Draw the thresholds of windows of these sizes, in ms: seconds."""
-        self.reference.prepare(sizes)
+        wanted = [*sizes]
+        self.reference.prepare(wanted)
+        if self.summarizer is not None:
+            self.summarizer.prepare(wanted)
 
     def figures(self, window: WindowKey, rows: LoadedRows, joined: LoadedRows | None) -> WindowFigures:
         span = Span(window.start, window.size)

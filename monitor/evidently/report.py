@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from monitor.drift.figures import Config
 from monitor.engine import check_model
 from monitor.evidently.engine import DriftEngine
 from monitor.evidently.html import write_html
 from monitor.evidently.page import Heading
-from monitor.evidently.reference import Span
+from monitor.evidently.reference import Reference, Span
 from monitor.settings import Settings
+from monitor.verdict.segments import segment_filter
 from runtime.connections import STATE, make_folder
-from schemas.definition import EVENTS, Records
+from schemas.definition import EVENTS, Records, Stream
 from schemas.durations import duration_text, moment
 from schemas.errors import UsageError
 from schemas.figures import DRIFT, severity_text
@@ -41,7 +44,14 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def report(
-    settings: Settings, run_id: str, size: int, start: int, out: Path | None = None, *, back: str | None = None
+    settings: Settings,
+    run_id: str,
+    size: int,
+    start: int,
+    out: Path | None = None,
+    *,
+    segment: str = "",
+    back: str | None = None,
 ) -> Report:
     """Write Evidently's HTML of a window, with its labels where they are known.
 
@@ -51,31 +61,39 @@ def report(
         size: Of the window, ms.
         start: Of the window, ms since the epoch.
         out: The file; by default one below `.driftline/reports`.
+        segment: Of which the report is, compared with the same segment of the reference; '' for the whole stream.
         back: Address of the window's page, to be linked.
 
     Raises:
-        UsageError: The window has no rows, or the file cannot be written.
+        UsageError: The window has no rows, the stream has no such segment, or the file cannot be written.
         ModelUnusable: The run was scored by another model.
         DatabaseUnreachable: Postgres does not answer.
     """
     with connect_now(settings.database_url) as connection, snapshot_of(connection) as snapshot:
         run = snapshot.known(run_id, settings.stream)
         window = WindowKey(run_id, run.stream.events, size, start)
-        figures = listings.columns(connection, run_id, size // 1_000, start)
+        figures = listings.columns(connection, run_id, size // 1_000, start, segment=segment)
         events, labels = _rows(snapshot, window, run.stream.labels)
-    if not events.num_rows:
-        raise UsageError("this window holds no events", f"`driftline windows --run {run_id}` lists those that do")
     engine = DriftEngine(msgspec.structs.replace(settings, stream=run.stream))
     check_model(run, engine.model, run.stream)
-    path = out or REPORTS / f"{run_id}-{duration_text(size)}-{moment(start):%Y-%m-%dT%H-%M}.html"
+    reference = engine.reference
+    if segment:
+        table = engine.scorer.reference()
+        pick = segment_filter(table, run.stream, segment)
+        events, reference = pick(events), Reference.from_table(pick(table), run.stream, engine.config)
+        labels = None if labels is None else _of_events(labels, events, run.stream)
+    if not events.num_rows:
+        raise UsageError("this window holds no events", f"`driftline windows --run {run_id}` lists those that do")
+    part = f"-{re.sub('[^A-Za-z0-9]+', '-', segment)}" if segment else ""
+    path = out or REPORTS / f"{run_id}-{duration_text(size)}-{moment(start):%Y-%m-%dT%H-%M}{part}.html"
     try:
         make_folder(path.parent)
         left_out = write_html(
             events,
-            engine.reference,
+            reference,
             path,
             engine.config,
-            heading(window, events.num_rows, figures, engine.config, back),
+            heading(window, events.num_rows, figures, engine.config, back=back, segment=segment),
             labels=labels,
             span=Span(start, size),
         )
@@ -92,20 +110,35 @@ def _rows(snapshot: Snapshot, window: WindowKey, labels: Records | None) -> tupl
     return events, known if known is not None and known.num_rows else None
 
 
+def _of_events(labels: pa.Table, events: pa.Table, stream: Stream) -> pa.Table | None:
+    """The labels of these events; None without any."""
+    assert stream.labels is not None
+    known = events[stream.events.id].combine_chunks()
+    found = labels.filter(pc.is_in(labels[stream.labels.id], value_set=known))
+    return found if found.num_rows else None
+
+
 def heading(
-    window: WindowKey, rows: int, figures: Iterable[ColumnRow], config: Config, back: str | None
+    window: WindowKey,
+    rows: int,
+    figures: Iterable[ColumnRow],
+    config: Config,
+    *,
+    back: str | None = None,
+    segment: str = "",
 ) -> Heading:
     """What stands above the report: which window it is of, and what the monitor found there. Pure."""
     tested = [row for row in figures if (row.stream, row.metric) == (EVENTS, DRIFT) and row.value is not None]
     drifted = sorted((row for row in tested if row.status == "drift"), key=lambda row: -(row.severity or 0.0))
     start, end = moment(window.start), moment(window.end)
+    part = f" of {segment}" if segment else ""
     return Heading(
-        title=f"Run {window.run_id}, {duration_text(window.size)} window {start:%F %H:%M} to {end:%F %H:%M}",
+        title=f"Run {window.run_id}{part}, {duration_text(window.size)} window {start:%F %H:%M} to {end:%F %H:%M}",
         verdict=verdict(tested, drifted),
         drift=bool(drifted),
         notes=(
             f"Evidently's report on {rows:,} rows of topic {window.records.topic}, and on their labels where known,"
-            " against the reference of the model. Times are event time.",
+            f" against the reference of the model{part and f', its rows{part}'}. Times are event time.",
             "The first table tests the columns of this verdict, with the monitor's methods and thresholds. The"
             f" window as a whole counts as drifted from {config.drift_share:.0%} of its columns on.",
         ),

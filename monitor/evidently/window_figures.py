@@ -19,11 +19,16 @@ from monitor.drift.figures import Config, score_of, totals
 from monitor.drift.sampling import sample
 from monitor.evidently.metrics import ArrowDataset, Measurement, measurements
 from monitor.evidently.reference import Reference, Span
-from schemas.figures import CATEGORY_METRICS, DRIFT, NUMBER_METRICS, ColumnFigure, ColumnStatus, WindowFigures
+from schemas.figures import (
+    CATEGORY_METRICS,
+    DRIFT,
+    MAX_SEVERITY,
+    NUMBER_METRICS,
+    ColumnFigure,
+    ColumnStatus,
+    WindowFigures,
+)
 from storage.chunk import PREDICTION
-
-MAX_SEVERITY = 1e6
-"""Of a p-value of 0, which would be infinite."""
 
 
 def event_figures(

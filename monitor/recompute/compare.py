@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from monitor.settings import Settings
 from monitor.verdict.summary import Summary, decode, decode_parts
 from schemas.definition import EVENTS
 from schemas.errors import UsageError
-from schemas.figures import ColumnFigure, WindowFigures
+from schemas.figures import ColumnFigure, SegmentFigures, WindowFigures
 from storage.connect import connect_now
 from storage.panes import LoadedRows
 from storage.snapshot import Snapshot, snapshot_of
@@ -54,7 +54,7 @@ def recompute(settings: Settings, run_id: str, size: int, start: int) -> list[Di
     with connect_now(settings.database_url) as connection, snapshot_of(connection) as snapshot:
         run = snapshot.known(run_id, settings.stream)
         found = stored_windows(snapshot, run, size, start)
-        engine = DriftEngine(msgspec.structs.replace(settings, stream=run.stream))
+        engine = DriftEngine(msgspec.structs.replace(settings, stream=run.stream, sizes=(size,)))
         check_model(run, engine.model, run.stream)
         again = Recomputation(snapshot, settings, run, engine, engine.scorer)
         differences = [one for window, stored in found for one in again.differences(window, stored)]
@@ -117,7 +117,8 @@ class Recomputation:
         stored, summarizer = self.snapshot.summary(window), self.engine.summarizer
         if stored is None or summarizer is None or stored.layout != summarizer.layout.hash:
             return
-        whole, *parts = summarizer.summarize(window, [rows.table], joined.table if joined else None)
+        counted = summarizer.summarize(window, [rows.table], joined.table if joined else None)
+        whole, *parts = counted
         yield from _counted(window, "", decode(stored.payload, summarizer.layout), whole)
         segments = summarizer.segments
         if stored.segments is None or segments is None:
@@ -125,6 +126,21 @@ class Recomputation:
         held = decode_parts(stored.segments, summarizer.layout, segments.hash)
         for name, one, other in zip(segments.keys, held or parts, parts, strict=True):
             yield from _counted(window, f"{name} ", one, other)
+        yield from self._compare_segments(window, summarizer.figures(window, counted))
+
+    def _compare_segments(self, window: WindowKey, computed: Sequence[SegmentFigures]) -> Iterator[Difference]:
+        role, stored = window.records.role, self.snapshot.stored_segments(window)
+        for one in computed:
+            held = stored.pop(one.segment, None)
+            if held is None:
+                yield Difference(role, one.segment, "missing", "there")
+                continue
+            fresh = {name: getattr(one.figures, name) for name in held.figures}
+            fresh |= {"rows": one.rows, "joined_rows": one.joined} | _columns(one.figures)
+            old = dict(held.figures) | {"rows": held.rows, "joined_rows": held.joined_rows} | _flat(held.columns)
+            yield from _unequal(role, f"{one.segment} ", old, fresh)
+        for segment in stored:
+            yield Difference(role, segment, "there", "missing")
 
     def _read(self, window: WindowKey, ranges: Ranges) -> LoadedRows:
         topic = window.records.topic
@@ -159,11 +175,19 @@ def compare(
     if joined is not None:
         computed |= {"joined_rows": len(joined.table), "joined_offsets": joined.offsets}
         held |= {"joined_rows": stored.joined_rows, "joined_offsets": stored.joined_offsets}
-    computed |= _flat({(c.column, c.metric): msgspec.structs.asdict(c) for c in figures.columns})
+    computed |= _columns(figures)
     held |= _flat(stored.columns)
+    yield from _unequal(stream, "", held, computed)
+
+
+def _unequal(stream: str, whose: str, held: Mapping[str, Any], computed: Mapping[str, Any]) -> Iterator[Difference]:
     for name in sorted({*held, *computed}):
         if not equal(held.get(name), computed.get(name)):
-            yield Difference(stream, name, held.get(name), computed.get(name))
+            yield Difference(stream, f"{whose}{name}", held.get(name), computed.get(name))
+
+
+def _columns(figures: WindowFigures) -> dict[str, Any]:
+    return _flat({(c.column, c.metric): msgspec.structs.asdict(c) for c in figures.columns})
 
 
 def _flat(columns: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:

@@ -98,10 +98,10 @@ def _differences(fold: FoldRehearsal) -> Iterator[Difference]:
         yield from found
         if found:
             otherwise.add(season)  # all its evidence differs, too
-    for (role, size_s, start), held, computed in _beside(fold.stored_evidence(), fold.evidence):
+    for (role, segment, size_s, start), held, computed in _beside(fold.stored_evidence(), fold.evidence):
         if computed.get("season") not in otherwise:
-            size = duration_text(1_000 * size_s)
-            yield from _unequal(role, f"evidence {size} {start[:16]}", held, computed)
+            what = "evidence of segments" if segment else "evidence"
+            yield from _unequal(role, f"{what} {duration_text(1_000 * size_s)} {start[:16]}", held, computed)
     for alarm_id, held, computed in _beside(fold.stored_alarms(), fold.alarms):
         yield from _unequal((held or computed)["role"], f"alarm {alarm_id}", held, computed)
 

@@ -16,7 +16,7 @@ from monitor.verdict.fold import Folded, Order, State, WindowScore, decode_state
 from monitor.verdict.kinds import explained, looked_at
 from monitor.verdict.lifecycle import Alarm, AlarmKey, alarm_id
 from monitor.verdict.order import Extent, Place, complete_until, first_start, next_windows
-from monitor.verdict.record import evidence_row, record
+from monitor.verdict.record import evidence_row, record, segment_row
 from monitor.verdict.season import Season
 from monitor.verdict.summary import Summary, decode, decode_parts, empty, error_unit, merge
 from runtime.failpoint import failpoint
@@ -394,8 +394,10 @@ class _Fold:
         self._state = folded.state
         self._windows += len(places)
         self._keep(folded)
+        held = {score.order: number for score, number in zip(scores, rows, strict=True)}
         self._transaction.write_evidence(
-            [evidence_row(point, measure.id, held) for point, held in zip(folded.points, rows, strict=True)]
+            [evidence_row(point, measure.id, held[point.score.order]) for point in folded.points]
+            + [segment_row(point, measure.id, held[point.score.order]) for point in folded.of_segments]
         )
 
     def _look(self, measure: Measure, alarm: Alarm, score: WindowScore) -> Alarm:

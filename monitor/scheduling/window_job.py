@@ -17,7 +17,7 @@ from monitor.scheduling.readiness import Patience, is_wanted
 from runtime.failpoint import failpoint
 from schemas.definition import Records
 from schemas.durations import moment
-from schemas.figures import ColumnFigure
+from schemas.figures import ColumnFigure, SegmentFigures
 from schemas.status import Closing
 from storage.chunk import PREDICTION
 from storage.panes import ChunkCache, LoadedRows, load_rows, unreadable_rows
@@ -44,7 +44,8 @@ class WindowTask(msgspec.Struct, frozen=True, kw_only=True):
     """A window, as one snapshot shows it.
 
     holds: rows by the index of panes. first: whether it has no closed result yet. closed_at: wall time, ms; None
-    while it is open. timed: whether the time since then can be measured. summary, estimate: of a closed window.
+    while it is open. timed: whether the time since then can be measured. summary, segments, estimate: of a closed
+    window.
     """
 
     closing: Closing
@@ -55,15 +56,17 @@ class WindowTask(msgspec.Struct, frozen=True, kw_only=True):
     rows: LoadedRows
     joined: LoadedRows | None
     summary: EncodedSummary | None
+    segments: tuple[SegmentFigures, ...]
     estimate: ColumnFigure | None
 
 
 class _Content(msgspec.Struct, frozen=True):
-    """What a window holds: its rows, those that they are joined with, the summary of all, its estimated error."""
+    """What a window holds: its rows, those that they are joined with, and what is made of all of them."""
 
     rows: LoadedRows
     joined: LoadedRows | None
     summary: EncodedSummary | None = None
+    segments: tuple[SegmentFigures, ...] = ()
     estimate: ColumnFigure | None = None
 
 
@@ -161,6 +164,7 @@ class WindowWorker:
             rows=content.rows,
             joined=content.joined,
             summary=content.summary,
+            segments=content.segments,
             estimate=content.estimate,
         )
 
@@ -179,14 +183,15 @@ class WindowWorker:
             if summarizer is None:
                 return _Content(rows, None)
             counted = summarizer.summarize(window, parts, None)
-            return _Content(rows, None, summarizer.encoded(counted), summarizer.estimate(counted[0]))
+            segments = summarizer.figures(window, counted)
+            return _Content(rows, None, summarizer.encoded(counted), segments, summarizer.estimate(counted[0]))
         rows = load_rows(snapshot, window, self._cache)
         columns = (other.id, other.time, PREDICTION) if summarizer is None else summarizer.columns
         joined = load_rows(snapshot, window.with_records(other), self._cache, columns=columns)
-        found = None
-        if summarizer is not None:
-            found = summarizer.encoded(summarizer.summarize(window, [rows.table], joined.table))
-        return _Content(rows, joined, found)
+        if summarizer is None:
+            return _Content(rows, joined)
+        counted = summarizer.summarize(window, [rows.table], joined.table)
+        return _Content(rows, joined, summarizer.encoded(counted), summarizer.figures(window, counted))
 
     def _result(self, window: WindowKey, task: WindowTask, failure: str | None) -> WindowResult:
         failpoint("monitor.mid_report")
@@ -202,6 +207,7 @@ class WindowWorker:
             offsets=task.rows.offsets,
             joined_offsets=task.joined.offsets if task.joined else {},
             summary=task.summary,
+            segments=task.segments,
             compute_ms=(time.perf_counter() - began) * 1_000,
             closed_at=task.closed_at,
             timed=task.timed,

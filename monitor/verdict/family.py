@@ -20,6 +20,7 @@ from monitor.verdict import calibration
 from monitor.verdict.calibration import Calibration, CalmSeason, Key, calibrate_segments
 from monitor.verdict.evidence import allowances
 from monitor.verdict.fold import Series, Watch
+from monitor.verdict.harm import Errors
 from monitor.verdict.layout import SummaryLayout
 from monitor.verdict.members import Signal
 from monitor.verdict.season import HOUR, Season
@@ -31,7 +32,8 @@ SMALLEST = 6 * HOUR
 """Of windows at which segments are watched. More than one size would raise the line more than it would find."""
 
 FEWEST = 0.2
-"""Share of values of a column that is counted at least, in saying how far they are apart."""
+"""Share of values of a column that is counted at least, in saying how far they are apart. Where fewer rows have a
+value, the column is taken to have none."""
 
 Parts = Mapping[str, Summary]
 """What a window held, by segment, and of its events the shares of the segments by division."""
@@ -80,7 +82,21 @@ class Family:
         """
         found = [self.parts[name].moved(parts[name]) for name in self.watched[role, size]]
         z, apart = (np.concatenate([each[side][:-1] for each in found]) for side in (0, 1))
-        return z.astype(np.float32).tolist(), (apart / self._filled[role, size]).astype(np.float32).tolist()
+        filled = np.maximum(self._filled[role, size], FEWEST)
+        return z.astype(np.float32).tolist(), (apart / filled).astype(np.float32).tolist()
+
+    def errors(self, summaries: Sequence[Summary]) -> dict[str, Errors]:
+        """Add up the errors of a window of labels by segment; empty for events.
+
+        Args:
+            summaries: Of all segments, in the order of the layout.
+        """
+        each = {
+            name: self.parts[name].errors(summary)
+            for name, summary in zip(self.layout.keys, summaries, strict=True)
+            if name in self.parts
+        }
+        return {name: found for name, found in each.items() if found is not None}
 
     @cached_property
     def _filled(self) -> Mapping[Key, Floats]:
@@ -89,6 +105,14 @@ class Family:
             key: np.concatenate([_filled(self.parts[name], key[0]) for name in self.watched[key]])
             for key in self.watched
         }
+
+    def _rows(self, key: Key) -> Floats:
+        """How many rows of each signal's part usually have a value; 0 where nearly none has."""
+        own = [(self.parts[name], len(self.parts[name].signals(key[0])) - 1) for name in self.watched[key]]
+        rows = np.repeat([float(part.known[key[0]].rows.sum()) for part, _ in own], [signals for _, signals in own])
+        filled = self._filled[key]
+        found: Floats = np.where(filled >= FEWEST, rows * filled, 0.0)
+        return found
 
     def signals(self, key: Key) -> tuple[Signal, ...]:
         """List the signals of a role and size; what counts records is none."""
@@ -115,6 +139,7 @@ class Family:
                 drift=tuple(np.concatenate(drift).tolist()),
                 line=tuple(np.concatenate([part.lines[key][:-1] for part in parts]).tolist()),
                 rates=tuple(np.concatenate([part.rates[key][:-1] for part in parts]).tolist()),
+                rows=tuple(self._rows(key).tolist()),
             )
         promise = next(iter(self.parts.values())).promise
         return Watch(
@@ -146,7 +171,7 @@ def _filled(part: Calibration, role: Role) -> Floats:
     known = part.known[role]
     counts, rows = known.counts.sum(0), max(int(known.rows.sum()), 1)
     missing = np.array([counts[place.stop - 1] / rows for _, place in part.layout.slices(role)])
-    return np.maximum(1.0 - missing, FEWEST)
+    return 1.0 - missing
 
 
 def decode(payload: bytes, layout: SummaryLayout, segments: SegmentLayout) -> Family | None:

@@ -6,7 +6,7 @@ the same; so does whoever folds them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import starmap
 from math import inf
 
@@ -37,6 +37,7 @@ from monitor.verdict.members import (
     explaining,
     named,
     together,
+    without_mixed,
 )
 from monitor.verdict.season import DAY
 from schemas.definition import LABELS, Role
@@ -54,6 +55,9 @@ Look = Callable[[Alarm, "WindowScore"], Alarm]
 """Given an alarm that fires and the window up to which was folded: adds to its members what kind of change it is.
 It may depend on what windows up to that one held, in canonical order, and on nothing else."""
 
+UNLIKELY = 0.01
+"""How probable as much evidence of a segment is at most in a calm window, where what it explains has moved."""
+
 MOST = 10
 """Signals of segments that explain an alarm of the whole stream; those with the most evidence."""
 
@@ -66,12 +70,14 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
         drift: Of each signal, k: what is taken from its score before it is added.
         line: Of each signal, the evidence at which an alarm fires.
         rates: Of each signal, of the exponential tail of its evidence in calm windows.
+        rows: Of segments, by signal: as in `Moved`.
     """
 
     signals: tuple[Signal, ...]
     drift: tuple[float, ...]
     line: tuple[float, ...]
     rates: tuple[float, ...]
+    rows: tuple[float, ...] = ()
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +133,7 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
         errors: Of its labels, or expected of its events; None where they are not known.
         apart: Of segments, by signal: how far each is from the usual, beyond what is usual.
         segments: What its segments say.
+        by_segment: Of segments, the errors of the labels of each.
     """
 
     role: Role
@@ -139,6 +146,7 @@ class WindowScore(msgspec.Struct, frozen=True, kw_only=True):
     errors: Errors | Expected | None = None
     apart: tuple[float, ...] = ()
     segments: WindowScore | None = None
+    by_segment: Mapping[str, Errors] = {}
 
     @property
     def end(self) -> int:
@@ -187,6 +195,7 @@ class State(msgspec.Struct):
         expected: Of the events, likewise.
         days: The newest days, whose estimates labels can be compared with.
         segments: The same of its segments: evidence, and the alarm of track `segments`.
+        by_segment: Of segments, `errors` of each.
     """
 
     last: Order | None = None
@@ -198,6 +207,7 @@ class State(msgspec.Struct):
     expected: list[Expected] = []
     days: list[ComparedDay] = []
     segments: State | None = None
+    by_segment: dict[str, list[Errors]] = {}
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,11 +217,13 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
         score: Of the window.
         level: Evidence of its role and size after it, in units of the line.
         signal: The signal that has most of it; None where there is none.
+        segment: That the signal is of; '' for the whole stream.
     """
 
     score: WindowScore
     level: float
     signal: str | None
+    segment: str = ""
 
 
 class Folded(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,6 +232,7 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         state: After them.
         points: One for each window.
+        of_segments: The same of all segments together, for each window that says something of them.
         alarms: By key: all that were pending, fired or went on, as they are after them. Suspicions that came to
             nothing are left out, unless they were open before.
         dropped: Keys of alarms that were pending before, and came to nothing.
@@ -228,6 +241,7 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
 
     state: State
     points: list[Point]
+    of_segments: list[Point] = []
     alarms: dict[AlarmKey, Alarm]
     dropped: list[AlarmKey]
     changes: list[Alarm]
@@ -287,6 +301,7 @@ class _Folding:
         return Folded(
             state=self.state,
             points=self.points,
+            of_segments=[] if self._segments is None else self._segments.points,
             alarms={key: alarm for part in parts for key, alarm in part.alarms.items()},
             dropped=[key for part in parts for key in part.dropped],
             changes=[change for part in parts for change in part.changes],
@@ -301,6 +316,7 @@ class _Folding:
         segments = self._segments if score.segments is not None else None
         if segments is not None and score.segments is not None:
             segments._take(score.segments)
+            segments._keep_errors_of_segments(score.segments)
         if is_watched:
             has_errors = self._keep_errors(score)
             if score.z:
@@ -325,8 +341,9 @@ class _Folding:
             return False
         cusum = self._accumulate(series, score) if score.z else self._cusum(series, score)
         worst = int(np.argmax(np.array(cusum.sums) / np.array(series.line))) if cusum.level > 0 else None
-        signal = None if worst is None else series.signals[worst].name
-        self.points.append(Point(score=score, level=cusum.level, signal=signal))
+        signal = None if worst is None else series.signals[worst]
+        name, segment = (None, "") if signal is None else (signal.name, signal.segment)
+        self.points.append(Point(score=score, level=cusum.level, signal=name, segment=segment))
         return True
 
     def _age(self) -> None:
@@ -351,6 +368,16 @@ class _Folding:
             return False
         self.state.errors = [*(part for part in self.state.errors if part.start >= after), score.errors]
         return True
+
+    def _keep_errors_of_segments(self, score: WindowScore) -> None:
+        for segment, errors in score.by_segment.items():
+            known = self.state.by_segment.get(segment, [])
+            self.state.by_segment[segment] = [*(part for part in known if part.start >= score.end - DAY), errors]
+
+    def _errors_of_segment(self, moved: Sequence[Moved]) -> list[Errors]:
+        """Of the segment that an alarm names first: whether the model is hurt is asked of that."""
+        members = named(moved) if self.state.alarm is None else self.state.alarm.members
+        return next((self.state.by_segment.get(m.segment, []) for m in members), [])
 
     def _hurt(self, score: WindowScore) -> None:
         """Look at the error of the last day; where many labels are missing, those that are there may be special.
@@ -438,20 +465,29 @@ class _Folding:
     def explain(self, alarm: Alarm) -> Alarm:
         """Name the segments that explain an alarm of the whole stream, as far as there is evidence.
 
-        What the alarm itself does not name has to be above the line.
+        Of what the alarm itself names there is evidence already: that of a segment need not be much. What it does
+        not name has to be above the line, and comes after it.
         """
-        if self._level <= self._thresholds.pending:
-            return alarm
         names = {m.name for m in alarm.members}
-        found = [
-            one
-            for one in self._explaining(self._moved())
-            if one.signal.name in names or one.signal.kind == "mixture" or one.value > self._thresholds.firing
-        ]
-        return msgspec.structs.replace(alarm, segments=together(alarm.segments, named(found))[:MOST])
+        found = [one for one in explaining(self._moved()) if self._is_clear(one, one.signal.name in names)]
+        known = together(alarm.segments, named(without_mixed(found)))
+        first = sorted(known, key=lambda m: m.name not in names and m.kind != "mixture")
+        return msgspec.structs.replace(alarm, segments=tuple(first)[:MOST])
 
-    def _explaining(self, moved: Iterable[Moved]) -> list[Moved]:
-        return [one for one in explaining(moved) if one.value > self._thresholds.pending]
+    def _is_clear(self, one: Moved, is_expected: bool) -> bool:
+        if one.signal.kind == "mixture":
+            return one.value > self._thresholds.pending
+        return one.chance <= UNLIKELY if is_expected else one.value > self._thresholds.firing
+
+    def _explaining(self, moved: Sequence[Moved]) -> list[Moved]:
+        """Of the signals of which any segment has evidence, the segments that explain it."""
+        clear = {(one.role, one.signal.name) for one in moved if one.value > self._thresholds.pending}
+        return without_mixed([one for one in explaining(moved) if self._is_of(one, clear)])
+
+    def _is_of(self, one: Moved, clear: set[tuple[Role, str]]) -> bool:
+        if one.signal.kind == "mixture":
+            return one.value > self._thresholds.pending
+        return (one.role, one.signal.name) in clear and one.chance <= UNLIKELY
 
     def _looked(self, alarm: Alarm | None, score: WindowScore) -> Alarm | None:
         """Look into the records, when an alarm fires and a few times later: by then there are more."""
@@ -474,20 +510,21 @@ class _Folding:
 
     def _evidence(self, score: WindowScore, level: float) -> Evidence:
         cusums = self.state.cusums
+        moved = self._named() if level > self._thresholds.pending else []
         return Evidence(
             role=score.role,
             size=score.size,
             start=score.start,
             level=level,
             is_calm=all(starmap(self._is_calm, cusums.items())),
-            moved=self._named() if level > self._thresholds.pending else (),
+            moved=moved,
             shares=self._shares(),
             labelled_until=max(
                 (cusums[name].end for name in cusums if name.startswith(f"{LABELS}/")), default=None
             ),
             calibration_id=self._watch.calibration_id,
             promise=self._watch.promise,
-            errors=self.state.errors,
+            errors=self._errors_of_segment(moved) if self._watch.track == "segments" else self.state.errors,
             harm=self._watch.harm,
             expected=self.state.expected,
             days=self.state.days,
@@ -519,16 +556,18 @@ class _Folding:
                 chance=chance_of(total, rate),
                 since=since,
                 apart=float(apart),
+                rows=rows,
             )
             for (role, size), series in sorted(self._watch.series.items())
             if (cusum := self.state.cusums.get(_name(role, size)))
-            for signal, total, line, since, rate, apart in zip(
+            for signal, total, line, since, rate, apart, rows in zip(
                 series.signals,
                 cusum.sums,
                 series.line,
                 cusum.since,
                 series.rates,
                 np.mean(cusum.apart or [(0.0,) * len(cusum.sums)], axis=0),
+                series.rows or (0.0,) * len(cusum.sums),
                 strict=True,
             )
         ]

@@ -53,6 +53,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
         chance: How probable as much evidence is in a calm window; 0 to 1.
         since: Where its evidence begins, ms of event time: an estimate of the onset.
         apart: Of a segment, its distance in the last day, beyond what is usual.
+        rows: Of a segment, how many usually have a value, and so can move.
     """
 
     role: Role
@@ -62,6 +63,16 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     chance: float
     since: int
     apart: float = 0.0
+    rows: float = 0.0
+
+    @property
+    def explains(self) -> float:
+        """How much of what has moved a segment explains.
+
+        Its rows times the square of how far they moved. It is the most for what was bent: a wider segment has the
+        same change in more rows, a narrower one has a part of it.
+        """
+        return self.rows * max(self.apart, 0.0) ** 2
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +89,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         consequence: Whether an input that moved with it explains it.
         change: What kind of change it is, where the counts show it.
         segment: That it is of; '' for the whole stream.
-        apart: As in `Moved`.
+        explains: As in `Moved`.
     """
 
     role: Role
@@ -91,7 +102,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     consequence: bool = False
     change: Change | None = None
     segment: str = ""
-    apart: float = 0.0
+    explains: float = 0.0
 
 
 class Aged(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +178,7 @@ def _best_sizes(moved: Iterable[Moved]) -> list[Moved]:
 
 def _rank(moved: Moved) -> tuple[float, float, str, str, str, int]:
     """Larger is worse; ties are broken by name, so that the order never depends on anything else."""
-    return (moved.value, moved.apart, moved.role, moved.signal.name, moved.signal.segment, moved.size)
+    return (moved.value, moved.explains, moved.role, moved.signal.name, moved.signal.segment, moved.size)
 
 
 def _member(m: Moved) -> Member:
@@ -180,26 +191,36 @@ def _member(m: Moved) -> Member:
         value=m.value,
         since=m.since,
         segment=m.signal.segment,
-        apart=m.apart,
+        explains=m.explains,
     )
 
 
 def ordered(members: Iterable[Member]) -> tuple[Member, ...]:
     """Put members in order, the worst first, and mark those that are the consequence of another.
 
-    Of segments that moved in the same signal, that which is furthest from the usual comes first: there is more
-    evidence also where there are more rows.
+    Of segments that moved in the same signal, that which explains the most of all signals comes first.
     """
     found = [*members]
     most: dict[tuple[Role, str], float] = {}
     for m in found:
         most[m.role, m.name] = max(m.value, most.get((m.role, m.name), 0.0))
+    explained: dict[str, float] = {}
+    for m in found:
+        explained[m.segment] = explained.get(m.segment, 0.0) + m.explains
     inputs = [m for m in found if m.kind == "column"]
     marked = [msgspec.structs.replace(m, consequence=_is_explained(m, inputs)) for m in found]
     return tuple(
         sorted(
             marked,
-            key=lambda m: (m.consequence, -most[m.role, m.name], m.role, m.name, -m.apart, -m.value, m.segment),
+            key=lambda m: (
+                m.consequence,
+                -most[m.role, m.name],
+                m.role,
+                m.name,
+                -explained[m.segment],
+                -m.value,
+                m.segment,
+            ),
         )
     )
 
@@ -222,14 +243,17 @@ def together(known: Iterable[Member], new: Iterable[Member]) -> tuple[Member, ..
             found[key] = m
         elif m.value > before.value:
             found[key] = msgspec.structs.replace(m, since=min(before.since, m.since), change=before.change)
+        if before is not None:
+            found[key] = msgspec.structs.replace(found[key], explains=m.explains)
     return ordered(found.values())
 
 
 def explaining(moved: Iterable[Moved]) -> list[Moved]:
     """Choose the segments that explain what has moved: they moved, and the others of their division hardly did.
 
-    A change of one segment shows in those that overlap with it, too, less so: what moved by less than half of the
-    furthest is left out. Shares of segments explain by themselves.
+    Others that have no values of a column cannot move, and are no others in this. A change of one segment shows in
+    those that overlap with it, too, less so: what moved by less than half of the furthest is left out. Shares of
+    segments explain by themselves.
 
     Args:
         moved: Of every signal of every segment that is watched, and of the shares.
@@ -237,12 +261,25 @@ def explaining(moved: Iterable[Moved]) -> list[Moved]:
     found = [*moved]
     furthest: dict[tuple[Role, str, str], float] = {}
     for one in found:
+        if not one.rows:
+            continue
         key = one.role, one.signal.name, one.signal.segment
         furthest[key] = max(one.apart, furthest.get(key, 0.0))
     most: dict[tuple[Role, str], float] = {}
     for (role, name, _), apart in furthest.items():
         most[role, name] = max(apart, most.get((role, name), 0.0))
-    return [one for one in found if one.signal.kind == "mixture" or _stands_out(one, furthest, most)]
+    return [one for one in found if one.signal.kind == "mixture" or (one.rows and _stands_out(one, furthest, most))]
+
+
+def without_mixed(moved: Sequence[Moved]) -> list[Moved]:
+    """Leave out what is said by shares that moved: the same column, within segments of other divisions."""
+    shares = {(one.role, one.signal.column): one.signal.name for one in moved if one.signal.kind == "mixture"}
+    return [
+        one
+        for one in moved
+        if one.signal.segment.partition("=")[0] in ("", shares.get((one.role, one.signal.column), ""))
+        or (one.role, one.signal.column) not in shares
+    ]
 
 
 def _stands_out(

@@ -9,7 +9,21 @@ from monitor.verdict.lifecycle import Alarm
 from schemas.alarm_text import alarm_text
 from schemas.alarms import AlarmMember, AlarmRecord
 from schemas.definition import Stream
-from storage.alarms import EvidenceRow
+from storage.alarms import ALL_SEGMENTS, EvidenceRow
+
+
+def segment_row(point: Point, calibration_id: str, rows: int) -> EvidenceRow:
+    """Describe the evidence of all segments after a window: how much there is, and which has most.
+
+    Args:
+        point: Of the window.
+        calibration_id: What it was measured against.
+        rows: That the window held.
+    """
+    signal = point.signal and " of ".join(filter(None, (point.signal, point.segment)))
+    score = msgspec.structs.replace(point.score, z=(), shares={}, errors=None)
+    row = evidence_row(Point(score=score, level=point.level, signal=signal), calibration_id, rows)
+    return msgspec.structs.replace(row, segment=ALL_SEGMENTS)
 
 
 def evidence_row(point: Point, calibration_id: str, rows: int) -> EvidenceRow:

@@ -7,7 +7,7 @@ counted in the same bins as the whole stream, so that it can be compared in the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from hashlib import sha256
 
@@ -19,6 +19,7 @@ from monitor.drift.columns import Ints, by_label, categories, combined
 from monitor.verdict.layout import CategoryLayout, SummaryLayout
 from monitor.verdict.summary import Group, Summary, codes
 from schemas.definition import EVENTS, Segment, Stream
+from schemas.errors import UsageError
 
 OTHER = "other"
 """The segment of all that have none of their own."""
@@ -133,6 +134,35 @@ class SegmentLayout(msgspec.Struct, frozen=True, dict=True):
         return Summary(
             division.mixture.hash, EVENTS, first.start, first.step, rows.sum(1), counts, first.sums[:, :0]
         )
+
+
+def part_of(table: pa.Table, stream: Stream, segment: str) -> pa.Table:
+    """Return the rows of a model's reference that are in a segment; '' for all of them.
+
+    Raises:
+        UsageError: The stream has no such segment.
+    """
+    return segment_filter(table, stream, segment)(table) if segment else table
+
+
+def segment_filter(reference: pa.Table, stream: Stream, segment: str) -> Callable[[pa.Table], pa.Table]:
+    """Return what picks the rows of a segment from a table of events.
+
+    Args:
+        reference: Of the model, which says what segments there are.
+        stream: Of the events.
+        segment: Its name among all of the stream.
+
+    Raises:
+        UsageError: The stream has no such segment.
+    """
+    layout = SegmentLayout.from_reference(reference, stream)
+    divisions = () if layout is None else layout.divisions
+    for division in divisions:
+        if segment in division.keys:
+            at = division.keys.index(segment)
+            return lambda table: table.filter(pa.array(division.places(table) == at))
+    raise UsageError(f"stream {stream.name} has no segment {segment}", "`driftline windows --segment` names them")
 
 
 def decode(layout: bytes | str) -> SegmentLayout:

@@ -40,7 +40,7 @@ def test_titles_are_told_apart() -> None:
 def test_live_offers_both_clocks_and_marks_injected_drift_alarms_and_late_data() -> None:
     live: dict[str, Any] = json.loads((DASHBOARDS / "driftline-live.json").read_text())
     names = [variable["name"] for variable in live["templating"]["list"]]
-    assert names == ["run", "size", "column", "axis", "board_url"]
+    assert names == ["run", "size", "segment", "column", "axis", "board_url"]
     assert [each["name"] for each in live["annotations"]["list"]] == ["Injected drift", "Alarms", "Late data"]
     assert (live["refresh"], live["time"]) == ("5s", {"from": "now-15m", "to": "now"})
     board = live["templating"]["list"][-1]

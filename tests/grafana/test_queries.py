@@ -177,7 +177,7 @@ def test_runs_of_several_streams_are_told_apart_and_errors_have_the_unit_of_thei
         named = {tuple(row) for row in ask(connection, run_query).rows}
         assert named == {("old", "old"), ("paid", "paid, payments"), ("made", "made, parts")}
         for run, names in (("old", {"MAE", "RMSE"}), ("paid", set()), ("made", {"MAE, kN", "RMSE, kN"})):
-            asked = in_browser(errors, {"run": run, "size": "3600", "axis": "event"}, "1s")
+            asked = in_browser(errors, {"run": run, "size": "3600", "segment": "all", "axis": "event"}, "1s")
             assert set(ask(connection, on_server(asked, day)).all("metric")) == names, run
 
 

@@ -40,7 +40,7 @@ def fired(feed: Feed) -> list[tuple[Any, ...]]:
 def unchanged(feed: Feed) -> list[Any]:
     """What segments must not change."""
     queries = (
-        "SELECT (to_jsonb(e))::text FROM driftline.evidence e ORDER BY 1",
+        "SELECT (to_jsonb(e))::text FROM driftline.evidence e WHERE segment = '' ORDER BY 1",
         "SELECT calibration_id, lines::text, encode(payload, 'hex') FROM driftline.calibration ORDER BY 1",
         "SELECT alarm_id, state, track, started_at, severity, columns[1], harm FROM driftline.alarm"
         " WHERE track <> 'segments' ORDER BY 1",

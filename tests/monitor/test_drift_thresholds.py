@@ -7,9 +7,9 @@ import math
 import pytest
 
 from monitor.drift.figures import Config
-from monitor.evidently.window_figures import MAX_SEVERITY, event_figures, severity_of
+from monitor.evidently.window_figures import event_figures, severity_of
 from schemas.errors import UsageError
-from schemas.figures import DRIFT
+from schemas.figures import DRIFT, MAX_SEVERITY
 from tests.monitor.windows import by_name, reference, trips
 
 CONFIG = Config()

@@ -11,8 +11,10 @@ import psycopg
 import pyarrow as pa
 
 from monitor.calibrating import Calibrator
+from monitor.drift.figures import Config
 from monitor.summaries import Summarizer
 from monitor.verdict.layout import SummaryLayout
+from monitor.verdict.segment_figures import SegmentMeter
 from monitor.verdict.segments import SegmentLayout
 from schemas.definition import Field, Records, Stream
 from storage.chunk import OFFSET, PREDICTION, layout
@@ -92,7 +94,18 @@ def calibrator(stream: Stream = STREAM) -> Calibrator:
 def engine(stream: Stream = STREAM) -> StubEngine:
     """Figures are made up, summaries and alarms are not."""
     known = calibrator(stream)
-    return StubEngine(summarizer=Summarizer(known.layout, stream, known.segments), calibrator=known)
+    return StubEngine(summarizer=summarizer(stream), calibrator=known)
+
+
+@cache
+def summarizer(stream: Stream = STREAM) -> Summarizer:
+    """As a monitor of windows of SIZES has it."""
+    known = calibrator(stream)
+    meter = None
+    if known.segments is not None:
+        counted, period = known.summaries, known.covered
+        meter = SegmentMeter(known.layout, stream, known.segments, counted=counted, period=period, config=Config())
+    return Summarizer(known.layout, stream, known.segments, smallest=6 * HOUR, meter=meter)
 
 
 def watch(url: str, stream: Stream = STREAM, **changes: Any) -> None:

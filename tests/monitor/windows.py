@@ -15,8 +15,7 @@ import pyarrow as pa
 
 from monitor.drift.figures import Config
 from monitor.evidently.reference import Reference
-from monitor.evidently.window_figures import MAX_SEVERITY
-from schemas.figures import DRIFT, MISSING, NEW, OUTSIDE, ColumnFigure, WindowFigures
+from schemas.figures import DRIFT, MAX_SEVERITY, MISSING, NEW, OUTSIDE, ColumnFigure, WindowFigures
 from schemas.streams.taxi import OUTCOMES, TAXI, TRIPS
 from storage.chunk import PREDICTION, layout
 

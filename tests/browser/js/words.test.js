@@ -14,7 +14,7 @@ test("an address says what is shown, and says it again", () => {
 });
 
 test("what an address cannot mean is left out", () => {
-  assert.deepEqual(parse("?axis=moon&from=20&to=10"), { run: null, size: null, axis: "event", range: null });
+  assert.deepEqual(parse("?axis=moon&from=20&to=10"), { run: null, size: null, segment: null, axis: "event", range: null });
   assert.equal(parse("?from=x&to=1").range, null);
 });
 

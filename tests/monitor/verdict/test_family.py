@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -15,7 +16,7 @@ from monitor.summaries import Summarizer
 from monitor.verdict.family import Family, decode, sizes_of
 from monitor.verdict.fold import Folded, State, WindowScore, fold
 from monitor.verdict.lifecycle import Alarm
-from monitor.verdict.members import Moved, Signal, explaining
+from monitor.verdict.members import Moved, Signal, explaining, named
 from monitor.verdict.record import record
 from monitor.verdict.summary import Summary
 from schemas.definition import EVENTS, Stream
@@ -173,10 +174,10 @@ def test_segments_are_watched_in_windows_of_six_hours() -> None:
     assert {size for _, size in measure().watch.segments.series} == {6 * HOUR}  # type: ignore[union-attr]
 
 
-def moved(segment: str, apart: float, name: str = "weight") -> Moved:
+def moved(segment: str, apart: float, name: str = "weight", rows: float = 100.0) -> Moved:
     kind: Any = "column" if "=" in segment else "mixture"
     signal = Signal(name, kind, name, segment if "=" in segment else "")
-    return Moved(role=EVENTS, size=HOUR, signal=signal, value=2.0, chance=0.0, since=0, apart=apart)
+    return Moved(role=EVENTS, size=HOUR, signal=signal, value=2.0, chance=0.0, since=0, apart=apart, rows=rows)
 
 
 @pytest.mark.parametrize(
@@ -196,5 +197,40 @@ def test_a_segment_explains_what_the_others_of_its_division_did_not_do(
     assert {one.signal.segment for one in found} == chosen
 
 
+def test_a_segment_that_has_no_values_of_a_column_is_no_measure_of_another() -> None:
+    each = [moved("a=1", 0.9), moved("a=2", 0.0, rows=0.0), moved("b=1", 1.0), moved("b=2", 0.0)]
+    assert {one.signal.segment for one in explaining(each)} == {"b=1"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "first"),
+    [
+        ({"a=1": (1.0, 80.0), "b=1": (0.8, 100.0)}, "a=1"),  # b=1 holds all of a=1, and rows that did not move
+        ({"a=1": (1.0, 80.0), "b=1": (1.1, 20.0)}, "a=1"),  # b=1 is a part of a=1
+        ({"a=1": (1.0, 80.0), "b=1": (0.5, 300.0)}, "a=1"),  # b=1 holds half of a=1
+    ],
+)
+def test_of_segments_that_overlap_that_which_was_bent_is_named_first(
+    parts: dict[str, tuple[float, float]], first: str
+) -> None:
+    each = [moved(segment, apart, rows=rows) for segment, (apart, rows) in parts.items()]
+    assert named(each)[0].segment == first
+
+
 def test_shares_of_segments_explain_by_themselves() -> None:
     assert len(explaining([moved("a=1", 0.9), moved("a=2", 0.8), moved("a", 0.0, "a")])) == 1
+
+
+def test_the_error_that_counts_is_that_of_the_segment_that_moved() -> None:
+    table = run(shift=1.5, only="south")
+    late = (np.arange(table.num_rows) >= 48 * 40) & (table["depot"].to_numpy() == "south")
+    slower = pa.array(table["took"].to_numpy() + 3.0 * late)
+    worse = table.set_column(table.column_names.index("took"), "took", slower)
+    for each, harm in ((table, "harmless"), (worse, "both")):
+        silent = [replace(one, z=(0.0,) * len(one.z)) for one in scores(each)]  # of the whole stream
+        alarm = fired(fold(State(), silent, measure().watch))["segments"]
+        assert alarm.members[0].segment == "depot=south"
+        assert alarm.harm == harm
+    assert alarm.excess is not None
+    assert alarm.excess > 2.0  # of the whole stream it is a third of that
+    assert "error of depot=south rose" in told(alarm)
