@@ -141,7 +141,7 @@ ASKED: dict[str, tuple[str, Plant]] = {
         mark(0, "${axis}_end AS timeend", "${axis}_time - interval '1 day' AS timeend"),
     ),
     "a mark without a text": (LIVE, mark(2, "count(*) || ' late rows'", "NULL::text")),
-    "an infinite number": (LIVE, query("Error", "avg(mae)", "avg('infinity'::float8)")),
+    "an infinite number": (LIVE, query("Error", "avg(s.mae)", "avg('infinity'::float8)")),
     "a view that is not there": (
         LIVE,
         query("Verdict", "driftline.timed_window", "public.timed_window"),
