@@ -165,7 +165,6 @@ SEGMENT = option(
     "",
     "One segment of the stream, NAME=VALUE, in windows of 6h or more.",
     show_default="all of it",
-    from_environment=False,
 )
 ANY_RUN = option("run", None, "Name of the run.", show_default="all, and records whose run could not be read")
 UNTIL_DONE = option("until-done", None, "Exit once this run has been replayed and all its windows are final.")
@@ -384,7 +383,7 @@ REPORT_OUT = option(
     formerly_shared=False,
     show_default="a file in .driftline/reports",
 )
-COLUMNS = option("column", None, "Columns to show.", command="compare", from_environment=False)
+COLUMNS = option("column", None, "Columns to show.", command="compare", formerly_shared=False)
 CSV = option(
     "csv",
     None,
@@ -511,7 +510,7 @@ TUNE_HOLIDAYS = option(
     show_default="none",
 )
 WORST_DELAY = option("worst-delay", "1d", "Delay that is tolerated.", check=duration_ms)
-NO_POWER = option("no-power", False, "Leave out which changes of each column show.", from_environment=False)
+NO_POWER = option("no-power", False, "Leave out which changes of each column show.")
 JOBS = option("jobs", 2, "Number of processes.", min=1, max=256)
 TUNE_SEED = option(
     "seed",

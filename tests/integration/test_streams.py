@@ -241,7 +241,7 @@ def test_a_run_without_a_model_is_recomputed_and_reported_on_without_naming_its_
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka_config["bootstrap.servers"])
     window = {"size": "1h", "window": f"{moment(START):%FT%R}", "run": "payments", "model": None}
     results.recompute(**window, topic_prefix=house.prefix, as_json=True)
-    results.report(**window, out=tmp_path / "report.html", back=None)
+    results.report(**window, segment="", out=tmp_path / "report.html", back=None)
     assert "Run payments" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
