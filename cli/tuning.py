@@ -15,6 +15,7 @@ from models import reference as references
 from models.artifact import Model, Scorers
 from monitor.verdict.season import Season
 from producer.source import Source
+from runtime.connections import make_folder
 from schemas.definition import Stream
 from schemas.errors import ModelUnusable
 from tuning import advice, scores, tasks
@@ -66,7 +67,7 @@ def _model(rows: pa.Table, source: Source, period: tuple[int, int], scorers: Sco
     try:
         return artifact.load(place, scorers=scorers)
     except ModelUnusable:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         return train(rows, out=place, source=source.name, period=period)
 
 
