@@ -547,6 +547,8 @@ class _Folding:
         return found
 
     def _moved(self) -> list[Moved]:
+        if self.state.last is None or self.state.last[0] != self._watch.season:
+            return []  # what was added up is of the season before, whose signals may be others
         return [
             Moved(
                 role=role,

@@ -155,6 +155,24 @@ def test_a_window_of_which_segments_are_not_known_says_nothing_of_them() -> None
     assert len(silent.segments.z) == len(some.segments.z)  # type: ignore[union-attr]
 
 
+def test_what_segments_added_up_in_a_season_is_not_read_by_the_signals_of_the_next() -> None:
+    """A window of an hour is the first of a season, and an alarm of the stream is open."""
+    before, watch = folded(run(shift=1.0)), measure().watch
+    assert before.state.alarm is not None
+    assert watch.segments is not None
+    fewer = {
+        key: replace(series, **{name: getattr(series, name)[:2] for name in series.__struct_fields__})
+        for key, series in watch.segments.series.items()
+    }
+    season = MONDAY + 168 * HOUR
+    later = replace(watch, season=season, segments=replace(watch.segments, season=season, series=fewer))
+    first = next(one for one in scores(run()) if one.size == HOUR and one.start == MONDAY + HOUR)
+    moved = replace(first, start=season, due=season + HOUR, season=season)
+    after = fold(before.state, [moved], later)
+    assert after.state.alarm is not None
+    assert after.state.alarm.segments == before.state.alarm.segments
+
+
 def test_a_family_survives_storage_and_is_none_where_the_stream_is_divided_otherwise() -> None:
     known = calibrator(DIVIDED)
     assert known.segments is not None
