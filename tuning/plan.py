@@ -101,7 +101,7 @@ def sets_of(sizes: Sequence[int], joint: str) -> tuple[tuple[int, ...], ...]:
         joint: Such as `1h+6h,1h+6h+1d`, or `auto`: the monitor's default, the smallest with the largest, and all.
 
     Raises:
-        UsageError: A set holds no two sizes, or one is no duration.
+        UsageError: A set holds no two sizes, one is no duration, or a week is no whole number of its windows.
     """
     alone = [(size,) for size in sizes]
     if joint == AUTO:
@@ -111,7 +111,12 @@ def sets_of(sizes: Sequence[int], joint: str) -> tuple[tuple[int, ...], ...]:
         wanted = [sizes_ms(part.replace("+", ","), 1_000) for part in joint.split(",")]
         if any(len(each) < 2 for each in wanted):
             raise UsageError(f"{joint!r} names a set of one size", "write sets as 1h+6h,1h+6h+1d")
-    return tuple(dict.fromkeys([*alone, *wanted]))
+    found = tuple(dict.fromkeys([*alone, *wanted]))
+    if unfit := [duration_text(size) for each in found for size in each if WEEK % size]:
+        raise UsageError(
+            f"a week is no whole number of windows of {unfit[0]}", "choose sizes such as 1h, 6h, 12h or 1d"
+        )
+    return found
 
 
 def references_of(text: str) -> tuple[ReferenceKind, ...]:

@@ -161,7 +161,8 @@ def _levels(field: Field, top: str | None) -> Iterator[tuple[str, Drift]]:
         for factor in FACTORS:
             yield f"× {factor:g}", Scale(column=field.name, factor=factor, **_AT)
     elif field.role == "category" and top is not None:
-        value = int(float(top)) if field.type == "int" else top
+        value: int | float | str = top if field.type == "str" else float(top)
+        value = int(value) if field.type == "int" else value
         for share in SHARES:
             yield f"{share:.0%} become {top}", NewCategory(column=field.name, becomes=value, share=share, **_AT)
     elif not field.required:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.verdict.season import DAY, HOUR
+from schemas.durations import duration_ms
 from schemas.errors import UsageError
 from tests.tuning.made import plan
 from tuning.plan import Candidate, calm_weeks, references_of, sets_of, strengths_of
@@ -30,6 +31,9 @@ def test_auto_tries_the_default_the_smallest_with_the_largest_and_all_each_once(
     [
         (lambda text: sets_of((HOUR,), text), "1h"),
         (lambda text: sets_of((HOUR,), text), "1h+x"),
+        (lambda text: sets_of((HOUR,), text), "1h+5h"),
+        (lambda text: sets_of((duration_ms(text),), "auto"), "5h"),
+        (lambda text: sets_of((duration_ms(text),), "auto"), "14d"),
         (references_of, "lately"),
         (references_of, ""),
         (strengths_of, "1,0"),

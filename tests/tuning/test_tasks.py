@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.verdict.season import DAY, HOUR
 from producer import scenarios
 from producer.drift import Moment
-from producer.drift_kinds import Lost
+from producer.drift_kinds import Lost, NewCategory
+from schemas.definition import Field
 from schemas.streams.taxi import TAXI
 from tests.streams import flights, payments
 from tests.tuning.made import UNTIL, history, plan, scale, scenario
-from tuning import pool
+from tuning import pool, tasks
 from tuning.tasks import (
     CalmTask,
     DriftTask,
@@ -34,6 +36,14 @@ TASKS: list[Task] = [CalmTask(0), CalmTask(1), STRONG]
 def files(store: pool.Store) -> dict[str, tuple[bytes, int]]:
     """What is kept of tasks, and when it was written."""
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in store.folder.glob("*.json")}
+
+
+@pytest.mark.parametrize(("type", "top", "value"), [("int", "5.0", 5), ("float", "2.5", 2.5), ("str", "74", "74")])
+def test_what_a_category_becomes_is_of_its_type(type: Any, top: str, value: Any) -> None:
+    for _, drift in tasks._levels(Field(name="zone", type=type, role="category"), top):
+        assert isinstance(drift, NewCategory)
+        assert drift.becomes == value
+        assert isinstance(drift.becomes, value.__class__)
 
 
 def test_what_was_done_is_not_done_again_and_what_is_missing_is(tmp_path: Path) -> None:
