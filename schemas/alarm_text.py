@@ -170,8 +170,9 @@ def _looks(situation: Situation) -> Iterator[tuple[str, list[str]]]:
             yield "see how windows went", ["windows", *run, *size]
         else:
             start = f"{moment(situation.window_start):%Y-%m-%dT%H:%M:%S}".removesuffix(":00")
-            yield "see its distributions", ["report", *run, *size, "--window", start]
-            yield "compare its columns with the reference", ["columns", *run, *size, "--window", start]
+            window = [*size, "--window", start, *(["--segment", situation.segment] if situation.segment else [])]
+            yield "see its distributions", ["report", *run, *window]
+            yield "compare its columns with the reference", ["columns", *run, *window]
 
 
 def _comparison(situation: Situation) -> Iterator[Step]:
@@ -429,6 +430,7 @@ class _Sentences:
             kind=alarm.kind,
             size_s=alarm.size_s,
             window_start=alarm.window_start,
+            segment=segment_of(alarm.track, [m.segment for m in alarm.members]),
         )
         return next_steps(situation, ())[0].command
 

@@ -250,6 +250,10 @@ def compare(
 
     with servers.database() as connection:
         found = compare_sides(connection, *sides, run=run, fallback=chosen.stream())
+    listed = view.lines(found)
+    if column and not {*column} & {line.column for line in listed}:
+        names = ", ".join(dict.fromkeys(line.column for line in listed)) or "none"
+        raise UsageError(f"no column {' or '.join(column)} that both sides have", f"these are: {names}")
     if csv is not None:
         csv.write_text(found.csv(), encoding="utf-8", newline="")
         say(f"wrote {csv}")
@@ -261,6 +265,6 @@ def compare(
     output.console.print()
     listing.show(output.console, view.figures(found), as_json=False)
     output.console.print()
-    lines = [line for line in view.lines(found) if not column or line.column in column]
-    listing.show(output.console, lines, as_json=False, empty="no such column that both sides have")
+    lines = [line for line in listed if not column or line.column in column]
+    listing.show(output.console, lines, as_json=False, empty="no column that both sides have")
     say(view.REMARK)

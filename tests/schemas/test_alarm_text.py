@@ -240,6 +240,10 @@ def test_what_to_do_next_are_commands_that_a_shell_takes_as_they_are() -> None:
         "driftline silence add --run r --for 1d --reason 'being handled'",
         "driftline weeks exclude 2022-02-14 --reason change:r:events:1h:2022-02-15T04:00:00",
     ]
+    assert commands(size_s=21_600, segment="service=dispatched")[:2] == [
+        f"driftline {name} --run r --size 6h --window 2022-02-15T04:00 --segment service=dispatched"
+        for name in ("report", "columns")
+    ]
     assert not any("silence add" in command for command in commands(is_silenced=True))
     assert len(commands(verdict="false")) == 3
     assert len(commands(state="withdrawn")) == 2
